@@ -1,0 +1,125 @@
+//! The digests of the payload: h of a block, the root over all of them, and wire 1's MD5.
+
+use super::id::{from_hex, to_hex};
+
+/// h: the BLAKE3 of one block's data.
+pub type Digest = [u8; 32];
+
+/// The MD5 of a whole file, as the footer of wire 1 carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Md5Sum(pub [u8; 16]);
+
+impl Md5Sum {
+    /// Lower-case hex, as in the footer.
+    pub fn to_hex(self) -> String {
+        to_hex(&self.0)
+    }
+
+    /// Reads 32 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        from_hex(text).map(Self)
+    }
+}
+
+/// What a whole file sums up to, by the wire that carried it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Wire 1: the MD5 of the content.
+    Md5(Md5Sum),
+    /// Wire 2: the BLAKE3 over the h of all blocks in order. PROTOCOL.md, "Root".
+    Root(Digest),
+}
+
+impl Sum {
+    /// Lower-case hex of the bytes.
+    pub fn to_hex(self) -> String {
+        match self {
+            Self::Md5(sum) => sum.to_hex(),
+            Self::Root(root) => to_hex(&root),
+        }
+    }
+}
+
+/// h of a block's data.
+pub fn digest(data: &[u8]) -> Digest {
+    *blake3::hash(data).as_bytes()
+}
+
+/// Computes the root of a file from the h of its blocks, given in order.
+#[derive(Clone)]
+pub struct RootHasher {
+    hasher: blake3::Hasher,
+    block_size: u32,
+    // Made on the first hole: most files have none.
+    zero_block: Option<Digest>,
+}
+
+impl RootHasher {
+    /// A hasher that has seen no block yet of a file that is cut into blocks of `block_size` bytes.
+    pub fn new(block_size: u32) -> Self {
+        Self { hasher: blake3::Hasher::new(), block_size, zero_block: None }
+    }
+
+    /// Bytes of a block.
+    pub fn block_size(&self) -> u32 {
+        self.block_size
+    }
+
+    /// The next block, by its h.
+    pub fn block(&mut self, digest: &Digest) {
+        self.hasher.update(digest);
+    }
+
+    /// The next `span` bytes are zero. `span` is a multiple of the block size unless it ends the file.
+    pub fn hole(&mut self, span: u64) {
+        let block_size = u64::from(self.block_size);
+        let zero_block = *self.zero_block.get_or_insert_with(|| zero_digest(block_size));
+        for _ in 0..span / block_size {
+            self.hasher.update(&zero_block);
+        }
+        if !span.is_multiple_of(block_size) {
+            self.hasher.update(&zero_digest(span % block_size));
+        }
+    }
+
+    /// The root over everything so far.
+    pub fn root(&self) -> Digest {
+        *self.hasher.finalize().as_bytes()
+    }
+}
+
+impl std::fmt::Debug for RootHasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RootHasher").field("block_size", &self.block_size).finish_non_exhaustive()
+    }
+}
+
+fn zero_digest(len: u64) -> Digest {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut hasher = blake3::Hasher::new();
+    let mut left = len;
+    while left > 0 {
+        let part = left.min(ZEROS.len() as u64);
+        hasher.update(&ZEROS[..part as usize]);
+        left -= part;
+    }
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_counts_as_its_zero_blocks() {
+        let mut blocks = RootHasher::new(8192);
+        let mut hole = RootHasher::new(8192);
+        for _ in 0..3 {
+            blocks.block(&digest(&[0; 8192]));
+        }
+        blocks.block(&digest(&[0; 5000]));
+        hole.hole(3 * 8192 + 5000);
+        assert_eq!(blocks.root(), hole.root());
+        assert_ne!(blocks.root(), RootHasher::new(8192).root());
+    }
+}

@@ -1,0 +1,162 @@
+//! What a header says: who writes what, and who comes next.
+
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::HeaderError;
+use super::header_text;
+use super::id::{Nonce, TransferId};
+use super::keys::Keyring;
+
+/// The wire that a chain speaks. Its source chose; nothing falls back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// Nimbus LANTorrent 0.2.
+    One,
+    /// Ours: authentic, resumable, repairable.
+    Two,
+}
+
+impl Wire {
+    /// As written in a header and on the command line.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
+/// One file to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Absolute path on the node.
+    pub filename: String,
+    /// Names the request in its result; unique within a transfer.
+    pub id: String,
+    /// Whether the file is written beside its name first and renamed when whole. Otherwise it is written in place.
+    pub rename: bool,
+}
+
+/// One endpoint and what it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Name or address, as the source's user gave it.
+    pub host: String,
+    /// TCP port, not 0.
+    pub port: u16,
+    /// Place in the source's list, from 0; in wire 1 the place in the header's list.
+    pub index: u32,
+    /// The files to write, at least one.
+    pub requests: Vec<Request>,
+    /// How many children it is to have, where that differs from the header's.
+    pub degree: Option<u32>,
+    /// Its block size in bytes, where that differs from the header's.
+    pub block_size: Option<u32>,
+}
+
+/// What a header asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Take part in a transfer.
+    Send,
+    /// Say whether a transfer could be taken part in.
+    Check,
+    /// Say how a transfer ended here.
+    Query,
+    /// Stop taking part, and remove what was written.
+    Cancel,
+}
+
+/// A hint which version of the file this is: equal hints, equal content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SourceHint {
+    /// Bytes, where known.
+    pub size: Option<u64>,
+    /// Last change of the content, in nanoseconds since the Unix epoch, where known.
+    pub mtime: Option<i64>,
+    /// Random or otherwise unique to this file at this source, at most 255 bytes.
+    pub id: String,
+}
+
+/// What wire 2 adds to a header. PROTOCOL.md, "Header of wire 2".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// What is asked for.
+    pub verb: Verb,
+    /// The multicast that this header belongs to.
+    pub transfer: TransferId,
+    /// Unique to this header.
+    pub nonce: Nonce,
+    /// Unix time in seconds after which the header is void.
+    pub expires: u64,
+    /// The address and port of the node that this header is meant for.
+    pub to: SocketAddr,
+    /// Which version of which file is sent.
+    pub source: Option<SourceHint>,
+}
+
+/// A header of either wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The node that reads it.
+    pub node: Destination,
+    /// Bytes of the payload; None for a stream of unknown length (wire 2 only).
+    pub length: Option<u64>,
+    /// Bytes of a block: a power of two within [`limits`](super::limits) in wire 2, a hint in wire 1.
+    pub block_size: u32,
+    /// How many children the node is to have, from 1.
+    pub degree: u32,
+    /// Who comes after the node, in order of `index`.
+    pub destinations: Vec<Destination>,
+    /// Wire 2's part. None makes it a header of wire 1.
+    pub envelope: Option<Envelope>,
+}
+
+impl Header {
+    /// The wire it is a header of.
+    pub fn wire(&self) -> Wire {
+        if self.envelope.is_some() { Wire::Two } else { Wire::One }
+    }
+
+    /// Reads the text before the `EOH` line, whose signature was verified for `wire`.
+    ///
+    /// # Errors
+    /// Whatever [`HeaderError`] says but the signature's.
+    pub fn parse(wire: Wire, text: &[u8]) -> Result<Self, HeaderError> {
+        header_text::parse(wire, text)
+    }
+
+    /// The bytes to send: text, line end, signature line. None where `keys` has no password for the wire.
+    pub fn sign(&self, keys: &Keyring) -> Option<Vec<u8>> {
+        header_text::sign(self, keys)
+    }
+
+    /// The header for the next node of the chain: `child`'s own values, with `rest` behind it. In wire 2, `to` is
+    /// the address that was connected to, `nonce` a new one, and the rest of the envelope stays as it is.
+    #[must_use]
+    pub fn for_child(
+        &self,
+        child: Destination,
+        rest: Vec<Destination>,
+        to: SocketAddr,
+        nonce: Nonce,
+        expires: u64,
+    ) -> Self {
+        Self {
+            length: self.length,
+            block_size: child.block_size.unwrap_or(self.block_size),
+            degree: child.degree.unwrap_or(self.degree),
+            node: child,
+            destinations: rest,
+            envelope: self.envelope.as_ref().map(|envelope| Envelope {
+                nonce,
+                to,
+                expires,
+                ..envelope.clone()
+            }),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The text of a header: JSON of both wires, and its signature line.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use core::net::SocketAddr;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::bounded::{self, Number};
+use super::error::HeaderError;
+use super::header::{Destination, Envelope, Header, Request, SourceHint, Verb, Wire};
+use super::id::{Nonce, TransferId};
+use super::keys::Keyring;
+use super::{json, limits};
+
+/// A header as JSON. Every key is optional here, so that a missing one can be named.
+#[derive(Default, Serialize, Deserialize)]
+struct HeaderText {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wire: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verb: Option<Verb>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<TransferId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<Nonce>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SourceHint>,
+    // The node's own values, not flattened: serde would buffer everything that it does not know, without a limit.
+    host: Option<String>,
+    port: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<Number>,
+    length: Option<Number>,
+    degree: Option<Number>,
+    block_size: Option<Number>,
+    #[serde(default, deserialize_with = "requests")]
+    requests: Option<Vec<RequestText>>,
+    #[serde(default, deserialize_with = "destinations")]
+    destinations: Option<Vec<DestinationText>>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct DestinationText {
+    host: Option<String>,
+    port: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degree: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_size: Option<Number>,
+    #[serde(default, deserialize_with = "requests")]
+    requests: Option<Vec<RequestText>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RequestText {
+    #[serde(deserialize_with = "bounded::string::<_, { limits::FILENAME_BYTES }>")]
+    filename: String,
+    #[serde(deserialize_with = "bounded::string::<_, { limits::ID_BYTES }>")]
+    id: String,
+    rename: bool,
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+fn destinations<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<DestinationText>>, D::Error> {
+    bounded::list::<_, _, { limits::DESTINATIONS }>(deserializer).map(Some)
+}
+
+fn requests<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RequestText>>, D::Error> {
+    bounded::list::<_, _, { limits::REQUESTS }>(deserializer).map(Some)
+}
+
+impl HeaderText {
+    /// What the header says of the node itself, taken out.
+    fn take_node(&mut self) -> DestinationText {
+        DestinationText {
+            host: self.host.take(),
+            requests: self.requests.take(),
+            port: self.port,
+            index: self.index,
+            length: self.length,
+            degree: self.degree,
+            block_size: self.block_size,
+        }
+    }
+}
+
+pub(super) fn parse(wire: Wire, text: &[u8]) -> Result<Header, HeaderError> {
+    let text: HeaderText = json::parse(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => HeaderError::Invalid(error.to_string()),
+        _ => HeaderError::NotJson(error.to_string()),
+    })?;
+    let stated = text.wire.map_or(1, |wire| wire.0);
+    if stated != u64::from(wire.number()) {
+        return Err(HeaderError::Unsupported(format!(
+            "the header says wire {stated}, its signature is of wire {}",
+            wire.number()
+        )));
+    }
+    let header = match wire {
+        Wire::One => wire_1(text)?,
+        Wire::Two => wire_2(text)?,
+    };
+    check_requests(&header)?;
+    Ok(header)
+}
+
+fn missing(key: &str) -> HeaderError {
+    HeaderError::Invalid(format!("'{key}' is missing"))
+}
+
+fn required<T>(value: Option<T>, key: &str) -> Result<T, HeaderError> {
+    value.ok_or_else(|| missing(key))
+}
+
+fn wire_1(mut text: HeaderText) -> Result<Header, HeaderError> {
+    let length = Some(length(text.length)?.ok_or_else(|| missing("length"))?);
+    let block_size = required(text.block_size, "block_size")?;
+    let degree = required(text.degree, "degree")?;
+    let node = destination(text.take_node(), 0)?;
+    let mut destinations = Vec::new();
+    for (place, entry) in required(text.destinations, "destinations")?.into_iter().enumerate() {
+        if entry.length.is_some_and(|own| Some(own.0) != length) {
+            return Err(HeaderError::Destination(format!("number {place} has another length")));
+        }
+        destinations.push(
+            destination(entry, place as u32 + 1)
+                .map_err(|error| HeaderError::Destination(format!("number {place}: {error}")))?,
+        );
+    }
+    Ok(Header {
+        length,
+        block_size: block_size.0.clamp(limits::BLOCK_MIN.into(), limits::BLOCK_MAX.into()) as u32,
+        degree: checked_degree(degree)?,
+        node: Destination { degree: None, block_size: None, ..node },
+        destinations,
+        envelope: None,
+    })
+}
+
+fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
+    let length = length(text.length)?;
+    let block_size = required(text.block_size, "block_size")?.0;
+    let block_range = u64::from(limits::BLOCK_MIN)..=u64::from(limits::BLOCK_MAX);
+    if !block_size.is_power_of_two() || !block_range.contains(&block_size) {
+        return Err(HeaderError::Invalid(format!("a block_size of {block_size}")));
+    }
+    let degree = checked_degree(text.degree.unwrap_or(Number(1)))?;
+    let index = index(text.index)?;
+    let envelope = Envelope {
+        verb: required(text.verb, "verb")?,
+        transfer: required(text.transfer, "transfer")?,
+        nonce: required(text.nonce, "nonce")?,
+        expires: required(text.expires, "expires")?.0,
+        to: required(text.to, "to")?,
+        source: text.source.take(),
+    };
+    if envelope.source.as_ref().is_some_and(|source| source.id.len() > limits::ID_BYTES) {
+        return Err(HeaderError::Invalid("'source' has too long an id".into()));
+    }
+    let node = destination(text.take_node(), index)?;
+    let mut destinations: Vec<Destination> = Vec::new();
+    for (place, mut entry) in text.destinations.unwrap_or_default().into_iter().enumerate() {
+        let bad = |error: HeaderError| HeaderError::Destination(format!("number {place}: {error}"));
+        // A transfer has one block size; only wire 1 repeats it for each destination.
+        entry.block_size = None;
+        let own_index = self::index(entry.index).map_err(bad)?;
+        if own_index <= destinations.last().map_or(index, |last| last.index) {
+            return Err(bad(HeaderError::Invalid("'index' does not grow along the list".into())));
+        }
+        destinations.push(destination(entry, own_index).map_err(bad)?);
+    }
+    let node = Destination { degree: None, block_size: None, ..node };
+    Ok(Header { node, length, block_size: block_size as u32, degree, destinations, envelope: Some(envelope) })
+}
+
+fn length(length: Option<Number>) -> Result<Option<u64>, HeaderError> {
+    match length {
+        Some(Number(length)) if length > limits::FILE_BYTES => {
+            Err(HeaderError::Invalid(format!("a length of {length} bytes, more than a file can have")))
+        }
+        other => Ok(other.map(|length| length.0)),
+    }
+}
+
+fn index(index: Option<Number>) -> Result<u32, HeaderError> {
+    let index = required(index, "index")?.0;
+    u32::try_from(index).map_err(|_| HeaderError::Invalid(format!("an index of {index}")))
+}
+
+fn checked_degree(degree: Number) -> Result<u32, HeaderError> {
+    match degree.0 {
+        other @ 1.. if other <= u64::from(limits::DEGREE) => Ok(other as u32),
+        other => {
+            Err(HeaderError::Invalid(format!("a degree of {other}, not within 1 to {}", limits::DEGREE)))
+        }
+    }
+}
+
+fn destination(text: DestinationText, index: u32) -> Result<Destination, HeaderError> {
+    let host = required(text.host, "host")?;
+    if host.is_empty() || host.len() > limits::HOST_BYTES {
+        return Err(HeaderError::Invalid(format!("a host name of {} bytes", host.len())));
+    }
+    let port = required(text.port, "port")?.0;
+    let port = u16::try_from(port)
+        .ok()
+        .filter(|&port| port != 0)
+        .ok_or_else(|| HeaderError::Invalid(format!("a port of {port}")))?;
+    let requests: Vec<Request> = required(text.requests, "requests")?
+        .into_iter()
+        .map(|RequestText { filename, id, rename }| Request { filename, id, rename })
+        .collect();
+    if requests.is_empty() {
+        return Err(missing("requests"));
+    }
+    let degree = text.degree.map(checked_degree).transpose()?;
+    let block_size = text.block_size.map(|size| size.0.min(limits::BLOCK_MAX.into()) as u32);
+    Ok(Destination { host, port, index, requests, degree, block_size })
+}
+
+/// A result is found by its request's id: two of the same could not be told apart.
+fn check_requests(header: &Header) -> Result<(), HeaderError> {
+    let all = std::iter::once(&header.node).chain(&header.destinations);
+    let mut ids = HashSet::new();
+    for request in all.flat_map(|destination| &destination.requests) {
+        if !ids.insert(request.id.as_str()) {
+            return Err(HeaderError::Invalid("two requests have the same id".into()));
+        }
+    }
+    if ids.len() > limits::REQUESTS_TOTAL {
+        return Err(HeaderError::Invalid(format!("more than {} requests", limits::REQUESTS_TOTAL)));
+    }
+    Ok(())
+}
+
+fn destination_text(destination: &Destination) -> DestinationText {
+    DestinationText {
+        host: Some(destination.host.clone()),
+        port: Some(Number(destination.port.into())),
+        degree: destination.degree.map(|degree| Number(degree.into())),
+        block_size: destination.block_size.map(|size| Number(size.into())),
+        requests: Some(
+            destination
+                .requests
+                .iter()
+                .map(|Request { filename, id, rename }| RequestText {
+                    filename: filename.clone(),
+                    id: id.clone(),
+                    rename: *rename,
+                })
+                .collect(),
+        ),
+        ..DestinationText::default()
+    }
+}
+
+fn text(header: &Header) -> HeaderText {
+    let length = header.length.map(Number);
+    let degree = Number(header.degree.into());
+    let block_size = Number(header.block_size.into());
+    let destinations = header.destinations.iter().map(|destination| {
+        let mut text = destination_text(destination);
+        match header.wire() {
+            Wire::One => {
+                text.length = length;
+                text.degree.get_or_insert(degree);
+                text.block_size.get_or_insert(block_size);
+            }
+            Wire::Two => text.index = Some(Number(destination.index.into())),
+        }
+        text
+    });
+    let destinations = Some(destinations.collect());
+    let DestinationText { host, port, requests, .. } = destination_text(&header.node);
+    let node = HeaderText {
+        host,
+        port,
+        length,
+        degree: Some(degree),
+        block_size: Some(block_size),
+        requests,
+        destinations,
+        ..HeaderText::default()
+    };
+    let Some(envelope) = &header.envelope else { return node };
+    HeaderText {
+        wire: Some(Number(2)),
+        verb: Some(envelope.verb),
+        transfer: Some(envelope.transfer),
+        nonce: Some(envelope.nonce),
+        expires: Some(Number(envelope.expires)),
+        to: Some(envelope.to),
+        source: envelope.source.clone(),
+        index: Some(Number(header.node.index.into())),
+        ..node
+    }
+}
+
+pub(super) fn sign(header: &Header, keys: &Keyring) -> Option<Vec<u8>> {
+    // Maps with string keys and numbers: nothing in it can fail to become JSON.
+    let mut bytes = serde_json::to_vec(&text(header)).expect("a header is plain JSON");
+    bytes.push(b'\n');
+    let signature = match header.wire() {
+        Wire::One => BASE64.encode(keys.sign_wire_1(&bytes)?),
+        Wire::Two => BASE64.encode(keys.sign_wire_2(&bytes)?),
+    };
+    bytes.extend_from_slice(format!("EOH : {signature}\r\n").as_bytes());
+    Some(bytes)
+}

@@ -1,0 +1,68 @@
+//! Lines: what a node says towards the source on wire 2. PROTOCOL.md, "Lines".
+
+use serde::{Deserialize, Serialize};
+
+use super::error::LineError;
+use super::id::{Nonce, hex};
+use super::keys::ResultKey;
+use super::progress::Progress;
+use super::report::Report;
+
+/// One line. All but `Progress` and `Result` are for the neighbour only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "lowercase")]
+pub enum Line {
+    /// The header is good; prove that you made it.
+    Challenge {
+        /// What the proof must cover.
+        challenge: Nonce,
+    },
+    /// Header and proof are good.
+    Accepted,
+    /// Files are open: send the payload from `offset`.
+    Ready {
+        /// In bytes, a multiple of the block size or the length of the file.
+        offset: u64,
+    },
+    /// Still there.
+    Alive,
+    /// Another upstream has taken your place.
+    Left,
+    /// This node cannot go on serving: adopt its child.
+    Aside,
+    /// This node is bypassed as slow and will be served later.
+    Parked,
+    /// How far the node and all behind it are.
+    Progress(Progress),
+    /// What became of one request.
+    Result(SealedReport),
+}
+
+/// A report as its maker wrote it, with the tag that only the holder of the password can make. It is relayed as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedReport {
+    /// The JSON object, byte for byte.
+    result: String,
+    #[serde(with = "hex")]
+    tag: [u8; 32],
+}
+
+impl SealedReport {
+    /// Writes a report down and tags it.
+    pub fn seal(report: &Report, key: &ResultKey) -> Self {
+        let result = report.encode();
+        let tag = key.sign(result.as_bytes());
+        Self { result, tag }
+    }
+
+    /// Verifies the tag and reads the report.
+    ///
+    /// # Errors
+    /// [`LineError::BadMac`] for a wrong tag, [`LineError::NotJson`] for an authentic one that is no report.
+    pub fn open(&self, key: &ResultKey) -> Result<Report, LineError> {
+        if !key.verifies(self.result.as_bytes(), &self.tag) {
+            return Err(LineError::BadMac);
+        }
+        Report::parse(self.result.as_bytes())
+    }
+}

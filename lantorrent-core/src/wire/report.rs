@@ -1,0 +1,147 @@
+//! Results: what became of one request. In wire 1 bare JSON objects, in wire 2 the content of `result` lines.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::bounded::Number;
+use super::error::LineError;
+use super::json::{self, Scanner, Step};
+use super::{Code, limits};
+
+/// What became of one request. PROTOCOL.md, "Results".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How it ended.
+    pub code: Code,
+    /// The node's host, as its header named it. None in a refusal, as are all others that a header would name.
+    pub host: Option<String>,
+    /// The node's port.
+    #[serde(default, deserialize_with = "port")]
+    pub port: Option<u16>,
+    /// The file that was asked for.
+    pub file: Option<String>,
+    /// The request's id.
+    pub id: Option<String>,
+    /// What happened, in words.
+    #[serde(default)]
+    pub message: String,
+    /// Wire 1: the MD5 of the file, empty unless it is whole.
+    #[serde(default)]
+    pub md5sum: String,
+    /// Wire 2: the root of the file, where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Wire 2: the node that the report is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Wire 2: the node that made the report; none if the source did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<u32>,
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let Some(Number(port)) = Option::deserialize(deserializer)? else { return Ok(None) };
+    u16::try_from(port).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// The longest start of `text` that has at most `bytes` bytes.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+impl Report {
+    /// A refusal: says why nothing was done, and nothing of who asked for what.
+    pub fn refusal(code: Code, message: &str) -> Self {
+        Self {
+            code,
+            host: None,
+            port: None,
+            file: None,
+            id: None,
+            message: cut(message, limits::MESSAGE_BYTES).into(),
+            md5sum: String::new(),
+            root: None,
+            index: None,
+            by: None,
+        }
+    }
+
+    /// Whether the node itself made it.
+    pub fn is_own(&self) -> bool {
+        self.by.is_some() && self.by == self.index
+    }
+
+    /// One JSON object, without a line end.
+    pub fn encode(&self) -> String {
+        // Strings and numbers: nothing in it can fail to become JSON.
+        serde_json::to_string(self).expect("a report is plain JSON")
+    }
+
+    /// Reads one JSON object.
+    ///
+    /// # Errors
+    /// [`LineError::NotJson`].
+    pub fn parse(text: &[u8]) -> Result<Self, LineError> {
+        json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))
+    }
+}
+
+/// Reads reports of wire 1 as a stream of JSON objects: some 0.2 nodes write them without a line end.
+#[derive(Debug, Default)]
+pub struct ReportReader {
+    text: Vec<u8>,
+    scanner: Scanner,
+}
+
+impl ReportReader {
+    /// Takes bytes and returns how many were used up to the end of the next report, and that report.
+    ///
+    /// # Errors
+    /// [`LineError::TooLong`] and [`LineError::NotJson`]; the stream cannot be followed after that.
+    pub fn push(&mut self, input: &[u8]) -> Result<(usize, Option<Report>), LineError> {
+        for (place, &byte) in input.iter().enumerate() {
+            if self.text.is_empty() && byte.is_ascii_whitespace() {
+                continue;
+            }
+            if self.text.is_empty() && byte != b'{' {
+                return Err(LineError::NotJson("it does not begin with '{'".into()));
+            }
+            if self.text.len() == limits::LINE_BYTES {
+                return Err(LineError::TooLong);
+            }
+            self.text.push(byte);
+            match self.scanner.step(byte) {
+                Step::Inside => {}
+                Step::Broken => return Err(LineError::NotJson("it nests too deeply".into())),
+                Step::Closed => {
+                    let report = Report::parse(&std::mem::take(&mut self.text))?;
+                    return Ok((place + 1, Some(report)));
+                }
+            }
+        }
+        Ok((input.len(), None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_run_together() {
+        let stream = b" {\"code\": 508, \"md5sum\": \"\", \"id\": null, \"host\": null, \"file\": null, \"message\": \"}{\", \"port\": null}{\"code\":0,\"host\":\"a\",\"port\":\"2893\",\"file\":\"/x\",\"id\":\"1\"}\r\n";
+        let mut reader = ReportReader::default();
+        let (used, first) = reader.push(stream).unwrap();
+        assert_eq!(first.unwrap().message, "}{");
+        let (more, second) = reader.push(&stream[used..]).unwrap();
+        assert_eq!(second.unwrap().port, Some(2893));
+        assert_eq!(reader.push(&stream[used + more..]).unwrap(), (2, None));
+    }
+
+    #[test]
+    fn what_is_no_report() {
+        assert!(matches!(ReportReader::default().push(b"HTTP/1.1 400"), Err(LineError::NotJson(_))));
+        assert!(matches!(ReportReader::default().push(b"{\"code\":-1}"), Err(LineError::NotJson(_))));
+        let endless = [&b"{\"message\":\""[..], &vec![b'x'; limits::LINE_BYTES]].concat();
+        assert_eq!(ReportReader::default().push(&endless), Err(LineError::TooLong));
+    }
+}
