@@ -154,6 +154,8 @@ pub struct FrameReader {
     fixed: [u8; TAG_BYTES + HEAD_BYTES],
     control: Vec<u8>,
     state: State,
+    // The first error, said again to every later call.
+    fault: Option<PayloadError>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +178,7 @@ impl FrameReader {
             fixed: [0; TAG_BYTES + HEAD_BYTES],
             control: Vec::new(),
             state: State::Head { filled: 0 },
+            fault: None,
         }
     }
 
@@ -189,10 +192,16 @@ impl FrameReader {
         self.ended
     }
 
+    /// What [`filled`](Self::filled) will say, where bytes that came with the last frame already break the protocol.
+    pub fn fault(&self) -> Option<&PayloadError> {
+        self.fault.as_ref()
+    }
+
     /// Where the next bytes from the connection go, in this order. `block` must be at least a block long, and the
     /// same from call to call until [`filled`](Self::filled) returns a frame. Never both empty.
     pub fn slots<'a>(&'a mut self, block: &'a mut [u8]) -> [&'a mut [u8]; 2] {
         match self.state {
+            _ if self.fault.is_some() => [&mut self.fixed[..], &mut []],
             State::Head { filled } => [&mut self.fixed[filled..HEAD_BYTES], &mut []],
             State::Body { head, filled } => {
                 let len = data_len(&head);
@@ -209,8 +218,21 @@ impl FrameReader {
     /// they do; a DATA frame's data is then at the start of `block`.
     ///
     /// # Errors
-    /// Whatever is wrong with the frame, before anything of it was believed. The reader is of no use after that.
+    /// Whatever is wrong with the frame, before anything of it was believed. The reader is of no use after that, and
+    /// says the same to every later call. What is wrong with a head that came together with the end of a frame is
+    /// said by the call after the one that returned the frame, which a `count` of 0 makes possible at once.
     pub fn filled(&mut self, count: usize, block: &[u8]) -> Result<Option<Frame>, PayloadError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let result = self.take(count, block);
+        if let Err(error) = &result {
+            self.fault = Some(error.clone());
+        }
+        result
+    }
+
+    fn take(&mut self, count: usize, block: &[u8]) -> Result<Option<Frame>, PayloadError> {
         match self.state {
             State::Head { filled } => {
                 self.head_filled(filled + count)?;
@@ -224,7 +246,8 @@ impl FrameReader {
                 };
                 let frame = self.verify(&head, block)?;
                 self.fixed.copy_within(TAG_BYTES..TAG_BYTES + beyond, 0);
-                self.head_filled(beyond)?;
+                // A bad head must not swallow the good frame before it.
+                self.fault = self.head_filled(beyond).err();
                 Ok(Some(frame))
             }
         }

@@ -153,8 +153,8 @@ impl Header {
             destinations: rest,
             envelope: self.envelope.as_ref().map(|envelope| Envelope {
                 nonce,
-                to,
                 expires,
+                to,
                 ..envelope.clone()
             }),
         }

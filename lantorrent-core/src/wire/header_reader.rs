@@ -16,7 +16,7 @@ const MARK: &[u8] = b"EOH";
 /// use lantorrent_core::wire::HeaderReader;
 /// let mut reader = HeaderReader::default();
 /// let (used, header) = reader.push(b"{}\nEOH : 6wfiiDBKSzFp6ehTYO+jhw==\r\npayload").unwrap();
-/// assert_eq!(used, 36);
+/// assert_eq!(used, 35);
 /// assert!(header.is_some());
 /// ```
 #[derive(Debug, Default)]
@@ -39,33 +39,32 @@ impl HeaderReader {
             let rest = &input[used..];
             let line_end = rest.iter().position(|&byte| byte == b'\n');
             let part = line_end.map_or(rest.len(), |end| end + 1);
-            self.check_room(part)?;
-            self.text.extend_from_slice(&rest[..part]);
+            // What is beyond the limit is cut off before it is judged: how the bytes were chunked must not decide
+            // which of two limits a header is said to pass.
+            let kept = part.min(limits::HEADER_BYTES - self.text.len());
+            self.text.extend_from_slice(&rest[..kept]);
             used += part;
             let line = &self.text[self.line_start..];
-            if line.starts_with(MARK) {
-                if line.len() > limits::SIGNATURE_LINE_BYTES {
-                    return Err(HeaderError::BadSignature);
-                }
-                if line_end.is_some() {
-                    return self.finish().map(|header| (used, Some(header)));
-                }
-            } else if line_end.is_some() {
-                self.line_start = self.text.len();
-                self.lines += 1;
-                if self.lines > limits::HEADER_LINES {
-                    return Err(HeaderError::TooLong("more than 256 lines"));
-                }
+            let marked = line.starts_with(MARK);
+            if marked && line.len() > limits::SIGNATURE_LINE_BYTES {
+                return Err(HeaderError::BadSignature);
+            }
+            if kept < part {
+                return Err(HeaderError::TooLong("more than 4 MiB"));
+            }
+            if line_end.is_none() {
+                break;
+            }
+            if marked {
+                return self.finish().map(|header| (used, Some(header)));
+            }
+            self.line_start = self.text.len();
+            self.lines += 1;
+            if self.lines > limits::HEADER_LINES {
+                return Err(HeaderError::TooLong("more than 256 lines"));
             }
         }
         Ok((used, None))
-    }
-
-    fn check_room(&self, part: usize) -> Result<(), HeaderError> {
-        if self.text.len() + part > limits::HEADER_BYTES {
-            return Err(HeaderError::TooLong("more than 4 MiB"));
-        }
-        Ok(())
     }
 
     fn finish(&mut self) -> Result<SignedHeader, HeaderError> {

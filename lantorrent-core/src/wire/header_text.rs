@@ -20,7 +20,7 @@ struct HeaderText {
     #[serde(skip_serializing_if = "Option::is_none")]
     wire: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verb: Option<Verb>,
+    verb: Option<VerbText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +43,14 @@ struct HeaderText {
     requests: Option<Vec<RequestText>>,
     #[serde(default, deserialize_with = "destinations")]
     destinations: Option<Vec<DestinationText>>,
+}
+
+/// A verb, so that one of a later version is told from nonsense.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum VerbText {
+    Known(Verb),
+    Other(String),
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -146,7 +154,7 @@ fn wire_1(mut text: HeaderText) -> Result<Header, HeaderError> {
     }
     Ok(Header {
         length,
-        block_size: block_size.0.clamp(limits::BLOCK_MIN.into(), limits::BLOCK_MAX.into()) as u32,
+        block_size: wire_1_block_size(block_size),
         degree: checked_degree(degree)?,
         node: Destination { degree: None, block_size: None, ..node },
         destinations,
@@ -164,7 +172,10 @@ fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
     let degree = checked_degree(text.degree.unwrap_or(Number(1)))?;
     let index = index(text.index)?;
     let envelope = Envelope {
-        verb: required(text.verb, "verb")?,
+        verb: match required(text.verb.take(), "verb")? {
+            VerbText::Known(verb) => verb,
+            VerbText::Other(_) => return Err(HeaderError::Unsupported("the verb of the header".into())),
+        },
         transfer: required(text.transfer, "transfer")?,
         nonce: required(text.nonce, "nonce")?,
         expires: required(text.expires, "expires")?.0,
@@ -199,6 +210,11 @@ fn length(length: Option<Number>) -> Result<Option<u64>, HeaderError> {
     }
 }
 
+/// A hint there, so that any number will do; what is handed on is bounded just the same.
+fn wire_1_block_size(size: Number) -> u32 {
+    size.0.clamp(limits::BLOCK_MIN.into(), limits::BLOCK_MAX.into()) as u32
+}
+
 fn index(index: Option<Number>) -> Result<u32, HeaderError> {
     let index = required(index, "index")?.0;
     u32::try_from(index).map_err(|_| HeaderError::Invalid(format!("an index of {index}")))
@@ -231,7 +247,7 @@ fn destination(text: DestinationText, index: u32) -> Result<Destination, HeaderE
         return Err(missing("requests"));
     }
     let degree = text.degree.map(checked_degree).transpose()?;
-    let block_size = text.block_size.map(|size| size.0.min(limits::BLOCK_MAX.into()) as u32);
+    let block_size = text.block_size.map(wire_1_block_size);
     Ok(Destination { host, port, index, requests, degree, block_size })
 }
 
@@ -302,7 +318,7 @@ fn text(header: &Header) -> HeaderText {
     let Some(envelope) = &header.envelope else { return node };
     HeaderText {
         wire: Some(Number(2)),
-        verb: Some(envelope.verb),
+        verb: Some(VerbText::Known(envelope.verb)),
         transfer: Some(envelope.transfer),
         nonce: Some(envelope.nonce),
         expires: Some(Number(envelope.expires)),

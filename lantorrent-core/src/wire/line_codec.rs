@@ -32,6 +32,7 @@ impl LineWriter {
     }
 
     /// The bytes of the next line.
+    #[expect(clippy::missing_panics_doc, reason = "a line is always plain JSON")]
     pub fn encode(&mut self, line: &Line) -> Vec<u8> {
         // Strings, numbers and maps with string keys: nothing in it can fail to become JSON.
         let mut bytes = serde_json::to_vec(&Numbered { seq: self.seq, line }).expect("a line is plain JSON");
@@ -67,6 +68,11 @@ impl LineReader {
     /// A reader for the connection whose header had `nonce`.
     pub fn new(keys: Keyring, nonce: Nonce) -> Self {
         Self { keys, nonce, key: None, seq: 0, text: Vec::new() }
+    }
+
+    /// The nonce of the header that is being answered.
+    pub fn nonce(&self) -> Nonce {
+        self.nonce
     }
 
     /// Takes bytes and returns how many were used up to the end of the next line, and that line.

@@ -9,6 +9,7 @@ use super::raw::{Footer, RawReader};
 
 /// Reads the payload that belongs to a header.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each connection, and never moved about")]
 pub enum PayloadReader {
     /// Wire 1.
     Raw(RawReader),
@@ -56,6 +57,7 @@ impl PayloadReader {
     /// # Errors
     /// As [`filled`](Self::filled).
     pub fn push(&mut self, input: &[u8], block: &mut [u8]) -> Result<(usize, Option<Frame>), PayloadError> {
+        self.check()?;
         let mut used = 0;
         while used < input.len() {
             let [first, second] = self.slots(block);
@@ -70,6 +72,15 @@ impl PayloadReader {
         Ok((used, None))
     }
 
+    /// Says an error that is known already, although the last call returned a frame.
+    fn check(&self) -> Result<(), PayloadError> {
+        let fault = match self {
+            Self::Raw(reader) => reader.fault(),
+            Self::Frames(reader) => reader.fault(),
+        };
+        fault.map_or(Ok(()), |fault| Err(fault.clone()))
+    }
+
     /// Bytes of the file that have come, whole blocks only.
     pub fn offset(&self) -> u64 {
         match self {
@@ -81,8 +92,9 @@ impl PayloadReader {
     /// The connection has ended: was the payload complete?
     ///
     /// # Errors
-    /// [`PayloadError::Truncated`] where it was not.
+    /// [`PayloadError::Truncated`] where it was not, or what was wrong with it before that.
     pub fn finish(&self) -> Result<(), PayloadError> {
+        self.check()?;
         let ended = match self {
             Self::Raw(reader) => reader.ended(),
             Self::Frames(reader) => reader.ended(),

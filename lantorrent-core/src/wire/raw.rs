@@ -49,6 +49,8 @@ pub struct RawReader {
     footer_filled: usize,
     scanner: Scanner,
     ended: bool,
+    // The first error, said again to every later call.
+    fault: Option<PayloadError>,
 }
 
 impl RawReader {
@@ -64,6 +66,7 @@ impl RawReader {
             footer_filled: 0,
             scanner: Scanner::default(),
             ended: false,
+            fault: None,
         }
     }
 
@@ -77,6 +80,11 @@ impl RawReader {
         self.ended
     }
 
+    /// See [`FrameReader::fault`](super::FrameReader::fault).
+    pub fn fault(&self) -> Option<&PayloadError> {
+        self.fault.as_ref()
+    }
+
     fn piece(&self) -> usize {
         (self.length - self.next).min(self.block_size.into()) as usize
     }
@@ -88,6 +96,9 @@ impl RawReader {
             return [&mut block[self.in_block..piece], &mut []];
         }
         self.footer.resize(limits::FOOTER_BYTES, 0);
+        if self.fault.is_some() {
+            self.footer_filled = 0;
+        }
         [&mut self.footer[self.footer_filled..], &mut []]
     }
 
@@ -98,7 +109,12 @@ impl RawReader {
     pub fn filled(&mut self, count: usize, block: &[u8]) -> Result<Option<Frame>, PayloadError> {
         let piece = self.piece();
         if piece == 0 {
-            return self.footer_filled(count);
+            if let Some(fault) = &self.fault {
+                return Err(fault.clone());
+            }
+            let result = self.footer_filled(count);
+            self.fault = result.as_ref().err().cloned();
+            return result;
         }
         self.in_block += count;
         if self.in_block < piece {

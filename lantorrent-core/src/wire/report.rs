@@ -1,6 +1,6 @@
 //! Results: what became of one request. In wire 1 bare JSON objects, in wire 2 the content of `result` lines.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bounded::Number;
 use super::error::LineError;
@@ -21,8 +21,8 @@ pub struct Report {
     pub file: Option<String>,
     /// The request's id.
     pub id: Option<String>,
-    /// What happened, in words.
-    #[serde(default)]
+    /// What happened, in words. Cut to [`limits::MESSAGE_BYTES`] when it is written.
+    #[serde(default, serialize_with = "message")]
     pub message: String,
     /// Wire 1: the MD5 of the file, empty unless it is whole.
     #[serde(default)]
@@ -43,9 +43,15 @@ fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Er
     u16::try_from(port).map(Some).map_err(serde::de::Error::custom)
 }
 
+fn message<S: Serializer>(message: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(cut(message, limits::MESSAGE_BYTES))
+}
+
 /// The longest start of `text` that has at most `bytes` bytes.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    // `floor_char_boundary` is younger than the oldest compiler that must do.
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
 }
 
 impl Report {
@@ -71,6 +77,7 @@ impl Report {
     }
 
     /// One JSON object, without a line end.
+    #[expect(clippy::missing_panics_doc, reason = "a report is always plain JSON")]
     pub fn encode(&self) -> String {
         // Strings and numbers: nothing in it can fail to become JSON.
         serde_json::to_string(self).expect("a report is plain JSON")
