@@ -6,4 +6,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod session;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod wire;

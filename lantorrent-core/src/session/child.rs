@@ -1,0 +1,133 @@
+//! One connection to a child: what stage it is in, how long that may last, and what the child says.
+
+use std::time::Instant;
+
+use super::io::LinkId;
+use super::timing::Timing;
+use crate::wire::{
+    Destination, FromNode, Line, LineError, LineReader, NodeState, Progress, Report, ReportReader, Wire,
+};
+
+/// How far becoming a child has come. PROTOCOL.md, "Becoming a child".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// The network is asked for a connection.
+    Connecting,
+    /// The header is out; a challenge is due.
+    Greeting,
+    /// The proof is out; `accepted` is due.
+    Proving,
+    /// The child opens its files; `ready` is due.
+    Opening,
+    /// The payload flows.
+    Feeding,
+    /// The payload is out; results are due.
+    Reporting,
+}
+
+#[derive(Debug)]
+pub(super) enum Reader {
+    /// Not connected yet.
+    None,
+    Wire1(ReportReader),
+    Wire2(LineReader),
+}
+
+/// What a child said.
+#[derive(Debug)]
+pub(super) enum Said {
+    Line(Line),
+    /// A result of wire 1, or on wire 2 the refusal of a header.
+    Bare(Report),
+}
+
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) link: LinkId,
+    pub(super) node: Destination,
+    pub(super) stage: Stage,
+    pub(super) reader: Reader,
+    /// What the child last said of itself and all behind it.
+    pub(super) progress: Progress,
+    since: Instant,
+    heard: Instant,
+    fed: Instant,
+}
+
+impl Child {
+    pub(super) fn new(link: LinkId, node: Destination, now: Instant) -> Self {
+        Self {
+            link,
+            progress: Progress::of_node(NodeState::Waiting, 0),
+            node,
+            stage: Stage::Connecting,
+            reader: Reader::None,
+            since: now,
+            heard: now,
+            fed: now,
+        }
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage, now: Instant) {
+        self.stage = stage;
+        self.since = now;
+        self.heard = now;
+        self.fed = now;
+    }
+
+    /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.
+    pub(super) fn read(&mut self, input: &[u8], now: Instant) -> Result<(usize, Option<Said>), LineError> {
+        self.heard = now;
+        match &mut self.reader {
+            Reader::None => Err(LineError::Malformed("it spoke before it was spoken to")),
+            Reader::Wire1(reader) => reader.push(input).map(|(used, report)| (used, report.map(Said::Bare))),
+            Reader::Wire2(reader) => reader.push(input).map(|(used, said)| {
+                let said = said.map(|said| match said {
+                    FromNode::Line(line) => Said::Line(line),
+                    FromNode::Refusal(report) => Said::Bare(report),
+                });
+                (used, said)
+            }),
+        }
+    }
+
+    /// A result came: the time that the next one may take begins anew.
+    pub(super) fn reported(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// A frame went out: no IDLE is due for a while.
+    pub(super) fn fed(&mut self, now: Instant) {
+        self.fed = now;
+    }
+
+    pub(super) fn idle_at(&self, timing: &Timing) -> Option<Instant> {
+        (self.stage == Stage::Feeding && matches!(self.reader, Reader::Wire2(_)))
+            .then(|| self.fed + timing.alive)
+    }
+
+    /// When the child counts as dead unless something happens, and in which words.
+    pub(super) fn deadline(&self, timing: &Timing, wire: Wire) -> (Instant, &'static str) {
+        let silence = match wire {
+            Wire::One => timing.dead_after_wire_1,
+            Wire::Two => timing.dead_after,
+        };
+        let silent = (self.heard + silence, "silent for too long");
+        let earlier = |at: Instant, why| if at < silent.0 { (at, why) } else { silent };
+        match self.stage {
+            // The driver tries several addresses of a name, each for the time that connecting may take.
+            Stage::Connecting => (self.since + timing.connect * 4, "no connection in time"),
+            Stage::Greeting => (self.since + timing.handshake, "no answer to the header in time"),
+            Stage::Proving => (self.since + timing.handshake, "no answer to the proof in time"),
+            Stage::Opening => earlier(self.since + timing.opening, "not ready in time"),
+            // On wire 1 nothing is due while the payload flows, however long that takes; what shows is a payload
+            // that stands still.
+            Stage::Feeding if wire == Wire::One => (self.fed + silence, "it took no data for too long"),
+            Stage::Feeding => silent,
+            Stage::Reporting if wire == Wire::One => {
+                (self.heard.max(self.since) + timing.finish, "no result in time")
+            }
+            Stage::Reporting => earlier(self.since + timing.finish, "no result in time"),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What all parts of one session share: its outputs, its ledger, and what it knows of its transfer.
+
+use std::collections::VecDeque;
+
+use super::entropy::{Entropy, Seed};
+use super::io::Output;
+use super::ledger::{Ledger, News};
+use super::timing::Timing;
+use crate::wire::{Code, Destination, Header, Keyring, Report, ResultKey, SealedReport, Wire};
+
+/// A report on its way to the source.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    pub(super) report: Report,
+    /// As its maker tagged it, where that was another node of wire 2.
+    pub(super) sealed: Option<SealedReport>,
+    pub(super) news: News,
+}
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) keys: Keyring,
+    pub(super) timing: Timing,
+    pub(super) header: Header,
+    pub(super) result_key: Option<ResultKey>,
+    pub(super) entropy: Entropy,
+    pub(super) ledger: Ledger,
+    pub(super) out: VecDeque<Output>,
+    /// What has to be told towards the source.
+    pub(super) relayed: VecDeque<Relayed>,
+}
+
+impl Desk {
+    /// For the transfer that `header` belongs to, knowing the requests of `nodes`.
+    pub(super) fn new<'a>(
+        header: Header,
+        nodes: impl IntoIterator<Item = &'a Destination>,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> Self {
+        let mut ledger = Ledger::default();
+        nodes.into_iter().for_each(|node| ledger.add(node));
+        let result_key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
+        Self {
+            keys,
+            timing,
+            result_key,
+            entropy: Entropy::new(seed),
+            ledger,
+            header,
+            out: VecDeque::new(),
+            relayed: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn wire(&self) -> Wire {
+        self.header.wire()
+    }
+
+    /// Takes note of a report, and hands it on if it is news.
+    pub(super) fn report(&mut self, report: Report, sealed: Option<SealedReport>) {
+        let news = self.ledger.record(&report);
+        if news == News::Nothing {
+            log::debug!("dropped a report that is no news: {report:?}");
+        } else {
+            self.relayed.push_back(Relayed { report, sealed, news });
+        }
+    }
+
+    /// Reports, in place of their nodes, the requests of `nodes` that nobody said anything of.
+    pub(super) fn report_for<'a>(
+        &mut self,
+        nodes: impl IntoIterator<Item = &'a Destination>,
+        by: Option<u32>,
+        code: Code,
+        message: &str,
+    ) {
+        let reports: Vec<Report> =
+            self.ledger.unheard(nodes).filter_map(|id| self.ledger.about(id, code, message)).collect();
+        for report in reports {
+            let report = match self.header.wire() {
+                // Wire 1 knows neither places nor hearsay.
+                Wire::One => Report { index: None, by: None, ..report },
+                Wire::Two => Report { by, ..report },
+            };
+            self.report(report, None);
+        }
+    }
+}

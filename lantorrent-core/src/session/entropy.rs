@@ -1,0 +1,42 @@
+//! Unpredictable numbers, from a seed that the driver brings.
+
+use crate::wire::{Nonce, TransferId};
+
+/// 256 bits from the operating system's random source; a test brings what it likes, and gets the same run again.
+#[derive(Clone)]
+pub struct Seed(pub [u8; 32]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(…)")
+    }
+}
+
+/// A stream of numbers that nobody can guess without the seed.
+#[derive(Debug)]
+pub(super) struct Entropy {
+    seed: Seed,
+    drawn: u64,
+}
+
+impl Entropy {
+    pub(super) fn new(seed: Seed) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    pub(super) fn nonce(&mut self) -> Nonce {
+        Nonce(self.draw())
+    }
+
+    pub(super) fn transfer(&mut self) -> TransferId {
+        TransferId(self.draw())
+    }
+
+    fn draw(&mut self) -> [u8; 16] {
+        self.drawn += 1;
+        let hash = blake3::keyed_hash(&self.seed.0, &self.drawn.to_be_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        bytes
+    }
+}

@@ -1,0 +1,64 @@
+//! Where each file of a node stands.
+
+use super::io::ReadBack;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileState {
+    /// The driver was asked to open it.
+    Opening,
+    /// It takes the payload.
+    Open(ReadBack),
+    /// It holds everything, and the driver was asked to place it.
+    Placing,
+    /// Its result is out.
+    Settled,
+}
+
+#[derive(Debug)]
+pub(super) struct Files {
+    states: Vec<FileState>,
+    failed: bool,
+}
+
+impl Files {
+    pub(super) fn new(count: usize) -> Self {
+        Self { states: vec![FileState::Opening; count], failed: false }
+    }
+
+    pub(super) fn state(&self, file: usize) -> Option<FileState> {
+        self.states.get(file).copied()
+    }
+
+    pub(super) fn set(&mut self, file: usize, state: FileState) {
+        self.states[file] = state;
+    }
+
+    /// A file has its result, and it is not a good one.
+    pub(super) fn fail(&mut self, file: usize) {
+        self.set(file, FileState::Settled);
+        self.failed = true;
+    }
+
+    pub(super) fn any_failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(super) fn opening(&self) -> bool {
+        self.states.contains(&FileState::Opening)
+    }
+
+    pub(super) fn settled(&self) -> bool {
+        self.states.iter().all(|&state| state == FileState::Settled)
+    }
+
+    /// Whether a child that comes late can be served from one of them.
+    pub(super) fn readable(&self) -> bool {
+        self.states.contains(&FileState::Open(ReadBack::Possible))
+    }
+
+    /// The files in any of the states before [`FileState::Placing`].
+    pub(super) fn unfinished(&self) -> Vec<(usize, FileState)> {
+        let states = self.states.iter().copied().enumerate();
+        states.filter(|(_, state)| matches!(state, FileState::Opening | FileState::Open(_))).collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! A connection from upstream until its sender has proven to know the password. Before that the node opens,
+//! connects and adopts nothing. PROTOCOL.md, "Challenge and proof".
+
+use core::net::SocketAddr;
+use std::time::Instant;
+
+use super::io::Now;
+use super::timing::Timing;
+use crate::wire::{
+    Code, Header, HeaderError, HeaderReader, Keyring, Line, LineWriter, Nonce, Report, Verb, Wire, proof,
+};
+
+/// What a node lets in.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// The passwords.
+    pub keys: Keyring,
+    /// Addresses besides the socket's own under which senders know this node, behind a translation for one.
+    pub also: Vec<SocketAddr>,
+    /// How long a greeting may take.
+    pub timing: Timing,
+}
+
+/// A header that is not only authentic but fresh, and what the connection goes on with.
+#[derive(Debug)]
+pub struct Proven {
+    /// What is asked for.
+    pub header: Header,
+    /// Writes the lines of this connection; none on wire 1.
+    pub lines: Option<LineWriter>,
+}
+
+/// What came of some bytes.
+#[derive(Debug)]
+pub enum Greeting {
+    /// More are needed.
+    More,
+    /// Write this, and go on.
+    Reply(Vec<u8>),
+    /// The sender is let in. What follows is payload.
+    Proven(Box<Proven>),
+    /// Write this, and close.
+    Refused {
+        /// A report, as the wire wants it.
+        reply: Vec<u8>,
+        /// For the node's own log: more than a stranger is told.
+        why: String,
+    },
+}
+
+#[derive(Debug)]
+enum State {
+    Header(HeaderReader),
+    Proof(proof::ProofReader, Box<Proven>),
+    Over,
+}
+
+/// The greeting of one connection. Give it every byte that comes until it says [`Greeting::Proven`] or
+/// [`Greeting::Refused`].
+#[derive(Debug)]
+pub struct Incoming {
+    gate: Gate,
+    local: Option<SocketAddr>,
+    challenge: Nonce,
+    state: State,
+    deadline: Instant,
+}
+
+impl Incoming {
+    /// A connection accepted at `now` on the address `local` (None where the socket has none). `challenge` must be
+    /// unpredictable and new.
+    pub fn new(now: Now, gate: Gate, local: Option<SocketAddr>, challenge: Nonce) -> Self {
+        let deadline = now.instant + gate.timing.greeting;
+        Self { gate, local, challenge, state: State::Header(HeaderReader::default()), deadline }
+    }
+
+    /// When to close the connection if the greeting is not complete: a peer that says nothing, or one byte a
+    /// second, is not waited for.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Takes bytes, and returns how many of them were part of the greeting. On [`Greeting::More`] that is all of
+    /// them; otherwise call again with the rest.
+    pub fn push(&mut self, now: Now, input: &[u8]) -> (usize, Greeting) {
+        match &mut self.state {
+            State::Header(reader) => match reader.push(input) {
+                Ok((used, None)) => (used, Greeting::More),
+                Ok((used, Some(signed))) => {
+                    let greeting = match signed.verify(&self.gate.keys) {
+                        Ok(header) => self.header(now, header),
+                        Err(error) => self.refuse(&error),
+                    };
+                    (used, greeting)
+                }
+                Err(error) => (input.len(), self.refuse(&error)),
+            },
+            State::Proof(reader, _) => match reader.push(input) {
+                Ok((used, false)) => (used, Greeting::More),
+                Ok((used, true)) => (used, self.proven()),
+                Err(error) => (input.len(), self.refuse(&error)),
+            },
+            State::Over => (input.len(), Greeting::More),
+        }
+    }
+
+    /// The connection ended before the greeting did.
+    pub fn closed(&mut self) -> Greeting {
+        self.refuse(&HeaderError::Truncated)
+    }
+
+    fn refuse(&mut self, error: &HeaderError) -> Greeting {
+        let code = Code::from(error);
+        // A stranger learns nothing: not what is wrong with a signature, nor which one would be right.
+        let message = match code {
+            Code::ACCESS_DENIED => "Access denied".to_owned(),
+            _ => error.to_string(),
+        };
+        self.refuse_with(code, &message, error.to_string())
+    }
+
+    fn refuse_with(&mut self, code: Code, message: &str, why: String) -> Greeting {
+        self.state = State::Over;
+        let mut reply = Report::refusal(code, message).encode().into_bytes();
+        reply.push(b'\n');
+        Greeting::Refused { reply, why }
+    }
+
+    fn header(&mut self, now: Now, header: Header) -> Greeting {
+        let Some(envelope) = &header.envelope else {
+            self.state = State::Over;
+            return Greeting::Proven(Box::new(Proven { header, lines: None }));
+        };
+        if !self.is_here(envelope.to) {
+            let message = format!(
+                "the header is meant for {}, and this is not that node; list the address in [node] also if it is",
+                envelope.to
+            );
+            return self.refuse_with(Code::WRONG_NODE, &message, message.clone());
+        }
+        if envelope.expires < now.unix {
+            let late = now.unix - envelope.expires;
+            let message = format!("the header expired {late} s ago; are the clocks right?");
+            return self.refuse_with(Code::EXPIRED, &message, message.clone());
+        }
+        if envelope.verb != Verb::Send {
+            let message = format!("this version does not know the verb {:?}", envelope.verb);
+            return self.refuse_with(Code::UNSUPPORTED, &message, message.clone());
+        }
+        let nonce = envelope.nonce;
+        let keys = &self.gate.keys;
+        let (Some(reader), Some(key)) =
+            (proof::ProofReader::new(keys, &nonce, &self.challenge), keys.line_key(&nonce, &self.challenge))
+        else {
+            return self.refuse(&HeaderError::WireOff(Wire::Two.number()));
+        };
+        let mut lines = LineWriter::new(key);
+        let challenge = lines.encode(&Line::Challenge { challenge: self.challenge });
+        self.state = State::Proof(reader, Box::new(Proven { header, lines: Some(lines) }));
+        self.deadline = now.instant + self.gate.timing.greeting;
+        Greeting::Reply(challenge)
+    }
+
+    fn proven(&mut self) -> Greeting {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Proof(_, proven) => Greeting::Proven(proven),
+            _ => Greeting::More,
+        }
+    }
+
+    fn is_here(&self, to: SocketAddr) -> bool {
+        let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
+        self.local.iter().chain(&self.gate.also).any(|&here| canonical(here) == canonical(to))
+    }
+}

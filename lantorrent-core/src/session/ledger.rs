@@ -1,0 +1,132 @@
+//! Who has been heard of: the reason why each request gets exactly one result, whatever happens.
+
+use std::collections::HashMap;
+
+use crate::wire::{Code, Destination, Report};
+
+/// The requests of some nodes, and what is known of each.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    entries: HashMap<String, Entry>,
+    // In the order of the list, for what is said at the end.
+    order: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    index: u32,
+    host: String,
+    port: u16,
+    file: String,
+    known: Known,
+}
+
+#[derive(Debug)]
+enum Known {
+    Nothing,
+    /// Said by somebody else; the node's own word would replace it.
+    Hearsay(Report),
+    /// Said by the node itself, or on wire 1, where nobody can tell.
+    Settled,
+}
+
+/// What a report adds to what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Its request is settled by it.
+    Settles,
+    /// Good until the node itself is heard.
+    Hearsay,
+    /// Nothing: it was known already, or is about a request that is not on the list.
+    Nothing,
+}
+
+impl Ledger {
+    pub(super) fn add(&mut self, destination: &Destination) {
+        for request in &destination.requests {
+            let entry = Entry {
+                index: destination.index,
+                host: destination.host.clone(),
+                port: destination.port,
+                file: request.filename.clone(),
+                known: Known::Nothing,
+            };
+            self.order.push(request.id.clone());
+            self.entries.insert(request.id.clone(), entry);
+        }
+    }
+
+    /// Takes note of a report.
+    pub(super) fn record(&mut self, report: &Report) -> News {
+        let Some(entry) = report.id.as_ref().and_then(|id| self.entries.get_mut(id)) else {
+            return News::Nothing;
+        };
+        if report.index.is_some_and(|index| index != entry.index) {
+            return News::Nothing;
+        }
+        let settles = report.index.is_none() || report.is_own();
+        match (&entry.known, settles) {
+            (Known::Settled, _) | (Known::Hearsay(_), false) => News::Nothing,
+            (_, true) => {
+                entry.known = Known::Settled;
+                News::Settles
+            }
+            (Known::Nothing, false) => {
+                entry.known = Known::Hearsay(report.clone());
+                News::Hearsay
+            }
+        }
+    }
+
+    /// Whether there is word of every request of those nodes.
+    pub(super) fn heard_of_all<'a>(&self, nodes: impl IntoIterator<Item = &'a Destination>) -> bool {
+        self.unheard(nodes).next().is_none()
+    }
+
+    /// The requests of those nodes that nobody said anything of.
+    pub(super) fn unheard<'a>(
+        &self,
+        nodes: impl IntoIterator<Item = &'a Destination>,
+    ) -> impl Iterator<Item = &'a str> {
+        nodes
+            .into_iter()
+            .flat_map(|node| &node.requests)
+            .map(|request| request.id.as_str())
+            .filter(|id| self.entries.get(*id).is_some_and(|entry| matches!(entry.known, Known::Nothing)))
+    }
+
+    /// A report about a request that somebody else than its node makes. None for an unknown id.
+    pub(super) fn about(&self, id: &str, code: Code, message: &str) -> Option<Report> {
+        let entry = self.entries.get(id)?;
+        Some(Report {
+            host: Some(entry.host.clone()),
+            port: Some(entry.port),
+            file: Some(entry.file.clone()),
+            id: Some(id.to_owned()),
+            index: Some(entry.index),
+            ..Report::refusal(code, message)
+        })
+    }
+
+    /// Settles everything: what is only known from others becomes final, and what nobody answered for is 509.
+    pub(super) fn close(&mut self) -> Vec<Report> {
+        let mut last = Vec::new();
+        for id in std::mem::take(&mut self.order) {
+            let never = self.about(&id, Code::NEVER_REPORTED, "no word from the node: not known to be whole");
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            match std::mem::replace(&mut entry.known, Known::Settled) {
+                Known::Settled => {}
+                Known::Nothing => last.extend(never),
+                Known::Hearsay(report) if report.code.is_provisional() => {
+                    last.push(Report {
+                        message: format!("not known to be whole: {}", report.message),
+                        code: Code::NEVER_REPORTED,
+                        ..report
+                    });
+                }
+                Known::Hearsay(report) => last.push(report),
+            }
+        }
+        last
+    }
+}

@@ -1,0 +1,36 @@
+//! The state machines: one transfer as a node sees it and as its source sees it. They own every decision and touch
+//! no socket, file, clock or randomness: time and a seed are arguments, everything else is [`Input`] and [`Output`].
+//!
+//! The loop of a driver, for a [`NodeSession`] as for a [`SourceSession`]:
+//!
+//! 1. `handle(now, input)` for each thing that happened;
+//! 2. after each, `poll()` until it returns None, and do what each [`Output`] says;
+//! 3. wait for the next thing, at most until `deadline()`; then hand in [`Input::Tick`].
+//!
+//! The session sees no payload. A driver moves it, with [`PayloadReader`](crate::wire::PayloadReader) and
+//! [`PayloadWriter`](crate::wire::PayloadWriter), and tells the session how far it came. A connection from upstream
+//! first goes through [`Incoming`], which lets nobody in without the password.
+
+mod child;
+mod desk;
+mod downstream;
+mod entropy;
+mod files;
+mod incoming;
+mod io;
+mod ledger;
+mod node;
+mod roster;
+mod share;
+mod source;
+mod timing;
+mod upstream;
+
+pub use entropy::Seed;
+pub use incoming::{Gate, Greeting, Incoming, Proven};
+pub use io::{Control, FileFault, Input, LinkId, Now, Output, ReadBack};
+pub use node::NodeSession;
+pub use roster::Roster;
+pub use share::share;
+pub use source::{Plan, SourceSession};
+pub use timing::Timing;

@@ -1,0 +1,49 @@
+//! Every deadline of a session, in one place.
+
+use std::time::Duration;
+
+/// How long each state may last. Whatever a peer does or leaves undone, a session ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// From a connection's first byte to the end of its header, and again to the end of the proof.
+    pub greeting: Duration,
+    /// To reach a child over the network.
+    pub connect: Duration,
+    /// For a child to answer the header, and again to answer the proof.
+    pub handshake: Duration,
+    /// For an accepted child to open its files and be ready, however much it says it is alive.
+    pub opening: Duration,
+    /// How often a node says that it is alive, and how long a link may stand without a frame.
+    pub alive: Duration,
+    /// How often a node sums up its progress.
+    pub progress: Duration,
+    /// Silence, on wire 2, after which a neighbour counts as dead. There is no repair yet that would make a false
+    /// alarm cheap, so this is longer than it will be.
+    pub dead_after: Duration,
+    /// Silence, on wire 1, which has no sign of life, after which a neighbour counts as dead.
+    pub dead_after_wire_1: Duration,
+    /// For a child to report, from the end of the payload or its latest result.
+    pub finish: Duration,
+    /// For children to report after they were told that the transfer is aborted.
+    pub linger: Duration,
+    /// How long a header that this side makes stays valid.
+    pub validity: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(10),
+            connect: Duration::from_secs(3),
+            handshake: Duration::from_secs(5),
+            opening: Duration::from_secs(120),
+            alive: Duration::from_millis(500),
+            progress: Duration::from_secs(1),
+            dead_after: Duration::from_secs(10),
+            dead_after_wire_1: Duration::from_secs(300),
+            finish: Duration::from_secs(1800),
+            linger: Duration::from_secs(5),
+            validity: Duration::from_secs(300),
+        }
+    }
+}
