@@ -1,0 +1,221 @@
+//! Why a file cannot be written, sorted by what the caller will say about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use thiserror::Error;
+
+/// Why a request for a file failed, or why the roots cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The path may not be written, whatever is there: outside the roots, or not of a form that is accepted.
+    #[error("not allowed to write {path:?}: {why}")]
+    NotAllowed {
+        /// The path as requested.
+        path: PathBuf,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// The path, or a name in it, is longer than Linux takes.
+    #[error(
+        "the path that begins with {start:?} is too long: {part} has {length} bytes, at most {limit} can be"
+    )]
+    TooLong {
+        /// The first characters of the path. All of it would be too long for a message, too.
+        start: String,
+        /// What of it is too long.
+        part: &'static str,
+        /// How many bytes that has.
+        length: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// Something is at the path that is never written to, such as a folder or a FIFO.
+    #[error("cannot write to {path:?}: it is {what}")]
+    NotAFile {
+        /// The path, or that of the partial file.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The system refused to open or to create it.
+    #[error("cannot open {path:?}: {cause}")]
+    CannotOpen {
+        /// The path as requested.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Another process, or another request of this one, is writing it.
+    #[error("{path:?} is in use: somebody else is writing it, or has locked it")]
+    InUse {
+        /// The path as requested.
+        path: PathBuf,
+    },
+    /// The disk, the device, the quota or the file system is too small for it.
+    #[error("no space for {path:?}: {needed} bytes needed, {}{remains}", Available(*available))]
+    NoSpace {
+        /// The path as requested.
+        path: PathBuf,
+        /// How many bytes were asked for: those the file needs on top of what it has, or, when it happened while
+        /// writing, those up to the end of what was being written.
+        needed: u64,
+        /// How many there are, where that is known.
+        available: Option<u64>,
+        /// What is left of the file.
+        remains: Remains,
+    },
+    /// The system failed to write it, to sync it or to put it in its place.
+    #[error("cannot write {path:?}: {cause}{remains}")]
+    CannotWrite {
+        /// The path as requested.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+        /// What is left of the file.
+        remains: Remains,
+    },
+    /// A root cannot be used. The configuration is to be changed.
+    #[error("cannot use {root:?} as a place for files: {why}")]
+    BadRoot {
+        /// The root as configured.
+        root: PathBuf,
+        /// What is wrong with it and what to do.
+        why: String,
+    },
+    /// The system lacks what keeps paths inside the roots. Nothing is written without.
+    #[error(
+        "this system cannot keep paths inside a folder, so nothing is written: openat2 fails ({cause}); it needs \
+         Linux 5.6 or later, and a container that permits the call"
+    )]
+    CannotConfine {
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+/// What a failure left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remains {
+    /// The output is still open: what it ends with decides.
+    Open,
+    /// Nothing: the partial file was removed, or there was none yet.
+    Nothing,
+    /// The partial file is ours and could not be removed.
+    Partial,
+    /// Somebody else removed or replaced our partial file. What bears the name now was left alone.
+    Foreign,
+    /// A file, device or part of it written in place, which is not whole.
+    InPlace,
+    /// The whole file, in its place, which might not survive a power failure.
+    Placed,
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "",
+            Self::Nothing => "; nothing of it is left",
+            Self::Partial => "; the partial file could not be removed",
+            Self::Foreign => "; what bears the name now is not ours and was left alone",
+            Self::InPlace => "; what is there now is not whole",
+            Self::Placed => "; the file is in its place, and might not survive a power failure",
+        })
+    }
+}
+
+struct Available(Option<u64>);
+
+impl fmt::Display for Available {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "{bytes} available"),
+            None => f.write_str("not all of them available"),
+        }
+    }
+}
+
+impl StoreError {
+    /// A refusal to open `path`.
+    pub(super) fn opening(path: &Path, cause: impl Into<io::Error>) -> Self {
+        let (path, cause) = (path.to_owned(), cause.into());
+        match errno(&cause) {
+            Some(Errno::XDEV) => {
+                Self::NotAllowed { path, why: "a symlink on the way leads out of the allowed folder" }
+            }
+            Some(Errno::NOSYS) => Self::CannotConfine { cause },
+            // EBUSY: a device that is mounted or belongs to another one.
+            Some(Errno::WOULDBLOCK | Errno::BUSY) => Self::InUse { path },
+            Some(Errno::NOSPC | Errno::DQUOT) => {
+                Self::NoSpace { path, needed: 1, available: None, remains: Remains::Nothing }
+            }
+            _ => Self::CannotOpen { path, cause },
+        }
+    }
+
+    /// A failure of writing `path` up to the offset `needed`.
+    pub(super) fn writing(path: &Path, needed: u64, cause: impl Into<io::Error>) -> Self {
+        let (path, cause, remains) = (path.to_owned(), cause.into(), Remains::Open);
+        match errno(&cause) {
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+                Self::NoSpace { path, needed, available: None, remains }
+            }
+            _ => Self::CannotWrite { path, cause, remains },
+        }
+    }
+
+    /// The same error, said when it is known what is left of the file.
+    pub(super) fn leaving(mut self, what: Remains) -> Self {
+        if let Self::NoSpace { remains, .. } | Self::CannotWrite { remains, .. } = &mut self {
+            *remains = what;
+        }
+        self
+    }
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(errno: Errno) -> StoreError {
+        StoreError::opening(Path::new("/srv/a"), errno)
+    }
+
+    fn writing(errno: Errno) -> StoreError {
+        StoreError::writing(Path::new("/srv/a"), 7, errno)
+    }
+
+    #[test]
+    fn a_kernel_without_confinement_is_told_apart() {
+        let error = opening(Errno::NOSYS);
+        assert!(matches!(error, StoreError::CannotConfine { .. }));
+        assert!(error.to_string().contains("Linux 5.6"));
+    }
+
+    #[test]
+    fn causes_become_variants() {
+        assert!(matches!(opening(Errno::XDEV), StoreError::NotAllowed { .. }));
+        assert!(matches!(opening(Errno::BUSY), StoreError::InUse { .. }));
+        assert!(matches!(opening(Errno::NOSPC), StoreError::NoSpace { .. }));
+        assert!(matches!(opening(Errno::ACCESS), StoreError::CannotOpen { .. }));
+        for full in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
+            assert!(matches!(writing(full), StoreError::NoSpace { needed: 7, available: None, .. }));
+        }
+        assert!(matches!(writing(Errno::IO), StoreError::CannotWrite { .. }));
+    }
+
+    #[test]
+    fn messages_name_the_path_the_cause_and_the_remains() {
+        let text = writing(Errno::IO).leaving(Remains::Nothing).to_string();
+        assert!(text.starts_with("cannot write \"/srv/a\": Input/output error"), "{text}");
+        assert!(text.ends_with("; nothing of it is left"), "{text}");
+        let text = StoreError::opening(Path::new("/srv/\u{1b}[2J"), Errno::ACCESS).to_string();
+        assert!(!text.contains('\u{1b}'), "control characters of a peer are escaped: {text}");
+    }
+}

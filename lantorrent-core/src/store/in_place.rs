@@ -1,0 +1,120 @@
+//! Opening what is written where it stands: devices, `/dev/null`, files that must keep their inode.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fstat, major, minor, seek};
+use rustix::io::Errno;
+
+use super::confine::{LOOK, READ_WRITE, open_beneath};
+use super::partial::{file_type, lock, open_folder};
+use super::{ATTEMPTS, Remains, StoreError, space};
+
+/// What kind of thing bytes go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A regular file, which has the length it is given.
+    File,
+    /// A block device, which has a length of its own.
+    Device,
+    /// `/dev/null`.
+    Null,
+}
+
+/// Something opened in place.
+pub(super) struct Opened {
+    pub(super) file: OwnedFd,
+    pub(super) medium: Medium,
+    /// Its length now, in bytes.
+    pub(super) length: u64,
+    /// The folder, when the file was not there before.
+    pub(super) made_in: Option<File>,
+}
+
+/// Opens `name` in the folder `parents` below `root`, or makes it.
+pub(super) fn open_in_root(
+    root: impl AsFd,
+    parents: &str,
+    name: &str,
+    path: &Path,
+    wanted: Option<u64>,
+) -> Result<Opened, StoreError> {
+    let below = format!("{parents}/{name}");
+    for _ in 0..ATTEMPTS {
+        match open_existing(|flags| open_beneath(&root, &below, flags), path, wanted) {
+            Err(StoreError::CannotOpen { cause, .. }) if cause.raw_os_error() == Some(NO_ENTRY) => {}
+            result => return result,
+        }
+        let folder = open_folder(&root, parents, path)?;
+        // Before it is made, so that nothing needs to be removed.
+        space::check(&folder, path, wanted.unwrap_or(0))?;
+        let file = match open_beneath(&folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => file,
+            Err(Errno::EXIST) => continue,
+            Err(errno) => return Err(StoreError::opening(path, errno)),
+        };
+        lock(&file, path)?;
+        return Ok(Opened { file, medium: Medium::File, length: 0, made_in: Some(folder) });
+    }
+    Err(StoreError::NotAFile { path: path.to_owned(), what: "a symlink that leads to nothing" })
+}
+
+const NO_ENTRY: i32 = Errno::NOENT.raw_os_error();
+
+/// Opens what `open` leads to, if that is something to write to.
+pub(super) fn open_existing(
+    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+    path: &Path,
+    wanted: Option<u64>,
+) -> Result<Opened, StoreError> {
+    let opening = |errno| StoreError::opening(path, errno);
+    let classify = |file: &OwnedFd| {
+        let stat = fstat(file).map_err(opening)?;
+        let medium = medium(&stat).map_err(|what| StoreError::NotAFile { path: path.to_owned(), what })?;
+        Ok((medium, stat))
+    };
+    // A look first: to open some devices is to use them (a tape rewinds, a watchdog starts).
+    let (expected, _) = classify(&open(LOOK).map_err(opening)?)?;
+    // For a device EXCL means: not while it is mounted or part of another one.
+    let exclusive = if expected == Medium::Device { OFlags::EXCL } else { OFlags::empty() };
+    let file = open(READ_WRITE | exclusive).map_err(opening)?;
+    let (medium, _) = classify(&file)?;
+    if medium != expected {
+        return Err(StoreError::InUse { path: path.to_owned() });
+    }
+    if medium != Medium::Null {
+        lock(&file, path)?;
+    }
+    let length = match medium {
+        Medium::File => u64::try_from(classify(&file)?.1.st_size).unwrap_or(0),
+        Medium::Device => seek(&file, SeekFrom::End(0)).map_err(opening)?,
+        Medium::Null => 0,
+    };
+    let more = wanted.unwrap_or(0).saturating_sub(length);
+    match medium {
+        Medium::File => space::check(&file, path, more)?,
+        Medium::Device if more > 0 => return Err(too_small(path, length + more, length)),
+        Medium::Device | Medium::Null => {}
+    }
+    Ok(Opened { file, medium, length, made_in: None })
+}
+
+/// A device of `available` bytes shall hold `needed`.
+pub(super) fn too_small(path: &Path, needed: u64, available: u64) -> StoreError {
+    let (path, available, remains) = (path.to_owned(), Some(available), Remains::Open);
+    StoreError::NoSpace { path, needed, available, remains }
+}
+
+fn medium(stat: &Stat) -> Result<Medium, &'static str> {
+    match file_type(stat) {
+        FileType::RegularFile => Ok(Medium::File),
+        FileType::BlockDevice => Ok(Medium::Device),
+        FileType::CharacterDevice if (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3) => Ok(Medium::Null),
+        FileType::Directory => Err("a folder"),
+        FileType::Fifo => Err("a FIFO"),
+        FileType::Socket => Err("a socket"),
+        FileType::CharacterDevice => Err("a terminal or another character device"),
+        FileType::Symlink | FileType::Unknown => Err("neither a file nor a block device"),
+    }
+}

@@ -1,0 +1,26 @@
+//! Whether a disk has room for a file, asked before the first byte is written.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::{Remains, StoreError};
+
+/// Refuses when the file system that `place` is on has less than `needed` bytes left.
+pub(super) fn check(place: impl AsFd, path: &Path, needed: u64) -> Result<(), StoreError> {
+    match available(place) {
+        Some(available) if available < needed => Err(StoreError::NoSpace {
+            path: path.to_owned(),
+            needed,
+            available: Some(available),
+            remains: Remains::Nothing,
+        }),
+        // Where nobody knows, writing will tell.
+        _ => Ok(()),
+    }
+}
+
+fn available(place: impl AsFd) -> Option<u64> {
+    let stat = rustix::fs::fstatvfs(place).ok()?;
+    // A file system without a size, such as a tmpfs without limit, says 0 of 0.
+    (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
