@@ -1,0 +1,192 @@
+//! The store on full disks and block devices. These tests need root; elsewhere they say that they are skipped.
+//!
+//! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
+//! the files that other tests have open.
+#![cfg(feature = "store")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lantorrent_core::store::{Durability, Output, Placement, Roots, StoreError, Target};
+use tempfile::TempDir;
+
+const MIB: usize = 1 << 20;
+
+/// Runs a command and gives what it printed, or None after saying that the test is skipped.
+fn run(command: &str, arguments: &[&str]) -> Option<String> {
+    match Command::new(command).args(arguments).output() {
+        Ok(output) if output.status.success() => {
+            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        }
+        other => {
+            println!("skipped: {command} {arguments:?} does not work here: {other:?}");
+            None
+        }
+    }
+}
+
+/// A tmpfs of 1 MiB, for as long as this lives.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.path().to_str().unwrap()])?;
+        Some(Self(folder))
+    }
+
+    fn create(&self, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
+        create(self.0.path(), &self.0.path().join("a"), placement, length)
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.0.path()).unwrap().next().is_none()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &[self.0.path().to_str().unwrap()]);
+    }
+}
+
+/// A block device of 4 MiB in a file, for as long as this lives.
+struct LoopDevice {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl LoopDevice {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let backing = folder.path().join("backing");
+        fs::write(&backing, vec![7; 4 * MIB]).unwrap();
+        let path = run("losetup", &["--find", "--show", backing.to_str().unwrap()])?.into();
+        Some(Self { path, _folder: folder })
+    }
+
+    fn create(&self, length: Option<u64>) -> Result<Output, StoreError> {
+        create(&self.path, &self.path, Placement::InPlace, length)
+    }
+
+    fn content(&self) -> Vec<u8> {
+        let mut content = vec![0; 4 * MIB];
+        File::open(&self.path).unwrap().read_exact_at(&mut content, 0).unwrap();
+        content
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        run("losetup", &["--detach", self.path.to_str().unwrap()]);
+    }
+}
+
+fn create(root: &Path, path: &Path, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
+    let roots = Roots::open(&[root.to_owned()]).unwrap();
+    roots.create(&Target { path: path.to_str().unwrap(), placement, length })
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_found_before_the_first_byte() {
+    let Some(disk) = SmallDisk::new() else { return };
+    for placement in [Placement::Rename, Placement::InPlace] {
+        let error = disk.create(placement, Some(2 * MIB as u64)).unwrap_err();
+        let StoreError::NoSpace { needed, available: Some(available), .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((needed, available), (2 * MIB as u64, MIB as u64));
+        assert!(disk.is_empty());
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let output = disk.create(Placement::Rename, None).unwrap();
+    let error = output.write_at(&vec![7; 2 * MIB], 0).unwrap_err();
+    assert!(matches!(error, StoreError::NoSpace { available: None, .. }), "{error}");
+    // Even when the caller does not heed it.
+    let error = output.finish(10, Durability::Sync).unwrap_err();
+    assert!(error.to_string().contains("nothing of it is left"), "{error}");
+    assert!(disk.is_empty());
+    // And the next one has the room.
+    let output = disk.create(Placement::Rename, Some(MIB as u64 / 2)).unwrap();
+    output.write_at(&vec![7; MIB / 2], 0).unwrap();
+    output.finish(MIB as u64 / 2, Durability::Sync).unwrap();
+}
+
+#[test]
+fn the_room_that_a_stale_partial_takes_counts_as_free() {
+    let Some(disk) = SmallDisk::new() else { return };
+    fs::write(disk.0.path().join("a.lantorrent"), vec![7; MIB * 3 / 4]).unwrap();
+    disk.create(Placement::Rename, Some(MIB as u64 * 3 / 4)).unwrap().discard();
+    assert!(disk.is_empty());
+}
+
+#[test]
+fn a_disk_without_a_size_is_not_taken_for_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    if run("mount", &["-t", "tmpfs", "-o", "size=0", "tmpfs", &path]).is_none() {
+        return;
+    }
+    let disk = SmallDisk(folder);
+    disk.create(Placement::Rename, Some(2 * MIB as u64)).unwrap().discard();
+}
+
+#[test]
+fn a_block_device_is_written_in_place() {
+    let Some(device) = LoopDevice::new() else { return };
+    let output = device.create(Some(4 * MIB as u64)).unwrap();
+    let error = device.create(None).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    output.write_at(b"hello", 10).unwrap();
+    // One range that fits the blocks, one that does not.
+    output.zero(MIB as u64, MIB as u64).unwrap();
+    output.zero(3 * MIB as u64 - 1, 2).unwrap();
+    let mut found = [1; 5];
+    output.read_back().unwrap().read_exact_at(&mut found, 10).unwrap();
+    assert_eq!(&found, b"hello");
+    // The image is smaller than the disk, whose rest stays.
+    output.finish(3 * MIB as u64 + 1, Durability::Sync).unwrap();
+    let mut expected = vec![7; 4 * MIB];
+    expected[10..15].copy_from_slice(b"hello");
+    expected[MIB..2 * MIB].fill(0);
+    expected[3 * MIB - 1..=3 * MIB].fill(0);
+    assert!(device.content() == expected);
+}
+
+#[test]
+fn a_block_device_that_is_too_small_is_refused() {
+    let Some(device) = LoopDevice::new() else { return };
+    let size = 4 * MIB as u64;
+    let too_small = |result: Result<(), StoreError>| {
+        let error = result.unwrap_err();
+        let StoreError::NoSpace { available, .. } = error else { panic!("{error}") };
+        assert_eq!(available, Some(size));
+    };
+    too_small(device.create(Some(size + 1)).map(drop));
+    too_small(device.create(None).unwrap().write_at(b"xy", size - 1));
+    too_small(device.create(None).unwrap().zero(size - 1, 2));
+    too_small(device.create(None).unwrap().finish(size + 1, Durability::NoSync));
+    assert!(device.content() == vec![7; 4 * MIB]);
+}
+
+#[test]
+fn a_mounted_device_is_in_use() {
+    let Some(device) = LoopDevice::new() else { return };
+    let path = device.path.to_str().unwrap();
+    if run("mkfs.ext4", &["-q", path]).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    if run("mount", &[path, folder.path().to_str().unwrap()]).is_none() {
+        return;
+    }
+    let _mounted = SmallDisk(folder);
+    let error = device.create(None).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
