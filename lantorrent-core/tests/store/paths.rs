@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 
 use lantorrent_core::store::{Durability, Placement, Roots, StoreError, Target};
 
@@ -211,7 +212,7 @@ fn names_that_are_no_text_do_no_harm() {
     assert_eq!(bench.names().len(), 4);
 
     // As a root: it can be one, and no request can name it.
-    let roots = Roots::open(&[odd.clone()]).unwrap();
+    let roots = Roots::open(from_ref(&odd)).unwrap();
     let path = format!("{}/a", odd.display());
     refused!(
         roots.create(&Target { path: &path, placement: Placement::Rename, length: None }),
@@ -221,7 +222,7 @@ fn names_that_are_no_text_do_no_harm() {
     // Through a link with a proper name.
     let link = bench.at("proper");
     symlink(&odd, &link).unwrap();
-    let roots = Roots::open(&[link.clone()]).unwrap();
+    let roots = Roots::open(from_ref(&link)).unwrap();
     let path = text(&link.join("a"));
     let output = roots.create(&Target { path: &path, placement: Placement::Rename, length: None }).unwrap();
     output.finish(1, Durability::Sync).unwrap();
@@ -248,7 +249,7 @@ fn a_root_that_is_a_file_allows_just_that() {
     let bench = Bench::new();
     let file = bench.at("file");
     fs::write(&file, "old content").unwrap();
-    let roots = Roots::open(&[file.clone()]).unwrap();
+    let roots = Roots::open(from_ref(&file)).unwrap();
     let create = |path: PathBuf, placement| {
         let path = text(&path);
         roots.create(&Target { path: &path, placement, length: None })
