@@ -4,9 +4,14 @@
 //! node and of a source, and with them every decision; `store` keeps files; `drive` moves bytes between sockets,
 //! files and sessions.
 
-#![cfg_attr(docsrs, feature(doc_cfg))]
-
+#[cfg(feature = "threads")]
+pub mod drive;
 pub mod session;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod wire;
+
+#[cfg(feature = "threads")]
+pub use drive::{
+    Error, Event, Fault, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer, TransferHandle,
+};

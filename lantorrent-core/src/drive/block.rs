@@ -1,0 +1,71 @@
+//! Blocks of payload: taken from a pool, shared by everybody who writes them somewhere, and returned by the last.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::wire::Digest;
+
+/// Buffers of one size, for one transfer.
+#[derive(Debug)]
+pub(super) struct Pool {
+    block_size: usize,
+    most: usize,
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Pool {
+    /// Keeps at most `most` unused buffers.
+    pub(super) fn new(block_size: u32, most: usize) -> Arc<Self> {
+        Arc::new(Self { block_size: block_size as usize, most, free: Mutex::default() })
+    }
+
+    pub(super) fn take(self: &Arc<Self>) -> Buffer {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = free.unwrap_or_else(|| vec![0; self.block_size]);
+        Buffer { bytes, pool: Arc::clone(self) }
+    }
+}
+
+/// A buffer on loan.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    pool: Arc<Pool>,
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.pool.most {
+            free.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// One block of the file, verified.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) buffer: Buffer,
+    pub(super) offset: u64,
+    pub(super) len: u32,
+    pub(super) digest: Option<Digest>,
+}
+
+impl Block {
+    pub(super) fn data(&self) -> &[u8] {
+        &self.buffer[..self.len as usize]
+    }
+}

@@ -1,0 +1,39 @@
+//! What a node is configured with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::session::Timing;
+use crate::store::Durability;
+use crate::wire::Keyring;
+
+/// How a node behaves. [`new`](Self::new) gives sensible values; change the fields that you know better.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The passwords. A wire without one is off.
+    pub keys: Keyring,
+    /// Folders, files and devices that may be written; nothing else is.
+    pub roots: Vec<PathBuf>,
+    /// Addresses besides the socket's own under which senders know this node.
+    pub also: Vec<SocketAddr>,
+    /// Whether a success is reported only when it would survive a power failure.
+    pub durability: Durability,
+    /// Connections served at the same time; more are closed at once.
+    pub connections: usize,
+    /// All deadlines.
+    pub timing: Timing,
+}
+
+impl NodeConfig {
+    /// A node with these passwords that may write below these roots.
+    pub fn new(keys: Keyring, roots: Vec<PathBuf>) -> Self {
+        Self {
+            keys,
+            roots,
+            also: Vec::new(),
+            durability: Durability::Sync,
+            connections: 256,
+            timing: Timing::default(),
+        }
+    }
+}

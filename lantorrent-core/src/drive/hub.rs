@@ -1,0 +1,254 @@
+//! Where the threads of one transfer meet: the ring, and a mailbox for the disk and each child, behind one lock.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::ring::{Backing, Item, Next, Ring};
+use crate::session::{Control, LinkId};
+use crate::wire::Sum;
+
+/// What the disk is told to do.
+#[derive(Debug)]
+pub(super) enum DiskOrder {
+    Open(usize),
+    Place(usize, u64),
+    Discard(usize),
+    /// Nothing comes any more.
+    Leave,
+}
+
+/// What a child's connection is told to do.
+#[derive(Debug)]
+pub(super) enum ChildOrder {
+    Send(Vec<u8>),
+    Control(Control),
+}
+
+/// What is next for one of the threads.
+#[derive(Debug)]
+pub(super) enum Work<O> {
+    Order(O),
+    Payload(Next),
+    /// The link is closed, or the transfer is over.
+    Over,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    orders: VecDeque<ChildOrder>,
+    socket: Option<TcpStream>,
+    end_sent: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring,
+    disk: VecDeque<DiskOrder>,
+    disk_at_end: bool,
+    children: HashMap<LinkId, Mailbox>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Hub {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// How long to wait for room before saying so.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The transfer is over: there is no use in bringing more.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl Hub {
+    pub(super) fn new(ring: Ring) -> Self {
+        let state = State {
+            ring,
+            disk: VecDeque::new(),
+            disk_at_end: false,
+            children: HashMap::new(),
+            closed: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.changed.notify_all();
+        result
+    }
+
+    fn wait_for<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = ready(&mut state) {
+                return result;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Appends to the ring, waiting for room; `waiting` is called now and then while that takes.
+    pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Closed> {
+        let mut state = self.lock();
+        while !state.closed && !state.ring.make_room() {
+            let (guard, timeout) =
+                self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            if timeout.timed_out() {
+                drop(state);
+                waiting();
+                state = self.lock();
+            }
+        }
+        if state.closed {
+            return Err(Closed);
+        }
+        state.ring.push(item);
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    pub(super) fn finish(&self, size: u64, sum: Sum) {
+        self.change(|state| state.ring.finish(size, sum));
+    }
+
+    pub(super) fn set_backing(&self, backing: Backing) {
+        self.change(|state| state.ring.set_backing(backing));
+    }
+
+    /// No file takes over for the one that children were served from.
+    pub(super) fn keep_for_children(&self) {
+        self.change(|state| state.ring.retire_backing());
+    }
+
+    /// How far the payload has been sent, to the child that has most of it.
+    pub(super) fn farthest(&self) -> u64 {
+        self.lock().ring.farthest()
+    }
+
+    /// Ends every wait and every connection to a child. The disk still gets its orders.
+    pub(super) fn close(&self) {
+        self.change(|state| {
+            state.closed = true;
+            state.children.drain().for_each(|(_, mailbox)| mailbox.hang_up());
+        });
+    }
+
+    pub(super) fn order_disk(&self, order: DiskOrder) {
+        self.change(|state| state.disk.push_back(order));
+    }
+
+    /// What the disk does next. Orders go first; after the end of the payload only orders come.
+    pub(super) fn disk_work(&self) -> Work<DiskOrder> {
+        self.wait_for(|state| {
+            if let Some(order) = state.disk.pop_front() {
+                return Some(Work::Order(order));
+            }
+            if state.closed || state.disk_at_end {
+                return None;
+            }
+            match state.ring.next_for_disk() {
+                Next::Wait => None,
+                next => {
+                    state.disk_at_end = matches!(next, Next::End { .. });
+                    Some(Work::Payload(next))
+                }
+            }
+        })
+    }
+
+    pub(super) fn disk_has(&self, upto: u64) {
+        self.change(|state| state.ring.disk_has(upto));
+    }
+
+    /// A child is to be connected to.
+    pub(super) fn expect(&self, link: LinkId) {
+        self.change(|state| {
+            state.ring.expect(link);
+            state.children.insert(link, Mailbox::default());
+        });
+    }
+
+    /// The child's connection stands; from now on closing the link hangs up. False if it is closed already.
+    pub(super) fn connected(&self, link: LinkId, socket: TcpStream) -> bool {
+        self.change(|state| match state.children.get_mut(&link) {
+            Some(mailbox) => {
+                mailbox.socket = Some(socket);
+                true
+            }
+            None => false,
+        })
+    }
+
+    pub(super) fn order_child(&self, link: LinkId, order: ChildOrder) {
+        self.change(|state| {
+            let Some(mailbox) = state.children.get_mut(&link) else { return };
+            // One sign of life says as much as ten.
+            let idle = |order: &ChildOrder| matches!(order, ChildOrder::Control(Control::Idle));
+            if !(idle(&order) && mailbox.orders.iter().any(idle)) {
+                mailbox.orders.push_back(order);
+            }
+        });
+    }
+
+    pub(super) fn feed(&self, link: LinkId, from: u64) {
+        self.change(|state| state.ring.feed(link, from));
+    }
+
+    pub(super) fn close_child(&self, link: LinkId) {
+        self.change(|state| {
+            state.ring.forget(link);
+            if let Some(mailbox) = state.children.remove(&link) {
+                mailbox.hang_up();
+            }
+        });
+    }
+
+    /// What a child's connection does next.
+    pub(super) fn child_work(&self, link: LinkId) -> Work<ChildOrder> {
+        self.wait_for(|state| {
+            let Some(mailbox) = state.children.get_mut(&link) else { return Some(Work::Over) };
+            if let Some(order) = mailbox.orders.pop_front() {
+                return Some(Work::Order(order));
+            }
+            if mailbox.end_sent {
+                return None;
+            }
+            match state.ring.next_for_child(link) {
+                Next::Wait => None,
+                next => {
+                    mailbox.end_sent = matches!(next, Next::End { .. });
+                    Some(Work::Payload(next))
+                }
+            }
+        })
+    }
+
+    pub(super) fn child_has(&self, link: LinkId, upto: u64) {
+        self.change(|state| state.ring.child_has(link, upto));
+    }
+
+    pub(super) fn child_position(&self, link: LinkId) -> Option<u64> {
+        self.lock().ring.position(link)
+    }
+}
+
+impl Mailbox {
+    fn hang_up(self) {
+        if let Some(socket) = self.socket {
+            // It may be gone already; then there is nobody to hang up on.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The drivers: they move bytes between sockets, files and sessions, and decide nothing.
+//!
+//! [`Node`] and [`Transfer`] are all that most programs need; both use the blocking driver, a few threads for each
+//! connection.
+
+mod block;
+mod config;
+mod error;
+mod hub;
+mod ring;
+mod target;
+mod threads;
+
+pub use config::NodeConfig;
+pub use error::{Error, Fault};
+pub use target::{DEFAULT_PORT, Target};
+pub use threads::{Event, Node, NodeHandle, Outcome, Transfer, TransferHandle};

@@ -1,0 +1,338 @@
+//! The ring between who brings the payload and who takes it: the disk, and each child. Pure bookkeeping; the waiting
+//! is the [`Hub`](super::hub::Hub)'s.
+//!
+//! Only the disk throttles what comes in. A child that is slower than the disk falls behind the ring and is served
+//! from the file until it has caught up. Where nothing written can be read back, nothing leaves the ring before every
+//! child has it. At the source, where the file is all there, the fastest child throttles.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::sync::Arc;
+
+use super::block::Block;
+use crate::session::LinkId;
+use crate::wire::Sum;
+
+/// What the ring holds, in order and without a gap.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Data(Arc<Block>),
+    Hole { offset: u64, span: u64 },
+}
+
+impl Item {
+    fn range(&self) -> (u64, u64) {
+        match self {
+            Self::Data(block) => (block.offset, block.offset + u64::from(block.len)),
+            Self::Hole { offset, span } => (*offset, offset + span),
+        }
+    }
+}
+
+/// Where a child is served from that has fallen behind the ring.
+#[derive(Debug, Clone)]
+pub(super) enum Backing {
+    /// Nowhere: nothing is written that could be read again.
+    Nothing,
+    /// The node's own file, which has what the disk has taken.
+    Written(Arc<File>),
+    /// A file that is written no more: it has what the disk had taken by then, and nothing that came later.
+    Former(Arc<File>),
+    /// The source's file, or what a stream was spooled to: everything that came.
+    Whole(Arc<File>),
+}
+
+/// What comes next for the disk or a child.
+#[derive(Debug)]
+pub(super) enum Next {
+    Item(Item),
+    /// Read at most this many bytes of the file from the offset on.
+    File {
+        file: Arc<File>,
+        offset: u64,
+        len: u64,
+    },
+    End {
+        size: u64,
+        sum: Sum,
+    },
+    Wait,
+    /// It is not there any more, and was never written where it could be read.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) struct Ring {
+    items: VecDeque<Item>,
+    capacity: usize,
+    base: u64,
+    head: u64,
+    end: Option<(u64, Sum)>,
+    backing: Backing,
+    /// How far the disk is; None where no disk takes part.
+    disk: Option<u64>,
+    /// How far each child is; None until it is fed.
+    children: BTreeMap<LinkId, Option<u64>>,
+    farthest: u64,
+}
+
+impl Ring {
+    /// A ring of at most `capacity` items that is filled from the network and drained by a disk.
+    pub(super) fn for_node(capacity: usize) -> Self {
+        Self::new(capacity, Backing::Nothing, Some(0))
+    }
+
+    /// A ring that is filled from a file which children can be served from.
+    pub(super) fn for_source(capacity: usize, file: Arc<File>) -> Self {
+        Self::new(capacity, Backing::Whole(file), None)
+    }
+
+    fn new(capacity: usize, backing: Backing, disk: Option<u64>) -> Self {
+        Self {
+            items: VecDeque::new(),
+            capacity: capacity.max(1),
+            base: 0,
+            head: 0,
+            end: None,
+            backing,
+            disk,
+            children: BTreeMap::new(),
+            farthest: 0,
+        }
+    }
+
+    pub(super) fn set_backing(&mut self, backing: Backing) {
+        self.backing = backing;
+    }
+
+    /// The file behind the ring is written no more: what comes from now on stays until every child has it.
+    pub(super) fn retire_backing(&mut self) {
+        if let Backing::Written(file) = &self.backing {
+            self.backing = Backing::Former(Arc::clone(file));
+        }
+    }
+
+    /// Makes room for one item if that is possible.
+    pub(super) fn make_room(&mut self) -> bool {
+        while self.items.len() >= self.capacity {
+            let Some(front) = self.items.front() else { return true };
+            let (_, end) = front.range();
+            if !self.dispensable(end) {
+                return false;
+            }
+            self.base = end;
+            self.items.pop_front();
+        }
+        true
+    }
+
+    /// Whether nobody needs the ring for what ends there.
+    fn dispensable(&self, end: u64) -> bool {
+        let has = |position: &Option<u64>| position.is_some_and(|position| position >= end);
+        match self.backing {
+            Backing::Whole(_) => self.children.values().any(has),
+            _ if self.disk.is_some_and(|disk| disk < end) => false,
+            Backing::Written(_) => true,
+            Backing::Nothing | Backing::Former(_) => self.children.values().all(has),
+        }
+    }
+
+    /// Appends what comes next. The caller has made room, and keeps the order.
+    pub(super) fn push(&mut self, item: Item) {
+        let (start, end) = item.range();
+        debug_assert_eq!(start, self.head, "the payload has no gap");
+        self.head = end;
+        self.items.push_back(item);
+    }
+
+    pub(super) fn finish(&mut self, size: u64, sum: Sum) {
+        self.end = Some((size, sum));
+    }
+
+    pub(super) fn next_for_disk(&self) -> Next {
+        self.disk.map_or(Next::Wait, |position| self.at(position))
+    }
+
+    pub(super) fn disk_has(&mut self, upto: u64) {
+        self.disk = Some(upto);
+    }
+
+    /// A child is on its way, and will want to be fed.
+    pub(super) fn expect(&mut self, link: LinkId) {
+        self.children.insert(link, None);
+    }
+
+    pub(super) fn feed(&mut self, link: LinkId, from: u64) {
+        if let Some(position) = self.children.get_mut(&link) {
+            *position = Some(from);
+            self.farthest = self.farthest.max(from);
+        }
+    }
+
+    pub(super) fn child_has(&mut self, link: LinkId, upto: u64) {
+        self.feed(link, upto);
+    }
+
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.children.remove(&link);
+    }
+
+    /// How far the child came that came farthest, whether or not it is still there.
+    pub(super) fn farthest(&self) -> u64 {
+        self.farthest
+    }
+
+    /// How far a child is, once it is fed.
+    pub(super) fn position(&self, link: LinkId) -> Option<u64> {
+        self.children.get(&link).copied().flatten()
+    }
+
+    pub(super) fn next_for_child(&self, link: LinkId) -> Next {
+        self.position(link).map_or(Next::Wait, |position| self.at(position))
+    }
+
+    fn at(&self, position: u64) -> Next {
+        if position < self.base {
+            return match &self.backing {
+                Backing::Nothing => Next::Gone,
+                Backing::Written(file) | Backing::Former(file) | Backing::Whole(file) => {
+                    Next::File { file: Arc::clone(file), offset: position, len: self.base - position }
+                }
+            };
+        }
+        if position >= self.head {
+            // A child may know more of the file than has come here yet.
+            return match self.end {
+                Some((size, sum)) if position >= size => Next::End { size, sum },
+                _ => Next::Wait,
+            };
+        }
+        let place = self.items.partition_point(|item| item.range().1 <= position);
+        match &self.items[place] {
+            Item::Hole { offset, span } => {
+                Next::Item(Item::Hole { offset: position, span: offset + span - position })
+            }
+            data @ Item::Data(_) => Next::Item(data.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::Pool;
+    use super::*;
+
+    const SIZE: u32 = 4096;
+    const ONE: LinkId = LinkId(1);
+    const TWO: LinkId = LinkId(2);
+
+    fn data(pool: &Arc<Pool>, place: u64) -> Item {
+        let buffer = pool.take();
+        let offset = place * u64::from(SIZE);
+        Item::Data(Arc::new(Block { buffer, offset, len: SIZE, digest: None }))
+    }
+
+    fn at(place: u64) -> u64 {
+        place * u64::from(SIZE)
+    }
+
+    fn offset(next: &Next) -> Option<u64> {
+        match next {
+            Next::Item(item) => Some(item.range().0),
+            _ => None,
+        }
+    }
+
+    fn file() -> Arc<File> {
+        Arc::new(File::open("/dev/null").unwrap())
+    }
+
+    #[test]
+    fn the_disk_throttles_and_a_slow_child_reads_the_file() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_node(2);
+        ring.set_backing(Backing::Written(file()));
+        ring.expect(ONE);
+        ring.feed(ONE, 0);
+        for place in 0..2 {
+            assert!(ring.make_room());
+            ring.push(data(&pool, place));
+        }
+        assert!(!ring.make_room(), "the disk has nothing yet");
+        ring.disk_has(at(1));
+        assert!(ring.make_room(), "the child need not be waited for");
+        ring.push(data(&pool, 2));
+        assert!(matches!(ring.next_for_child(ONE), Next::File { offset: 0, len, .. } if len == at(1)));
+        ring.child_has(ONE, at(1));
+        assert_eq!(offset(&ring.next_for_child(ONE)), Some(at(1)));
+        assert_eq!(offset(&ring.next_for_disk()), Some(at(1)));
+    }
+
+    #[test]
+    fn a_file_that_fails_later_still_serves_what_it_has() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_node(1);
+        ring.set_backing(Backing::Written(file()));
+        ring.expect(ONE);
+        ring.feed(ONE, 0);
+        ring.push(data(&pool, 0));
+        ring.disk_has(at(1));
+        assert!(ring.make_room());
+        ring.push(data(&pool, 1));
+        ring.retire_backing();
+        ring.disk_has(at(2));
+        assert!(!ring.make_room(), "the second block is nowhere else");
+        assert!(matches!(ring.next_for_child(ONE), Next::File { offset: 0, len, .. } if len == at(1)));
+        ring.child_has(ONE, at(2));
+        assert!(ring.make_room());
+    }
+
+    #[test]
+    fn without_a_file_every_child_is_waited_for() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_node(1);
+        ring.expect(ONE);
+        ring.expect(TWO);
+        ring.push(data(&pool, 0));
+        ring.disk_has(at(1));
+        ring.feed(ONE, 0);
+        ring.child_has(ONE, at(1));
+        assert!(!ring.make_room(), "the other child is still on its way");
+        ring.forget(TWO);
+        assert!(ring.make_room());
+        ring.expect(TWO);
+        ring.feed(TWO, 0);
+        assert!(matches!(ring.next_for_child(TWO), Next::Gone));
+    }
+
+    #[test]
+    fn at_the_source_the_fastest_child_throttles() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_source(1, file());
+        ring.expect(ONE);
+        ring.expect(TWO);
+        ring.push(data(&pool, 0));
+        assert!(!ring.make_room());
+        ring.feed(ONE, 0);
+        ring.feed(TWO, 0);
+        assert!(!ring.make_room());
+        ring.child_has(TWO, at(1));
+        assert!(ring.make_room());
+        assert!(matches!(ring.next_for_child(ONE), Next::File { .. }));
+    }
+
+    #[test]
+    fn a_hole_can_be_entered_in_the_middle_and_the_end_comes_last() {
+        let mut ring = Ring::for_node(4);
+        ring.push(Item::Hole { offset: 0, span: at(8) });
+        let sum = Sum::Root([0; 32]);
+        ring.finish(at(8), sum);
+        ring.expect(ONE);
+        assert!(matches!(ring.next_for_child(ONE), Next::Wait), "not fed yet");
+        ring.feed(ONE, at(3));
+        let Next::Item(Item::Hole { offset, span }) = ring.next_for_child(ONE) else { panic!("no hole") };
+        assert_eq!((offset, span), (at(3), at(5)));
+        ring.child_has(ONE, at(8));
+        assert!(matches!(ring.next_for_child(ONE), Next::End { .. }));
+    }
+}

@@ -1,0 +1,148 @@
+//! Destinations as people write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::error::Error;
+use crate::store::Placement;
+use crate::wire::{Destination, Request, limits};
+
+/// The port of a node that says nothing else.
+pub const DEFAULT_PORT: u16 = 2893;
+
+/// One file on one node: `HOST[:PORT]/path`, with an IPv6 address in brackets.
+///
+/// ```
+/// # use lantorrent_core::Target;
+/// let target: Target = "[::1]/srv/a.img".parse()?;
+/// assert_eq!((target.host.as_str(), target.port, target.path.as_str()), ("::1", 2893, "/srv/a.img"));
+/// # Ok::<(), lantorrent_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Name or address.
+    pub host: String,
+    /// TCP port, not 0.
+    pub port: u16,
+    /// Absolute path on that node.
+    pub path: String,
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = |why| Error::Target { text: text.to_owned(), why };
+        let (host, rest) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']').ok_or_else(|| bad("the bracket is not closed"))?;
+                if host.parse::<std::net::Ipv6Addr>().is_err() {
+                    return Err(bad("what is in brackets is no IPv6 address"));
+                }
+                (host, rest)
+            }
+            None => text.split_at(text.find([':', '/']).unwrap_or(text.len())),
+        };
+        let slash = rest.find('/').ok_or_else(|| bad("it has no path"))?;
+        let (port, path) = rest.split_at(slash);
+        let port = match port.strip_prefix(':') {
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|&port| port != 0)
+                .ok_or_else(|| bad("the port is no number from 1 to 65535")),
+            None if port.is_empty() => Ok(DEFAULT_PORT),
+            None => Err(bad("only :PORT may stand between address and path")),
+        }?;
+        if host.is_empty() {
+            return Err(bad("it has no host"));
+        }
+        if host.len() > limits::HOST_BYTES || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(bad("the host is no name and no address"));
+        }
+        Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, path } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}{path}") } else { write!(f, "{host}:{port}{path}") }
+    }
+}
+
+/// Turns what people ask for into the list of a chain: requests of one host and port become one destination, where
+/// the first of them stands. The id of a request is its place in `targets`.
+pub(super) fn destinations(targets: &[Target], placement: Placement) -> Vec<Destination> {
+    let mut list: Vec<Destination> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for (number, target) in targets.iter().enumerate() {
+        let request = Request {
+            filename: target.path.clone(),
+            id: number.to_string(),
+            rename: placement == Placement::Rename,
+        };
+        let place = *places.entry((&target.host, target.port)).or_insert_with(|| {
+            list.push(Destination {
+                host: target.host.clone(),
+                port: target.port,
+                index: 0,
+                requests: Vec::new(),
+                degree: None,
+                block_size: None,
+            });
+            list.len() - 1
+        });
+        list[place].requests.push(request);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_destination() {
+        for (text, host, port, path) in [
+            ("10.0.0.7:2893/srv/img/a.img", "10.0.0.7", 2893, "/srv/img/a.img"),
+            ("[::1]:99/srv/a.img", "::1", 99, "/srv/a.img"),
+            ("vmm3/a:b/c", "vmm3", DEFAULT_PORT, "/a:b/c"),
+            ("h:1/", "h", 1, "/"),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!((target.host.as_str(), target.port, target.path.as_str()), (host, port, path));
+            assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in [
+            "",
+            "h",
+            "/p",
+            ":1/p",
+            "h:/p",
+            "h:0/p",
+            "h:65536/p",
+            "h:x/p",
+            "[::1/p",
+            "[h]/p",
+            "[::1]x/p",
+            "a b/p",
+        ] {
+            assert!(matches!(text.parse::<Target>(), Err(Error::Target { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_node_is_one_destination() {
+        let targets: Vec<Target> =
+            ["a/1", "b/1", "a/2", "a:5/1"].iter().map(|text| text.parse().unwrap()).collect();
+        let list = destinations(&targets, Placement::Rename);
+        assert_eq!(list.len(), 3);
+        let ids: Vec<&str> = list[0].requests.iter().map(|request| request.id.as_str()).collect();
+        assert_eq!(ids, ["0", "2"]);
+    }
+}

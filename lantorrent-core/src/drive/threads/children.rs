@@ -1,0 +1,195 @@
+//! The connections to children: a thread for each that connects and sends, and one that hears what the child says.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::super::block::Pool;
+use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::ring::{Item, Next};
+use super::control::Happening;
+use super::socket;
+use crate::session::{Control, Input, LinkId};
+use crate::wire::{Frame, PayloadWriter, Wire, digest};
+
+/// How often the session hears how far a child is.
+const TELL: Duration = Duration::from_millis(100);
+
+/// What all children of one transfer share.
+#[derive(Debug)]
+pub(super) struct Children {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    hub: Arc<Hub>,
+    pool: Arc<Pool>,
+    writer: PayloadWriter,
+    happenings: SyncSender<Happening>,
+    connect_timeout: Duration,
+}
+
+impl Children {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        pool: Arc<Pool>,
+        writer: PayloadWriter,
+        happenings: SyncSender<Happening>,
+        connect_timeout: Duration,
+    ) -> Self {
+        let shared = Shared { hub, pool, writer, happenings, connect_timeout };
+        Self { shared: Arc::new(shared), threads: Vec::new() }
+    }
+
+    /// Begins to connect to a child.
+    pub(super) fn connect(&mut self, link: LinkId, host: String, port: u16) {
+        self.threads.retain(|thread| !thread.is_finished());
+        self.shared.hub.expect(link);
+        let shared = Arc::clone(&self.shared);
+        let spawned =
+            thread::Builder::new().name(format!("to {host}")).spawn(move || shared.serve(link, &host, port));
+        match spawned {
+            Ok(thread) => self.threads.push(thread),
+            // The only thread that could tell the session cannot be had: it will find out by its deadline.
+            Err(error) => log::error!("no thread for a child: {error}"),
+        }
+    }
+
+    /// Waits for the threads, whose links must be closed.
+    pub(super) fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                log::error!("a thread of a child panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A send fails only when the session is over, and then nobody wants to know.
+    fn tell(&self, input: Input<'static>) {
+        let _ = self.happenings.send(input.into());
+    }
+
+    fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16) {
+        let why = match socket::connect(host, port, self.connect_timeout) {
+            Err(error) => error.to_string(),
+            Ok((socket, address)) => {
+                let Ok(for_hub) = socket.try_clone() else {
+                    return self.tell(Input::Closed(link, "out of file descriptors".into()));
+                };
+                if !self.hub.connected(link, for_hub) {
+                    return;
+                }
+                let hearing = self.hear(link, &socket);
+                self.tell(Input::Connected(link, address));
+                let result = self.send(link, &socket);
+                if result.is_err() {
+                    // What the child said last is why: let it be heard before the connection counts as lost.
+                    if let Some(hearing) = hearing {
+                        let _ = socket.shutdown(std::net::Shutdown::Write);
+                        let _ = socket.set_read_timeout(Some(TELL));
+                        let _ = hearing.join();
+                    }
+                }
+                match result {
+                    Ok(()) => return,
+                    Err(error) => error.to_string(),
+                }
+            }
+        };
+        self.tell(Input::Closed(link, why));
+    }
+
+    fn hear(self: &Arc<Self>, link: LinkId, socket: &TcpStream) -> Option<JoinHandle<()>> {
+        let mut socket = socket.try_clone().ok()?;
+        let shared = Arc::clone(self);
+        let hear = move || {
+            let mut bytes = vec![0; 16 << 10];
+            let why = loop {
+                match socket.read(&mut bytes) {
+                    Ok(0) => break "it closed the connection".to_owned(),
+                    Ok(count) => {
+                        if shared.happenings.send(Happening::Bytes(link, bytes[..count].to_vec())).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => break error.to_string(),
+                }
+            };
+            shared.tell(Input::Closed(link, why));
+        };
+        thread::Builder::new().name("hear".into()).spawn(hear).ok()
+    }
+
+    /// Does what the hub says until the link is closed.
+    fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
+        let mut told = Instant::now();
+        loop {
+            match self.hub.child_work(link) {
+                Work::Over => return Ok(()),
+                Work::Order(ChildOrder::Send(bytes)) => socket::write_all(socket, [&bytes, &[], &[]])?,
+                Work::Order(ChildOrder::Control(control)) => {
+                    let offset = self.hub.child_position(link).unwrap_or(0);
+                    let frame = match control {
+                        Control::Idle => Frame::Idle { offset },
+                        Control::Abort(abort) => Frame::Abort(abort),
+                    };
+                    self.write(socket, &frame, &[])?;
+                }
+                Work::Payload(Next::End { size, sum }) => {
+                    self.write(socket, &Frame::End { size, sum }, &[])?;
+                    self.tell(Input::SentEnd(link));
+                }
+                Work::Payload(next) => {
+                    let upto = self.pass_on(link, socket, next)?;
+                    self.hub.child_has(link, upto);
+                    if told.elapsed() >= TELL {
+                        told = Instant::now();
+                        self.tell(Input::Sent(link, upto));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a piece of the payload and returns where it ends.
+    fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<u64> {
+        match next {
+            Next::Item(Item::Data(block)) => {
+                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
+                self.write(socket, &frame, block.data())?;
+                Ok(block.offset + u64::from(block.len))
+            }
+            Next::Item(Item::Hole { offset, span }) => {
+                self.write(socket, &Frame::Hole { offset, span }, &[])?;
+                Ok(offset + span)
+            }
+            Next::File { file, offset, len } => {
+                let mut buffer = self.pool.take();
+                let len = len.min(buffer.len() as u64);
+                let data = &mut buffer[..len as usize];
+                file.read_exact_at(data, offset)?;
+                let digest = (self.writer.wire() == Wire::Two).then(|| digest(data));
+                self.write(socket, &Frame::Data { offset, len: len as u32, digest }, data)?;
+                Ok(offset + len)
+            }
+            Next::Gone | Next::End { .. } | Next::Wait => {
+                log::error!("nothing to send to link {link:?}: its data is neither in memory nor in a file");
+                Err(std::io::Error::other("its part of the file cannot be read back"))
+            }
+        }
+    }
+
+    fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {
+        let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
+        socket::write_all(socket, [&wrapping.before, data, &wrapping.after])
+    }
+}

@@ -1,0 +1,94 @@
+//! Runs a session: what happens goes in, what it asks for is carried out.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::session::{Input, LinkId, NodeSession, Now, Output, SourceSession};
+
+/// The time.
+pub(super) fn now() -> Now {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { instant: Instant::now(), unix: unix.as_secs() }
+}
+
+/// Something that happened, on its way from the thread that saw it.
+#[derive(Debug)]
+pub(super) enum Happening {
+    Input(Input<'static>),
+    Bytes(LinkId, Vec<u8>),
+}
+
+impl From<Input<'static>> for Happening {
+    fn from(input: Input<'static>) -> Self {
+        Self::Input(input)
+    }
+}
+
+/// What sessions of nodes and of sources have in common.
+pub(super) trait Machine {
+    fn handle(&mut self, now: Now, input: Input<'_>);
+    fn poll(&mut self) -> Option<Output>;
+    fn deadline(&self) -> Option<Instant>;
+}
+
+impl Machine for NodeSession {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.handle(now, input);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.poll()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
+}
+
+impl Machine for SourceSession {
+    fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.handle(now, input);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.poll()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
+}
+
+/// Carries out what a session asks for.
+pub(super) trait Hands {
+    fn carry_out(&mut self, output: Output);
+
+    /// Does what is not the session's business. Returns how soon it wants to be called again.
+    fn attend(&mut self) -> Option<Duration>;
+}
+
+/// Runs `machine` until it is done.
+pub(super) fn run(machine: &mut impl Machine, hands: &mut impl Hands, happenings: &Receiver<Happening>) {
+    loop {
+        while let Some(output) = machine.poll() {
+            if output == Output::Done {
+                return;
+            }
+            hands.carry_out(output);
+        }
+        let soon = hands.attend();
+        let patience = machine.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let wait = [soon, patience].into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
+        match happenings.recv_timeout(wait) {
+            Ok(Happening::Input(input)) => machine.handle(now(), input),
+            Ok(Happening::Bytes(link, bytes)) => machine.handle(now(), Input::Bytes(link, &bytes)),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Whoever runs a session also holds a sender; without any, only time can still change something.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(wait),
+        }
+        // Also after a happening: those may come faster than the deadline, and must not postpone it for ever.
+        if machine.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            machine.handle(now(), Input::Tick);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The blocking driver. A node spends on each connection one thread that receives, one for the disk, one that runs
+//! the session, and two for each child: one that sends and one that hears what the child says. Whoever waits for a
+//! socket is woken by shutting it down.
+
+mod children;
+mod connection;
+mod control;
+mod disk;
+mod greeting;
+mod node;
+mod outbox;
+mod receiver;
+mod socket;
+mod supply;
+mod transfer;
+
+pub use node::{Node, NodeHandle};
+pub use transfer::{Event, Outcome, Transfer, TransferHandle};
+
+/// Things that happened and that a session has not dealt with yet; whoever brings more waits.
+const HAPPENINGS: usize = 256;
+
+/// Items in a ring of blocks of that size: some MiB, so that short stalls of the disk or a child do not show.
+fn ring_capacity(block_size: u32) -> usize {
+    const BYTES: usize = 4 << 20;
+    (BYTES / block_size as usize).clamp(4, 256)
+}
+
+/// From the operating system's random source.
+fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}

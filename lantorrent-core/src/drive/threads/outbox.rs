@@ -1,0 +1,73 @@
+//! What is said to upstream: never waited for while the session runs.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use rustix::net::{SendFlags, send};
+
+/// Bytes that may wait for an upstream that does not listen. A source with the largest list has fewer results.
+const MOST: usize = 32 << 20;
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    socket: TcpStream,
+    pending: Vec<u8>,
+    broken: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket, pending: Vec::new(), broken: false }
+    }
+
+    pub(super) fn say(&mut self, bytes: &[u8]) {
+        if self.broken {
+            return;
+        }
+        self.pending.extend_from_slice(bytes);
+        self.flush();
+        if self.pending.len() > MOST {
+            self.give_up("it does not listen");
+        }
+    }
+
+    /// Writes what can be written without waiting. Returns whether something is left.
+    pub(super) fn flush(&mut self) -> bool {
+        while !self.pending.is_empty() {
+            match send(&self.socket, &self.pending, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => {
+                    self.pending.drain(..count);
+                }
+                Err(rustix::io::Errno::AGAIN) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => self.give_up(&error.to_string()),
+            }
+        }
+        false
+    }
+
+    fn give_up(&mut self, why: &str) {
+        log::info!("cannot report to upstream any more: {why}");
+        self.broken = true;
+        self.pending = Vec::new();
+    }
+
+    /// Says what is left to say, and that it was the last word.
+    pub(super) fn close(&mut self) {
+        let last = std::mem::take(&mut self.pending);
+        let result: io::Result<()> = self
+            .socket
+            .set_write_timeout(Some(FAREWELL))
+            .and_then(|()| (&self.socket).write_all(&last))
+            .and_then(|()| self.socket.shutdown(Shutdown::Write));
+        // That a broken connection stays broken is no news.
+        if let Err(error) = result
+            && !self.broken
+        {
+            log::info!("the last words to upstream were lost: {error}");
+        }
+    }
+}

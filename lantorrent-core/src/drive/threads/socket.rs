@@ -1,0 +1,52 @@
+//! Options of the sockets, and writing several slices as one.
+
+use std::io::{self, IoSlice, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// Lines and frames are written whole, so nothing is gained by holding back the last packet. Keep-alive finds a host
+/// that vanished while nobody speaks. A user timeout would not help: it also fires on a peer whose window is closed
+/// because the node behind it is slow.
+pub(super) fn prepare(socket: &TcpStream) {
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+    // The transfer works without either, so a refusal is no reason to refuse the transfer.
+    let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
+}
+
+/// Connects to the first address of the name that answers, each within `timeout`.
+pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
+    // More addresses than this would outlast the session's patience.
+    const ADDRESSES: usize = 4;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(socket) => {
+                prepare(&socket);
+                return Ok((socket, address));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Writes all of all slices, in order.
+pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result<()> {
+    let mut slices = parts.map(IoSlice::new);
+    let mut rest = &mut slices[..];
+    // Leading empty slices would make a write of nothing look like the end.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match socket.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut rest, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
