@@ -1,0 +1,199 @@
+//! The worked examples of wire 2, computed without this library: testdata/wire-2.json. Each byte, both ways.
+
+use std::collections::BTreeMap;
+
+use lantorrent_core::wire::proof::{self, ProofReader};
+use lantorrent_core::wire::{
+    Abort, Change, Code, Destination, Envelope, Frame, FrameReader, FrameWriter, FromNode, Header,
+    HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password, PayloadReader, Progress,
+    Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, Verb, digest,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(crate) struct Vectors {
+    pub(crate) password: String,
+    pub(crate) transfer: TransferId,
+    pub(crate) nonce: Nonce,
+    pub(crate) challenge: Nonce,
+    pub(crate) keys: BTreeMap<String, String>,
+    pub(crate) header: String,
+    pub(crate) proof: String,
+    pub(crate) frames: Vec<FrameVector>,
+    pub(crate) root: String,
+    pub(crate) lines: Vec<LineVector>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FrameVector {
+    pub(crate) name: String,
+    pub(crate) head: String,
+    pub(crate) data: String,
+    pub(crate) h: String,
+    pub(crate) tag: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LineVector {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+pub(crate) fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../../../testdata/wire-2.json")).unwrap()
+}
+
+impl Vectors {
+    fn keyring(&self) -> Keyring {
+        Keyring::new(Password::new(self.password.as_str()))
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    assert!(text.len().is_multiple_of(2));
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn header(vectors: &Vectors) -> Header {
+    let destination = |host: &str, index, id: &str| Destination {
+        host: host.into(),
+        port: 2893,
+        index,
+        requests: vec![Request { filename: "/srv/img/a.img".into(), id: id.into(), rename: true }],
+        degree: None,
+        block_size: None,
+    };
+    Header {
+        node: destination("10.0.0.7", 0, "a"),
+        length: Some(12_299),
+        block_size: 4096,
+        degree: 1,
+        destinations: vec![destination("node-8", 1, "b")],
+        envelope: Some(Envelope {
+            verb: Verb::Send,
+            transfer: vectors.transfer,
+            nonce: vectors.nonce,
+            expires: 1_800_000_000,
+            to: "10.0.0.7:2893".parse().unwrap(),
+            source: Some(SourceHint {
+                size: Some(12_299),
+                mtime: Some(1_700_000_000_000_000_000),
+                id: "b7e1".into(),
+            }),
+        }),
+    }
+}
+
+#[test]
+fn header_and_proof() {
+    let vectors = vectors();
+    let keys = vectors.keyring();
+    let header = header(&vectors);
+    assert_eq!(String::from_utf8(header.sign(&keys).unwrap()).unwrap(), vectors.header);
+    let (used, read) = HeaderReader::default().push(vectors.header.as_bytes()).unwrap();
+    assert_eq!(used, vectors.header.len());
+    assert_eq!(read.unwrap().verify(&keys), Ok(header));
+    let line = proof::line(&keys, &vectors.nonce, &vectors.challenge).unwrap();
+    assert_eq!(String::from_utf8(line).unwrap(), vectors.proof);
+    let mut reader = ProofReader::new(&keys, &vectors.nonce, &vectors.challenge).unwrap();
+    assert_eq!(reader.push(vectors.proof.as_bytes()), Ok((vectors.proof.len(), true)));
+}
+
+fn frames() -> Vec<(&'static str, Frame, Vec<u8>)> {
+    let pattern: Vec<u8> = (0..=250).cycle().take(4096).collect();
+    let last = b"LANTorrent\n".to_vec();
+    let mut root = RootHasher::new(4096);
+    root.block(&digest(&pattern));
+    root.hole(8192);
+    root.block(&digest(&last));
+    let data =
+        |offset, data: &[u8]| Frame::Data { offset, len: data.len() as u32, digest: Some(digest(data)) };
+    vec![
+        ("data", data(0, &pattern), pattern),
+        ("idle", Frame::Idle { offset: 4096 }, vec![]),
+        ("hole", Frame::Hole { offset: 4096, span: 8192 }, vec![]),
+        ("last data", data(12_288, &last), last),
+        ("end", Frame::End { size: 12_299, sum: Sum::Root(root.root()) }, vec![]),
+        ("bye", Frame::Bye, vec![]),
+        (
+            "abort",
+            Frame::Abort(Abort { code: Code::ABORTED, reason: "stopped by the operator".into() }),
+            vec![],
+        ),
+    ]
+}
+
+#[test]
+fn each_frame() {
+    let vectors = vectors();
+    let key = vectors.keyring().frame_key(&vectors.transfer).unwrap();
+    let writer = FrameWriter::new(key.clone());
+    let mut reader = PayloadReader::Frames(FrameReader::new(key, RootHasher::new(4096), Some(12_299), 0));
+    assert_eq!(vectors.frames.len(), frames().len());
+    let mut block = vec![0; 4096];
+    for (vector, (name, frame, data)) in vectors.frames.iter().zip(frames()) {
+        assert_eq!(vector.name, name);
+        let bytes = unhex(&format!("{}{}{}", vector.head, vector.data, vector.tag));
+        let (before, tag) = writer.encode(&frame).unwrap();
+        assert_eq!(hex(&[&before[..], &data, &tag].concat()), hex(&bytes), "{name}");
+        assert_eq!(vector.h, hex(&digest(&unhex(&vector.data))), "{name}");
+        assert_eq!(reader.push(&bytes, &mut block), Ok((bytes.len(), Some(frame))), "{name}");
+        assert_eq!(block[..data.len()], data, "{name}");
+        if name == "end" {
+            assert_eq!(vector.data, vectors.root);
+            assert_eq!(reader.finish(), Ok(()));
+        }
+    }
+}
+
+fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
+    let report = Report {
+        code: Code::SUCCESS,
+        host: Some("10.0.0.7".into()),
+        port: Some(2893),
+        file: Some("/srv/img/a.img".into()),
+        id: Some("a".into()),
+        message: String::new(),
+        md5sum: String::new(),
+        root: Some(vectors.root.clone()),
+        index: Some(0),
+        by: Some(0),
+    };
+    let key = vectors.keyring().result_key(&vectors.transfer).unwrap();
+    let progress = Progress {
+        least: 4096,
+        greatest: 12_299,
+        states: BTreeMap::from([(NodeState::Receiving, 1), (NodeState::Done, 1)]),
+        changed: vec![Change { index: 1, state: NodeState::Done, offset: 12_299 }],
+    };
+    vec![
+        ("challenge", Line::Challenge { challenge: vectors.challenge }),
+        ("accepted", Line::Accepted),
+        ("ready", Line::Ready { offset: 0 }),
+        ("alive", Line::Alive),
+        ("progress", Line::Progress(progress)),
+        ("result", Line::Result(SealedReport::seal(&report, &key))),
+        ("left", Line::Left),
+        ("aside", Line::Aside),
+        ("parked", Line::Parked),
+    ]
+}
+
+#[test]
+fn each_line() {
+    let vectors = vectors();
+    let keys = vectors.keyring();
+    let mut writer = LineWriter::new(keys.line_key(&vectors.nonce, &vectors.challenge).unwrap());
+    let mut reader = LineReader::new(keys.clone(), vectors.nonce);
+    assert_eq!(vectors.lines.len(), lines(&vectors).len());
+    for (vector, (name, line)) in vectors.lines.iter().zip(lines(&vectors)) {
+        assert_eq!(vector.name, name);
+        assert_eq!(String::from_utf8(writer.encode(&line)).unwrap(), vector.text, "{name}");
+        let read = reader.push(vector.text.as_bytes());
+        assert_eq!(read, Ok((vector.text.len(), Some(FromNode::Line(line)))), "{name}");
+    }
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Prints wire-2.json: the worked examples of PROTOCOL.md, computed without any code of this project.
+
+Needs Python's own hmac and hashlib, and the package `blake3` from PyPI:
+    python3 testdata/wire-2.py > testdata/wire-2.json
+"""
+import base64, hashlib, hmac, json, struct
+from blake3 import blake3
+
+PASSWORD = b"an example, not a password to use"
+TRANSFER = bytes(range(0x00, 0x10))
+NONCE = bytes(range(0x10, 0x20))
+CHALLENGE = bytes(range(0x20, 0x30))
+BLOCK = 4096
+
+
+def mac(key, data):
+    return hmac.new(key, data, hashlib.sha256).digest()
+
+
+def derive(label, context=b""):
+    return mac(PASSWORD, label.encode() + b"\0" + context)
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def text(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+keys = {
+    "header": derive("lantorrent 2 header"),
+    "frame": derive("lantorrent 2 frame", TRANSFER),
+    "line": derive("lantorrent 2 line", NONCE + CHALLENGE),
+    "result": derive("lantorrent 2 result", TRANSFER),
+}
+proof = derive("lantorrent 2 proof", NONCE + CHALLENGE)
+
+header = text({
+    "wire": 2,
+    "verb": "send",
+    "transfer": TRANSFER.hex(),
+    "nonce": NONCE.hex(),
+    "expires": 1800000000,
+    "to": "10.0.0.7:2893",
+    "source": {"size": 12299, "mtime": 1700000000000000000, "id": "b7e1"},
+    "host": "10.0.0.7",
+    "port": 2893,
+    "index": 0,
+    "length": 12299,
+    "degree": 1,
+    "block_size": BLOCK,
+    "requests": [{"filename": "/srv/img/a.img", "id": "a", "rename": True}],
+    "destinations": [
+        {"host": "node-8", "port": 2893, "index": 1,
+         "requests": [{"filename": "/srv/img/a.img", "id": "b", "rename": True}]},
+    ],
+}) + "\n"
+header += "EOH : " + b64(mac(keys["header"], header.encode())) + "\r\n"
+
+pattern = bytes(i % 251 for i in range(BLOCK))
+short = b"LANTorrent\n"
+size = BLOCK + 2 * BLOCK + len(short)
+zero = bytes(BLOCK)
+root = blake3(b"".join(blake3(block).digest() for block in (pattern, zero, zero, short))).digest()
+frames = []
+
+
+def frame(name, kind, offset, span, data=b""):
+    head = struct.pack(">B3xIQQ", kind, len(data), offset, span)
+    digest = blake3(data).digest()
+    tag = blake3(head + digest, key=keys["frame"]).digest()
+    frames.append({"name": name, "head": head.hex(), "data": data.hex(), "h": digest.hex(), "tag": tag.hex()})
+
+
+frame("data", 1, 0, BLOCK, pattern)
+frame("idle", 3, BLOCK, 0)
+frame("hole", 2, BLOCK, 2 * BLOCK)
+frame("last data", 1, 3 * BLOCK, len(short), short)
+frame("end", 5, size, 0, root)
+frame("bye", 6, 0, 0)
+frame("abort", 4, 0, 0, struct.pack(">H", 515) + "stopped by the operator".encode())
+
+result = text({
+    "code": 0, "host": "10.0.0.7", "port": 2893, "file": "/srv/img/a.img", "id": "a", "message": "",
+    "md5sum": "", "root": root.hex(), "index": 0, "by": 0,
+})
+lines = []
+
+
+def line(kind, **values):
+    body = text({"seq": len(lines), "line": kind, **values})
+    lines.append({"name": kind, "text": body + " " + b64(mac(keys["line"], body.encode())) + "\n"})
+
+
+line("challenge", challenge=CHALLENGE.hex())
+line("accepted")
+line("ready", offset=0)
+line("alive")
+line("progress", least=4096, greatest=12299, states={"receiving": 1, "done": 1},
+     changed=[{"index": 1, "state": "done", "offset": 12299}])
+line("result", result=result, tag=mac(keys["result"], result.encode()).hex())
+line("left")
+line("aside")
+line("parked")
+
+print(json.dumps({
+    "about": "The worked examples of wire 2 in PROTOCOL.md. Made by wire-2.py beside this file.",
+    "password": PASSWORD.decode(),
+    "transfer": TRANSFER.hex(),
+    "nonce": NONCE.hex(),
+    "challenge": CHALLENGE.hex(),
+    "keys": {name: key.hex() for name, key in keys.items()},
+    "header": header,
+    "proof": "PROOF : " + b64(proof) + "\n",
+    "frames": frames,
+    "root": root.hex(),
+    "lines": lines,
+}, indent=1))
