@@ -1,1 +1,149 @@
-fn main() {}
+//! The command `lantorrent`: a thin layer over the library.
+
+mod args;
+mod argv;
+mod config;
+mod demo;
+mod exit;
+mod init;
+mod logger;
+mod send;
+mod serve;
+mod signals;
+mod size;
+mod table;
+mod terminal;
+mod text;
+
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use log::LevelFilter;
+
+use args::{Arguments, Command};
+use argv::Asked;
+use config::{Config, Home, Strength, absolute};
+use exit::{Failure, Status};
+use logger::{Shown, Sinks};
+
+/// What a sender shows: of the library only what is not in the results.
+const SENDER: Shown = Shown { own: LevelFilter::Warn, library: LevelFilter::Error };
+
+fn main() -> ExitCode {
+    let (outcome, errors) = match argv::parse(std::env::args_os().skip(1)) {
+        Ok(Asked::Help(text)) => {
+            terminal::print(&format!("{}\n", text.trim_end()));
+            (Ok(Status::Success), Errors::Shown)
+        }
+        Ok(Asked::Run(arguments)) => (run(&arguments), Errors::of(&arguments)),
+        Err(failure) => (Err(failure), Errors::Shown),
+    };
+    terminal::hide_bar();
+    let status = outcome.unwrap_or_else(|failure| {
+        match errors {
+            Errors::Shown => terminal::note(&format!("lantorrent: {failure}")),
+            Errors::Logged => log::error!("{failure}"),
+        }
+        failure.status
+    });
+    status.into()
+}
+
+/// Where the message goes that ends the program.
+enum Errors {
+    Shown,
+    Logged,
+}
+
+impl Errors {
+    fn of(arguments: &Arguments) -> Self {
+        match &arguments.command {
+            // What xinetd starts has the peer's socket for standard error.
+            Some(Command::Serve(serve)) if serve.inetd && is_socket(&std::io::stderr()) => Self::Logged,
+            _ => Self::Shown,
+        }
+    }
+}
+
+fn is_socket(stream: &impl AsFd) -> bool {
+    let stream = stream.as_fd().try_clone_to_owned().map(TcpStream::from);
+    stream.and_then(|stream| stream.local_addr()).is_ok()
+}
+
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    if arguments.version {
+        terminal::print(concat!("lantorrent ", env!("CARGO_PKG_VERSION"), "\n"));
+        return Ok(Status::Success);
+    }
+    let Some(command) = &arguments.command else {
+        return Err(Failure::usage(
+            "there is no command",
+            "give init, serve, send or demo, or see `lantorrent --help`",
+        ));
+    };
+    match command {
+        Command::Init(init) => {
+            let (home, file) = places(arguments)?;
+            init::run(init, &file, &home)
+        }
+        Command::Serve(serve) if serve.inetd => {
+            let config = configure(arguments, Shown::all(LevelFilter::Off))?;
+            serve::inetd(serve, &config, strength(arguments))
+        }
+        Command::Serve(serve) => {
+            let config = configure(arguments, Shown::all(LevelFilter::Info))?;
+            serve::run(serve, &config, strength(arguments))
+        }
+        Command::Send(send) => {
+            let config = configure(arguments, SENDER)?;
+            send::run(send, &config, strength(arguments))
+        }
+        Command::Demo(demo) => {
+            // Its nodes have a configuration of their own.
+            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            demo::run(demo)
+        }
+    }
+}
+
+/// Where things are, and lt.ini among them.
+fn places(arguments: &Arguments) -> Result<(Home, PathBuf), Failure> {
+    let home = Home::find()?;
+    let file = match &arguments.config {
+        Some(file) => absolute(file)?,
+        None => home.config(),
+    };
+    Ok((home, file))
+}
+
+/// Reads lt.ini and starts logging, with `usual` on standard error unless more is asked for.
+fn configure(arguments: &Arguments, usual: Shown) -> Result<Config, Failure> {
+    let (home, file) = places(arguments)?;
+    let config = Config::load(&file, &home)?;
+    let level = config.log_level.unwrap_or(LevelFilter::Info);
+    let log_file = config.log_file.as_deref().map(|file| (file, level));
+    // What is in the file need not be on standard error as well, unless it is serious.
+    let most = if log_file.is_some() { LevelFilter::Warn } else { LevelFilter::Trace };
+    let usual = Shown { own: usual.own.min(most), library: usual.library.min(most) };
+    // A peer may be at the other end of standard error.
+    let stderr = if usual == Shown::all(LevelFilter::Off) { usual } else { shown(arguments, usual) };
+    logger::install(&Sinks { file: log_file, stderr })?;
+    for name in &config.unknown {
+        log::warn!("{}: {name} is unknown and ignored", config.file.display());
+    }
+    Ok(config)
+}
+
+fn strength(arguments: &Arguments) -> Strength {
+    if arguments.weak_password { Strength::Waived } else { Strength::Required }
+}
+
+fn shown(arguments: &Arguments, usual: Shown) -> Shown {
+    match arguments.verbose {
+        0 => usual,
+        1 => Shown::all(LevelFilter::Debug),
+        _ => Shown::all(LevelFilter::Trace),
+    }
+}

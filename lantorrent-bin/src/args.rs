@@ -1,0 +1,193 @@
+//! The command line as types.
+
+// Most doc comments here are help texts, and no Markdown.
+#![allow(clippy::doc_markdown)]
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use argh::FromArgs;
+use lantorrent_core::wire::{Wire, limits};
+
+use crate::argv::STDIN;
+use crate::size;
+
+/// Copies one large file to many machines of a LAN at the speed of one copy.
+#[derive(FromArgs)]
+#[argh(
+    name = "lantorrent",
+    help_triggers("-h", "--help", "help"),
+    note = "These options go before or after the command.",
+    error_code(0, "Every request succeeded."),
+    error_code(1, "Some requests did not succeed."),
+    error_code(2, "The command line or the configuration is wrong.")
+)]
+pub(crate) struct Arguments {
+    /// the configuration (default: etc/lt.ini under $LANTORRENT_HOME, or under ~/.lantorrent)
+    #[argh(option, arg_name = "file")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// print the version
+    #[argh(switch)]
+    pub(crate) version: bool,
+
+    /// say more on standard error; twice: all there is to say
+    #[argh(switch, short = 'v')]
+    pub(crate) verbose: u8,
+
+    /// accept a password that can be guessed: "nimbus", or one under 16 bytes
+    #[argh(switch)]
+    pub(crate) weak_password: bool,
+
+    #[argh(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+pub(crate) enum Command {
+    Init(Init),
+    Serve(Serve),
+    Send(Send),
+    Demo(Demo),
+}
+
+/// Write the configuration of a new group of nodes, with a random password.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "init", help_triggers("-h", "--help"))]
+pub(crate) struct Init {
+    /// a folder that may be written (again for more; default: `files` under $LANTORRENT_HOME)
+    #[argh(option, arg_name = "dir")]
+    pub(crate) root: Vec<PathBuf>,
+}
+
+/// Run a node: receive files, write them, and pass them on.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "serve", help_triggers("-h", "--help"))]
+pub(crate) struct Serve {
+    /// where to listen, port 0 for any that is free (default: `listen` in [node], or 0.0.0.0:2893)
+    #[argh(option, arg_name = "addr:port")]
+    pub(crate) listen: Option<Listen>,
+
+    /// a folder that may be written (again for more; replaces `roots` in [node])
+    #[argh(option, arg_name = "dir")]
+    pub(crate) root: Vec<PathBuf>,
+
+    /// serve the one connection that is standard input, as xinetd hands it over
+    #[argh(switch)]
+    pub(crate) inetd: bool,
+
+    /// stop when standard input ends: for a parent whose children must not outlive it
+    #[argh(switch, hidden_help)]
+    pub(crate) until_eof: bool,
+}
+
+/// Send a file to nodes.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "send",
+    help_triggers("-h", "--help"),
+    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img."
+)]
+pub(crate) struct Send {
+    /// the file to send, or - for standard input
+    #[argh(positional, arg_name = "file")]
+    pub(crate) file: Input,
+
+    /// who is to write it, and where
+    #[argh(positional, arg_name = "dest")]
+    pub(crate) destinations: Vec<String>,
+
+    /// a file with one destination on each line, or - for standard input
+    #[argh(option, arg_name = "file")]
+    pub(crate) nodes: Option<Input>,
+
+    /// the wire to speak: 2, or 1 for nodes of version 0.2 (default: 2)
+    #[argh(option, arg_name = "1|2", default = "Wire::Two", from_str_fn(wire))]
+    pub(crate) wire: Wire,
+
+    /// how many nodes each node sends to (default: 1, a chain)
+    #[argh(option, arg_name = "n", default = "1", from_str_fn(degree))]
+    pub(crate) degree: u32,
+
+    /// write into the files themselves, such as devices, and not beside them first
+    #[argh(switch)]
+    pub(crate) in_place: bool,
+
+    /// print results as JSON, one object on each line
+    #[argh(switch)]
+    pub(crate) json: bool,
+
+    /// no progress and no table, only what failed
+    #[argh(switch)]
+    pub(crate) quiet: bool,
+}
+
+/// Show a chain at work on this machine: real nodes, real files, a throw-away password.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "demo", help_triggers("-h", "--help"))]
+pub(crate) struct Demo {
+    /// the file to send (default: random bytes)
+    #[argh(positional, arg_name = "file")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// how many nodes (default: 4)
+    #[argh(option, arg_name = "n", default = "4", from_str_fn(nodes))]
+    pub(crate) nodes: usize,
+
+    /// how much to send, such as 64M or 1G (default: 256M)
+    #[argh(option, arg_name = "size", from_str_fn(size))]
+    pub(crate) size: Option<u64>,
+}
+
+/// A file to read, or standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    Stdin,
+    File(PathBuf),
+}
+
+impl FromStr for Input {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "-" || text == STDIN { Self::Stdin } else { Self::File(text.into()) })
+    }
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listen(pub(crate) std::net::SocketAddr);
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse()
+            .map(Listen)
+            .map_err(|_| "not an address and port such as 0.0.0.0:2893, 127.0.0.1:0 or [::]:2893")
+    }
+}
+
+fn wire(text: &str) -> Result<Wire, String> {
+    match text {
+        "1" => Ok(Wire::One),
+        "2" => Ok(Wire::Two),
+        _ => Err("there are the wires 1 and 2".into()),
+    }
+}
+
+fn degree(text: &str) -> Result<u32, String> {
+    let degree = text.parse().ok().filter(|degree| (1..=limits::DEGREE).contains(degree));
+    degree.ok_or_else(|| format!("it must be 1 to {}", limits::DEGREE))
+}
+
+fn nodes(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|nodes| (1..=64).contains(nodes)).ok_or_else(|| "it must be 1 to 64".into())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    size::parse(text)
+}

@@ -1,0 +1,140 @@
+//! The command line as words, put into the order and the form that the parser takes.
+
+use std::ffi::OsString;
+
+use argh::FromArgs;
+
+use crate::args::Arguments;
+use crate::exit::Failure;
+
+/// Stands for a `-` that is an argument: the parser would take that for an option. No real argument holds a NUL.
+pub(crate) const STDIN: &str = "\0-";
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// To be done.
+    Run(Box<Arguments>),
+    /// To be shown.
+    Help(String),
+}
+
+/// Reads the arguments, without the program's name.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
+    let words = arrange(args)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Arguments::from_args(&["lantorrent"], &words) {
+        Ok(arguments) => Ok(Asked::Run(Box::new(arguments))),
+        Err(exit) if exit.status.is_ok() => Ok(Asked::Help(exit.output)),
+        Err(exit) => {
+            let what = exit.output.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
+            let what = what.trim_end_matches('.');
+            Err(Failure::usage(what, format_args!("see `{}`", help_for(&words))))
+        }
+    }
+}
+
+fn help_for(words: &[&str]) -> String {
+    let command = words.iter().find(|word| matches!(**word, "init" | "serve" | "send" | "demo"));
+    command.map_or("lantorrent --help".into(), |command| format!("lantorrent {command} --help"))
+}
+
+/// Moves the options that all commands share to the front, and takes `--name=value` apart.
+fn arrange(args: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, Failure> {
+    let (mut shared, mut rest) = (Vec::new(), Vec::new());
+    let mut words = args.into_iter().map(|word| {
+        word.into_string().map_err(|word| {
+            Failure::usage(
+                format_args!("the argument `{}` is not UTF-8", word.display()),
+                "use UTF-8 in names and paths",
+            )
+        })
+    });
+    while let Some(word) = words.next() {
+        let word = word?;
+        match word.as_str() {
+            "-v" | "--verbose" | "--version" | "--weak-password" => shared.push(word),
+            "-vv" => shared.extend(["-v".into(), "-v".into()]),
+            "--config" => {
+                let value = words.next().ok_or_else(|| {
+                    Failure::usage("no file follows `--config`", "give the path of an lt.ini")
+                })??;
+                shared.extend([word, value]);
+            }
+            "--" => {
+                rest.push(word);
+                for word in words.by_ref() {
+                    rest.push(word?);
+                }
+            }
+            "-" => rest.push(STDIN.into()),
+            _ => match split(&word) {
+                Some(("--config", value)) => shared.extend(["--config".into(), value.into()]),
+                Some((name, value)) => rest.extend([name.into(), value.into()]),
+                None => rest.push(word),
+            },
+        }
+    }
+    shared.append(&mut rest);
+    Ok(shared)
+}
+
+fn split(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let option = name.strip_prefix("--")?;
+    let is_name = !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    is_name.then_some((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Command, Input};
+    use lantorrent_core::wire::Wire;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn run(line: &str) -> Result<Box<Arguments>, String> {
+        match parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from)) {
+            Ok(Asked::Run(arguments)) => Ok(arguments),
+            Ok(Asked::Help(text)) => Err(text),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    #[test]
+    fn shared_options_stand_anywhere() {
+        for line in ["--config /a -v serve", "serve --config /a -v", "serve --config=/a --verbose"] {
+            let arguments = run(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(arguments.config.as_deref(), Some("/a".as_ref()));
+            assert_eq!(arguments.verbose, 1);
+        }
+        assert_eq!(run("-vv serve").ok().unwrap().verbose, 2);
+        assert!(run("serve --config").err().unwrap().contains("--config"));
+    }
+
+    #[test]
+    fn dashes_mean_standard_input() {
+        let Some(Command::Send(send)) = run("send - h/a --nodes=- --wire=1 --quiet").ok().unwrap().command
+        else {
+            panic!("not send")
+        };
+        assert_eq!((send.file, send.nodes, send.wire), (Input::Stdin, Some(Input::Stdin), Wire::One));
+        let Some(Command::Send(send)) = run("send --nodes - -- --odd-name h/a=b").ok().unwrap().command
+        else {
+            panic!("not send")
+        };
+        assert_eq!(send.file, Input::File("--odd-name".into()));
+        assert_eq!(send.destinations, ["h/a=b"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_on_one_line() {
+        for line in
+            ["send", "send a h/a --wire 3", "serve --listen 1", "serve -", "fly", "send a h/a --degree 0"]
+        {
+            let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
+            assert!(!error.contains('\n') && error.contains("--help"), "{error}");
+        }
+        let odd = parse([OsString::from_vec(vec![b's', 0xff])]);
+        assert!(odd.err().unwrap().to_string().contains("not UTF-8"));
+    }
+}

@@ -1,0 +1,190 @@
+//! Reading lt.ini.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ini::{Ini, ParseOption};
+
+use super::{Config, Home, value};
+use crate::exit::Failure;
+use crate::text::shell_word;
+
+impl Config {
+    /// Reads `file`, which nobody but its owner may be able to read.
+    pub(crate) fn load(file: &Path, home: &Home) -> Result<Self, Failure> {
+        let text = read(file)?;
+        let mut config = Self::parse(&text, home.path())
+            .map_err(|what| Failure::usage(format_args!("{}: {what}", file.display()), "correct the file"))?;
+        file.clone_into(&mut config.file);
+        Ok(config)
+    }
+
+    fn parse(text: &str, home: &Path) -> Result<Self, String> {
+        let mut config = Self::default();
+        let mut seen = Vec::new();
+        for (section, properties) in &ini(text)? {
+            let section = section.unwrap_or("");
+            if !is_known(section) {
+                config.unknown.push(format!("[{section}]"));
+                continue;
+            }
+            for (key, text) in properties {
+                let key = key.to_ascii_lowercase();
+                if key.contains(['\n', '\r']) {
+                    let line = key.lines().next().unwrap_or("").to_owned();
+                    return Err(format!("the line {line:?} is no `key = value`"));
+                }
+                let name = if section.is_empty() { key.clone() } else { format!("[{section}] {key}") };
+                // Which of the two counts would be a guess.
+                if seen.contains(&name) {
+                    return Err(format!("{name} stands there twice"));
+                }
+                let known = config.set(section, &key, text, home);
+                if !known.map_err(|error| format!("{name}: {error}"))? {
+                    config.unknown.push(name.clone());
+                }
+                seen.push(name);
+            }
+        }
+        Ok(config)
+    }
+
+    /// Takes one value over. False if there is no such key.
+    fn set(&mut self, section: &str, key: &str, text: &str, home: &Path) -> Result<bool, String> {
+        match (section, key) {
+            ("security", "password") => self.password = Some(text.into()),
+            ("security", "wire_1_password") => self.wire_1_password = Some(text.into()),
+            ("log", "file") => self.log_file = optional_path(text, home)?,
+            ("log", "level") => self.log_level = Some(value::level(text)?),
+            // The agent's; here only its form is checked.
+            ("db", "file") => drop(optional_path(text, home)?),
+            ("node", "roots") => self.roots = value::roots(text, home)?,
+            ("node", "listen") => self.listen = Some(value::address(text)?),
+            ("node", "also") => self.also = value::addresses(text)?,
+            ("node", "sync") => self.sync = Some(value::sync(text)?),
+            ("node", "connections") => self.connections = Some(value::connections(text)?),
+            ("agent", _) => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn is_known(section: &str) -> bool {
+    matches!(section, "" | "security" | "log" | "db" | "node" | "agent")
+}
+
+fn optional_path(text: &str, home: &Path) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Ok(None) } else { value::path(text, home).map(Some) }
+}
+
+fn ini(text: &str) -> Result<Ini, String> {
+    // Quotes and backslashes are part of a password, as they are in version 0.2. The parser joins a line that ends in
+    // a backslash with the next one, whatever its options say; a blank before the line end keeps it from that, and is
+    // trimmed later.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace("\\\n", "\\ \n");
+    let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
+    Ini::load_from_str_opt(&text, options).map_err(|error| format!("not in the form of an ini file, {error}"))
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let cannot = |error: std::io::Error| {
+        let advice = if error.kind() == ErrorKind::NotFound {
+            "run `lantorrent init`, or copy lt.ini from a node that has it"
+        } else {
+            "run as the user who owns it, or give another with --config"
+        };
+        Failure::usage(format_args!("cannot read {}: {error}", file.display()), advice)
+    };
+    let mut open = File::open(file).map_err(cannot)?;
+    let mode = open.metadata().map_err(cannot)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let word = file.to_string_lossy();
+        return Err(Failure::usage(
+            format_args!("{} holds a password and others may use it (mode {mode:03o})", file.display()),
+            format_args!("run `chmod 600 {}`", shell_word(&word)),
+        ));
+    }
+    let mut text = String::new();
+    open.read_to_string(&mut text).map_err(cannot)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sync;
+    use log::LevelFilter;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, "/home/lt".as_ref())
+    }
+
+    #[test]
+    fn the_file_of_version_0_2() {
+        let config = parse(
+            "[security]\npassword=nimbus\n\n[log]\nfile=@LANTORRENT_HOME@/log/lantorrent.@PGM@.log\n\
+             level=debug\n[db]\nfile=@LANTORRENT_HOME@/etc/req.db\n",
+        )
+        .unwrap();
+        assert_eq!(config.password.as_deref(), Some("nimbus"));
+        assert_eq!(config.log_file.as_deref(), Some("/home/lt/log/lantorrent.lantorrent.log".as_ref()));
+        assert_eq!(config.log_level, Some(LevelFilter::Debug));
+        assert!(config.unknown.is_empty());
+    }
+
+    #[test]
+    fn our_sections() {
+        let config = parse(
+            "[node]\nroots = /srv/img, @LANTORRENT_HOME@/files ,\nlisten = [::]:1\nalso = 10.0.0.7:2893,10.0.1.7:1\n\
+             Sync = no\nconnections = 7\n[agent]\nanything = goes\n",
+        )
+        .unwrap();
+        assert_eq!(config.roots, [Path::new("/srv/img"), Path::new("/home/lt/files")]);
+        assert_eq!(config.also.len(), 2);
+        assert_eq!((config.sync, config.connections), (Some(Sync::No), Some(7)));
+        assert!(config.unknown.is_empty());
+    }
+
+    #[test]
+    fn passwords_come_through_as_they_stand() {
+        for password in
+            [r"back\slash", r"ends in \", "\"quoted\"", "it's;#=:,@PGM@", "%(x)s", "ä€", r"\x41\n"]
+        {
+            for end in ["\n", "\r\n", ""] {
+                let text = format!("[security]{end}\npassword = {password}{end}");
+                let config = parse(&text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+                assert_eq!(config.password.as_deref(), Some(password), "{text:?}");
+            }
+            let config = parse(&format!("[security]\npassword={password}\n[node]\nsync=yes\n")).unwrap();
+            assert_eq!((config.password.as_deref(), config.sync), (Some(password), Some(Sync::Yes)));
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_named() {
+        let config = parse("stray = 1\n[security]\npasword = x\n[nodes]\nroots = /\n").unwrap();
+        assert_eq!(config.unknown, ["stray", "[security] pasword", "[nodes]"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("[log]\nlevel = loud\n", "[log] level"),
+            ("[node]\nroots = srv\n", "begins with /"),
+            ("[node]\nlisten = 2893\n", "[node] listen"),
+            ("[node]\nalso = 10.0.0.1:1,host:2\n", "host:2"),
+            ("[node]\nsync = maybe\n", "yes or no"),
+            ("[node]\nconnections = 0\n", "at least 1"),
+            ("[security]\npassword = a\npassword = b\n", "twice"),
+            ("[security]\nhello\npassword = b\n", "\"hello\""),
+            ("[security]\npassword\n", "ini file"),
+            ("[security\npassword = x", "ini file"),
+        ] {
+            let error = parse(text).map(drop).expect_err(text);
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+}

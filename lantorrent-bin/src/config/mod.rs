@@ -1,0 +1,41 @@
+//! The configuration: lt.ini, in the format of version 0.2, with sections of our own.
+
+mod file;
+mod home;
+mod secret;
+mod template;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use log::LevelFilter;
+
+pub(crate) use home::{Home, absolute};
+pub(crate) use secret::Strength;
+pub(crate) use template::{Template, write_new};
+
+/// What lt.ini says, with its paths made whole.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    /// Where it was read from, for messages.
+    pub(crate) file: PathBuf,
+    password: Option<String>,
+    wire_1_password: Option<String>,
+    pub(crate) log_file: Option<PathBuf>,
+    pub(crate) log_level: Option<LevelFilter>,
+    pub(crate) roots: Vec<PathBuf>,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) also: Vec<SocketAddr>,
+    pub(crate) sync: Option<Sync>,
+    pub(crate) connections: Option<usize>,
+    /// Sections and keys that this version does not know.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Whether files are made durable before they count as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    Yes,
+    No,
+}

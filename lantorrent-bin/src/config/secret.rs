@@ -1,0 +1,120 @@
+//! Passwords: which are good enough, and making a new one.
+
+use lantorrent_core::wire::{Keyring, Password};
+
+use super::Config;
+use crate::exit::Failure;
+
+/// The password that version 0.2 came with.
+const KNOWN_TO_ALL: &str = "nimbus";
+/// What takes longer to guess than anybody has, if it is random.
+const LEAST_BYTES: usize = 16;
+
+/// What is asked of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// That nobody can guess it.
+    Required,
+    /// Nothing but that there is one.
+    Waived,
+}
+
+impl Config {
+    /// The passwords, if they are good enough.
+    pub(crate) fn keyring(&self, strength: Strength) -> Result<Keyring, Failure> {
+        let file = self.file.display();
+        let password = self.password.as_deref().unwrap_or_default();
+        if password.is_empty() {
+            return Err(Failure::usage(
+                format_args!("there is no password in {file}"),
+                "set `password` in [security] to that of the other nodes, or move the file away and run \
+                 `lantorrent init`",
+            ));
+        }
+        let wire_1 = self.wire_1_password.as_deref().filter(|password| !password.is_empty());
+        if strength == Strength::Required {
+            refuse_weak(password).map_err(|what| {
+                Failure::usage(
+                    format_args!("the password in {file} {what}"),
+                    "use one of `lantorrent init`, or --weak-password",
+                )
+            })?;
+            if let Some(wire_1) = wire_1 {
+                refuse_weak(wire_1).and_then(|()| refuse_same(password, wire_1)).map_err(|what| {
+                    Failure::usage(
+                        format_args!("wire_1_password in {file} {what}"),
+                        "change it, or use --weak-password",
+                    )
+                })?;
+            }
+        }
+        let keys = Keyring::new(Password::new(password));
+        Ok(match wire_1 {
+            Some(wire_1) => keys.with_wire_1(Password::new(wire_1)),
+            None => keys,
+        })
+    }
+}
+
+fn refuse_weak(password: &str) -> Result<(), String> {
+    if password == KNOWN_TO_ALL {
+        return Err(format!("is `{KNOWN_TO_ALL}`, which everybody knows"));
+    }
+    if password.len() < LEAST_BYTES {
+        return Err(format!("is shorter than {LEAST_BYTES} bytes and can be guessed"));
+    }
+    Ok(())
+}
+
+/// A node of version 0.2 signs with its password whatever it is sent.
+fn refuse_same(password: &str, wire_1: &str) -> Result<(), String> {
+    if password == wire_1 { Err("is that of wire 2, which wire 1 gives away".into()) } else { Ok(()) }
+}
+
+/// 256 random bits in hex: nothing in it means anything in an ini file.
+pub(crate) fn new_password() -> Result<String, Failure> {
+    use std::fmt::Write;
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::local(format_args!("the system gives no random bytes: {error}"), "try again")
+    })?;
+    Ok(bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(password: Option<&str>, wire_1: Option<&str>) -> Config {
+        let own = |text: &str| text.to_owned();
+        Config { password: password.map(own), wire_1_password: wire_1.map(own), ..Config::default() }
+    }
+
+    #[test]
+    fn rules() {
+        let good = "0123456789abcdef";
+        let other = "fedcba9876543210";
+        let refused = |password, wire_1, strength| config(password, wire_1).keyring(strength).is_err();
+        assert!(!refused(Some(good), None, Strength::Required));
+        assert!(!refused(Some(good), Some(other), Strength::Required));
+        assert!(!refused(Some(good), Some(""), Strength::Required));
+        assert!(refused(Some("nimbus"), None, Strength::Required));
+        assert!(refused(Some(&good[1..]), None, Strength::Required));
+        assert!(refused(Some(good), Some("nimbus"), Strength::Required));
+        assert!(refused(Some(good), Some(good), Strength::Required));
+        assert!(!refused(Some("nimbus"), Some("nimbus"), Strength::Waived));
+        assert!(refused(None, None, Strength::Waived));
+        assert!(refused(Some(""), Some(other), Strength::Waived));
+    }
+
+    #[test]
+    fn new_passwords_are_long_and_differ() {
+        let (one, other) = (new_password().unwrap(), new_password().unwrap());
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,81 @@
+//! `lantorrent send`.
+
+mod destinations;
+mod results;
+mod show;
+
+use lantorrent_core::Transfer;
+use lantorrent_core::store::Placement;
+use lantorrent_core::wire::Wire;
+
+use crate::args::{Input, Send};
+use crate::config::{Config, Strength};
+use crate::exit::{Failure, Status};
+use crate::signals::{self, Request};
+use crate::terminal;
+pub(crate) use show::Show;
+
+pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<Status, Failure> {
+    if send.file == Input::Stdin && send.nodes == Some(Input::Stdin) {
+        return Err(Failure::usage(
+            "standard input cannot be both the file and the list of nodes",
+            "put one of the two into a file",
+        ));
+    }
+    if send.file == Input::Stdin && send.wire == Wire::One {
+        return Err(Failure::usage(
+            "wire 1 has to know how long the file is, and standard input does not say",
+            "send a file, or use wire 2",
+        ));
+    }
+    let keys = config.keyring(strength)?;
+    if send.wire == Wire::One && !keys.has_wire_1() {
+        return Err(Failure::usage(
+            "there is no password for wire 1",
+            format_args!("set `wire_1_password` in [security] of {}", config.file.display()),
+        ));
+    }
+    let targets = destinations::collect(send)?;
+
+    let mut transfer = match &send.file {
+        Input::Stdin => Transfer::from_stream(std::io::stdin(), keys)?,
+        Input::File(path) => Transfer::from_file(path, keys)?,
+    };
+    transfer = transfer.wire(send.wire).degree(send.degree);
+    if send.in_place {
+        transfer = transfer.placement(Placement::InPlace);
+    }
+    for target in targets {
+        transfer = transfer.to(target);
+    }
+    let mut show = if send.quiet { Show::nothing() } else { Show::progress() };
+    let transfer = transfer.on_event(move |event| show.event(event));
+    stop_on_signal(&transfer)?;
+
+    let outcome = transfer.send();
+    terminal::hide_bar();
+    let outcome = outcome?;
+    if send.json {
+        results::print_json(&outcome);
+    } else if send.quiet {
+        results::note_failures(&outcome);
+    } else {
+        results::print_table(&outcome);
+    }
+    Ok(if outcome.all_succeeded() { Status::Success } else { Status::Incomplete })
+}
+
+/// The first signal ends the transfer in an orderly way, the next one the process.
+fn stop_on_signal(transfer: &Transfer) -> Result<(), Failure> {
+    let handle = transfer.handle();
+    signals::on_stop(move |request| match request {
+        Request::First => {
+            terminal::note("lantorrent: stopping the transfer; once more to leave without the results");
+            handle.stop();
+        }
+        Request::Again => {
+            terminal::hide_bar();
+            Status::Incomplete.exit()
+        }
+    })
+}

@@ -1,0 +1,100 @@
+//! What became of every request, for people and for programs.
+
+use lantorrent_core::Outcome;
+use lantorrent_core::wire::Report;
+use serde::Serialize;
+
+use crate::size;
+use crate::table::Table;
+use crate::terminal;
+use crate::text::clean_json;
+
+/// The node and file that a report is about.
+pub(super) fn place(report: &Report) -> String {
+    format!("{} {}", node(report), report.file.as_deref().unwrap_or("-"))
+}
+
+fn node(report: &Report) -> String {
+    match (&report.host, report.port) {
+        (Some(host), Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.clone(),
+        (None, _) => "-".into(),
+    }
+}
+
+/// How it ended, in one line.
+pub(super) fn outcome(report: &Report) -> String {
+    if report.code.is_success() {
+        return "ok".into();
+    }
+    let meaning = report.code.meaning();
+    let (code, message) = (report.code, &report.message);
+    if message.is_empty() {
+        format!("{code} {meaning}")
+    } else if message.starts_with(meaning) {
+        format!("{code} {message}")
+    } else {
+        format!("{code} {meaning}: {message}")
+    }
+}
+
+fn succeeded(outcome: &Outcome) -> usize {
+    outcome.reports.iter().filter(|report| report.code.is_success()).count()
+}
+
+pub(super) fn print_table(results: &Outcome) {
+    let mut table = Table::new(["request", "node", "file", "outcome"]);
+    for report in &results.reports {
+        let id = report.id.clone().unwrap_or_else(|| "-".into());
+        table.row([id, node(report), report.file.clone().unwrap_or_else(|| "-".into()), outcome(report)]);
+    }
+    terminal::print(&format!(
+        "{}{} of {} succeeded, {} in {}, {}\n",
+        table.render(),
+        succeeded(results),
+        results.reports.len(),
+        size::bytes(results.size),
+        size::seconds(results.elapsed),
+        size::rate(results.size, results.elapsed),
+    ));
+}
+
+/// For who asked for nothing but what went wrong.
+pub(super) fn note_failures(results: &Outcome) {
+    for report in results.reports.iter().filter(|report| !report.code.is_success()) {
+        terminal::note(&format!("lantorrent: {}: {}", place(report), outcome(report)));
+    }
+}
+
+#[derive(Serialize)]
+struct SummaryLine {
+    summary: Summary,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    requests: usize,
+    succeeded: usize,
+    failed: usize,
+    bytes: u64,
+    seconds: f64,
+}
+
+pub(super) fn print_json(results: &Outcome) {
+    let (requests, succeeded) = (results.reports.len(), succeeded(results));
+    let summary = Summary {
+        requests,
+        succeeded,
+        failed: requests - succeeded,
+        bytes: results.size,
+        seconds: results.elapsed.as_secs_f64(),
+    };
+    let summary = serde_json::to_string(&SummaryLine { summary });
+    // Numbers alone: nothing in it can fail to become JSON.
+    let summary = summary.expect("a summary is plain JSON");
+    let lines = results.reports.iter().map(Report::encode).chain([summary]);
+    for line in lines {
+        terminal::print_line(&clean_json(&line));
+    }
+}

@@ -1,0 +1,54 @@
+//! A place for each test: a folder with a configuration, and real processes that end with it.
+
+mod lab;
+mod node;
+mod output;
+
+pub(crate) use lab::{INI, Lab, PASSWORD, WIRE_1_PASSWORD};
+pub(crate) use node::Node;
+pub(crate) use output::{Finished, finish};
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Far more than anything here takes: what is not there by then never comes.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until it holds.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The signal, by name. There is no safe call for it in the standard library.
+pub(crate) fn signal(name: &str, pid: u32) {
+    let script = format!("kill -{name} {pid}");
+    let status = std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+/// Names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Bytes that differ from block to block, the same at each run.
+pub(crate) fn content(bytes: usize) -> Vec<u8> {
+    let mut word = 0x2545_f491_4f6c_dd1d_u64;
+    let mut content = Vec::with_capacity(bytes + 8);
+    while content.len() < bytes {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        content.extend(word.to_le_bytes());
+    }
+    content.truncate(bytes);
+    content
+}

@@ -1,0 +1,10 @@
+//! The program as its users have it: real processes, sockets and files.
+
+mod chain;
+mod common;
+mod demo;
+mod init;
+mod password;
+mod serve;
+mod trouble;
+mod usage;
