@@ -89,9 +89,9 @@ impl Downstream {
     }
 
     fn find(&mut self, link: LinkId) -> Option<(usize, &mut Child)> {
-        self.runs.iter_mut().enumerate().find_map(|(at, run)| {
-            run.child.as_mut().filter(|child| child.link == link).map(|child| (at, child))
-        })
+        let open = self.runs.iter_mut().enumerate().filter(|(_, run)| !run.over);
+        open.filter_map(|(at, run)| run.child.as_mut().map(|child| (at, child)))
+            .find(|(_, child)| child.link == link)
     }
 
     /// A connection stands: the header goes out.

@@ -1,0 +1,33 @@
+//! A node and a sender inside one program, with a progress callback: all that a provisioning tool needs.
+//!
+//! `cargo run --example embed`
+
+use lantorrent_core::wire::{Keyring, Password};
+use lantorrent_core::{Event, Node, NodeConfig, Target, Transfer};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::temp_dir().join(format!("lantorrent-embed-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("image"), vec![7; 10_000_000])?;
+    let keys = Keyring::new(Password::new("a secret that both sides know"));
+
+    let config = NodeConfig::new(keys.clone(), vec![folder.clone()]);
+    let node = Node::bind(([127, 0, 0, 1], 0).into(), config)?;
+    let port = node.local_addr().ok_or("no address")?.port();
+    let stop = node.handle()?;
+    let serving = std::thread::spawn(|| node.run());
+
+    let path = folder.join("copy").display().to_string();
+    let outcome = Transfer::from_file(folder.join("image"), keys)?
+        .to(Target { host: "127.0.0.1".into(), port, path })
+        .on_event(|event| match event {
+            Event::Progress { sent, .. } => println!("{sent} bytes sent"),
+            Event::Report(report) => println!("{:?}: {}", report.file, report.message),
+        })
+        .send()?;
+
+    stop.stop(std::time::Duration::ZERO);
+    serving.join().map_err(|_| "the node panicked")??;
+    std::fs::remove_dir_all(folder)?;
+    if outcome.all_succeeded() { Ok(()) } else { Err("not everybody has the file".into()) }
+}
