@@ -6,6 +6,8 @@
 
 #[cfg(feature = "threads")]
 pub mod drive;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod session;
 #[cfg(feature = "store")]
 pub mod store;
