@@ -175,7 +175,7 @@ impl Downstream {
                 }
             }
             (Said::Line(Line::Progress(progress)), stage) if stage >= Stage::Opening => {
-                self.progressed(at, progress)
+                self.progressed(at, progress);
             }
             (Said::Line(Line::Alive), stage) if stage >= Stage::Opening => {}
             // Reserved for repair, which this version does not do: such a child is gone.

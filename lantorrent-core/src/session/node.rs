@@ -137,7 +137,7 @@ impl NodeSession {
             Input::Opened(file, result) => self.opened(file, result),
             Input::Written(upto) => self.written = upto,
             Input::WriteFailed(file, fault) => self.fail(file, &fault),
-            Input::Placed(file, result) => self.placed(file, result),
+            Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
         }
         self.advance();
     }
@@ -177,16 +177,20 @@ impl NodeSession {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
                 self.desk.out.push_back(Output::Discard(file));
-                self.settle(file, Err(fault));
+                let in_place = self.header().node.requests.get(file).is_some_and(|request| !request.rename);
+                let remains =
+                    if in_place && self.received > 0 { "; the file in place is not whole" } else { "" };
+                let message = format!("{}{remains}", fault.message);
+                self.settle(file, Err(&FileFault { code: fault.code, message }));
             }
             Some(FileState::Opening) => self.settle(file, Err(fault)),
             _ => {}
         }
     }
 
-    fn placed(&mut self, file: usize, result: Result<(), FileFault>) {
+    fn placed(&mut self, file: usize, result: Result<(), &FileFault>) {
         if self.files.state(file) == Some(FileState::Placing) {
-            self.settle(file, result.as_ref().copied());
+            self.settle(file, result);
         }
     }
 
@@ -195,13 +199,10 @@ impl NodeSession {
         let index = self.header().node.index;
         let Some(request) = self.desk.header.node.requests.get(file) else { return };
         let (code, message) = match result {
-            Ok(()) => (Code::SUCCESS, "Success".to_owned()),
-            Err(fault) if !request.rename && self.received > 0 => {
-                (fault.code, format!("{}; the file in place is not whole", fault.message))
-            }
-            Err(fault) => (fault.code, fault.message.clone()),
+            Ok(()) => (Code::SUCCESS, "Success"),
+            Err(fault) => (fault.code, fault.message.as_str()),
         };
-        let Some(report) = self.desk.ledger.about(&request.id, code, &message) else { return };
+        let Some(report) = self.desk.ledger.about(&request.id, code, message) else { return };
         let sum = self.end.filter(|_| code.is_success()).map(|(_, sum)| sum);
         let report = match self.desk.wire() {
             Wire::One => Report { md5sum: sum.map_or_else(String::new, Sum::to_hex), index: None, ..report },

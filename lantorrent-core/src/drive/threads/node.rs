@@ -41,6 +41,19 @@ struct Connection {
     session: Option<SyncSender<Happening>>,
 }
 
+impl Live {
+    /// Closes the connection that has been introducing itself for longest, so that strangers who only hold the line
+    /// cannot keep out who has something to say. False if there is none.
+    fn crowd_out(&self) -> bool {
+        let greeting = self.connections.iter().filter(|(_, connection)| connection.session.is_none());
+        let oldest = greeting.min_by_key(|(number, _)| **number);
+        if let Some((_, connection)) = oldest {
+            connection.stop(Duration::ZERO);
+        }
+        oldest.is_some()
+    }
+}
+
 impl Connection {
     fn stop(&self, grace: Duration) {
         match &self.session {
@@ -95,8 +108,8 @@ impl Shared {
         if live.stopping.is_some() {
             return None;
         }
-        if live.connections.len() >= self.most {
-            log::warn!("closed a connection: {} are open, and no more are allowed", self.most);
+        if live.connections.len() >= self.most && !live.crowd_out() {
+            log::warn!("closed a connection: {} transfers are under way, and no more are allowed", self.most);
             return None;
         }
         let socket = socket.try_clone().ok()?;

@@ -107,7 +107,7 @@ pub(super) fn spool(folder: &Path) -> io::Result<Arc<File>> {
 /// Sums up the payload, as its wire wants it.
 enum Summing {
     Md5(RawWriter),
-    Root(RootHasher),
+    Root(Box<RootHasher>),
 }
 
 impl Summing {
@@ -157,7 +157,7 @@ impl Supply {
     fn bring(&mut self) -> io::Result<()> {
         let mut summing = match self.wire {
             Wire::One => Summing::Md5(RawWriter::default()),
-            Wire::Two => Summing::Root(RootHasher::new(self.block_size)),
+            Wire::Two => Summing::Root(Box::new(RootHasher::new(self.block_size))),
         };
         let mut offset = 0;
         loop {
