@@ -87,7 +87,8 @@ impl From<Error> for Failure {
 fn advice(error: &Error) -> Option<&'static str> {
     match error {
         Error::Listen { .. } => Some("stop what listens there, or give another address with --listen"),
-        Error::Source { .. } => Some("give a file that can be read"),
+        // What is no error of the system, the library explains itself.
+        Error::Source { cause, .. } => cause.raw_os_error().map(|_| "give a file that can be read"),
         Error::Roots(_) => Some("name folders that can be reached with --root, or in `roots` of [node]"),
         Error::System { .. } => Some("look at the limits and the memory of this machine"),
         Error::NoPassword { .. } | Error::Target { .. } | Error::Arguments(_) => None,

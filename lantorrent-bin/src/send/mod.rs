@@ -55,6 +55,7 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     let outcome = transfer.send();
     terminal::hide_bar();
     let outcome = outcome?;
+    results::write_log(&outcome);
     if send.json {
         results::print_json(&outcome);
     } else if send.quiet {

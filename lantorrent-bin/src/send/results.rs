@@ -49,15 +49,27 @@ pub(super) fn print_table(results: &Outcome) {
         let id = report.id.clone().unwrap_or_else(|| "-".into());
         table.row([id, node(report), report.file.clone().unwrap_or_else(|| "-".into()), outcome(report)]);
     }
-    terminal::print(&format!(
-        "{}{} of {} succeeded, {} in {}, {}\n",
-        table.render(),
+    terminal::print(&table.render());
+    terminal::print_line(&summary(results));
+}
+
+fn summary(results: &Outcome) -> String {
+    format!(
+        "{} of {} succeeded, {} in {}, {}",
         succeeded(results),
         results.reports.len(),
         size::bytes(results.size),
         size::seconds(results.elapsed),
         size::rate(results.size, results.elapsed),
-    ));
+    )
+}
+
+/// For who asks later.
+pub(super) fn write_log(results: &Outcome) {
+    for report in results.reports.iter().filter(|report| !report.code.is_success()) {
+        log::info!("{}: {}", place(report), outcome(report));
+    }
+    log::info!("{}", summary(results));
 }
 
 /// For who asked for nothing but what went wrong.

@@ -66,6 +66,7 @@ fn what_the_configuration_says() {
     assert!(node.stop("TERM").success());
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains(&format!("listening on {}", node.address())), "{log}");
+    assert!(log.contains(&format!("{}: whole", node.file("a").display())), "{log}");
     assert!(!log.contains(crate::common::PASSWORD) && !log.contains(crate::common::WIRE_1_PASSWORD));
 }
 

@@ -209,6 +209,7 @@ impl NodeSession {
             Wire::Two => Report { root: sum.map(Sum::to_hex), by: Some(index), ..report },
         };
         if code.is_success() {
+            log::info!("{}: whole and in place, {} bytes", request.filename, self.received);
             self.files.set(file, FileState::Settled);
         } else {
             log::warn!("{}: {message}", request.filename);
