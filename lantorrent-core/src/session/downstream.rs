@@ -285,7 +285,9 @@ impl Downstream {
     fn give_up(&mut self, desk: &mut Desk, now: Now, at: usize, code: Code, why: &str) {
         let Some(child) = &self.runs[at].child else { return };
         let (link, node) = (child.link, child.node.clone());
-        log::warn!("skipped {}:{}: {why}", node.host, node.port);
+        if !desk.ledger.heard_of_all([&node]) {
+            log::warn!("skipped {}:{}: {why}", node.host, node.port);
+        }
         let message = format!("{} {}:{}: {why}", code.meaning(), node.host, node.port);
         desk.out.push_back(Output::Close(link));
         desk.report_for([&node], self.by, code, &message);
@@ -350,11 +352,13 @@ impl Downstream {
     pub(super) fn progress(&self, sum: &mut Progress) {
         for run in &self.runs {
             let engaged = run.child.as_ref().filter(|child| child.stage >= Stage::Opening);
-            if let Some(child) = engaged {
-                sum.merge(&child.progress);
-            } else if !run.over {
-                let waiting = u32::try_from(run.nodes().count()).unwrap_or(u32::MAX);
-                *sum.states.entry(NodeState::Waiting).or_default() += waiting;
+            let nodes = u32::try_from(run.nodes().count()).unwrap_or(u32::MAX);
+            match engaged {
+                Some(Child { reader: Reader::Wire2(_), progress, .. }) => sum.merge(progress),
+                // Wire 1 says nothing on the way.
+                Some(_) => *sum.states.entry(NodeState::Receiving).or_default() += nodes,
+                None if run.over => {}
+                None => *sum.states.entry(NodeState::Waiting).or_default() += nodes,
             }
         }
     }
