@@ -44,6 +44,31 @@ fn nothing_is_left_of_one_that_is_stopped() {
 }
 
 #[test]
+fn its_nodes_do_not_outlive_it() {
+    let lab = Lab::empty();
+    // All hole: made at once, and long on its way.
+    std::fs::File::create(lab.path().join("source")).unwrap().set_len(64 << 30).unwrap();
+    let mut child = lab.command(["demo", "source", "--nodes", "2"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Two nodes run, and know nothing of their parent but its end of their standard input.
+    wait_until("its nodes run", || running(&lab, "node-2") == 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("its nodes are gone", || running(&lab, "node-") == 0);
+}
+
+/// How many processes have been given a path with that name in the lab.
+fn running(lab: &Lab, name: &str) -> usize {
+    let folder = lab.path().to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.contains(folder) && line.contains(name))
+        .count()
+}
+
+#[test]
 fn no_room_for_it() {
     let lab = Lab::empty();
     let mut command = lab.command(["demo"]);

@@ -1,10 +1,12 @@
 //! `lantorrent serve` itself.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::time::Duration;
 
-use crate::common::{Lab, Node, content, names};
+use crate::common::{Finished, Lab, Node, content, names, signal, wait_until};
 
 #[test]
 fn it_stops_when_told() {
@@ -97,6 +99,32 @@ fn one_connection_on_standard_input() {
     assert!(server.join().unwrap().success());
     assert_eq!(names(&root), ["a"]);
     assert!(std::fs::read(root.join("a")).unwrap() == content(1_000_000));
+}
+
+#[test]
+fn one_connection_is_stopped_when_told() {
+    let lab = Lab::new();
+    let root = lab.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut sender = lab.command(["send", "--json", "-"]);
+    sender.arg(format!("{}{}/a", listener.local_addr().unwrap(), root.display()));
+    let mut sender =
+        sender.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stream = OwnedFd::from(listener.accept().unwrap().0);
+    let mut server = lab.command(["serve", "--inetd", "--root"]);
+    let mut server = server.arg(&root).stdin(stream).spawn().unwrap();
+    let mut stdin = sender.stdin.take().unwrap();
+    stdin.write_all(&content(1_000_000)).unwrap();
+    wait_until("it has a part", || root.join("a.lantorrent").exists());
+
+    signal("TERM", server.id());
+    std::thread::sleep(Duration::from_millis(200));
+    signal("TERM", server.id());
+    assert!(server.wait().unwrap().success());
+    assert!(names(&root).is_empty());
+    drop(stdin);
+    assert_ne!(Finished::of(sender).expect(1).codes(), [0]);
 }
 
 #[test]

@@ -32,6 +32,14 @@ impl Halfway {
         Self { child, stdin }
     }
 
+    /// With the other half of its input.
+    fn write_rest(self) -> Finished {
+        let Self { child, mut stdin } = self;
+        stdin.write_all(&content(BYTES)[BYTES / 2..]).unwrap();
+        drop(stdin);
+        Finished::of(child)
+    }
+
     /// Without an end of its input.
     fn finish(self) -> Finished {
         let finished = Finished::of(self.child);
@@ -184,6 +192,29 @@ fn the_sender_is_stopped() {
 }
 
 #[test]
+fn a_node_that_is_stopped_lets_a_transfer_end() {
+    let lab = Lab::new();
+    let mut nodes = lab.nodes(2);
+    let halfway = Halfway::start(&lab, &[&nodes[0], &nodes[1]]);
+    for node in &nodes {
+        signal("TERM", node.pid());
+    }
+    let refused = lab.path().join("refused");
+    std::fs::write(&refused, b"x").unwrap();
+    wait_until("new transfers are refused", || {
+        let send = ["send", "--quiet", "refused", &nodes[0].destination("late")].map(str::to_owned);
+        lab.run(send).status == Some(1)
+    });
+    let finished = halfway.write_rest();
+    assert_eq!(finished.expect(0).codes(), [0, 0]);
+    for node in &mut nodes {
+        assert_eq!(node.end().code(), Some(0));
+        assert!(std::fs::read(node.file("a")).unwrap() == content(BYTES));
+        assert!(!names(node.root()).contains(&"a.lantorrent".to_owned()));
+    }
+}
+
+#[test]
 fn a_node_is_stopped_in_the_middle() {
     let lab = Lab::new();
     let mut nodes = lab.nodes(2);
@@ -195,10 +226,7 @@ fn a_node_is_stopped_in_the_middle() {
     assert!(names(nodes[1].root()).is_empty());
 
     // The other one still gets the rest.
-    let Halfway { child, mut stdin } = halfway;
-    stdin.write_all(&content(BYTES)[BYTES / 2..]).unwrap();
-    drop(stdin);
-    let finished = Finished::of(child).expect(1);
+    let finished = halfway.write_rest().expect(1);
     let codes = finished.codes();
     assert_eq!(codes[0], 0, "{}", finished.stdout);
     assert_ne!(codes[1], 0, "{}", finished.stdout);
@@ -212,10 +240,7 @@ fn a_node_is_killed_in_the_middle() {
     let mut nodes = lab.nodes(3);
     let halfway = Halfway::start(&lab, &[&nodes[0], &nodes[1], &nodes[2]]);
     nodes[1].stop("KILL");
-    let Halfway { child, mut stdin } = halfway;
-    stdin.write_all(&content(BYTES)[BYTES / 2..]).unwrap();
-    drop(stdin);
-    let finished = Finished::of(child).expect(1);
+    let finished = halfway.write_rest().expect(1);
     let codes = finished.codes();
     assert_eq!(codes[0], 0, "{}", finished.stdout);
     assert!(codes[1] != 0, "{}", finished.stdout);
