@@ -221,7 +221,7 @@ pub fn frames(input: &[u8]) {
     let mut damage = Script::new(script.take(3));
     let key = keys().frame_key(&TRANSFER).expect("wire 2 has a password");
     let mut made = FrameScript::new(key.clone());
-    while !script.is_over() && made.stream.len() < 1 << 16 {
+    while !script.is_over() && made.stream.len() < 1 << 13 {
         made.step(&mut script);
     }
     damage.damage(&mut made.stream);
@@ -345,7 +345,7 @@ pub fn lines(input: &[u8]) {
     if options & 2 == 0 {
         made.push(add(Line::Challenge { challenge: CHALLENGE }, &mut good));
     }
-    while !script.is_over() && made.len() < 1000 {
+    while !script.is_over() && made.len() < 200 {
         let op = script.byte();
         let bytes = match op % 8 {
             0..=3 => add(any_line(&mut script, &keys), &mut good),
