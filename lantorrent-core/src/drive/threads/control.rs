@@ -31,33 +31,25 @@ pub(super) trait Machine {
     fn deadline(&self) -> Option<Instant>;
 }
 
-impl Machine for NodeSession {
-    fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.handle(now, input);
-    }
+macro_rules! machine {
+    ($($session:ty),*) => {$(
+        impl Machine for $session {
+            fn handle(&mut self, now: Now, input: Input<'_>) {
+                self.handle(now, input);
+            }
 
-    fn poll(&mut self) -> Option<Output> {
-        self.poll()
-    }
+            fn poll(&mut self) -> Option<Output> {
+                self.poll()
+            }
 
-    fn deadline(&self) -> Option<Instant> {
-        self.deadline()
-    }
+            fn deadline(&self) -> Option<Instant> {
+                self.deadline()
+            }
+        }
+    )*};
 }
 
-impl Machine for SourceSession {
-    fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.handle(now, input);
-    }
-
-    fn poll(&mut self) -> Option<Output> {
-        self.poll()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.deadline()
-    }
-}
+machine!(NodeSession, SourceSession);
 
 /// Carries out what a session asks for.
 pub(super) trait Hands {
