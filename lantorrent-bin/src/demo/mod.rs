@@ -80,7 +80,7 @@ fn generate(
     let started = Instant::now();
     let path = folder.path().join("source");
     content::write(&path, bytes, interrupt)?;
-    let outcome = format!("{} of random bytes", size::bytes(bytes));
+    let outcome = format!("{}, random", size::bytes(bytes));
     steps.add("generate", started.elapsed(), Some(bytes), outcome);
     Ok(path)
 }
@@ -94,7 +94,7 @@ fn start(
     let started = Instant::now();
     let start = |number| ServeProcess::start(home, folder.path(), number);
     let nodes = (1..=count).map(start).collect::<Result<Vec<_>, _>>()?;
-    steps.add("start", started.elapsed(), None, format!("{count} nodes on 127.0.0.1"));
+    steps.add("start", started.elapsed(), None, format!("{} on 127.0.0.1", nodes_in_words(count)));
     Ok(nodes)
 }
 
@@ -118,6 +118,10 @@ fn send(
     Ok(outcome?)
 }
 
+fn nodes_in_words(count: usize) -> String {
+    if count == 1 { "1 node".into() } else { format!("{count} nodes") }
+}
+
 /// What was done, how long it took, and what came of it.
 struct Steps {
     table: Table<4>,
@@ -135,7 +139,7 @@ impl Steps {
 
     fn sent(&mut self, outcome: &Outcome) {
         let whole = outcome.reports.iter().filter(|report| report.code.is_success()).count();
-        let text = format!("{whole} of {} nodes report success", outcome.reports.len());
+        let text = format!("{whole} of {} report success", nodes_in_words(outcome.reports.len()));
         self.add("send", outcome.elapsed, Some(outcome.size), text);
     }
 

@@ -192,6 +192,21 @@ fn the_sender_is_stopped() {
 }
 
 #[test]
+fn the_sender_is_stopped_while_nobody_answers() {
+    let lab = Lab::new();
+    lab.source(BYTES);
+    // Connects whoever comes, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = lab.command(["send", "--json", "source"]);
+    command.args(["a", "b"].map(|name| format!("{}/{name}", silent.local_addr().unwrap())));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _connection = silent.accept().unwrap();
+    signal("INT", child.id());
+    let codes = Finished::of(child).expect(1).codes();
+    assert!(codes.len() == 2 && !codes.contains(&0), "{codes:?}");
+}
+
+#[test]
 fn a_node_that_is_stopped_lets_a_transfer_end() {
     let lab = Lab::new();
     let mut nodes = lab.nodes(2);
