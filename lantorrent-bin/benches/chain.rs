@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 const HOPS: usize = 3;
 const RELAY_BUFFER: usize = 1 << 20;
 
+#[allow(clippy::cast_precision_loss)] // Figures of four digits are shown.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(["relay", file, next]) = arguments.iter().map(String::as_str).collect::<Vec<_>>().get(..3) {
@@ -37,7 +38,7 @@ fn main() {
     let mut baseline = None;
     for kind in [Kind::Relay, Kind::Wire2, Kind::Wire1] {
         let mut figures: Vec<Figures> = (0..runs).map(|_| bench.run(kind)).collect();
-        figures.sort_by(|one, other| one.wall.cmp(&other.wall));
+        figures.sort_by_key(|one| one.wall);
         let Figures { wall, cpu, memory } = figures[runs / 2];
         let seconds = wall.as_secs_f64();
         let baseline = *baseline.get_or_insert(seconds);

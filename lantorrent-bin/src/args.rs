@@ -66,11 +66,11 @@ pub(crate) struct Init {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "serve", help_triggers("-h", "--help"))]
 pub(crate) struct Serve {
-    /// where to listen, port 0 for any that is free (default: `listen` in [node], or 0.0.0.0:2893)
+    /// where to listen, port 0 for any that is free (default: `listen` in `[node]`, or 0.0.0.0:2893)
     #[argh(option, arg_name = "addr:port")]
     pub(crate) listen: Option<Listen>,
 
-    /// a folder that may be written (again for more; replaces `roots` in [node])
+    /// a folder that may be written (again for more; replaces `roots` in `[node]`)
     #[argh(option, arg_name = "dir")]
     pub(crate) root: Vec<PathBuf>,
 

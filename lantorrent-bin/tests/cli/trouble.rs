@@ -136,6 +136,28 @@ fn wire_1_is_off_without_a_password_for_it() {
 }
 
 #[test]
+fn what_a_peer_says_is_no_command_for_the_terminal() {
+    const REPLY: &str = r#"{"code":503,"host":"h","port":1,"file":"/a","id":"0","message":"\u001b[2J\u009bgone\r\n","md5sum":""}"#;
+    let lab = Lab::new();
+    let source = lab.source(1000);
+    // Results of wire 1 bear no proof of who made them: anybody on the way can be the one who says it.
+    let liar = TcpListener::bind("127.0.0.1:0").unwrap();
+    let destination = [format!("{}/a", liar.local_addr().unwrap())];
+    std::thread::spawn(move || {
+        for mut stream in liar.incoming().map(Result::unwrap) {
+            let _ = stream.write_all(REPLY.as_bytes());
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    });
+    for more in [&["--wire=1"][..], &["--wire=1", "--quiet"], &["--wire=1", "--json"]] {
+        let finished = lab.send(&source, &destination, more).expect(1);
+        let said = [&finished.stdout, finished.stderr.as_str()].concat();
+        assert!(said.contains("gone"), "{said}");
+        assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    }
+}
+
+#[test]
 fn outside_the_roots() {
     let lab = Lab::new();
     let node = lab.node("root");
