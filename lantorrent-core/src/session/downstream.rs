@@ -202,7 +202,7 @@ impl Downstream {
             return self.close_if_complete(desk, at);
         }
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.lose(desk, now, at, code, &format!("it refused: {}", report.message));
+        self.lose(desk, now, at, code, &format!("it says {:?}", report.message));
     }
 
     fn ready(&mut self, desk: &mut Desk, now: Now, at: usize, offset: u64) {
@@ -272,8 +272,9 @@ impl Downstream {
         desk.out.push_back(Output::Close(child.link));
         run.over = true;
         let node = &child.node;
-        log::warn!("lost {}:{}: {why}", node.host, node.port);
-        let message = format!("lost {}:{}: {why}", node.host, node.port);
+        let verb = if refused(code) { "refused by" } else { "lost" };
+        let message = format!("{verb} {}:{}: {why}", node.host, node.port);
+        log::warn!("{message}");
         match desk.wire() {
             // Who asked by wire 1 is told of everything behind, for lack of anybody else who would.
             Wire::One => desk.report_for(run.nodes(), self.by, code, &message),
