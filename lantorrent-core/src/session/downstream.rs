@@ -3,9 +3,9 @@
 //! Becoming a child is one operation, whatever the occasion: [`Downstream::next`] begins it, and it ends with the
 //! payload flowing from the offset that the child names, or with the next candidate's turn.
 
-use std::collections::VecDeque;
-
 use core::net::SocketAddr;
+use core::ops::RangeInclusive;
+use std::collections::VecDeque;
 
 use super::child::{Child, Reader, Said, Stage};
 use super::desk::Desk;
@@ -13,7 +13,7 @@ use super::io::{Control, LinkId, Now, Output};
 use super::share::share;
 use crate::wire::{
     Abort, Change, Code, Destination, Header, Line, LineReader, NodeState, Progress, Report, ReportReader,
-    Wire, limits, proof,
+    SealedReport, Wire, limits, proof,
 };
 
 /// A contiguous part of the list.
@@ -22,6 +22,8 @@ struct Run {
     child: Option<Child>,
     /// Who comes after the child, and takes its place where it cannot be had.
     rest: VecDeque<Destination>,
+    /// The indices of all that it began with.
+    places: RangeInclusive<u32>,
     over: bool,
 }
 
@@ -47,7 +49,11 @@ impl Downstream {
     pub(super) fn new(list: Vec<Destination>, degree: u32, by: Option<u32>, length: Option<u64>) -> Self {
         let runs = share(list, degree)
             .into_iter()
-            .map(|run| Run { child: None, rest: run.into(), over: false })
+            .map(|run| {
+                // No run is empty, and indices grow along the list.
+                let [first, last] = [run.first(), run.last()].map(|node| node.map_or(0, |node| node.index));
+                Run { child: None, rest: run.into(), places: first..=last, over: false }
+            })
             .collect();
         Self { runs, by, next_link: 0, aborting: None, changes: VecDeque::new(), length }
     }
@@ -166,11 +172,7 @@ impl Downstream {
             (Said::Line(Line::Result(sealed)), stage) if stage >= Stage::Opening => {
                 let Some(key) = &desk.result_key else { return };
                 match sealed.open(key) {
-                    Ok(report) => {
-                        child.reported(now.instant);
-                        desk.report(report, Some(sealed));
-                        self.close_if_complete(desk, at);
-                    }
+                    Ok(report) => self.reported(desk, now, at, report, Some(sealed)),
                     Err(error) => self.lose(desk, now, at, Code::from(&error), &error.to_string()),
                 }
             }
@@ -195,14 +197,41 @@ impl Downstream {
     /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
     fn bare(&mut self, desk: &mut Desk, now: Now, at: usize, report: Report) {
         if desk.wire() == Wire::One && report.id.is_some() {
-            if let Some(child) = &mut self.runs[at].child {
-                child.reported(now.instant);
-            }
-            desk.report(Report { index: None, by: None, root: None, ..report }, None);
-            return self.close_if_complete(desk, at);
+            let report = Report { index: None, by: None, root: None, ..report };
+            return self.reported(desk, now, at, report, None);
         }
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.lose(desk, now, at, code, &format!("it says {:?}", report.message));
+        let why = format!("it says {:?}", report.message);
+        // Wire 1 has no `ready`: a node is sent the payload before it can refuse. Where nothing was heard from it or
+        // from behind it, it has not gone on to the next.
+        if self.aborting.is_none() && desk.ledger.heard_of_none(self.runs[at].nodes()) {
+            self.give_up(desk, now, at, code, &why);
+        } else {
+            self.lose(desk, now, at, code, &why);
+        }
+    }
+
+    /// A child brings a report, its own or one from behind it.
+    fn reported(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        at: usize,
+        report: Report,
+        sealed: Option<SealedReport>,
+    ) {
+        let run = &mut self.runs[at];
+        let about = report.id.as_deref().and_then(|id| desk.ledger.index(id));
+        // It has no say in what becomes of this node, or of another run.
+        if !about.is_some_and(|index| run.places.contains(&index)) {
+            log::debug!("dropped a report about somebody who is not behind its sender: {report:?}");
+            return;
+        }
+        if let Some(child) = &mut run.child {
+            child.reported(now.instant);
+        }
+        desk.report(report, sealed);
+        self.close_if_complete(desk, at);
     }
 
     fn ready(&mut self, desk: &mut Desk, now: Now, at: usize, offset: u64) {
@@ -272,13 +301,12 @@ impl Downstream {
         desk.out.push_back(Output::Close(child.link));
         run.over = true;
         let node = &child.node;
-        let verb = if refused(code) { "refused by" } else { "lost" };
-        let message = format!("{verb} {}:{}: {why}", node.host, node.port);
+        let message = format!("lost {}:{}: {why}", node.host, node.port);
         log::warn!("{message}");
         match desk.wire() {
             // Who asked by wire 1 is told of everything behind, for lack of anybody else who would.
             Wire::One => desk.report_for(run.nodes(), self.by, code, &message),
-            Wire::Two if refused(code) => desk.report_for([node], self.by, code, &message),
+            // It may be whole by now, whatever came between: only the node itself knows.
             Wire::Two => desk.report_for([node], self.by, Code::LOST, &message),
         }
     }
@@ -311,6 +339,10 @@ impl Downstream {
                 Some(child) => {
                     desk.out.push_back(Output::Close(child.link));
                     run.over = true;
+                    // Nobody was sent anything, so nobody there can be whole.
+                    if child.stage < Stage::Feeding {
+                        desk.report_for(run.nodes(), self.by, abort.code, &abort.reason);
+                    }
                 }
                 None => run.over = true,
             }
@@ -325,7 +357,8 @@ impl Downstream {
             .filter_map(|run| run.child.as_ref())
             .flat_map(|child| {
                 let (dead, _) = child.deadline(timing, desk.wire());
-                [Some(dead), child.idle_at(timing), self.aborting]
+                let idle = child.idle_at(timing).filter(|_| self.aborting.is_none());
+                [Some(dead), idle, self.aborting]
             })
             .flatten()
             .min()
@@ -369,9 +402,4 @@ impl Downstream {
         let count = self.changes.len().min(limits::PROGRESS_CHANGES - 1);
         self.changes.drain(..count)
     }
-}
-
-/// Whether a node that answers so has spoken for itself: it lives, and does not want the transfer.
-fn refused(code: Code) -> bool {
-    matches!(code, Code::ACCESS_DENIED | Code::TAKING_PART | Code::UNSUPPORTED)
 }

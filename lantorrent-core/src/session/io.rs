@@ -139,6 +139,7 @@ pub enum Output {
     Progress(Progress),
     /// Source: what became of a request; exactly one for each.
     Report(Report),
-    /// The session is over. Nothing comes after this.
+    /// The session is over. Nothing comes after this. A file that is open now, or is being opened, was given up:
+    /// what there is of it is the driver's to remove.
     Done,
 }

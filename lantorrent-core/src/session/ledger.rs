@@ -78,6 +78,17 @@ impl Ledger {
         }
     }
 
+    /// The place of the node that was asked for this.
+    pub(super) fn index(&self, id: &str) -> Option<u32> {
+        self.entries.get(id).map(|entry| entry.index)
+    }
+
+    /// Whether there is word of no request of those nodes.
+    pub(super) fn heard_of_none<'a>(&self, nodes: impl IntoIterator<Item = &'a Destination>) -> bool {
+        let mut ids = nodes.into_iter().flat_map(|node| &node.requests).map(|request| &request.id);
+        ids.all(|id| self.entries.get(id).is_some_and(|entry| matches!(entry.known, Known::Nothing)))
+    }
+
     /// Whether there is word of every request of those nodes.
     pub(super) fn heard_of_all<'a>(&self, nodes: impl IntoIterator<Item = &'a Destination>) -> bool {
         self.unheard(nodes).next().is_none()

@@ -1,6 +1,6 @@
 //! One transfer as a node sees it: receive, write, forward, report.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::downstream::Downstream;
@@ -69,7 +69,7 @@ impl NodeSession {
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
         session.upstream.say(&mut session.desk, &Line::Accepted);
         session.abort(now, &Abort { code, reason: message.into() });
-        session.advance();
+        session.advance(now);
         session
     }
 
@@ -110,8 +110,8 @@ impl NodeSession {
             return None;
         }
         let silence = (self.phase == Phase::Receiving).then(|| self.upstream.dead_at(&self.desk.timing));
-        let deadlines =
-            [self.upstream.next_line_at(), self.downstream.deadline(&self.desk), silence, self.stop_at];
+        let tick = Some(self.upstream.next_tick_at());
+        let deadlines = [tick, self.downstream.deadline(&self.desk), silence, self.stop_at];
         deadlines.into_iter().flatten().min()
     }
 
@@ -122,7 +122,7 @@ impl NodeSession {
         }
         match input {
             Input::Tick => self.tick(now),
-            Input::Stop(grace) => self.stop_at = Some(now.instant + grace),
+            Input::Stop(grace) => self.stop(now, grace),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::BadPayload(error) => self.bad_payload(now, &error),
@@ -139,7 +139,14 @@ impl NodeSession {
             Input::WriteFailed(file, fault) => self.fail(file, &fault),
             Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
         }
-        self.advance();
+        self.advance(now);
+    }
+
+    /// A second word may shorten the time, and never makes it longer.
+    fn stop(&mut self, now: Now, grace: Duration) {
+        // A time that no clock will show is no limit.
+        let stop_at = now.instant.checked_add(grace);
+        self.stop_at = self.stop_at.into_iter().chain(stop_at).min();
     }
 
     fn payload(&mut self, now: Now, input: &Input<'_>) {
@@ -270,8 +277,8 @@ impl NodeSession {
     }
 
     /// Whatever has become possible by what just happened.
-    fn advance(&mut self) {
-        self.get_ready();
+    fn advance(&mut self, now: Now) {
+        self.get_ready(now);
         self.place();
         while let Some(relayed) = self.desk.relayed.pop_front() {
             self.upstream.relay(&mut self.desk, relayed);
@@ -279,7 +286,7 @@ impl NodeSession {
         self.finish();
     }
 
-    fn get_ready(&mut self) {
+    fn get_ready(&mut self, now: Now) {
         if self.phase != Phase::Opening || self.files.opening() {
             return;
         }
@@ -292,6 +299,8 @@ impl NodeSession {
             return;
         }
         self.phase = Phase::Receiving;
+        // Until now it was not its turn to speak, however long opening took.
+        self.upstream.heard(now.instant);
         self.upstream.say(&mut self.desk, &Line::Ready { offset: 0 });
         self.desk.out.push_back(Output::Accept(0));
     }

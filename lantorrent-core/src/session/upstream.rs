@@ -55,8 +55,10 @@ impl Upstream {
             }
     }
 
-    pub(super) fn next_line_at(&self) -> Option<Instant> {
-        self.lines.as_ref().map(|_| self.alive_at.min(self.progress_at))
+    /// When the next `tick` is due. On wire 1 nothing is said then, but a session that is not over has a deadline,
+    /// even while it waits for its disk alone.
+    pub(super) fn next_tick_at(&self) -> Instant {
+        self.alive_at.min(self.progress_at)
     }
 
     fn wire(&self) -> Wire {
@@ -65,9 +67,6 @@ impl Upstream {
 
     /// Says that the node is alive if that is due, and returns whether its progress is due.
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) -> bool {
-        if self.lines.is_none() {
-            return false;
-        }
         if self.alive_at <= now.instant {
             self.alive_at = now.instant + desk.timing.alive;
             self.say(desk, &Line::Alive);
@@ -76,6 +75,6 @@ impl Upstream {
         if due {
             self.progress_at = now.instant + desk.timing.progress;
         }
-        due
+        due && self.lines.is_some()
     }
 }
