@@ -87,8 +87,9 @@ impl Shared {
                 if !self.hub.connected(link, for_hub) {
                     return;
                 }
-                let hearing = self.hear(link, &socket);
+                // In this order: some services speak first, and the session must know by then who does.
                 self.tell(Input::Connected(link, address));
+                let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
                 if result.is_err() {
                     // What the child said last is why: let it be heard before the connection counts as lost.
