@@ -93,6 +93,12 @@ impl LineReader {
         self.read(&text[..text.len() - 1]).map(|line| (used, Some(line)))
     }
 
+    /// The connection has ended. Returns the refusal that came without a line end, as a 0.2 node writes it to anybody
+    /// whose header it cannot verify.
+    pub fn finish(&self) -> Option<Report> {
+        if self.key.is_none() { Report::parse(&self.text).ok() } else { None }
+    }
+
     fn read(&mut self, text: &[u8]) -> Result<FromNode, LineError> {
         let Some((json, mac)) = split(text) else {
             // Only who was not let in hears something without a code.

@@ -175,6 +175,22 @@ fn the_first_line_is_the_challenge_and_no_other_is() {
 }
 
 #[test]
+fn a_refusal_needs_no_line_end() {
+    let refusal = Report::refusal(Code::ACCESS_DENIED, "as a 0.2 node says it");
+    let mut reader = LineReader::new(keys(), NONCE);
+    assert_eq!(reader.finish(), None);
+    reader.push(refusal.encode().as_bytes()).unwrap();
+    assert_eq!(reader.finish(), Some(refusal.clone()));
+    // After the challenge nothing is believed that has no code.
+    let mut reader = LineReader::new(keys(), NONCE);
+    let challenge = LineWriter::new(keys().line_key(&NONCE, &CHALLENGE).unwrap())
+        .encode(&Line::Challenge { challenge: CHALLENGE });
+    reader.push(&challenge).unwrap();
+    reader.push(refusal.encode().as_bytes()).unwrap();
+    assert_eq!(reader.finish(), None);
+}
+
+#[test]
 fn a_refusal_is_heard_before_the_challenge_only() {
     let refusal = Report::refusal(Code::ACCESS_DENIED, "bad signature");
     let bytes = format!("{}\n", refusal.encode());
