@@ -141,6 +141,8 @@ impl Hub {
     pub(super) fn close(&self) {
         self.change(|state| {
             state.closed = true;
+            // An open file is a locked one, and the next transfer may want it.
+            state.ring.set_backing(Backing::Nothing);
             state.children.drain().for_each(|(_, mailbox)| mailbox.hang_up());
         });
     }

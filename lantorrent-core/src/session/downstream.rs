@@ -324,7 +324,8 @@ impl Downstream {
     }
 
     /// Tells every child that the transfer is over without the file, and waits a little for what they have to say.
-    pub(super) fn abort(&mut self, desk: &mut Desk, now: Now, abort: &Abort) {
+    /// `ended` says whether the end of the payload is known here, and so may be with a child.
+    pub(super) fn abort(&mut self, desk: &mut Desk, now: Now, abort: &Abort, ended: bool) {
         if self.aborting.is_some() {
             return;
         }
@@ -339,8 +340,8 @@ impl Downstream {
                 Some(child) => {
                     desk.out.push_back(Output::Close(child.link));
                     run.over = true;
-                    // Nobody was sent anything, so nobody there can be whole.
-                    if child.stage < Stage::Feeding {
+                    // Nobody was sent the end, so nobody there can be whole.
+                    if child.stage < Stage::Feeding || !ended {
                         desk.report_for(run.nodes(), self.by, abort.code, &abort.reason);
                     }
                 }

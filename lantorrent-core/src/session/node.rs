@@ -235,7 +235,7 @@ impl NodeSession {
         for (file, _) in self.files.unfinished() {
             self.fail(file, &fault);
         }
-        self.downstream.abort(&mut self.desk, now, abort);
+        self.downstream.abort(&mut self.desk, now, abort, self.end.is_some());
     }
 
     fn tick(&mut self, now: Now) {

@@ -126,7 +126,7 @@ impl SourceSession {
 
     fn abort(&mut self, now: Now, abort: &Abort) {
         if !std::mem::replace(&mut self.aborted, true) {
-            self.downstream.abort(&mut self.desk, now, abort);
+            self.downstream.abort(&mut self.desk, now, abort, self.sum.is_some());
         }
     }
 

@@ -57,6 +57,11 @@ pub(super) trait Hands {
 
     /// Does what is not the session's business. Returns how soon it wants to be called again.
     fn attend(&mut self) -> Option<Duration>;
+
+    /// What goes before all that waits to be dealt with, once.
+    fn urgent(&mut self) -> Option<Input<'static>> {
+        None
+    }
 }
 
 /// Runs `machine` until it is done.
@@ -67,6 +72,10 @@ pub(super) fn run(machine: &mut impl Machine, hands: &mut impl Hands, happenings
                 return;
             }
             hands.carry_out(output);
+        }
+        if let Some(input) = hands.urgent() {
+            machine.handle(now(), input);
+            continue;
         }
         let soon = hands.attend();
         let patience = machine.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::hub::{DiskOrder, Hub, Work};
@@ -14,6 +15,11 @@ use crate::wire::{Code, Header};
 
 /// How often the session hears how far the disk is.
 const TELL: Duration = Duration::from_millis(100);
+/// How long, all in all, to wait for files that are in use. A transfer whose results are out takes a moment to let go
+/// of its files, and its source may be here again before that.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How soon to try such a file again.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// A code of the wire for what the store says. The message is the store's own.
 fn fault(error: &StoreError) -> FileFault {
@@ -40,6 +46,7 @@ pub(super) struct Disk {
     files: Vec<Option<Output>>,
     backing: Option<usize>,
     told: Instant,
+    patient_until: Instant,
 }
 
 impl Disk {
@@ -51,7 +58,9 @@ impl Disk {
         header: Header,
     ) -> Self {
         let files = header.node.requests.iter().map(|_| None).collect();
-        Self { hub, happenings, roots, durability, header, files, backing: None, told: Instant::now() }
+        let told = Instant::now();
+        let patient_until = told + PATIENCE;
+        Self { hub, happenings, roots, durability, header, files, backing: None, told, patient_until }
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.
@@ -82,12 +91,24 @@ impl Disk {
             placement: if request.rename { Placement::Rename } else { Placement::InPlace },
             length: self.header.length,
         };
-        let result = self.roots.create(&target).map_err(|error| fault(&error)).map(|output| {
+        // What this transfer itself holds will not become free.
+        let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
+        let patient_until = if ours { self.told } else { self.patient_until };
+        let result = self.create(&target, patient_until).map_err(|error| fault(&error)).map(|output| {
             let read_back = output.read_back();
             self.files[file] = Some(output);
             self.use_for_children(file, read_back)
         });
         self.tell(Input::Opened(file, result));
+    }
+
+    fn create(&self, target: &Target<'_>, patient_until: Instant) -> Result<Output, StoreError> {
+        loop {
+            match self.roots.create(target) {
+                Err(StoreError::InUse { .. }) if Instant::now() < patient_until => thread::sleep(RETRY),
+                result => return result,
+            }
+        }
     }
 
     /// Children that fall behind are served from the first file that can be read.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,6 +84,7 @@ pub struct Transfer {
     placement: Placement,
     timing: Timing,
     listener: Listener,
+    stop: Arc<AtomicBool>,
     happenings: SyncSender<Happening>,
     happened: Receiver<Happening>,
 }
@@ -128,6 +130,7 @@ impl Transfer {
             placement: Placement::Rename,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
+            stop: Arc::default(),
             happenings,
             happened,
         }
@@ -177,7 +180,7 @@ impl Transfer {
 
     /// Stops the transfer from elsewhere.
     pub fn handle(&self) -> TransferHandle {
-        TransferHandle(self.happenings.clone())
+        TransferHandle { stop: Arc::clone(&self.stop), happenings: self.happenings.clone() }
     }
 
     /// Sends, and waits for the result of every request.
@@ -230,7 +233,8 @@ impl Transfer {
             .name("read".into())
             .spawn(|| supply.run())
             .map_err(Error::system("start a thread"))?;
-        let mut hands = SourceHands { hub, children, listener: self.listener, length, reports: Vec::new() };
+        let (listener, stop) = (self.listener, self.stop);
+        let mut hands = SourceHands { hub, children, listener, stop, length, reports: Vec::new() };
         control::run(&mut session, &mut hands, &self.happened);
         drop(self.happened);
         Ok(hands.finish(started))
@@ -333,13 +337,18 @@ fn open(path: &Path) -> io::Result<(SourceFile, SourceHint)> {
 
 /// Stops a transfer. It may be cloned and sent to other threads.
 #[derive(Debug, Clone)]
-pub struct TransferHandle(SyncSender<Happening>);
+pub struct TransferHandle {
+    stop: Arc<AtomicBool>,
+    happenings: SyncSender<Happening>,
+}
 
 impl TransferHandle {
     /// Aborts the transfer: no node keeps a part of the file, and [`Transfer::send`] returns within seconds.
     pub fn stop(&self) {
-        // If that fails it is over already.
-        let _ = self.0.send(Input::Stop(Duration::ZERO).into());
+        self.stop.store(true, Ordering::Release);
+        // Only to wake who looks at that. Where there is no room he is awake; and he may be who calls this, from the
+        // listener, and must not be made to wait for himself.
+        let _ = self.happenings.try_send(Input::Tick.into());
     }
 }
 
@@ -348,6 +357,7 @@ struct SourceHands {
     hub: Arc<Hub>,
     children: Children,
     listener: Listener,
+    stop: Arc<AtomicBool>,
     length: Option<u64>,
     reports: Vec<Report>,
 }
@@ -392,5 +402,9 @@ impl Hands for SourceHands {
 
     fn attend(&mut self) -> Option<Duration> {
         None
+    }
+
+    fn urgent(&mut self) -> Option<Input<'static>> {
+        self.stop.swap(false, Ordering::AcqRel).then_some(Input::Stop(Duration::ZERO))
     }
 }

@@ -1,0 +1,12 @@
+//! Nodes and transfers over real sockets and files: what works, what 0.2 did, and what hostile peers try.
+//!
+//! Nothing here measures time. Where a deadline has to fire it is made short; whatever should not have to wait for
+//! one runs with the default ones, and shows it by being slow.
+#![cfg(feature = "threads")]
+
+mod support;
+
+mod chains;
+mod files;
+mod serving;
+mod sources;

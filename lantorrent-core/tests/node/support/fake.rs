@@ -1,0 +1,168 @@
+//! A node made by hand, for what no node of ours would do.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+
+use lantorrent_core::Target;
+use lantorrent_core::wire::{
+    Code, Frame, Header, HeaderReader, Line, LineWriter, Nonce, PayloadReader, Report, ResultKey,
+    SealedReport, Sum, Wire, proof::ProofReader,
+};
+
+use super::peer::PATIENCE;
+use super::{keys, target};
+
+pub(crate) struct FakeNode {
+    pub(crate) address: SocketAddr,
+    thread: JoinHandle<()>,
+}
+
+impl FakeNode {
+    /// Serves one connection by `script`.
+    pub(crate) fn new(script: impl FnOnce(Child) + Send + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || script(Child::accept(&listener)));
+        Self { address, thread }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        target(self.address, "/fake")
+    }
+
+    /// Waits for the end of the script.
+    pub(crate) fn join(self) {
+        self.thread.join().unwrap();
+    }
+}
+
+/// The connection from upstream.
+pub(crate) struct Child {
+    pub(crate) socket: TcpStream,
+    pub(crate) header: Header,
+    lines: Option<LineWriter>,
+}
+
+impl Child {
+    /// Takes a connection so far that upstream sends the payload.
+    fn accept(listener: &TcpListener) -> Self {
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut reader = HeaderReader::default();
+        // Byte by byte, so that what follows stays where it is.
+        let signed = loop {
+            if let (_, Some(signed)) = reader.push(&[next(&socket)]).unwrap() {
+                break signed;
+            }
+        };
+        let header = signed.verify(&keys()).unwrap();
+        let mut child = Self { socket, header, lines: None };
+        if let Some(envelope) = &child.header.envelope {
+            let challenge = Nonce([7; 16]);
+            let mut proof = ProofReader::new(&keys(), &envelope.nonce, &challenge).unwrap();
+            child.lines = Some(LineWriter::new(keys().line_key(&envelope.nonce, &challenge).unwrap()));
+            child.line(&Line::Challenge { challenge });
+            while !proof.push(&[next(&child.socket)]).unwrap().1 {}
+            child.line(&Line::Accepted);
+            child.line(&Line::Ready { offset: 0 });
+        }
+        child
+    }
+
+    pub(crate) fn encode(&mut self, line: &Line) -> Vec<u8> {
+        self.lines.as_mut().unwrap().encode(line)
+    }
+
+    pub(crate) fn line(&mut self, line: &Line) {
+        let bytes = self.encode(line);
+        self.write(&bytes);
+    }
+
+    /// Upstream may have heard enough.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        let _ = (&self.socket).write_all(bytes);
+    }
+
+    /// Reads the payload to its end, or to the end of the connection, and says what it sums up to.
+    pub(crate) fn swallow(&self) -> Option<String> {
+        let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
+        let mut block = vec![0; self.header.block_size as usize];
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            let count = (&self.socket).read(&mut bytes).ok().filter(|&count| count > 0)?;
+            let mut rest = &bytes[..count];
+            while !rest.is_empty() {
+                let (used, frame) = reader.push(rest, &mut block).unwrap();
+                rest = &rest[used..];
+                match frame {
+                    Some(Frame::End { sum, .. }) => return Some(sum.to_hex()),
+                    Some(Frame::Abort(_)) => return None,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A report of this node about its first request.
+    pub(crate) fn report(&self, code: Code, sum: Option<&str>) -> Report {
+        let node = &self.header.node;
+        let wire_2 = self.header.wire() == Wire::Two;
+        Report {
+            host: Some(node.host.clone()),
+            port: Some(node.port),
+            file: Some(node.requests[0].filename.clone()),
+            id: Some(node.requests[0].id.clone()),
+            md5sum: sum.filter(|_| !wire_2).unwrap_or_default().to_owned(),
+            root: sum.filter(|_| wire_2).map(str::to_owned),
+            index: wire_2.then_some(node.index),
+            by: wire_2.then_some(node.index),
+            ..Report::refusal(code, "made up")
+        }
+    }
+
+    /// Reports, sealed as it should be.
+    pub(crate) fn say(&mut self, report: &Report) {
+        if self.header.wire() == Wire::Two {
+            let sealed = SealedReport::seal(report, &self.result_key());
+            self.line(&Line::Result(sealed));
+        } else {
+            self.write(report.encode().as_bytes());
+        }
+    }
+
+    pub(crate) fn result_key(&self) -> ResultKey {
+        keys().result_key(&self.header.envelope.as_ref().unwrap().transfer).unwrap()
+    }
+
+    /// Waits until upstream closes.
+    pub(crate) fn wait(&self) {
+        let mut bytes = [0; 4096];
+        while (&self.socket).read(&mut bytes).is_ok_and(|count| count > 0) {}
+    }
+
+    /// The right sum of content that is all of one file.
+    pub(crate) fn sum_of(&self, content: &[u8]) -> String {
+        let bytes = super::payload(&self.header, content);
+        let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
+        let mut block = vec![0; self.header.block_size as usize];
+        let mut rest = &bytes[..];
+        loop {
+            let (used, frame) = reader.push(rest, &mut block).unwrap();
+            rest = &rest[used..];
+            if let Some(Frame::End { sum, .. }) = frame {
+                return match sum {
+                    Sum::Md5(sum) => sum.to_hex(),
+                    root @ Sum::Root(_) => root.to_hex(),
+                };
+            }
+        }
+    }
+}
+
+fn next(mut socket: &TcpStream) -> u8 {
+    let mut byte = [0];
+    socket.read_exact(&mut byte).unwrap();
+    byte[0]
+}

@@ -1,0 +1,111 @@
+//! A node with a folder of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use lantorrent_core::store::Durability;
+use lantorrent_core::{Error, Node, NodeConfig, NodeHandle, Target};
+use tempfile::TempDir;
+
+use super::proxy::{Proxy, Tap};
+use super::{keys, target};
+
+pub(crate) struct TestNode {
+    /// Where peers connect to: the node's own address, or that of the proxy before it.
+    pub(crate) address: SocketAddr,
+    /// The node's own.
+    pub(crate) own: SocketAddr,
+    folder: TempDir,
+    handle: NodeHandle,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl TestNode {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut NodeConfig)) -> Self {
+        Self::at(([127, 0, 0, 1], 0).into(), tempfile::tempdir().unwrap(), change)
+    }
+
+    /// A node that is reached through a proxy, and knows it.
+    pub(crate) fn behind(tap: Tap, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        let proxy = Proxy::new();
+        let address = proxy.address;
+        let mut node = Self::with(|config| {
+            config.also.push(address);
+            change(config);
+        });
+        proxy.run(node.own, tap);
+        node.address = address;
+        node
+    }
+
+    pub(crate) fn at(listen: SocketAddr, folder: TempDir, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
+        // Nobody cuts the power in these tests.
+        config.durability = Durability::NoSync;
+        change(&mut config);
+        let node = Node::bind(listen, config).unwrap();
+        let own = node.local_addr().unwrap();
+        let handle = node.handle().unwrap();
+        let thread = Some(thread::spawn(|| node.run()));
+        Self { address: own, own, folder, handle, thread }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn target(&self, name: &str) -> Target {
+        target(self.address, self.path(name).to_str().unwrap())
+    }
+
+    pub(crate) fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// The names of all files in the folder, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Panics unless the file is there with that content. Does not print it.
+    #[track_caller]
+    pub(crate) fn assert_has(&self, name: &str, content: &[u8]) {
+        let found = fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(found == content, "{name} has other content than was sent: {} bytes", found.len());
+    }
+
+    /// Ends everything that is under way; after this nothing changes any more.
+    pub(crate) fn stop(&mut self) {
+        self.handle.stop(Duration::ZERO);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+
+    /// Stops, and leaves the folder to somebody else.
+    pub(crate) fn into_folder(mut self) -> TempDir {
+        self.stop();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.handle.stop(Duration::ZERO);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the test itself is the better message.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A sender made by hand.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lantorrent_core::wire::{
+    Destination, Envelope, Frame, FromNode, Header, Line, LineReader, Nonce, PayloadWriter, RawWriter,
+    Report, ReportReader, Request, RootHasher, Sum, TransferId, Verb, Wire, digest, proof,
+};
+
+use super::{TestNode, keys};
+
+/// Nothing waits longer than this for a node, and then the test fails.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// 128 bits that no other call gives.
+fn unique() -> [u8; 16] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
+}
+
+fn destination(node: &TestNode, index: u32, files: &[&str]) -> Destination {
+    let request = |name: &&str| Request {
+        filename: node.path(name).to_str().unwrap().to_owned(),
+        id: format!("{index} {name}"),
+        rename: true,
+    };
+    Destination {
+        host: node.address.ip().to_string(),
+        port: node.address.port(),
+        index,
+        requests: files.iter().map(request).collect(),
+        degree: None,
+        block_size: None,
+    }
+}
+
+/// A header that asks `nodes` in a chain for the same files. The ids are index and name.
+pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length: Option<u64>) -> Header {
+    let mut list = (0..).zip(nodes).map(|(index, node)| destination(node, index, files));
+    let node = list.next().unwrap();
+    let expires = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 60;
+    Header {
+        node,
+        length,
+        block_size: 4096,
+        degree: 1,
+        destinations: list.collect(),
+        envelope: (wire == Wire::Two).then(|| Envelope {
+            verb: Verb::Send,
+            transfer: TransferId(unique()),
+            nonce: Nonce(unique()),
+            expires,
+            to: nodes[0].address,
+            source: None,
+        }),
+    }
+}
+
+/// A header that asks one node for one file.
+pub(crate) fn header(wire: Wire, node: &TestNode, file: &str, length: u64) -> Header {
+    header_for(wire, &[node], &[file], Some(length))
+}
+
+/// All that is sent behind a header, and on wire 2 the proof.
+pub(crate) fn payload(header: &Header, content: &[u8]) -> Vec<u8> {
+    let writer = PayloadWriter::new(header, &keys()).unwrap();
+    let mut bytes = Vec::new();
+    let mut put = |frame: &Frame, data: &[u8]| {
+        let wrapping = writer.encode(frame).unwrap();
+        bytes.extend([&wrapping.before, data, &wrapping.after].concat());
+    };
+    let size = content.len() as u64;
+    if header.wire() == Wire::One {
+        let mut md5 = RawWriter::default();
+        md5.update(content);
+        put(&Frame::Data { offset: 0, len: 0, digest: None }, content);
+        put(&Frame::End { size, sum: Sum::Md5(md5.sum()) }, &[]);
+        return bytes;
+    }
+    let mut root = RootHasher::new(header.block_size);
+    let mut offset = 0;
+    for block in content.chunks(header.block_size as usize) {
+        let digest = digest(block);
+        root.block(&digest);
+        put(&Frame::Data { offset, len: u32::try_from(block.len()).unwrap(), digest: Some(digest) }, block);
+        offset += block.len() as u64;
+    }
+    put(&Frame::End { size, sum: Sum::Root(root.root()) }, &[]);
+    bytes
+}
+
+/// Sends bytes, says that this was all, and returns what comes back until the node closes.
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let socket = connect(address);
+    // A node that has heard enough may be gone before it has read all of it.
+    let _ = (&socket).write_all(bytes).and_then(|()| socket.shutdown(Shutdown::Write));
+    read_to_end(&socket)
+}
+
+pub(super) fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Reads until the other side closes or resets.
+pub(super) fn read_to_end(mut socket: &TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut bytes = [0; 4096];
+    loop {
+        match socket.read(&mut bytes) {
+            Ok(0) => return all,
+            Ok(count) => all.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return all,
+            Err(error) => panic!("the node neither speaks nor closes: {error}"),
+        }
+    }
+}
+
+pub(crate) struct Peer {
+    pub(crate) socket: TcpStream,
+    pub(crate) header: Header,
+    lines: LineReader,
+    unread: Vec<u8>,
+}
+
+impl Peer {
+    /// Connects and says nothing.
+    pub(crate) fn silent(address: SocketAddr) -> TcpStream {
+        connect(address)
+    }
+
+    /// Connects to where the header is meant to go, and sends it.
+    pub(crate) fn greet(header: Header, address: SocketAddr) -> Self {
+        let socket = connect(address);
+        (&socket).write_all(&header.sign(&keys()).unwrap()).unwrap();
+        let nonce = header.envelope.as_ref().map_or(Nonce([0; 16]), |envelope| envelope.nonce);
+        Self { socket, header, lines: LineReader::new(keys(), nonce), unread: Vec::new() }
+    }
+
+    /// Comes so far that the node waits for the payload.
+    pub(crate) fn ready(header: Header, address: SocketAddr) -> Self {
+        let wire = header.wire();
+        let mut peer = Self::greet(header, address);
+        if wire == Wire::Two {
+            peer.prove();
+            assert_eq!(peer.line(), Some(Line::Ready { offset: 0 }));
+        }
+        peer
+    }
+
+    /// Answers the challenge and hears that it is accepted.
+    pub(crate) fn prove(&mut self) {
+        let Some(Line::Challenge { challenge }) = self.line() else { panic!("no challenge") };
+        let proof = proof::line(&keys(), &self.lines.nonce(), &challenge).unwrap();
+        self.write(&proof);
+        assert_eq!(self.line(), Some(Line::Accepted));
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        (&self.socket).write_all(bytes).unwrap();
+    }
+
+    /// A frame of wire 2, or what there is instead on wire 1.
+    pub(crate) fn frame(&self, frame: &Frame, data: &[u8]) {
+        let wrapping = PayloadWriter::new(&self.header, &keys()).unwrap().encode(frame).unwrap();
+        self.write(&[&wrapping.before, data, &wrapping.after].concat());
+    }
+
+    /// The next thing that the node says, none when it closes.
+    pub(crate) fn said(&mut self) -> Option<FromNode> {
+        loop {
+            while !self.unread.is_empty() {
+                let (used, said) = self.lines.push(&self.unread).unwrap();
+                self.unread.drain(..used);
+                if said.is_some() {
+                    return said;
+                }
+            }
+            let mut bytes = [0; 4096];
+            let count = self.socket.read(&mut bytes).unwrap();
+            if count == 0 {
+                return None;
+            }
+            self.unread.extend_from_slice(&bytes[..count]);
+        }
+    }
+
+    /// The next line that is not said by the clock.
+    pub(crate) fn line(&mut self) -> Option<Line> {
+        loop {
+            match self.said()? {
+                FromNode::Line(Line::Alive | Line::Progress(_)) => {}
+                FromNode::Line(line) => return Some(line),
+                FromNode::Refusal(report) => panic!("refused: {report:?}"),
+            }
+        }
+    }
+
+    /// All results, in order of their ids, until the node closes.
+    pub(crate) fn reports(mut self) -> Vec<Report> {
+        let mut reports = Vec::new();
+        if let Some(envelope) = &self.header.envelope {
+            let key = keys().result_key(&envelope.transfer).unwrap();
+            while let Some(line) = self.line() {
+                let Line::Result(sealed) = line else { panic!("{line:?} out of turn") };
+                reports.push(sealed.open(&key).unwrap());
+            }
+        } else {
+            let bytes = read_to_end(&self.socket);
+            let (mut reader, mut used) = (ReportReader::default(), 0);
+            while used < bytes.len() {
+                let (count, report) = reader.push(&bytes[used..]).unwrap();
+                used += count;
+                reports.extend(report);
+            }
+        }
+        reports.sort_by_key(|report| report.id.clone());
+        reports
+    }
+
+    /// The codes of all results, in order of their ids, until the node closes.
+    pub(crate) fn codes(self) -> Vec<u16> {
+        self.reports().iter().map(|report| report.code.0).collect()
+    }
+}
