@@ -3,6 +3,8 @@
 //! Becoming a child is one operation, whatever the occasion: [`Downstream::next`] begins it, and it ends with the
 //! payload flowing from the offset that the child names, or with the next candidate's turn.
 
+mod progress;
+
 use core::net::SocketAddr;
 use core::ops::RangeInclusive;
 use std::collections::VecDeque;
@@ -12,8 +14,8 @@ use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
 use super::share::share;
 use crate::wire::{
-    Abort, Change, Code, Destination, Header, Line, LineReader, NodeState, Progress, Report, ReportReader,
-    SealedReport, Wire, limits, proof,
+    Abort, Change, Code, Destination, Header, Line, LineReader, NodeState, Report, ReportReader,
+    SealedReport, Wire, proof,
 };
 
 /// A contiguous part of the list.
@@ -51,8 +53,8 @@ impl Downstream {
             .into_iter()
             .map(|run| {
                 // No run is empty, and indices grow along the list.
-                let [first, last] = [run.first(), run.last()].map(|node| node.map_or(0, |node| node.index));
-                Run { child: None, rest: run.into(), places: first..=last, over: false }
+                let [start, end] = [run.first(), run.last()].map(|node| node.map_or(0, |node| node.index));
+                Run { child: None, rest: run.into(), places: start..=end, over: false }
             })
             .collect();
         Self { runs, by, next_link: 0, aborting: None, changes: VecDeque::new(), length }
@@ -244,17 +246,6 @@ impl Downstream {
         desk.out.push_back(Output::Feed(child.link, offset));
     }
 
-    fn progressed(&mut self, at: usize, progress: Progress) {
-        let Some(child) = &mut self.runs[at].child else { return };
-        for &change in &progress.changed {
-            // The latest word on a node is enough: the queue cannot outgrow the list.
-            self.changes.retain(|known| known.index != change.index);
-            self.changes.push_back(change);
-        }
-        self.changes.truncate(limits::DESTINATIONS);
-        child.progress = Progress { changed: Vec::new(), ..progress };
-    }
-
     /// When there is word of every request of a run, nothing more is expected of its child.
     fn close_if_complete(&mut self, desk: &mut Desk, at: usize) {
         let run = &mut self.runs[at];
@@ -283,6 +274,11 @@ impl Downstream {
     /// A connection could not be made, or has ended.
     pub(super) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
         let Some((at, child)) = self.find(link) else { return };
+        if let Reader::Wire2(reader) = &child.reader
+            && let Some(report) = reader.finish()
+        {
+            return self.bare(desk, now, at, report);
+        }
         let code = match child.stage {
             Stage::Connecting => Code::CANNOT_CONNECT,
             _ => Code::CONNECTION_LOST,
@@ -301,6 +297,8 @@ impl Downstream {
         desk.out.push_back(Output::Close(child.link));
         run.over = true;
         let node = &child.node;
+        let failed = Change { index: node.index, state: NodeState::Failed, offset: child.progress.greatest };
+        let news = !desk.ledger.heard_of_all([node]);
         let message = format!("lost {}:{}: {why}", node.host, node.port);
         log::warn!("{message}");
         match desk.wire() {
@@ -309,6 +307,9 @@ impl Downstream {
             // It may be whole by now, whatever came between: only the node itself knows.
             Wire::Two => desk.report_for([node], self.by, Code::LOST, &message),
         }
+        if news {
+            self.note(failed);
+        }
     }
 
     fn give_up(&mut self, desk: &mut Desk, now: Now, at: usize, code: Code, why: &str) {
@@ -316,6 +317,7 @@ impl Downstream {
         let (link, node) = (child.link, child.node.clone());
         if !desk.ledger.heard_of_all([&node]) {
             log::warn!("skipped {}:{}: {why}", node.host, node.port);
+            self.note(Change { index: node.index, state: NodeState::Failed, offset: 0 });
         }
         let message = format!("{} {}:{}: {why}", code.meaning(), node.host, node.port);
         desk.out.push_back(Output::Close(link));
@@ -381,26 +383,5 @@ impl Downstream {
                 self.lose(desk, now, at, Code::ABORTED, "no answer to the abort in time");
             }
         }
-    }
-
-    /// Sums up all that is behind.
-    pub(super) fn progress(&self, sum: &mut Progress) {
-        for run in &self.runs {
-            let engaged = run.child.as_ref().filter(|child| child.stage >= Stage::Opening);
-            let nodes = u32::try_from(run.nodes().count()).unwrap_or(u32::MAX);
-            match engaged {
-                Some(Child { reader: Reader::Wire2(_), progress, .. }) => sum.merge(progress),
-                // Wire 1 says nothing on the way.
-                Some(_) => *sum.states.entry(NodeState::Receiving).or_default() += nodes,
-                None if run.over => {}
-                None => *sum.states.entry(NodeState::Waiting).or_default() += nodes,
-            }
-        }
-    }
-
-    /// The nodes behind whose state changed, as many as fit into a line.
-    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = Change> {
-        let count = self.changes.len().min(limits::PROGRESS_CHANGES - 1);
-        self.changes.drain(..count)
     }
 }

@@ -1,5 +1,6 @@
 //! Who has been heard of: the reason why each request gets exactly one result, whatever happens.
 
+use core::ops::RangeInclusive;
 use std::collections::HashMap;
 
 use crate::wire::{Code, Destination, Report};
@@ -27,7 +28,9 @@ enum Known {
     /// Said by somebody else; the node's own word would replace it.
     Hearsay(Report),
     /// Said by the node itself, or on wire 1, where nobody can tell.
-    Settled,
+    Settled {
+        good: bool,
+    },
 }
 
 /// What a report adds to what is known.
@@ -66,9 +69,9 @@ impl Ledger {
         }
         let settles = report.index.is_none() || report.is_own();
         match (&entry.known, settles) {
-            (Known::Settled, _) | (Known::Hearsay(_), false) => News::Nothing,
+            (Known::Settled { .. }, _) | (Known::Hearsay(_), false) => News::Nothing,
             (_, true) => {
-                entry.known = Known::Settled;
+                entry.known = Known::Settled { good: report.code.is_success() };
                 News::Settles
             }
             (Known::Nothing, false) => {
@@ -81,6 +84,19 @@ impl Ledger {
     /// The place of the node that was asked for this.
     pub(super) fn index(&self, id: &str) -> Option<u32> {
         self.entries.get(id).map(|entry| entry.index)
+    }
+
+    /// How many of the nodes at those places have said that they have all they were asked for, and how many have not.
+    pub(super) fn done(&self, places: &RangeInclusive<u32>) -> (u32, u32) {
+        let entries = self.order.iter().filter_map(|id| self.entries.get(id));
+        let asked: Vec<(u32, bool)> = entries
+            .filter(|entry| places.contains(&entry.index))
+            .map(|entry| (entry.index, matches!(entry.known, Known::Settled { good: true })))
+            .collect();
+        let nodes = asked.chunk_by(|one, next| one.0 == next.0);
+        nodes.fold((0, 0), |(done, open), node| {
+            if node.iter().all(|&(_, good)| good) { (done + 1, open) } else { (done, open + 1) }
+        })
     }
 
     /// Whether there is word of no request of those nodes.
@@ -125,8 +141,8 @@ impl Ledger {
         for id in std::mem::take(&mut self.order) {
             let never = self.about(&id, Code::NEVER_REPORTED, "no word from the node: not known to be whole");
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            match std::mem::replace(&mut entry.known, Known::Settled) {
-                Known::Settled => {}
+            match std::mem::replace(&mut entry.known, Known::Settled { good: false }) {
+                Known::Settled { .. } => {}
                 Known::Nothing => last.extend(never),
                 Known::Hearsay(report) if report.code.is_provisional() => {
                     last.push(Report {

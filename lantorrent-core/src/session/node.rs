@@ -11,7 +11,7 @@ use super::io::{FileFault, Input, Now, Output, ReadBack};
 use super::timing::Timing;
 use super::upstream::Upstream;
 use crate::wire::{
-    Abort, Change, Code, Header, Keyring, Line, NodeState, PayloadError, Progress, Report, Sum, Wire,
+    Abort, Change, Code, Header, Keyring, Line, NodeState, PayloadError, Progress, Report, Sum, Wire, limits,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,12 +267,13 @@ impl NodeSession {
     fn progress(&mut self) -> Progress {
         let state = self.state();
         let mut sum = Progress::of_node(state, self.received);
-        self.downstream.progress(&mut sum);
+        self.downstream.progress(&self.desk, &mut sum);
         if self.told != Some(state) {
             self.told = Some(state);
             sum.changed.push(Change { index: self.header().node.index, state, offset: self.received });
         }
-        sum.changed.extend(self.downstream.take_changes());
+        let room = limits::PROGRESS_CHANGES - sum.changed.len();
+        sum.changed.extend(self.downstream.take_changes(room));
         sum
     }
 
@@ -280,10 +281,17 @@ impl NodeSession {
     fn advance(&mut self, now: Now) {
         self.get_ready(now);
         self.place();
+        let over = self.is_over();
+        if over {
+            self.tell_last_progress();
+        }
         while let Some(relayed) = self.desk.relayed.pop_front() {
             self.upstream.relay(&mut self.desk, relayed);
         }
-        self.finish();
+        if over {
+            self.phase = Phase::Done;
+            self.desk.out.extend([Output::CloseUpstream, Output::Done]);
+        }
     }
 
     fn get_ready(&mut self, now: Now) {
@@ -313,15 +321,23 @@ impl NodeSession {
         }
     }
 
-    fn finish(&mut self) {
+    fn is_over(&self) -> bool {
         let heard_out = match self.phase {
             Phase::Ended | Phase::Aborted => true,
             Phase::Opening | Phase::Receiving => self.desk.wire() == Wire::Two,
             Phase::Done => false,
         };
-        if heard_out && self.files.settled() && self.downstream.finished() {
-            self.phase = Phase::Done;
-            self.desk.out.extend([Output::CloseUpstream, Output::Done]);
+        heard_out && self.files.settled() && self.downstream.finished()
+    }
+
+    /// The final state of this node and of all behind it. Upstream hangs up on the last result.
+    fn tell_last_progress(&mut self) {
+        loop {
+            let progress = self.progress();
+            self.upstream.say(&mut self.desk, &Line::Progress(progress));
+            if !self.downstream.has_changes() {
+                return;
+            }
         }
     }
 }

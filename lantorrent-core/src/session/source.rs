@@ -140,8 +140,8 @@ impl SourceSession {
 
     fn tell_progress(&mut self) {
         let mut sum = Progress::default();
-        self.downstream.progress(&mut sum);
-        sum.changed.extend(self.downstream.take_changes());
+        self.downstream.progress(&self.desk, &mut sum);
+        sum.changed.extend(self.downstream.take_changes(usize::MAX));
         self.desk.out.push_back(Output::Progress(sum));
     }
 

@@ -1,0 +1,81 @@
+//! How far everything behind this side is, for the `progress` lines.
+
+use super::Downstream;
+use crate::session::child::{Reader, Stage};
+use crate::session::desk::Desk;
+use crate::wire::{Change, NodeState, Progress};
+
+impl Downstream {
+    /// A child says how far it and everybody behind it is.
+    pub(super) fn progressed(&mut self, at: usize, mut progress: Progress) {
+        let run = &mut self.runs[at];
+        // It is only shown to people, and still must not be more than there is.
+        let told: u64 = progress.states.values().map(|&count| u64::from(count)).sum();
+        if told > run.nodes().count() as u64 {
+            log::debug!("dropped a progress line with more nodes than there are");
+            return;
+        }
+        let length = self.length.unwrap_or(u64::MAX);
+        progress.greatest = progress.greatest.min(length);
+        progress.least = progress.least.min(progress.greatest);
+        let places = run.places.clone();
+        let changed = std::mem::take(&mut progress.changed);
+        if let Some(child) = &mut run.child {
+            child.progress = progress;
+        }
+        for change in changed.into_iter().filter(|change| places.contains(&change.index)) {
+            self.note(Change { offset: change.offset.min(length), ..change });
+        }
+    }
+
+    /// Keeps the latest word on a node, until it can be told. So the queue cannot outgrow the list.
+    pub(super) fn note(&mut self, change: Change) {
+        self.changes.retain(|known| known.index != change.index);
+        self.changes.push_back(change);
+    }
+
+    /// Sums up all that is behind.
+    pub(in crate::session) fn progress(&self, desk: &Desk, sum: &mut Progress) {
+        for run in &self.runs {
+            let first = *run.places.start();
+            let settled = match &run.child {
+                Some(child) if !run.over => {
+                    let nodes = u32::try_from(run.nodes().count()).unwrap_or(u32::MAX);
+                    match &child.reader {
+                        Reader::Wire2(_) if child.stage >= Stage::Opening => sum.merge(&child.progress),
+                        // Wire 1 says nothing on the way.
+                        Reader::Wire1(_) => add(sum, NodeState::Receiving, nodes),
+                        _ => add(sum, NodeState::Waiting, nodes),
+                    }
+                    // Those that were tried before the child.
+                    child.node.index.checked_sub(1).map(|last| first..=last)
+                }
+                _ => run.over.then(|| run.places.clone()),
+            };
+            let (done, failed) = settled.map_or((0, 0), |places| desk.ledger.done(&places));
+            if let Some(last) = run.child.as_ref().filter(|_| run.over && done > 0) {
+                // Of a run that is over the ledger knows more than the child's last words, but not how far it came.
+                sum.merge(&Progress { states: [(NodeState::Done, 0)].into(), ..last.progress.clone() });
+            }
+            add(sum, NodeState::Done, done);
+            add(sum, NodeState::Failed, failed);
+        }
+    }
+
+    /// The nodes behind whose state changed, at most so many.
+    pub(in crate::session) fn take_changes(&mut self, most: usize) -> impl Iterator<Item = Change> {
+        let count = self.changes.len().min(most);
+        self.changes.drain(..count)
+    }
+
+    pub(in crate::session) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+}
+
+fn add(sum: &mut Progress, state: NodeState, nodes: u32) {
+    if nodes > 0 {
+        let count = sum.states.entry(state).or_default();
+        *count = count.saturating_add(nodes);
+    }
+}

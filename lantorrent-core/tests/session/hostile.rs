@@ -1,0 +1,187 @@
+//! Hosts that know the password and lie.
+
+use std::time::Duration;
+
+use lantorrent_core::session::Proven;
+use lantorrent_core::wire::{
+    Change, Code, Keyring, Line, NodeState, Nonce, Progress, Report, SealedReport, TransferId, Wire,
+};
+
+use crate::host::{Manner, Script};
+use crate::random::Random;
+use crate::scenario::Scenario;
+use crate::seeds::seeds;
+
+/// The lines that a liar says, each as it should be but for what it means.
+fn say(proven: &mut Proven, lines: &[Line]) -> Vec<u8> {
+    let writer = proven.lines.as_mut().expect("a connection of wire 2");
+    lines.iter().flat_map(|line| writer.encode(line)).collect()
+}
+
+fn ready(proven: &mut Proven, then: &[Line]) -> Vec<u8> {
+    let lines = [&[Line::Accepted, Line::Ready { offset: 0 }], then].concat();
+    say(proven, &lines)
+}
+
+/// A report on request `id` of node `index`, which looks as if that node had made it.
+fn forged(proven: &Proven, keys: &Keyring, id: &str, index: u32, code: Code) -> Line {
+    let transfer = proven.header.envelope.as_ref().map_or(TransferId([0; 16]), |envelope| envelope.transfer);
+    let report = Report {
+        host: Some("h0".into()),
+        port: Some(2893),
+        file: Some("/f".into()),
+        id: Some(id.into()),
+        root: Some("00".repeat(32)),
+        index: Some(index),
+        by: Some(index),
+        ..Report::refusal(code, "believe me")
+    };
+    Line::Result(SealedReport::seal(&report, &keys.result_key(&transfer).expect("wire 2 has a password")))
+}
+
+/// One liar in the middle of a chain, or at the head of a run, and what may be said of the others.
+fn among_others(script: Script, degree: u32, seed: u64) -> Vec<u16> {
+    let mut scenario = Scenario::chain(Wire::Two, 4, Random::new(seed).pick(&[0, 9000, 60_000]));
+    scenario.degree = degree;
+    scenario.manners[1] = Manner::Liar(script);
+    if degree == 2 {
+        // The liar is the head of the first run, 0 and 1 being in it.
+        scenario.manners.swap(0, 1);
+    }
+    let outcome = scenario.run(seed);
+    assert!(outcome.took < Duration::from_secs(150), "{:?}", outcome.took);
+    outcome.codes()
+}
+
+#[test]
+fn a_liar_that_is_caught_before_the_payload_is_skipped() {
+    let scripts: &[Script] = &[
+        |_, _| Vec::new(),
+        |proven, _| say(proven, &[Line::Accepted]),
+        |proven, _| say(proven, &[Line::Ready { offset: 0 }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Accepted]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: 1 }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: 1 << 40 }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: u64::MAX - 4095 }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Challenge { challenge: Nonce([0; 16]) }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Left]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Aside, Line::Ready { offset: 0 }]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Parked]),
+        |_, _| b"{\"code\": 0, \"id\": \"1/0\"}\n".to_vec(),
+        |_, _| vec![b'x'; 300_000],
+        // A line that is lost, one that comes twice, and one inside of another.
+        |proven, _| {
+            let _ = say(proven, &[Line::Accepted]);
+            say(proven, &[Line::Alive])
+        },
+        |proven, _| say(proven, &[Line::Accepted]).repeat(2),
+        |proven, _| {
+            let one = say(proven, &[Line::Accepted]);
+            let two = say(proven, &[Line::Alive]);
+            [&one[..20], &two, &one[20..]].concat()
+        },
+    ];
+    for &script in scripts {
+        seeds(8, |seed| {
+            let codes = among_others(script, 1, seed);
+            assert_ne!(codes[1], 0);
+            assert_eq!((codes[0], codes[2], codes[3]), (0, 0, 0));
+        });
+    }
+}
+
+#[test]
+fn a_liar_that_takes_the_payload_harms_nobody_beside_or_before_it() {
+    let scripts: &[Script] = &[
+        |proven, _| ready(proven, &[]),
+        |proven, _| ready(proven, &[Line::Ready { offset: 0 }]),
+        |proven, _| ready(proven, &[Line::Left]),
+        |proven, _| [ready(proven, &[]), vec![b'{'; 300_000]].concat(),
+        |proven, _| [ready(proven, &[]), b"{}\n".to_vec()].concat(),
+        // Results for itself, for everybody else, for nobody, and with a tag that is wrong.
+        |proven, keys| {
+            let all = ["0/0", "1/0", "2/0", "3/0", "9/9"];
+            let lines: Vec<Line> = (0..)
+                .zip(all)
+                .flat_map(|(index, id)| {
+                    [Code::SUCCESS, Code::UNKNOWN].map(|code| forged(proven, keys, id, index, code))
+                })
+                .collect();
+            ready(proven, &lines)
+        },
+        |proven, keys| {
+            let lines = ["0/0", "1/0", "2/0", "3/0"].map(|id| forged(proven, keys, id, 1, Code::UNKNOWN));
+            ready(proven, &lines)
+        },
+        |proven, _| {
+            let foreign = Keyring::new(lantorrent_core::wire::Password::new("another"));
+            let line = forged(proven, &foreign, "1/0", 1, Code::SUCCESS);
+            ready(proven, &[line])
+        },
+        // Numbers that add up to more than there are.
+        |proven, _| {
+            let states = [NodeState::Waiting, NodeState::Failed, NodeState::Receiving, NodeState::Done];
+            let changed = (0..32)
+                .map(|index| Change { index: index % 2, state: NodeState::Done, offset: u64::MAX })
+                .collect();
+            let states = states.map(|state| (state, u32::MAX)).into();
+            let progress = Progress { least: u64::MAX, greatest: u64::MAX, states, changed };
+            ready(proven, &[Line::Progress(progress)])
+        },
+    ];
+    for &script in scripts {
+        seeds(8, |seed| {
+            let codes = among_others(script, 1, seed);
+            assert_eq!(codes[0], 0, "who comes before it");
+            assert!(codes[1..].iter().all(|&code| code != 0), "{codes:?}");
+            let codes = among_others(script, 2, seed);
+            assert_eq!(codes[2..], [0, 0], "another run");
+            assert!(codes[..2].iter().all(|&code| code != 0), "{codes:?}");
+        });
+    }
+}
+
+#[test]
+fn on_wire_1_a_liar_speaks_for_its_own_run_alone() {
+    let script: Script = |_, _| {
+        let said = |id: &str, code: u16| {
+            format!(
+                "{{\"code\": {code}, \"host\": \"h0\", \"port\": 2893, \"file\": \"/f\", \"id\": \"{id}\"}}"
+            )
+        };
+        ["0/0", "1/0", "2/0", "3/0", "9/9"].map(|id| said(id, 500) + &said(id, 0)).concat().into_bytes()
+    };
+    seeds(60, |seed| {
+        let mut scenario = Scenario::chain(Wire::One, 4, Random::new(seed).pick(&[0, 9000, 60_000]));
+        scenario.manners[1] = Manner::Liar(script);
+        assert_eq!(scenario.run(seed).codes(), [0, 500, 500, 500]);
+        scenario.degree = 2;
+        scenario.manners.swap(0, 1);
+        assert_eq!(scenario.run(seed).codes(), [500, 500, 0, 0]);
+    });
+}
+
+#[test]
+fn on_wire_1_a_success_for_other_content_is_none() {
+    let script: Script = |_, _| {
+        b"{\"code\": 0, \"host\": \"h0\", \"port\": 2893, \"file\": \"/f\", \"id\": \"0/0\", \"md5sum\": \"d41d8cd98f\"}"
+            .to_vec()
+    };
+    seeds(20, |seed| {
+        let mut scenario = Scenario::chain(Wire::One, 1, 5000);
+        scenario.manners[0] = Manner::Liar(script);
+        assert_eq!(scenario.run(seed).codes(), [510]);
+    });
+}
+
+#[test]
+fn nobody_without_the_password_is_let_in() {
+    // The list names hosts that exist; what the source's password opens is theirs alone.
+    seeds(30, |seed| {
+        let mut scenario = Scenario::chain(Wire::Two, 3, 5000);
+        scenario.strangers = vec![0, 1, 2];
+        let outcome = scenario.run(seed);
+        assert_eq!(outcome.codes(), [508; 3]);
+        assert!(outcome.begun.iter().all(Vec::is_empty));
+    });
+}

@@ -1,0 +1,116 @@
+//! Who accepts a connection: a node that greets, and those that only pretend to be one.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use lantorrent_core::session::{Gate, Greeting, Incoming, Proven};
+use lantorrent_core::wire::Nonce;
+
+use crate::host::{Host, Manner, Script};
+use crate::link::{ConnId, Read, Side};
+use crate::net::{ActorId, Event, Net};
+
+/// What becomes of a connection that was accepted.
+pub(crate) enum Next {
+    Stay,
+    /// The sender is let in; what it sent beyond its greeting comes with it.
+    Proven(Box<Proven>, Vec<u8>),
+}
+
+pub(crate) struct Peer {
+    pub(crate) conn: ConnId,
+    pub(crate) out: VecDeque<u8>,
+    greeting: Option<Incoming>,
+    closing: bool,
+    pub(crate) script: Option<Script>,
+}
+
+impl Peer {
+    pub(crate) fn accept(net: &mut Net, host: &Host, id: ActorId, conn: ConnId, local: SocketAddr) -> Self {
+        let greets = matches!(host.manner, Manner::Node | Manner::Liar(_));
+        let challenge = Nonce(net.random.bytes());
+        let gate = Gate { keys: host.keys.clone(), also: Vec::new(), timing: host.timing.clone() };
+        let greeting = greets.then(|| Incoming::new(net.now(), gate, Some(local), challenge));
+        if let Some(greeting) = &greeting {
+            net.at(greeting.deadline(), Event::Timer(id));
+        }
+        let mut out = VecDeque::new();
+        if let Manner::Says(words) = host.manner {
+            out.extend(words);
+        }
+        let script = if let Manner::Liar(script) = host.manner { Some(script) } else { None };
+        Self { conn, out, greeting, closing: false, script }
+    }
+
+    pub(crate) fn readable(&mut self, net: &mut Net) -> Next {
+        let read = net.read(self.conn, Side::Acceptor);
+        let Some(greeting) = &mut self.greeting else {
+            if matches!(read, Read::Eof | Read::Reset) {
+                self.closing = true;
+                self.pump(net);
+            }
+            return Next::Stay;
+        };
+        let bytes = match read {
+            Read::Bytes(bytes) => bytes,
+            Read::Nothing => return Next::Stay,
+            Read::Eof | Read::Reset => {
+                let answer = greeting.closed();
+                self.answer(answer);
+                self.pump(net);
+                return Next::Stay;
+            }
+        };
+        let mut rest = &bytes[..];
+        while let Some(greeting) = self.greeting.as_mut().filter(|_| !rest.is_empty()) {
+            let (used, answer) = greeting.push(net.now(), rest);
+            rest = &rest[used..];
+            if let Greeting::Proven(proven) = answer {
+                self.greeting = None;
+                return Next::Proven(proven, rest.to_vec());
+            }
+            self.answer(answer);
+        }
+        self.pump(net);
+        Next::Stay
+    }
+
+    fn answer(&mut self, answer: Greeting) {
+        match answer {
+            Greeting::More | Greeting::Proven(_) => {}
+            Greeting::Reply(bytes) => self.out.extend(bytes),
+            Greeting::Refused { reply, .. } => {
+                self.out.extend(reply);
+                self.greeting = None;
+                self.closing = true;
+            }
+        }
+    }
+
+    pub(crate) fn pump(&mut self, net: &mut Net) {
+        while !self.out.is_empty() {
+            let count = net.write(self.conn, Side::Acceptor, self.out.as_slices().0);
+            if count == 0 {
+                return;
+            }
+            self.out.drain(..count);
+        }
+        if self.closing {
+            net.shut_down(self.conn, Side::Acceptor);
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+    }
+
+    pub(crate) fn timer(&mut self, net: &mut Net, id: ActorId) {
+        let Some(greeting) = &self.greeting else { return };
+        if greeting.deadline() <= net.now().instant {
+            self.greeting = None;
+            net.close(self.conn, Side::Acceptor, false);
+        } else {
+            net.at(greeting.deadline(), Event::Timer(id));
+        }
+    }
+}
