@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::ring::{Backing, Item, Next, Ring};
+use super::ring::{Backing, Item, Next, Ring, Room};
 use crate::session::{Control, LinkId};
 use crate::wire::Sum;
 
@@ -49,6 +49,7 @@ struct State {
     disk_at_end: bool,
     children: HashMap<LinkId, Mailbox>,
     closed: bool,
+    patience: Patience,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,35 @@ pub(super) struct Hub {
 
 /// How long to wait for room before saying so.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Time that may be spent on waiting for a child that has fallen to the end of the ring: half of all time, and never
+/// more than `MOST` at once. So a child of at least half the speed is served from memory, and one that hangs is waited
+/// for only so long.
+#[derive(Debug)]
+struct Patience {
+    left: Duration,
+    since: Instant,
+}
+
+impl Patience {
+    const MOST: Duration = Duration::from_millis(200);
+
+    fn new() -> Self {
+        Self { left: Self::MOST, since: Instant::now() }
+    }
+
+    fn left(&mut self) -> Duration {
+        let now = Instant::now();
+        self.left = (self.left + (now - self.since) / 2).min(Self::MOST);
+        self.since = now;
+        // What is too short to be waited for is left to grow.
+        if self.left < Duration::from_millis(1) { Duration::ZERO } else { self.left }
+    }
+
+    fn spend(&mut self, time: Duration) {
+        self.left = self.left.saturating_sub(time);
+    }
+}
 
 /// The transfer is over: there is no use in bringing more.
 #[derive(Debug)]
@@ -72,6 +102,7 @@ impl Hub {
             disk_at_end: false,
             children: HashMap::new(),
             closed: false,
+            patience: Patience::new(),
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -100,10 +131,25 @@ impl Hub {
     /// Appends to the ring, waiting for room; `waiting` is called now and then while that takes.
     pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Closed> {
         let mut state = self.lock();
-        while !state.closed && !state.ring.make_room() {
+        while !state.closed {
+            let wait = match state.ring.room() {
+                Room::Free => break,
+                Room::ForTheOldest => Duration::ZERO,
+                Room::AtTheCostOfAChild => state.patience.left().min(PATIENCE),
+                Room::None => PATIENCE,
+            };
+            if wait.is_zero() {
+                state.ring.drop_oldest();
+                continue;
+            }
+            let for_child = state.ring.room() == Room::AtTheCostOfAChild;
+            let since = Instant::now();
             let (guard, timeout) =
-                self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
             state = guard;
+            if for_child {
+                state.patience.spend(since.elapsed());
+            }
             if timeout.timed_out() {
                 drop(state);
                 waiting();

@@ -1,9 +1,10 @@
 //! The ring between who brings the payload and who takes it: the disk, and each child. Pure bookkeeping; the waiting
 //! is the [`Hub`](super::hub::Hub)'s.
 //!
-//! Only the disk throttles what comes in. A child that is slower than the disk falls behind the ring and is served
-//! from the file until it has caught up. Where nothing written can be read back, nothing leaves the ring before every
-//! child has it. At the source, where the file is all there, the fastest child throttles.
+//! Only the disk throttles what comes in, but for a little patience with a child that nearly keeps pace: serving it
+//! from the file costs more. A slower one falls behind the ring and is served from the file until it has caught up.
+//! Where nothing written can be read back, nothing leaves the ring before every child has it. At the source, where
+//! the file is all there, the fastest child throttles.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -40,6 +41,19 @@ pub(super) enum Backing {
     Former(Arc<File>),
     /// The source's file, or what a stream was spooled to: everything that came.
     Whole(Arc<File>),
+}
+
+/// Whether an item can be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is room.
+    Free,
+    /// There is if the oldest item goes, which everybody has.
+    ForTheOldest,
+    /// There is if the oldest item goes, which a child will then have to be served from the file.
+    AtTheCostOfAChild,
+    /// There is none: the oldest item is nowhere else yet.
+    None,
 }
 
 /// What comes next for the disk or a child.
@@ -112,18 +126,27 @@ impl Ring {
         }
     }
 
-    /// Makes room for one item if that is possible.
-    pub(super) fn make_room(&mut self) -> bool {
-        while self.items.len() >= self.capacity {
-            let Some(front) = self.items.front() else { return true };
-            let (_, end) = front.range();
-            if !self.dispensable(end) {
-                return false;
-            }
-            self.base = end;
-            self.items.pop_front();
+    /// Whether an item can be appended.
+    pub(super) fn room(&self) -> Room {
+        let Some(front) = self.items.front().filter(|_| self.items.len() >= self.capacity) else {
+            return Room::Free;
+        };
+        let (start, end) = front.range();
+        // Who is behind already is served from the file, and not waited for.
+        let needs =
+            |position: &Option<u64>| position.is_some_and(|position| (start..end).contains(&position));
+        match self.dispensable(end) {
+            false => Room::None,
+            true if self.children.values().any(needs) => Room::AtTheCostOfAChild,
+            true => Room::ForTheOldest,
         }
-        true
+    }
+
+    /// Drops what is oldest, which [`room`](Self::room) has allowed.
+    pub(super) fn drop_oldest(&mut self) {
+        if let Some(front) = self.items.pop_front() {
+            self.base = front.range().1;
+        }
     }
 
     /// Whether nobody needs the ring for what ends there.
@@ -243,6 +266,17 @@ mod tests {
         }
     }
 
+    /// Makes room as for a child that nobody has patience with.
+    fn make_room(ring: &mut Ring) -> bool {
+        loop {
+            match ring.room() {
+                Room::Free => return true,
+                Room::None => return false,
+                Room::ForTheOldest | Room::AtTheCostOfAChild => ring.drop_oldest(),
+            }
+        }
+    }
+
     fn file() -> Arc<File> {
         Arc::new(File::open("/dev/null").unwrap())
     }
@@ -255,12 +289,13 @@ mod tests {
         ring.expect(ONE);
         ring.feed(ONE, 0);
         for place in 0..2 {
-            assert!(ring.make_room());
+            assert!(make_room(&mut ring));
             ring.push(data(&pool, place));
         }
-        assert!(!ring.make_room(), "the disk has nothing yet");
+        assert!(!make_room(&mut ring), "the disk has nothing yet");
         ring.disk_has(at(1));
-        assert!(ring.make_room(), "the child need not be waited for");
+        assert_eq!(ring.room(), Room::AtTheCostOfAChild);
+        assert!(make_room(&mut ring), "the child need not be waited for");
         ring.push(data(&pool, 2));
         assert!(matches!(ring.next_for_child(ONE), Next::File { offset: 0, len, .. } if len == at(1)));
         ring.child_has(ONE, at(1));
@@ -277,14 +312,14 @@ mod tests {
         ring.feed(ONE, 0);
         ring.push(data(&pool, 0));
         ring.disk_has(at(1));
-        assert!(ring.make_room());
+        assert!(make_room(&mut ring));
         ring.push(data(&pool, 1));
         ring.retire_backing();
         ring.disk_has(at(2));
-        assert!(!ring.make_room(), "the second block is nowhere else");
+        assert!(!make_room(&mut ring), "the second block is nowhere else");
         assert!(matches!(ring.next_for_child(ONE), Next::File { offset: 0, len, .. } if len == at(1)));
         ring.child_has(ONE, at(2));
-        assert!(ring.make_room());
+        assert!(make_room(&mut ring));
     }
 
     #[test]
@@ -297,9 +332,9 @@ mod tests {
         ring.disk_has(at(1));
         ring.feed(ONE, 0);
         ring.child_has(ONE, at(1));
-        assert!(!ring.make_room(), "the other child is still on its way");
+        assert!(!make_room(&mut ring), "the other child is still on its way");
         ring.forget(TWO);
-        assert!(ring.make_room());
+        assert!(make_room(&mut ring));
         ring.expect(TWO);
         ring.feed(TWO, 0);
         assert!(matches!(ring.next_for_child(TWO), Next::Gone));
@@ -312,12 +347,12 @@ mod tests {
         ring.expect(ONE);
         ring.expect(TWO);
         ring.push(data(&pool, 0));
-        assert!(!ring.make_room());
+        assert!(!make_room(&mut ring));
         ring.feed(ONE, 0);
         ring.feed(TWO, 0);
-        assert!(!ring.make_room());
+        assert!(!make_room(&mut ring));
         ring.child_has(TWO, at(1));
-        assert!(ring.make_room());
+        assert!(make_room(&mut ring));
         assert!(matches!(ring.next_for_child(ONE), Next::File { .. }));
     }
 
