@@ -300,3 +300,46 @@ impl Mailbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+
+    use super::*;
+
+    const HOLE: u64 = 1 << 20;
+
+    fn fill(hub: &Hub, items: u64) {
+        for place in 0..items {
+            hub.push(Item::Hole { offset: place * HOLE, span: HOLE }, || ()).unwrap();
+            hub.disk_has((place + 1) * HOLE);
+        }
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_not_waited_for_for_ever() {
+        let file = Arc::new(File::open("/dev/null").unwrap());
+        let hub = Hub::new(Ring::for_node(2));
+        hub.set_backing(Backing::Written(file));
+        hub.expect(LinkId(0));
+        hub.feed(LinkId(0), 0);
+        fill(&hub, 20);
+        assert!(matches!(hub.child_work(LinkId(0)), Work::Payload(Next::File { offset: 0, .. })));
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_the_end() {
+        let hub = Arc::new(Hub::new(Ring::for_node(2)));
+        hub.expect(LinkId(0));
+        let waiting = Arc::clone(&hub);
+        let pushing = std::thread::spawn(move || {
+            (0..3).map(|place| waiting.push(Item::Hole { offset: place * HOLE, span: HOLE }, || ())).last()
+        });
+        let waiting = Arc::clone(&hub);
+        let sending = std::thread::spawn(move || matches!(waiting.child_work(LinkId(0)), Work::Over));
+        hub.close();
+        assert!(pushing.join().unwrap().is_some_and(|last| last.is_err()));
+        assert!(sending.join().unwrap());
+    }
+}
