@@ -19,7 +19,9 @@ fn targets(nodes: &[TestNode], name: &str) -> Vec<Target> {
 fn assert_all_have(nodes: &[TestNode], name: &str, content: &[u8], outcome: &Outcome) {
     assert!(outcome.all_succeeded(), "{outcome:?}");
     assert_eq!(outcome.size, content.len() as u64);
-    nodes.iter().for_each(|node| node.assert_has(name, content));
+    for node in nodes {
+        node.assert_has(name, content);
+    }
 }
 
 #[test]
@@ -62,7 +64,9 @@ fn what_was_there_is_replaced() {
         }
         let outcome = send(wire, b"new", targets(&nodes, "a"));
         assert_all_have(&nodes, "a", b"new", &outcome);
-        nodes.iter().for_each(|node| assert_eq!(node.names(), ["a"]));
+        for node in &nodes {
+            assert_eq!(node.names(), ["a"]);
+        }
     }
 }
 
@@ -115,7 +119,9 @@ fn three_files_on_one_node_come_from_one_reception() {
         let list = [first.target("a"), last.target("a"), first.target("b"), first.target("c")];
         let outcome = send(wire, &content, list);
         assert!(outcome.all_succeeded(), "{outcome:?}");
-        ["a", "b", "c"].iter().for_each(|name| first.assert_has(name, &content));
+        for name in ["a", "b", "c"] {
+            first.assert_has(name, &content);
+        }
         last.assert_has("a", &content);
         let received = received.load(Ordering::Relaxed);
         assert!((content.len()..content.len() * 11 / 10).contains(&received), "{received}");
@@ -135,7 +141,9 @@ fn a_dead_node_is_skipped_wherever_it_stands() {
             let mut expected = [0; 4];
             expected[dead] = Code::CANNOT_CONNECT.0;
             assert_eq!(codes(&outcome), expected, "dead at {dead}");
-            nodes.iter().for_each(|node| node.assert_has("a", &content));
+            for node in &nodes {
+                node.assert_has("a", &content);
+            }
         }
     }
 }
@@ -160,7 +168,7 @@ fn a_node_with_another_password_is_skipped() {
                 .map(|at| {
                     TestNode::with(|config| {
                         if at == place {
-                            config.keys = other()
+                            config.keys = other();
                         }
                     })
                 })
@@ -203,5 +211,7 @@ fn several_transfers_to_the_same_nodes_at_once() {
             });
         }
     });
-    nodes.iter().for_each(|node| assert_eq!(node.names().len(), 8));
+    for node in &nodes {
+        assert_eq!(node.names().len(), 8);
+    }
 }

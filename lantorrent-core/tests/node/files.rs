@@ -191,7 +191,7 @@ fn two_transfers_of_one_path_do_not_mix() {
         let bytes = payload(&first.header, &content);
         first.write(&bytes[..9000]);
         crate::support::wait_until("the first has its file", || node.names() == ["a.lantorrent"]);
-        let second = send(wire, &[7; 30_000], [node.target("a"), node.target("b")]);
+        let second = send(wire, &vec![7; 30_000], [node.target("a"), node.target("b")]);
         assert_eq!(codes(&second), [Code::IN_USE.0, 0]);
         first.write(&bytes[9000..]);
         assert_eq!(first.codes(), [0]);
@@ -216,7 +216,7 @@ fn a_length_that_no_disk_has_is_a_clear_answer() {
                     peer
                 } else {
                     // Wire 1 says so while the payload comes, and then it stops.
-                    peer.write(&[7; 100_000]);
+                    peer.write(&vec![7; 100_000]);
                     peer.socket.shutdown(std::net::Shutdown::Write).unwrap();
                     peer
                 };

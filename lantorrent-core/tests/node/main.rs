@@ -7,6 +7,12 @@
 mod support;
 
 mod chains;
+mod children;
+mod devices;
 mod files;
+mod headers;
+mod nimbus;
+mod replay;
 mod serving;
 mod sources;
+mod sweeps;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{Event, Outcome, Transfer};
 
@@ -48,7 +49,9 @@ fn streams_of_unknown_length_arrive_whole() {
             nodes.iter().fold(begin, |transfer, node| transfer.to(node.target(&name))).send().unwrap();
         assert!(outcome.all_succeeded(), "{outcome:?}");
         assert_eq!(outcome.size, size as u64);
-        nodes.iter().for_each(|node| node.assert_has(&name, &content));
+        for node in &nodes {
+            node.assert_has(&name, &content);
+        }
     }
 }
 
@@ -107,7 +110,8 @@ fn wire_1_sends_no_stream() {
 
 #[test]
 fn a_source_that_changes_is_no_file() {
-    let changes: [(&str, fn(&File)); 3] = [
+    type Change = fn(&File);
+    let changes: [(&str, Change); 3] = [
         ("shrinks", |file| file.set_len(10_000).unwrap()),
         ("grows", |file| file.set_len(10 << 20).unwrap()),
         ("is written to", |file| file.set_modified(SystemTime::UNIX_EPOCH).unwrap()),
@@ -157,8 +161,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let port = DeadPort::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    let mut timing = lantorrent_core::session::Timing::default();
-    timing.progress = Duration::from_millis(20);
+    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
     let size = 8 << 20;
     let transfer = transfer(&content(size))
         .to(node.target("a"))
@@ -231,8 +234,7 @@ fn a_transfer_is_stopped_before_it_begins() {
 #[test]
 fn a_transfer_is_stopped_from_its_own_listener() {
     let (node, gate) = gated(100_000);
-    let mut timing = lantorrent_core::session::Timing::default();
-    timing.progress = Duration::from_millis(20);
+    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
     let transfer = transfer(&content(40 << 20)).to(node.target("a")).timing(timing);
     let handle = transfer.handle();
     let outcome = transfer

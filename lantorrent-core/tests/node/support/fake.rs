@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use lantorrent_core::Target;
 use lantorrent_core::wire::{
     Code, Frame, Header, HeaderReader, Line, LineWriter, Nonce, PayloadReader, Report, ResultKey,
-    SealedReport, Sum, Wire, proof::ProofReader,
+    SealedReport, Wire, proof::ProofReader,
 };
 
 use super::peer::PATIENCE;
@@ -21,6 +21,21 @@ pub(crate) struct FakeNode {
 impl FakeNode {
     /// Serves one connection by `script`.
     pub(crate) fn new(script: impl FnOnce(Child) + Send + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            let mut child = Child::accept(&listener);
+            if child.header.wire() == Wire::Two {
+                child.line(&Line::Accepted);
+                child.line(&Line::Ready { offset: 0 });
+            }
+            script(child);
+        });
+        Self { address, thread }
+    }
+
+    /// Serves one connection of wire 2 by `script`, which begins after the proof.
+    pub(crate) fn raw(script: impl FnOnce(Child) + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || script(Child::accept(&listener)));
@@ -45,7 +60,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Takes a connection so far that upstream sends the payload.
+    /// Takes a connection so far that upstream has proven itself.
     fn accept(listener: &TcpListener) -> Self {
         let (socket, _) = listener.accept().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -65,8 +80,6 @@ impl Child {
             child.lines = Some(LineWriter::new(keys().line_key(&envelope.nonce, &challenge).unwrap()));
             child.line(&Line::Challenge { challenge });
             while !proof.push(&[next(&child.socket)]).unwrap().1 {}
-            child.line(&Line::Accepted);
-            child.line(&Line::Ready { offset: 0 });
         }
         child
     }
@@ -140,24 +153,6 @@ impl Child {
     pub(crate) fn wait(&self) {
         let mut bytes = [0; 4096];
         while (&self.socket).read(&mut bytes).is_ok_and(|count| count > 0) {}
-    }
-
-    /// The right sum of content that is all of one file.
-    pub(crate) fn sum_of(&self, content: &[u8]) -> String {
-        let bytes = super::payload(&self.header, content);
-        let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
-        let mut block = vec![0; self.header.block_size as usize];
-        let mut rest = &bytes[..];
-        loop {
-            let (used, frame) = reader.push(rest, &mut block).unwrap();
-            rest = &rest[used..];
-            if let Some(Frame::End { sum, .. }) = frame {
-                return match sum {
-                    Sum::Md5(sum) => sum.to_hex(),
-                    root @ Sum::Root(_) => root.to_hex(),
-                };
-            }
-        }
     }
 }
 

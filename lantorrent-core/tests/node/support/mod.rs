@@ -4,6 +4,7 @@ mod fake;
 mod node;
 mod peer;
 mod proxy;
+mod sign;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub(crate) use fake::{Child, FakeNode};
 pub(crate) use node::TestNode;
 pub(crate) use peer::{Peer, exchange, header, header_for, payload};
 pub(crate) use proxy::{Proxy, Way};
+pub(crate) use sign::{sign, sign_bytes, signature_1};
 
 pub(crate) const PASSWORD: &str = "a password of these tests";
 pub(crate) const NIMBUS: &str = "nimbus";

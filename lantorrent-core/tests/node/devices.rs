@@ -1,0 +1,170 @@
+//! Full disks and block devices. These need root; elsewhere they say that they are skipped.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use lantorrent_core::store::Placement;
+use lantorrent_core::wire::{Code, Wire};
+use tempfile::TempDir;
+
+use crate::support::{BOTH, Peer, TestNode, codes, content, header_for, send, target, transfer};
+
+const MIB: usize = 1 << 20;
+
+/// Runs a command and gives what it printed, or None after saying that the test is skipped.
+fn run(command: &str, arguments: &[&str]) -> Option<String> {
+    match Command::new(command).args(arguments).output() {
+        Ok(output) if output.status.success() => {
+            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        }
+        other => {
+            println!("skipped: {command} {arguments:?} does not work here: {other:?}");
+            None
+        }
+    }
+}
+
+/// A tmpfs, for as long as this lives.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new(size: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={size}");
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder.path().to_str().unwrap()])?;
+        Some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &[self.0.path().to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
+    let Some(disk) = SmallDisk::new(MIB) else { return };
+    let content = content(2 * MIB);
+    for wire in BOTH {
+        let next = TestNode::new();
+        let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
+        let full = disk.0.path().join("a").to_str().unwrap().to_owned();
+        let list = [target(node.address, full), node.target("b"), next.target("a")];
+        let outcome = send(wire, &content, list);
+        assert_eq!(codes(&outcome), [Code::NO_SPACE.0, 0, 0], "{outcome:?}");
+        assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+        node.assert_has("b", &content);
+        next.assert_has("a", &content);
+        node.stop();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_fails_alone() {
+    // The room is there at first, and then somebody else takes it.
+    let Some(disk) = SmallDisk::new(8 * MIB) else { return };
+    let content = content(6 * MIB);
+    for wire in BOTH {
+        let next = TestNode::new();
+        let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
+        let mut header = header_for(wire, &[&node, &next], &["a"], Some(content.len() as u64));
+        header.node.requests[0].filename = disk.0.path().join("a").to_str().unwrap().to_owned();
+        let peer = Peer::ready(header, node.address);
+        let bytes = crate::support::payload(&peer.header, &content);
+        let (first, rest) = bytes.split_at(bytes.len() / 2);
+        peer.write(first);
+        crate::support::wait_until("half of it is there", || {
+            fs::metadata(disk.0.path().join("a.lantorrent")).is_ok_and(|found| found.len() > MIB as u64)
+        });
+        let other = disk.0.path().join("other");
+        let taken = fs::write(&other, vec![7; 8 * MIB]);
+        assert!(taken.is_err(), "all that was left");
+        peer.write(rest);
+        assert_eq!(peer.codes(), [Code::NO_SPACE.0, 0]);
+        next.assert_has("a", &content);
+        node.stop();
+        fs::remove_file(other).unwrap();
+        assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_fails_one_file_of_two() {
+    let Some(disk) = SmallDisk::new(4 * MIB) else { return };
+    // A stream: nobody knows beforehand.
+    let content = content(9 * MIB);
+    let next = TestNode::new();
+    let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
+    let full = disk.0.path().join("a").to_str().unwrap().to_owned();
+    let stream = std::io::Cursor::new(content.clone());
+    let transfer = lantorrent_core::Transfer::from_stream(stream, crate::support::keys()).unwrap();
+    let list = [target(node.address, full), node.target("b"), next.target("a")];
+    let outcome = list.into_iter().fold(transfer, lantorrent_core::Transfer::to).send().unwrap();
+    assert_eq!(codes(&outcome), [Code::NO_SPACE.0, 0, 0], "{outcome:?}");
+    node.assert_has("b", &content);
+    next.assert_has("a", &content);
+    node.stop();
+    assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+}
+
+/// A block device in a file, for as long as this lives.
+struct LoopDevice {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl LoopDevice {
+    fn new(size: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let backing = folder.path().join("backing");
+        fs::write(&backing, vec![7; size]).unwrap();
+        let path = run("losetup", &["--find", "--show", backing.to_str().unwrap()])?.into();
+        Some(Self { path, _folder: folder })
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        run("losetup", &["--detach", self.path.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn a_block_device_is_written_and_forwarded_from() {
+    let Some(device) = LoopDevice::new(8 * MIB) else { return };
+    let content = content(6 * MIB + 5);
+    for wire in BOTH {
+        let next = TestNode::new();
+        let mut node = TestNode::with(|config| config.roots.push(device.path.clone()));
+        let to_device = target(node.address, device.path.to_str().unwrap());
+        let begin = transfer(&content).wire(wire).placement(Placement::InPlace);
+        let outcome = begin.to(to_device.clone()).to(next.target("a")).send().unwrap();
+        assert_eq!(codes(&outcome), [0, 0], "{outcome:?}");
+        next.assert_has("a", &content);
+        let mut found = vec![0; content.len()];
+        fs::File::open(&device.path).unwrap().read_exact_at(&mut found, 0).unwrap();
+        assert!(found == content);
+        // By rename it would be replaced by a file, and too large is too large.
+        let outcome = send(wire, &content, [to_device.clone()]);
+        assert_eq!(codes(&outcome), [Code::NOT_ALLOWED.0], "{outcome:?}");
+        let large = transfer(&crate::support::content(9 * MIB)).wire(wire).placement(Placement::InPlace);
+        let outcome = large.to(to_device).send().unwrap();
+        assert_eq!(codes(&outcome), [Code::NO_SPACE.0], "{outcome:?}");
+        node.stop();
+    }
+}
+
+#[test]
+fn a_block_device_is_a_source_too() {
+    let Some(device) = LoopDevice::new(3 * MIB) else { return };
+    let node = TestNode::new();
+    for wire in [Wire::One, Wire::Two] {
+        let begin = lantorrent_core::Transfer::from_file(&device.path, crate::support::keys()).unwrap();
+        let outcome = begin.wire(wire).to(node.target("a")).send().unwrap();
+        assert!(outcome.all_succeeded(), "{outcome:?}");
+        node.assert_has("a", &vec![7; 3 * MIB]);
+    }
+}
