@@ -4,8 +4,10 @@
 //! corpora with them on any toolchain, and because they sign what they make up: bytes that never get past the
 //! authentication would exercise nothing behind it.
 
+mod session;
 mod wire;
 
+pub use session::session;
 pub use wire::{footer, frames, header, lines};
 
 /// The input as a source of decisions: how long, which kind, where to cut. When it is used up every answer is 0.

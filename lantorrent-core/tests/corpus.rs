@@ -8,8 +8,13 @@ use lantorrent_core::fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] =
-    [("footer", fuzz::footer), ("frames", fuzz::frames), ("header", fuzz::header), ("lines", fuzz::lines)];
+const TARGETS: [Target; 5] = [
+    ("footer", fuzz::footer),
+    ("frames", fuzz::frames),
+    ("header", fuzz::header),
+    ("lines", fuzz::lines),
+    ("session", fuzz::session),
+];
 
 fn names(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder)

@@ -207,6 +207,8 @@ impl NodeSession {
         let Some(request) = self.desk.header.node.requests.get(file) else { return };
         let (code, message) = match result {
             Ok(()) => (Code::SUCCESS, "Success"),
+            // An abort brings any number from upstream, and none of them makes a failure a success.
+            Err(fault) if fault.code.is_success() => (Code::UNKNOWN, fault.message.as_str()),
             Err(fault) => (fault.code, fault.message.as_str()),
         };
         let Some(report) = self.desk.ledger.about(&request.id, code, message) else { return };

@@ -1,0 +1,150 @@
+//! A source and a node without a socket, a file, a clock or a thread: the two state machines, and the bytes between
+//! them in two queues. Whoever writes a driver of their own finds here what it has to do.
+//!
+//! `cargo run --example sans_io --no-default-features`
+
+use std::time::Instant;
+
+use lantorrent_core::session::{
+    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, Plan, ReadBack, Seed, SourceSession,
+    Timing,
+};
+use lantorrent_core::wire::{
+    Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
+    Wire, digest,
+};
+
+const BLOCK: u32 = 4096;
+
+fn main() {
+    let keys = Keyring::new(Password::new("a secret that both sides know"));
+    let content: Vec<u8> = (0..100_000_u32).map(|place| place as u8).collect();
+    let now = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let address = ([10, 0, 0, 1], 2893).into();
+    // The network: what is on its way to the node, and what is on its way back.
+    let (mut down, mut up): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
+
+    // The source. Seeds and challenges must be unpredictable in earnest: take them from the operating system.
+    let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
+    let host = "node".into();
+    let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
+    let plan = Plan {
+        wire: Wire::Two,
+        destinations: vec![node],
+        degree: 1,
+        block_size: BLOCK,
+        length: Some(content.len() as u64),
+        source: None,
+    };
+    let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
+    let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
+
+    // The node: first it greets, and once the sender is let in it has a session, a reader for the payload, and a file.
+    let gate = Gate { keys: keys.clone(), also: Vec::new(), timing: Timing::default() };
+    let mut greeting = Incoming::new(now, gate, Some(address), Nonce([2; 16]));
+    let mut node: Option<(NodeSession, PayloadReader)> = None;
+    let mut file: Vec<u8> = Vec::new();
+    let mut block = vec![0; BLOCK as usize];
+
+    let mut over = false;
+    while !over {
+        // 1. Do what the source says.
+        while let Some(output) = source.poll() {
+            match output {
+                Output::Connect { link, host, .. } => {
+                    println!("source: connect to {host}");
+                    source.handle(now, Input::Connected(link, address));
+                }
+                Output::Send(_, bytes) => down.extend(bytes),
+                Output::Feed(link, from) => {
+                    println!("source: send from offset {from}");
+                    // The end first: the source must know what it sends before anybody reports to have it.
+                    let (bytes, sum) = payload(&content[from as usize..], &writer);
+                    source.handle(now, Input::End { size: content.len() as u64, sum });
+                    down.extend(bytes);
+                    source.handle(now, Input::SentEnd(link));
+                }
+                Output::Report(report) => println!("source: {:?}: {}", report.file, report.message),
+                Output::Done => over = true,
+                other => println!("source: {other:?}"),
+            }
+        }
+
+        // 2. What came down goes to the greeting, and once the sender is in, through the reader into the session.
+        let mut bytes = &std::mem::take(&mut down)[..];
+        while !bytes.is_empty() {
+            let Some((session, reader)) = &mut node else {
+                let (used, said) = greeting.push(now, bytes);
+                bytes = &bytes[used..];
+                match said {
+                    Greeting::More => {}
+                    Greeting::Reply(reply) | Greeting::Refused { reply, .. } => up.extend(reply),
+                    Greeting::Proven(proven) => {
+                        let reader = PayloadReader::new(&proven.header, &keys).expect("there is a password");
+                        let (keys, seed) = (keys.clone(), Seed([3; 32]));
+                        node = Some((NodeSession::new(now, *proven, keys, Timing::default(), seed), reader));
+                    }
+                }
+                continue;
+            };
+            match reader.push(bytes, &mut block) {
+                Ok((used, frame)) => {
+                    bytes = &bytes[used..];
+                    match frame {
+                        // It is verified: it may be written, and passed on to children.
+                        Some(Frame::Data { len, .. }) => file.extend(&block[..len as usize]),
+                        Some(Frame::End { size, sum }) => {
+                            session.handle(now, Input::End { size, sum });
+                            session.handle(now, Input::Written(size));
+                        }
+                        Some(Frame::Abort(abort)) => session.handle(now, Input::Aborted(abort)),
+                        _ => {}
+                    }
+                }
+                Err(error) => {
+                    session.handle(now, Input::BadPayload(error));
+                    break;
+                }
+            }
+        }
+
+        // 3. Do what the node says.
+        while let Some(output) = node.as_mut().and_then(|(session, _)| session.poll()) {
+            let Some((session, _)) = &mut node else { break };
+            match output {
+                Output::Open(number) => session.handle(now, Input::Opened(number, Ok(ReadBack::Possible))),
+                Output::Reply(bytes) => up.extend(bytes),
+                Output::Place(number, size) => {
+                    println!("node: place {size} bytes");
+                    session.handle(now, Input::Placed(number, Ok(())));
+                }
+                other => println!("node: {other:?}"),
+            }
+        }
+
+        // 4. What came up goes to the source. Its first link is number 0. Then, in earnest, wait for the next thing to
+        // happen, but no longer than until `deadline()`, and hand in `Input::Tick` when that comes.
+        source.handle(now, Input::Bytes(LinkId(0), &std::mem::take(&mut up)));
+    }
+    assert_eq!(file, content, "the node has what the source sent");
+}
+
+/// All frames of the payload, and what it sums up to.
+fn payload(content: &[u8], writer: &PayloadWriter) -> (Vec<u8>, Sum) {
+    let mut bytes = Vec::new();
+    let mut root = RootHasher::new(BLOCK);
+    let mut put = |frame: Frame, data: &[u8]| {
+        let wrapping = writer.encode(&frame).expect("a frame of this wire");
+        bytes.extend([&wrapping.before, data, &wrapping.after].concat());
+    };
+    let mut offset = 0;
+    for data in content.chunks(BLOCK as usize) {
+        let digest = digest(data);
+        root.block(&digest);
+        put(Frame::Data { offset, len: data.len() as u32, digest: Some(digest) }, data);
+        offset += data.len() as u64;
+    }
+    let sum = Sum::Root(root.root());
+    put(Frame::End { size: offset, sum }, &[]);
+    (bytes, sum)
+}

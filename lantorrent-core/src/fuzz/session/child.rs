@@ -1,0 +1,104 @@
+//! A child: at first as it should be, and then as the input has it.
+
+use super::super::Script;
+use super::{keys, timing};
+use crate::session::{Gate, Greeting, Incoming, Now, Proven};
+use crate::wire::{Change, Code, Line, LineWriter, NodeState, Nonce, Progress, Report, SealedReport};
+
+/// What the node said to it, and what it has to say.
+pub(super) struct Child {
+    greeting: Option<Incoming>,
+    proven: Option<Box<Proven>>,
+    pub(super) connected: bool,
+    pub(super) fed: bool,
+    said: Vec<u8>,
+}
+
+impl Child {
+    pub(super) fn new(now: Now) -> Self {
+        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing() };
+        let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 2], 1).into()), Nonce([4; 16]));
+        Self { greeting: Some(greeting), proven: None, connected: false, fed: false, said: Vec::new() }
+    }
+
+    /// The node sends its header or its proof.
+    pub(super) fn hear(&mut self, now: Now, mut bytes: &[u8]) {
+        while let Some(greeting) = self.greeting.as_mut().filter(|_| !bytes.is_empty()) {
+            let (used, answer) = greeting.push(now, bytes);
+            bytes = &bytes[used..];
+            match answer {
+                Greeting::More => {}
+                Greeting::Reply(reply) => self.said.extend(reply),
+                Greeting::Proven(proven) => {
+                    self.proven = Some(proven);
+                    self.greeting = None;
+                }
+                Greeting::Refused { why, .. } => panic!("the node's header is refused: {why}"),
+            }
+        }
+    }
+
+    fn lines(&mut self) -> Option<&mut LineWriter> {
+        self.proven.as_mut()?.lines.as_mut()
+    }
+
+    /// What it says next.
+    pub(super) fn speak(&mut self, script: &mut Script<'_>) -> Vec<u8> {
+        let mut said = std::mem::take(&mut self.said);
+        let kind = script.byte();
+        let line = match kind % 16 {
+            0 | 1 => Line::Accepted,
+            2 | 3 => Line::Ready { offset: 0 },
+            4 => Line::Ready { offset: u64::from(script.word()) << (script.byte() % 49) },
+            5 => Line::Alive,
+            6 => Line::Left,
+            7 => Line::Aside,
+            8 => {
+                let numbers: [u32; 3] = std::array::from_fn(|_| u32::from(script.word()) << (kind >> 4));
+                let change = Change { index: numbers[0], state: NodeState::Done, offset: numbers[1].into() };
+                Line::Progress(Progress {
+                    least: numbers[2].into(),
+                    greatest: numbers[1].into(),
+                    states: [(NodeState::Receiving, numbers[0]), (NodeState::Done, 1)].into(),
+                    changed: vec![change; usize::from(kind >> 4) * 2],
+                })
+            }
+            9..=12 => return self.report(script, said),
+            13 => Line::Challenge { challenge: Nonce([5; 16]) },
+            14 => {
+                let count = usize::from(script.byte());
+                said.extend(script.take(count));
+                return said;
+            }
+            _ => return said,
+        };
+        said.extend(self.lines().map(|lines| lines.encode(&line)).unwrap_or_default());
+        if kind >= 250 {
+            script.damage(&mut said);
+        }
+        said
+    }
+
+    /// A report about anybody, in any name.
+    fn report(&mut self, script: &mut Script<'_>, mut said: Vec<u8>) -> Vec<u8> {
+        let about = script.byte() % 6;
+        let by = script.byte() % 6;
+        let code = script.byte() % 3;
+        let index = |place: u8| (place < 5).then_some(u32::from(place));
+        let report = Report {
+            id: Some(format!("{about}/0")),
+            index: index(about),
+            by: index(by),
+            ..Report::refusal(Code(u16::from(code) * 509), "a report")
+        };
+        let Some(proven) = &mut self.proven else { return said };
+        match (&mut proven.lines, &proven.header.envelope) {
+            (Some(lines), Some(envelope)) => {
+                let key = keys().result_key(&envelope.transfer).expect("wire 2 is on");
+                said.extend(lines.encode(&Line::Result(SealedReport::seal(&report, &key))));
+            }
+            _ => said.extend(report.encode().into_bytes()),
+        }
+        said
+    }
+}

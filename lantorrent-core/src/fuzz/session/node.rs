@@ -1,0 +1,387 @@
+//! The node that is tested, and its driver, who believes nothing: what the session promises is checked here.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use super::super::Script;
+use super::child::Child;
+use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
+use crate::session::{
+    FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, ReadBack, Seed,
+};
+use crate::wire::{
+    Frame, FromNode, HeaderReader, Line, LineReader, Nonce, PayloadReader, Report, ReportReader, ResultKey,
+    Wire,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum File {
+    New,
+    Opening,
+    Open,
+    /// Cannot be written any more.
+    Failed,
+    Placing,
+    Placed,
+    Discarded,
+}
+
+/// Reads what the node says towards the source.
+enum Ear {
+    Wire1(ReportReader),
+    Wire2(HeaderReader, Option<LineReader>),
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "what a driver remembers is yes or no")]
+pub(super) struct Node {
+    greeting: Option<Incoming>,
+    session: Option<(NodeSession, PayloadReader)>,
+    refused: bool,
+    content: Vec<u8>,
+    block: Vec<u8>,
+    received: usize,
+    ended: bool,
+    accepted: bool,
+    waiting: VecDeque<u8>,
+    written: u64,
+    files: [File; FILES],
+    children: BTreeMap<LinkId, Child>,
+    said: Vec<u8>,
+    ear: Ear,
+    key: Option<ResultKey>,
+    /// Reports by request: the node's own first, then those of who is behind it.
+    reports: BTreeMap<String, Vec<Report>>,
+    done: bool,
+}
+
+impl Node {
+    pub(super) fn new(now: Now, wire: Wire, content: &[u8]) -> Self {
+        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing() };
+        let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 1], 1).into()), Nonce([2; 16]));
+        let ear = match wire {
+            Wire::One => Ear::Wire1(ReportReader::default()),
+            Wire::Two => Ear::Wire2(HeaderReader::default(), None),
+        };
+        Self {
+            greeting: Some(greeting),
+            session: None,
+            refused: false,
+            content: content.to_vec(),
+            block: Vec::new(),
+            received: 0,
+            ended: false,
+            accepted: false,
+            waiting: VecDeque::new(),
+            written: 0,
+            files: [File::New; FILES],
+            children: BTreeMap::new(),
+            said: Vec::new(),
+            ear,
+            key: None,
+            reports: BTreeMap::new(),
+            done: false,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.done || self.refused
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match (&self.session, &self.greeting) {
+            (Some((session, _)), _) => session.deadline(),
+            (None, Some(greeting)) => Some(greeting.deadline()),
+            (None, None) => None,
+        }
+    }
+
+    pub(super) fn take_said(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Bytes from upstream.
+    pub(super) fn receive(&mut self, now: Now, bytes: &[u8]) {
+        if let (Ear::Wire2(header, ear @ None), Some(_)) = (&mut self.ear, &self.greeting)
+            && let Ok((_, Some(signed))) = header.push(bytes)
+            && let Ok(header) = signed.verify(&keys())
+        {
+            *ear = header.envelope.map(|envelope| LineReader::new(keys(), envelope.nonce));
+        }
+        let mut rest = bytes;
+        while let Some(greeting) = self.greeting.as_mut().filter(|_| !rest.is_empty()) {
+            let (used, answer) = greeting.push(now, rest);
+            rest = &rest[used..];
+            self.answer(now, answer);
+        }
+        self.waiting.extend(rest);
+        self.read_payload(now);
+    }
+
+    fn answer(&mut self, now: Now, answer: Greeting) {
+        match answer {
+            Greeting::More => {}
+            Greeting::Reply(reply) => self.reply(&reply),
+            Greeting::Refused { reply, .. } => {
+                self.said.extend(reply);
+                self.greeting = None;
+                self.refused = true;
+            }
+            Greeting::Proven(proven) => {
+                self.greeting = None;
+                let header = proven.header.clone();
+                assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
+                self.block = vec![0; header.block_size as usize];
+                self.key =
+                    header.envelope.as_ref().and_then(|envelope| keys().result_key(&envelope.transfer));
+                let reader = PayloadReader::new(&header, &keys()).expect("both wires are on");
+                let session = NodeSession::new(now, *proven, keys(), timing(), Seed([3; 32]));
+                self.session = Some((session, reader));
+                self.carry_out(now);
+            }
+        }
+    }
+
+    fn read_payload(&mut self, now: Now) {
+        while self.accepted && !self.is_over() && !self.waiting.is_empty() {
+            let Some((_, reader)) = &mut self.session else { return };
+            let input = match reader.push(self.waiting.as_slices().0, &mut self.block) {
+                Ok((used, frame)) => {
+                    self.waiting.drain(..used);
+                    let Some(frame) = frame else { continue };
+                    self.frame(frame)
+                }
+                Err(error) => {
+                    self.accepted = false;
+                    Input::BadPayload(error)
+                }
+            };
+            self.handle(now, input);
+        }
+    }
+
+    fn frame(&mut self, frame: Frame) -> Input<'static> {
+        match frame {
+            Frame::Data { len, digest, .. } => {
+                let data = &self.block[..len as usize];
+                let next = self.content.get(self.received..self.received + data.len());
+                assert!(digest.is_none() || next == Some(data), "a block that the source did not send");
+                self.received += data.len();
+                Input::Received(self.received as u64)
+            }
+            Frame::End { size, sum } => {
+                assert_eq!((size, self.received), (LENGTH as u64, LENGTH));
+                self.ended = true;
+                self.accepted = false;
+                Input::End { size, sum }
+            }
+            Frame::Abort(abort) => {
+                self.accepted = false;
+                Input::Aborted(abort)
+            }
+            Frame::Hole { .. } => panic!("the source has no holes"),
+            Frame::Idle { .. } | Frame::Bye => Input::Heard,
+        }
+    }
+
+    pub(super) fn upstream_closed(&mut self, now: Now) {
+        if let Some(greeting) = &mut self.greeting {
+            let answer = greeting.closed();
+            return self.answer(now, answer);
+        }
+        // What is behind a connection's end cannot come any more.
+        self.accepted = false;
+        self.handle(now, Input::UpstreamClosed);
+    }
+
+    pub(super) fn handle(&mut self, now: Now, input: Input<'_>) {
+        if let Some(greeting) = &self.greeting
+            && greeting.deadline() <= now.instant
+        {
+            self.greeting = None;
+            self.refused = true;
+        }
+        let Some((session, _)) = &mut self.session else { return };
+        let due = matches!(input, Input::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
+        session.handle(now, input);
+        assert!(!due || session.deadline().is_none_or(|at| at > now.instant), "it would spin");
+        self.carry_out(now);
+        if let Some((session, _)) = &self.session {
+            assert_eq!(session.deadline().is_none(), self.done);
+        }
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.session.as_mut().and_then(|(session, _)| session.poll()) {
+            assert!(!self.done, "after Done came {output:?}");
+            match output {
+                Output::Open(file) => self.turn(file, &[File::New], File::Opening),
+                Output::Accept(offset) => {
+                    assert_eq!(offset, 0);
+                    self.accepted = true;
+                }
+                Output::Reply(bytes) => self.reply(&bytes),
+                Output::Connect { link, .. } => {
+                    assert!(self.children.insert(link, Child::new(now)).is_none());
+                    assert!((link.0 as usize) < BEHIND, "more children than there are nodes behind");
+                }
+                Output::Send(link, bytes) => {
+                    let child = self.children.get_mut(&link).expect("a link that is open");
+                    assert!(child.connected && !child.fed);
+                    child.hear(now, &bytes);
+                }
+                Output::Feed(link, offset) => {
+                    let child = self.children.get_mut(&link).expect("a link that is open");
+                    assert!(!std::mem::replace(&mut child.fed, true), "fed twice");
+                    assert!(offset <= LENGTH as u64);
+                }
+                Output::Control(link, _) => assert!(self.children[&link].fed),
+                Output::Close(link) => assert!(self.children.remove(&link).is_some(), "closed twice"),
+                Output::Place(file, size) => {
+                    assert!(self.ended, "placed without END");
+                    assert_eq!((size, self.written), (LENGTH as u64, LENGTH as u64));
+                    self.turn(file, &[File::Open], File::Placing);
+                }
+                Output::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
+                Output::CloseUpstream => {}
+                Output::Done => self.done = true,
+                Output::Progress(_) | Output::Report(_) => panic!("{output:?} is the source's"),
+            }
+        }
+        self.read_payload_later(now);
+    }
+
+    /// What came with the greeting, once the session accepts it.
+    fn read_payload_later(&mut self, now: Now) {
+        if self.accepted && !self.waiting.is_empty() {
+            self.read_payload(now);
+        }
+    }
+
+    fn turn(&mut self, file: usize, from: &[File], to: File) {
+        assert!(from.contains(&self.files[file]), "from {:?} to {to:?}", self.files[file]);
+        self.files[file] = to;
+    }
+
+    fn reply(&mut self, bytes: &[u8]) {
+        self.said.extend(bytes);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (used, report) = match &mut self.ear {
+                Ear::Wire1(reader) => reader.push(rest).expect("what a node says can be read"),
+                Ear::Wire2(_, Some(reader)) => {
+                    let (used, said) = reader.push(rest).expect("what a node says can be read");
+                    let report = match said {
+                        Some(FromNode::Line(Line::Result(sealed))) => sealed
+                            .open(self.key.as_ref().expect("a result comes after the header"))
+                            .map(Some)
+                            .expect("only what is authentic is relayed"),
+                        _ => None,
+                    };
+                    (used, report)
+                }
+                Ear::Wire2(_, None) => return,
+            };
+            rest = &rest[used..];
+            if let Some(report) = report {
+                self.report(report);
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let id = report.id.clone().expect("a result names its request");
+        if let Some(file) = id.strip_prefix("0/") {
+            let file: usize = file.parse().expect("the id of a request");
+            assert_eq!(self.files[file] == File::Placed, report.code.is_success(), "{report:?}");
+        }
+        self.reports.entry(id).or_default().push(report);
+    }
+
+    pub(super) fn opened(&mut self, now: Now, result: Result<ReadBack, FileFault>) {
+        let Some(file) = self.files.iter().position(|&file| file == File::Opening) else { return };
+        // What is opened after that is the driver's to remove.
+        if self.done {
+            return;
+        }
+        self.files[file] = if result.is_ok() { File::Open } else { File::Failed };
+        self.handle(now, Input::Opened(file, result));
+    }
+
+    pub(super) fn written(&mut self, now: Now, blocks: u64) {
+        let upto = (self.written + blocks * 4096).min(self.received as u64);
+        self.written = upto;
+        self.handle(now, Input::Written(upto));
+    }
+
+    pub(super) fn write_failed(&mut self, now: Now, file: usize, fault: FileFault) {
+        if self.files[file] == File::Open {
+            self.files[file] = File::Failed;
+            self.handle(now, Input::WriteFailed(file, fault));
+        }
+    }
+
+    pub(super) fn placed(&mut self, now: Now, result: Result<(), FileFault>) {
+        let Some(file) = self.files.iter().position(|&file| file == File::Placing) else { return };
+        self.files[file] = if result.is_ok() { File::Placed } else { File::Failed };
+        self.handle(now, Input::Placed(file, result));
+    }
+
+    /// The disk does all that it was asked for.
+    pub(super) fn serve_files(&mut self, now: Now) {
+        for _ in 0..FILES {
+            self.opened(now, Ok(ReadBack::Possible));
+        }
+        self.written(now, LENGTH as u64);
+        for _ in 0..FILES {
+            self.placed(now, Ok(()));
+        }
+    }
+
+    pub(super) fn connect_child(&mut self, now: Now, which: u8) {
+        if let Some((link, child)) = pick(&mut self.children, which)
+            && !std::mem::replace(&mut child.connected, true)
+        {
+            self.handle(now, Input::Connected(link, ([10, 0, 0, 2], 1).into()));
+        }
+    }
+
+    pub(super) fn feed_child(&mut self, now: Now, which: u8) {
+        let (received, ended) = (self.received as u64, self.ended);
+        let Some((link, _)) = pick(&mut self.children, which).filter(|(_, child)| child.fed) else { return };
+        self.handle(now, Input::Sent(link, received));
+        if ended {
+            self.handle(now, Input::SentEnd(link));
+        }
+    }
+
+    pub(super) fn close_child(&mut self, now: Now, which: u8) {
+        if let Some((link, _)) = pick(&mut self.children, which) {
+            self.handle(now, Input::Closed(link, "it is gone".into()));
+        }
+    }
+
+    pub(super) fn child_speaks(&mut self, now: Now, which: u8, script: &mut Script<'_>) {
+        if let Some((link, child)) = pick(&mut self.children, which).filter(|(_, child)| child.connected) {
+            let said = child.speak(script);
+            self.handle(now, Input::Bytes(link, &said));
+        }
+    }
+
+    /// It is over: what must be true of every run.
+    pub(super) fn finish(&self) {
+        assert!(self.is_over(), "it does not come to an end");
+        if self.refused {
+            assert!(self.session.is_none() && self.files == [File::New; FILES]);
+            return;
+        }
+        for file in 0..FILES {
+            let found = self.reports.get(&format!("0/{file}")).map_or(0, Vec::len);
+            assert_eq!(found, 1, "one result for each request of its own");
+        }
+        assert!(self.children.is_empty(), "every link is closed");
+        // Of those behind it: what others say, and what they say themselves.
+        assert!(self.reports.values().all(|reports| reports.len() <= 2));
+        let open = |file: &File| matches!(file, File::Open | File::Placing);
+        assert!(!self.files.iter().any(open), "{:?}", self.files);
+    }
+}

@@ -1,0 +1,126 @@
+//! A real source, and what it has said that the node has not heard yet.
+
+use super::super::Script;
+use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
+use crate::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession};
+use crate::wire::{Destination, Frame, PayloadWriter, RawWriter, Request, RootHasher, Sum, Wire, digest};
+
+pub(super) struct Source {
+    session: SourceSession,
+    content: Vec<u8>,
+    down: Vec<u8>,
+    over: bool,
+}
+
+impl Source {
+    pub(super) fn new(now: Now, wire: Wire, degree: u32) -> Self {
+        let node = |place: usize| {
+            let files = if place == 0 { FILES } else { 1 };
+            let request =
+                |file| Request { filename: "/f".into(), id: format!("{place}/{file}"), rename: true };
+            let requests = (0..files).map(request).collect();
+            Destination { host: "h".into(), port: 1, index: 0, requests, degree: None, block_size: None }
+        };
+        // The tested node is alone at the head of the list, and the degree is its own.
+        let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
+        destinations[0].degree = Some(degree);
+        let length = Some(LENGTH as u64);
+        let plan = Plan { wire, destinations, degree: 1, block_size: BLOCK, length, source: None };
+        let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
+        let content = (0..LENGTH).map(|place| place as u8).collect();
+        let mut this = Self { session, content, down: Vec::new(), over: false };
+        this.carry_out(now);
+        this
+    }
+
+    pub(super) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn take(&mut self, most: usize) -> Vec<u8> {
+        let count = most.min(self.down.len());
+        self.down.drain(..count).collect()
+    }
+
+    pub(super) fn hear(&mut self, now: Now, bytes: &[u8]) {
+        self.session.handle(now, Input::Bytes(LinkId(0), bytes));
+        self.carry_out(now);
+    }
+
+    pub(super) fn tick(&mut self, now: Now) {
+        self.session.handle(now, Input::Tick);
+        self.carry_out(now);
+    }
+
+    pub(super) fn stop(&mut self, now: Now) {
+        self.session.handle(now, Input::Stop(std::time::Duration::ZERO));
+        self.carry_out(now);
+    }
+
+    /// Changes, removes or adds something in what is on its way.
+    pub(super) fn damage(&mut self, script: &mut Script<'_>) {
+        match script.byte() % 3 {
+            0 => script.damage(&mut self.down),
+            1 => self.down.truncate(script.word().into()),
+            _ => {
+                let at = usize::from(script.word()).min(self.down.len());
+                let count = usize::from(script.byte());
+                self.down.splice(at..at, script.take(count).iter().copied());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.session.poll() {
+            match output {
+                // Of those behind the node none can be reached from here.
+                Output::Connect { link, .. } if link != LinkId(0) => {
+                    self.session.handle(now, Input::Closed(link, "no such host".into()));
+                }
+                Output::Connect { link, .. } => {
+                    self.session.handle(now, Input::Connected(link, ([10, 0, 0, 1], 1).into()));
+                }
+                Output::Send(LinkId(0), bytes) => self.down.extend(bytes),
+                Output::Feed(LinkId(0), _) => self.feed(now),
+                Output::Control(LinkId(0), control) => {
+                    let frame = match control {
+                        crate::session::Control::Idle => continue,
+                        crate::session::Control::Abort(abort) => Frame::Abort(abort),
+                    };
+                    self.put(&frame, &[]);
+                }
+                Output::Close(LinkId(0)) | Output::Done => self.over = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn put(&mut self, frame: &Frame, data: &[u8]) {
+        let writer = PayloadWriter::new(self.session.header(), &keys()).expect("both wires are on");
+        if let Ok(wrapping) = writer.encode(frame) {
+            self.down.extend([&wrapping.before, data, &wrapping.after].concat());
+        }
+    }
+
+    fn feed(&mut self, now: Now) {
+        let wire_2 = self.session.header().wire() == Wire::Two;
+        let (mut root, mut md5) = (RootHasher::new(BLOCK), RawWriter::default());
+        let content = self.content.clone();
+        let mut offset = 0;
+        for data in content.chunks(BLOCK as usize) {
+            let digest = digest(data);
+            root.block(&digest);
+            md5.update(data);
+            self.put(&Frame::Data { offset, len: data.len() as u32, digest: wire_2.then_some(digest) }, data);
+            offset += data.len() as u64;
+        }
+        let sum = if wire_2 { Sum::Root(root.root()) } else { Sum::Md5(md5.sum()) };
+        self.session.handle(now, Input::End { size: offset, sum });
+        self.put(&Frame::End { size: offset, sum }, &[]);
+        self.session.handle(now, Input::SentEnd(LinkId(0)));
+    }
+}
