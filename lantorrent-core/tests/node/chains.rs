@@ -215,3 +215,29 @@ fn several_transfers_to_the_same_nodes_at_once() {
         assert_eq!(node.names().len(), 8);
     }
 }
+
+#[test]
+fn addresses_of_both_kinds_are_known() {
+    let at = |listen: &str| {
+        let listen = listen.parse().unwrap();
+        // Not every machine has IPv6.
+        std::net::TcpListener::bind(listen).ok()?;
+        Some(TestNode::at(listen, tempfile::tempdir().unwrap(), |_| ()))
+    };
+    let content = content(50_000);
+    for (listen, host) in
+        [("0.0.0.0:0", "127.0.0.1"), ("[::1]:0", "::1"), ("[::]:0", "::1"), ("[::]:0", "127.0.0.1")]
+    {
+        let (Some(first), Some(last)) = (at(listen), at(listen)) else {
+            println!("skipped: cannot listen on {listen}");
+            continue;
+        };
+        for wire in BOTH {
+            let to = |node: &TestNode| Target { host: host.into(), ..node.target("a") };
+            let outcome = send(wire, &content, [to(&first), to(&last)]);
+            assert!(outcome.all_succeeded(), "{outcome:?}");
+            first.assert_has("a", &content);
+            last.assert_has("a", &content);
+        }
+    }
+}

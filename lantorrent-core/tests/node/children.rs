@@ -232,9 +232,7 @@ fn endless_and_senseless_lines_end_the_connection() {
             let report = send_to(wire, move |child| {
                 child.swallow();
                 let piece = piece.repeat((64 << 10) / piece.len());
-                for _ in 0..64 {
-                    child.write(&piece);
-                }
+                let _all = (0..64).all(|_| child.write(&piece));
                 let _ = child.socket.shutdown(Shutdown::Write);
                 child.wait();
             });

@@ -205,7 +205,7 @@ fn a_length_that_no_disk_has_is_a_clear_answer() {
     for wire in BOTH {
         for length in [1 << 60, i64::MAX as u64] {
             for rename in [true, false] {
-                let (node, next) = (TestNode::new(), TestNode::new());
+                let (mut node, mut next) = (TestNode::new(), TestNode::new());
                 let mut header = header_for(wire, &[&node, &next], &["a"], Some(length));
                 header.node.requests[0].rename = rename;
                 header.destinations[0].requests[0].rename = rename;
@@ -227,6 +227,8 @@ fn a_length_that_no_disk_has_is_a_clear_answer() {
                 let early = wire == Wire::One && codes[1] == Code::CONNECTION_LOST;
                 assert!(early || codes[1] == Code::NO_SPACE, "{reports:?}");
                 assert!(reports[0].message.contains("no space"), "{reports:?}");
+                node.stop();
+                next.stop();
                 assert_eq!((node.names(), next.names()), (vec![], vec![]));
             }
         }
@@ -269,5 +271,24 @@ fn holes_are_made_and_forwarded() {
             let allocated = fs::metadata(node.path("a")).unwrap().blocks() * 512;
             assert!(allocated < 20 * BLOCK as u64, "{allocated} bytes are allocated");
         }
+    }
+}
+
+#[test]
+fn a_file_in_place_that_is_cut_says_that_it_is_not_whole() {
+    let content = content(20_000);
+    for wire in BOTH {
+        let mut node = TestNode::new();
+        fs::write(node.path("a"), vec![7; 30_000]).unwrap();
+        let mut header = header(wire, &node, "a", 20_000);
+        header.node.requests[0].rename = false;
+        let peer = Peer::ready(header, node.address);
+        peer.write(&payload(&peer.header, &content)[..10_000]);
+        peer.socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let reports = peer.reports();
+        assert_eq!(reports[0].code, Code::CONNECTION_LOST, "{reports:?}");
+        assert!(reports[0].message.contains("not whole"), "{reports:?}");
+        node.stop();
+        assert_eq!(node.names(), ["a"]);
     }
 }

@@ -211,12 +211,17 @@ fn a_list_that_leads_back_ends() {
             target
         };
         let outcome = send(wire, &content, [node.target("a"), again("a"), next.target("c")]);
-        assert!(outcome.reports[0].code.is_success(), "{outcome:?}");
-        let again = outcome.reports[1].code;
         match wire {
-            // Wire 1 cannot know: it is one more connection that wants the same file, and gets it after the first.
-            Wire::One => assert!(again.is_success() || again == Code::IN_USE, "{outcome:?}"),
-            Wire::Two => assert_eq!(again, Code::TAKING_PART, "{outcome:?}"),
+            // Wire 1 cannot know: these are two who want the same file, one after the other if they are lucky.
+            Wire::One => {
+                let codes = [outcome.reports[0].code, outcome.reports[1].code];
+                assert!(codes.contains(&Code::SUCCESS), "{outcome:?}");
+                assert!(codes.iter().all(|&code| code.is_success() || code == Code::IN_USE), "{outcome:?}");
+            }
+            Wire::Two => {
+                assert!(outcome.reports[0].code.is_success(), "{outcome:?}");
+                assert_eq!(outcome.reports[1].code, Code::TAKING_PART, "{outcome:?}");
+            }
         }
         assert!(outcome.reports[2].code.is_success(), "{outcome:?}");
         node.assert_has("a", &content);

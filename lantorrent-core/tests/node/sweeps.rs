@@ -36,7 +36,7 @@ fn cut(wire: Wire, node: &TestNode, name: &str, content: &[u8], upto: usize) -> 
 fn a_transfer_that_is_cut_at_any_byte_is_no_file() {
     for wire in BOTH {
         let content = content(SIZE);
-        let (mut node, mut next) = (TestNode::new(), TestNode::new());
+        let mut node = TestNode::new();
         let sample = header(wire, &node, "000", SIZE as u64);
         let whole = sample.sign(&keys()).unwrap().len() + payload(&sample, &content).len();
         let name = |upto: usize| format!("{upto:03}");
@@ -46,13 +46,12 @@ fn a_transfer_that_is_cut_at_any_byte_is_no_file() {
                 succeeded.lock().unwrap().push(upto);
             }
         });
-        // Ids and ports can make the sample a byte or two longer or shorter, but not the last frame of each.
+        // All of it is a file, and not one byte less.
         let succeeded = succeeded.into_inner().unwrap();
         assert_eq!(succeeded, [whole], "wire {wire:?}");
         node.stop();
         assert_eq!(node.names(), [name(whole)], "wire {wire:?}");
         node.assert_has(&name(whole), &content);
-        next.stop();
     }
 }
 
@@ -162,6 +161,7 @@ fn a_bit_that_flips_anywhere_is_no_wrong_byte_and_no_false_success() {
         hit += lane.done.load(Ordering::Relaxed);
     }
     let (good, whole) = (good.into_inner(), whole.into_inner());
+    println!("{down} bytes down, {up} up; {hit} flips, {good} successes, {whole} files");
     // The two streams are not of exactly the same length each time: ports and results differ by a few digits.
     assert!(hit > (down + up) * 9 / 10, "{hit} of {} flips have been made", down + up);
     // A success that is damaged on the way back is no success, but the file is there.

@@ -68,6 +68,7 @@ impl Receiver {
     fn receive(&mut self, mut first: &[u8]) -> Result<(), Stop> {
         let mut block = self.pool.take();
         let mut told = Instant::now();
+        let mut begun = false;
         loop {
             let frame = if first.is_empty() {
                 self.read(&mut block)?
@@ -76,12 +77,15 @@ impl Receiver {
                 first = &first[used..];
                 frame
             };
+            let offset = self.reader.offset();
+            // The first at once, before it is written: from there on a file in place is not what it was.
+            if told.elapsed() >= TELL || (!begun && offset > 0) {
+                told = Instant::now();
+                begun = offset > 0;
+                self.tell(Input::Received(offset));
+            }
             if let Some(frame) = frame {
                 block = self.take(frame, block)?;
-            }
-            if told.elapsed() >= TELL {
-                told = Instant::now();
-                self.tell(Input::Received(self.reader.offset()));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use lantorrent_core::Target;
 use lantorrent_core::wire::{
@@ -64,6 +65,8 @@ impl Child {
     fn accept(listener: &TcpListener) -> Self {
         let (socket, _) = listener.accept().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Where upstream shut its side down while there was no room, the kernel may try for a minute.
+        socket.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
         socket.set_nodelay(true).unwrap();
         let mut reader = HeaderReader::default();
         // Byte by byte, so that what follows stays where it is.
@@ -93,9 +96,9 @@ impl Child {
         self.write(&bytes);
     }
 
-    /// Upstream may have heard enough.
-    pub(crate) fn write(&self, bytes: &[u8]) {
-        let _ = (&self.socket).write_all(bytes);
+    /// Returns whether it was written: upstream may have heard enough.
+    pub(crate) fn write(&self, bytes: &[u8]) -> bool {
+        (&self.socket).write_all(bytes).is_ok()
     }
 
     /// Reads the payload to its end, or to the end of the connection, and says what it sums up to.
