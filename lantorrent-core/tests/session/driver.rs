@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{Input, LinkId, Output};
-use lantorrent_core::wire::{Keyring, PayloadWriter, Progress, Report, TransferId};
+use lantorrent_core::wire::{Keyring, PayloadWriter, Progress, Report, TransferId, Wire};
 
 use crate::host::Host;
 use crate::link::{ConnId, Read, Side};
@@ -25,6 +25,8 @@ pub(crate) struct NodeSide {
     pub(crate) upstream: Upstream,
     pub(crate) storage: Storage,
     pub(crate) transfer: Option<TransferId>,
+    /// Whether the payload was accepted with nothing that could be read back.
+    pub(crate) only_once: bool,
 }
 
 pub(crate) struct Driver {
@@ -208,7 +210,13 @@ impl Driver {
             }
             Output::Send(link, bytes) => self.feed(link).send(bytes),
             Output::Control(link, control) => self.feed(link).control(control),
-            Output::Feed(link, from) => self.feed(link).position = Some(from),
+            Output::Feed(link, from) => {
+                // On wire 1 nobody says that he is ready, and a refusal may come late.
+                let late =
+                    self.writer.wire() == Wire::Two && self.node.as_ref().is_some_and(|node| node.only_once);
+                assert!(!late, "a child to be fed with what is not there any more");
+                self.feed(link).position = Some(from);
+            }
             Output::Close(link) => {
                 let feed = self.feeds.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);
@@ -231,7 +239,10 @@ impl Driver {
             Output::Open(file) => node.storage.order(Order::Open(*file)),
             Output::Place(file, size) => node.storage.order(Order::Place(*file, *size)),
             Output::Discard(file) => node.storage.order(Order::Discard(*file)),
-            Output::Accept(_) => node.upstream.accept(net, &mut self.plane, &mut self.told),
+            Output::Accept(_) => {
+                node.only_once = !node.storage.readable(&host.disk);
+                node.upstream.accept(net, &mut self.plane, &mut self.told);
+            }
             Output::Reply(bytes) => node.upstream.out.extend(bytes),
             Output::CloseUpstream => node.upstream.closing = true,
             Output::Done => {

@@ -70,7 +70,7 @@ fn who_never_answers_is_skipped_in_time() {
 
 #[test]
 fn a_host_with_another_password_is_reported_and_skipped() {
-    seeds(100, |seed| {
+    seeds(80, |seed| {
         let mut scenario =
             Scenario::chain(wire(seed), 4, Random::new(seed).pick(&[0, 100, 50_000, LARGE / 2]));
         let stranger = (seed / 2 % 4) as usize;
@@ -83,7 +83,7 @@ fn a_host_with_another_password_is_reported_and_skipped() {
 
 #[test]
 fn a_node_that_dies_takes_only_those_behind_it_along() {
-    seeds(80, |seed| {
+    seeds(50, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 5, LARGE);
         let at = random.below(5);
@@ -103,7 +103,7 @@ fn a_node_that_dies_takes_only_those_behind_it_along() {
 
 #[test]
 fn a_node_may_die_at_any_moment() {
-    seeds(400, |seed| {
+    seeds(300, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 4, random.pick(&[0, 5000, 100_000]));
         scenario.degree = random.within(1, 2) as u32;
@@ -132,7 +132,7 @@ fn a_frozen_source_leaves_no_file_behind() {
 #[test]
 fn a_bad_file_fails_alone() {
     let kinds = [Kind::CannotOpen, Kind::CannotPlace, Kind::FullAt(30_000), Kind::FullAt(0)];
-    seeds(200, |seed| {
+    seeds(120, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 3, 100_000);
         let node = random.below(3);
@@ -155,7 +155,7 @@ fn a_bad_file_fails_alone() {
 
 #[test]
 fn a_node_whose_files_all_fail_still_forwards() {
-    seeds(200, |seed| {
+    seeds(120, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 4, random.pick(&[0, 100, LARGE / 2]));
         let bad = random.below(4);
@@ -175,7 +175,7 @@ fn a_node_whose_files_all_fail_still_forwards() {
 
 #[test]
 fn a_file_that_cannot_be_read_back_waits_for_the_children() {
-    seeds(200, |seed| {
+    seeds(100, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(Wire::Two, 5, random.pick(&[0, 100, LARGE / 2]));
         let odd = random.below(4);
@@ -190,7 +190,7 @@ fn a_file_that_cannot_be_read_back_waits_for_the_children() {
 
 #[test]
 fn a_slow_disk_or_source_breaks_nothing() {
-    seeds(40, |seed| {
+    seeds(24, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 3, 200_000);
         scenario.degree = random.within(1, 2) as u32;
@@ -222,7 +222,7 @@ fn who_is_in_the_list_twice_is_told_so_and_the_rest_goes_on() {
 
 #[test]
 fn a_source_that_stops_or_breaks_leaves_nothing_behind() {
-    seeds(200, |seed| {
+    seeds(100, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 4, LARGE);
         let at = random.within(1, LARGE / 2);
@@ -262,7 +262,7 @@ fn a_source_may_stop_at_any_moment() {
 
 #[test]
 fn a_node_that_is_stopped_ends_in_its_time() {
-    seeds(300, |seed| {
+    seeds(200, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(wire(seed), 4, random.pick(&[0, 10_000, LARGE / 2]));
         scenario.degree = random.within(1, 2) as u32;
@@ -275,6 +275,22 @@ fn a_node_that_is_stopped_ends_in_its_time() {
         assert!(codes.iter().all(|code| [0, 506, 509, 515, 521].contains(code)), "{codes:?}");
         assert!(codes[..node].iter().all(|&code| code == 0) || scenario.degree > 1, "{codes:?}");
         assert!(outcome.took < Duration::from_secs(30), "{:?}", outcome.took);
+    });
+}
+
+#[test]
+fn a_stop_takes_effect_when_its_time_is_over() {
+    seeds(20, |seed| {
+        let mut scenario = Scenario::chain(wire(seed), 1, LARGE);
+        // Without the stop it would take much longer.
+        scenario.source_micros = 10_000_000;
+        let grace = Duration::from_millis(Random::new(seed).pick(&[0, 10, 1010, 2345]));
+        scenario.faults = vec![(When::After(Duration::from_millis(700)), Fault::Stop(0, grace))];
+        let outcome = scenario.run(seed);
+        assert_eq!(outcome.codes(), [521]);
+        let end = Duration::from_millis(700) + grace;
+        assert!(outcome.took >= end, "{:?}", outcome.took);
+        assert!(outcome.took < end + Duration::from_millis(100), "{:?}", outcome.took);
     });
 }
 

@@ -142,6 +142,21 @@ fn a_liar_that_takes_the_payload_harms_nobody_beside_or_before_it() {
 }
 
 #[test]
+fn who_has_spoken_for_itself_is_not_tried_again() {
+    let script: Script = |proven, keys| {
+        let word = forged(proven, keys, "2/0", 2, Code::CANNOT_OPEN);
+        say(proven, &[Line::Accepted, word, Line::Left])
+    };
+    seeds(10, |seed| {
+        let mut scenario = Scenario::chain(Wire::Two, 4, 5000);
+        scenario.manners[1] = Manner::Liar(script);
+        let outcome = scenario.run(seed);
+        assert_eq!(outcome.codes(), [0, 517, 503, 0]);
+        assert!(outcome.begun[2].is_empty());
+    });
+}
+
+#[test]
 fn on_wire_1_a_liar_speaks_for_its_own_run_alone() {
     let script: Script = |_, _| {
         let said = |id: &str, code: u16| {

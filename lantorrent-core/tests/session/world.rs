@@ -306,6 +306,7 @@ fn enter(
         upstream: Upstream::new(peer.conn, &header, &host.keys, peer.out, rest, truth),
         storage: Storage::new(&header.node.requests),
         transfer,
+        only_once: false,
     });
     driver.begin(net, host);
     Actor::Driver(Box::new(driver))
