@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Wire;
 
 use crate::disk::Kind;
@@ -291,6 +292,22 @@ fn a_stop_takes_effect_when_its_time_is_over() {
         let end = Duration::from_millis(700) + grace;
         assert!(outcome.took >= end, "{:?}", outcome.took);
         assert!(outcome.took < end + Duration::from_millis(100), "{:?}", outcome.took);
+    });
+}
+
+#[test]
+fn a_source_that_stops_waits_a_little_for_the_last_words() {
+    seeds(20, |seed| {
+        let mut scenario = Scenario::chain(Wire::Two, 2, LARGE);
+        scenario.source_micros = 10_000_000;
+        let stop = Duration::from_millis(1300);
+        scenario.faults = vec![
+            (When::After(Duration::from_secs(1)), Fault::Freeze(0)),
+            (When::After(stop), Fault::Stop(scenario.source(), Duration::ZERO)),
+        ];
+        let took = scenario.run(seed).took;
+        let end = stop + Timing::default().linger;
+        assert!(took >= end && took < end + Duration::from_millis(100), "{took:?}");
     });
 }
 

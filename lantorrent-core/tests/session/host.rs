@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lantorrent_core::session::{Proven, Roster, Timing};
-use lantorrent_core::wire::Keyring;
+use lantorrent_core::wire::{Keyring, Nonce};
 
 use crate::disk::Disk;
 
@@ -53,6 +53,8 @@ pub(crate) struct Host {
     pub(crate) frozen: bool,
     /// The ids of each request whose transfer was begun here, each time that it was.
     pub(crate) begun: Vec<String>,
+    /// The nonce of each header that was proven here.
+    pub(crate) nonces: Vec<Nonce>,
     /// How far the payload came here.
     pub(crate) received: u64,
 }
@@ -68,6 +70,7 @@ impl Host {
             stopping: None,
             frozen: false,
             begun: Vec::new(),
+            nonces: Vec::new(),
             received: 0,
         }
     }

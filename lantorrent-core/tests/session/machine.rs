@@ -1,9 +1,10 @@
 //! A session under observation: everything that it promises to its driver is checked at every step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{Input, LinkId, NodeSession, Now, Output, SourceSession};
+use lantorrent_core::wire::Wire;
 
 #[derive(Debug)]
 pub(crate) enum Session {
@@ -33,6 +34,8 @@ pub(crate) struct Machine {
     accepted: bool,
     ended: bool,
     upstream_closed: bool,
+    /// When a node of wire 2 last said something.
+    said: Option<Instant>,
     pub(crate) done: bool,
 }
 
@@ -45,6 +48,7 @@ impl Machine {
             accepted: false,
             ended: false,
             upstream_closed: false,
+            said: None,
             done: false,
         }
     }
@@ -86,7 +90,21 @@ impl Machine {
         // Or the driver would spin.
         let later = self.deadline().is_none_or(|at| at > now.instant);
         assert!(!due || later, "a Tick at the deadline moved it nowhere; it led to {outputs:?}");
+        self.check_silence(now.instant, &outputs);
         outputs
+    }
+
+    /// Its parent must not take it for dead, whatever it waits for.
+    fn check_silence(&mut self, now: Instant, outputs: &[Output]) {
+        let Session::Node(session) = &self.session else { return };
+        if session.header().wire() == Wire::One || self.done {
+            return;
+        }
+        let said = self.said.get_or_insert(now);
+        if outputs.iter().any(|output| matches!(output, Output::Reply(_))) {
+            *said = now;
+        }
+        assert!(now - *said < Duration::from_millis(501), "silent for {:?}", now - *said);
     }
 
     fn drain(&mut self) -> Vec<Output> {

@@ -172,6 +172,9 @@ impl Scenario {
             let left = host.disk.partials.is_empty() || killed.contains(&place);
             assert!(left, "h{place} keeps {:?}", host.disk.partials.keys());
         }
+        let nonces: Vec<_> = world.hosts.iter().flat_map(|host| &host.nonces).map(|nonce| nonce.0).collect();
+        let different: BTreeSet<_> = nonces.iter().collect();
+        assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
         let begun = world.hosts.iter().map(|host| host.begun.clone()).collect();
         let files = world.hosts.into_iter().map(|host| host.disk.files).collect();
         let outcome = Outcome { reports, progress, files, begun, took: took.unwrap_or_default() };

@@ -264,6 +264,7 @@ fn enter(
         return Actor::Peer(peer);
     }
     let header = proven.header.clone();
+    host.nonces.extend(header.envelope.as_ref().map(|envelope| envelope.nonce));
     let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
     let taken = transfer.and_then(|transfer| host.roster.enter(transfer, header.node.index).err());
     let (keys, timing) = (host.keys.clone(), host.timing.clone());
