@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::ring::{Backing, Item, Next, Ring, Room};
 use crate::session::{Control, LinkId};
 use crate::wire::Sum;
@@ -295,6 +297,9 @@ impl Hub {
 impl Mailbox {
     fn hang_up(self) {
         if let Some(socket) = self.socket {
+            // Nothing that is still under way matters, and a peer that waits for room to write would otherwise learn
+            // of the end only when it next probes for some.
+            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
             // It may be gone already; then there is nobody to hang up on.
             let _ = socket.shutdown(Shutdown::Both);
         }

@@ -159,7 +159,8 @@ fn many_idle_connections_hold_up_nobody() {
     let node = TestNode::new();
     let strangers: Vec<_> = (0..200).map(|_| Peer::silent(node.address)).collect();
     for (number, stranger) in strangers.iter().enumerate().filter(|(number, _)| number % 2 == 0) {
-        write!(&*stranger, "{{\"number\": {number},").unwrap();
+        // Those that have been there for longest may have had to make room.
+        let _ = write!(&*stranger, "{{\"number\": {number},");
     }
     let content = content(50_000);
     for wire in BOTH {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,7 +24,13 @@ const TELL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Children {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    handle: JoinHandle<()>,
+    connected: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -49,22 +56,26 @@ impl Children {
 
     /// Begins to connect to a child.
     pub(super) fn connect(&mut self, link: LinkId, host: String, port: u16) {
-        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.retain(|thread| !thread.handle.is_finished());
         self.shared.hub.expect(link);
         let shared = Arc::clone(&self.shared);
-        let spawned =
-            thread::Builder::new().name(format!("to {host}")).spawn(move || shared.serve(link, &host, port));
+        let connected = Arc::new(AtomicBool::new(false));
+        let is_connected = Arc::clone(&connected);
+        let name = format!("to {host}");
+        let serve = move || shared.serve(link, &host, port, &is_connected);
+        let spawned = thread::Builder::new().name(name).spawn(serve);
         match spawned {
-            Ok(thread) => self.threads.push(thread),
+            Ok(handle) => self.threads.push(Thread { handle, connected }),
             // The only thread that could tell the session cannot be had: it will find out by its deadline.
             Err(error) => log::error!("no thread for a child: {error}"),
         }
     }
 
-    /// Waits for the threads, whose links must be closed.
+    /// Waits for the threads, whose links must be closed. Those that still ask the network for a connection, which may
+    /// take long, find that out by themselves: they hold nothing that anybody waits for.
     pub(super) fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
+        for thread in self.threads.into_iter().filter(|thread| thread.connected.load(Ordering::Acquire)) {
+            if thread.handle.join().is_err() {
                 log::error!("a thread of a child panicked");
             }
         }
@@ -77,13 +88,14 @@ impl Shared {
         let _ = self.happenings.send(input.into());
     }
 
-    fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16) {
+    fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16, connected: &AtomicBool) {
         let why = match socket::connect(host, port, self.connect_timeout) {
             Err(error) => error.to_string(),
             Ok((socket, address)) => {
                 let Ok(for_hub) = socket.try_clone() else {
                     return self.tell(Input::Closed(link, "out of file descriptors".into()));
                 };
+                connected.store(true, Ordering::Release);
                 if !self.hub.connected(link, for_hub) {
                     return;
                 }

@@ -41,7 +41,14 @@ struct Connection {
     session: Option<SyncSender<Happening>>,
 }
 
+/// Connections at the same time whose sender is not let in yet: each may cost as much memory as a header is long.
+const GREETINGS: usize = 32;
+
 impl Live {
+    fn greetings(&self) -> usize {
+        self.connections.values().filter(|connection| connection.session.is_none()).count()
+    }
+
     /// Closes the connection that has been introducing itself for longest, so that strangers who only hold the line
     /// cannot keep out who has something to say. False if there is none.
     fn crowd_out(&self) -> bool {
@@ -108,7 +115,9 @@ impl Shared {
         if live.stopping.is_some() {
             return None;
         }
-        if live.connections.len() >= self.most && !live.crowd_out() {
+        if live.greetings() >= GREETINGS {
+            live.crowd_out();
+        } else if live.connections.len() >= self.most && !live.crowd_out() {
             log::warn!("closed a connection: {} transfers are under way, and no more are allowed", self.most);
             return None;
         }
