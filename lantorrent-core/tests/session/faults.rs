@@ -286,7 +286,11 @@ fn a_stop_takes_effect_when_its_time_is_over() {
         // Without the stop it would take much longer.
         scenario.source_micros = 10_000_000;
         let grace = Duration::from_millis(Random::new(seed).pick(&[0, 10, 1010, 2345]));
-        scenario.faults = vec![(When::After(Duration::from_millis(700)), Fault::Stop(0, grace))];
+        // Who says it again in other words may hurry it, and not put it off.
+        scenario.faults = vec![
+            (When::After(Duration::from_millis(700)), Fault::Stop(0, grace)),
+            (When::After(Duration::from_millis(701)), Fault::Stop(0, Duration::from_secs(60))),
+        ];
         let outcome = scenario.run(seed);
         assert_eq!(outcome.codes(), [521]);
         let end = Duration::from_millis(700) + grace;

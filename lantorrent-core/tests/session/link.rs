@@ -36,10 +36,10 @@ pub(crate) enum Chunking {
 
 impl Chunking {
     pub(crate) fn any(random: &mut Random, payload: usize) -> Self {
-        // Byte by byte a large payload would take for ever.
+        // Byte by byte all takes long, and a large payload for ever.
         match payload {
-            0..5_000 => random.pick(&[Self::Bytes, Self::Few, Self::Packets, Self::Whole, Self::Mixed]),
-            5_000..70_000 => random.pick(&[Self::Few, Self::Packets, Self::Whole, Self::Mixed]),
+            0..5_000 if random.chance(8) => Self::Bytes,
+            0..70_000 => random.pick(&[Self::Few, Self::Packets, Self::Whole, Self::Mixed]),
             _ => random.pick(&[Self::Packets, Self::Whole, Self::Mixed]),
         }
     }

@@ -30,6 +30,8 @@ pub(crate) enum Happening {
 pub(crate) struct Machine {
     session: Session,
     links: BTreeMap<LinkId, Link>,
+    /// Files that the session knows to be open.
+    open: BTreeSet<usize>,
     placing: BTreeSet<usize>,
     accepted: bool,
     ended: bool,
@@ -44,6 +46,7 @@ impl Machine {
         Self {
             session,
             links: BTreeMap::new(),
+            open: BTreeSet::new(),
             placing: BTreeSet::new(),
             accepted: false,
             ended: false,
@@ -81,6 +84,11 @@ impl Machine {
         };
         let due = matches!(input, Input::Tick) && self.deadline().is_some_and(|at| at <= now.instant);
         self.ended |= matches!(input, Input::End { .. });
+        if let Input::Opened(file, Ok(_)) = input
+            && !self.done
+        {
+            self.open.insert(file);
+        }
         match &mut self.session {
             Session::Node(session) => session.handle(now, input),
             Session::Source(session) => session.handle(now, input),
@@ -154,13 +162,15 @@ impl Machine {
             Output::Place(file, _) => {
                 assert!(self.ended, "placed without END");
                 assert!(self.placing.insert(*file), "placed twice");
+                self.open.remove(file);
             }
-            Output::Discard(file) => assert!(!self.placing.contains(file), "discarded what is placed"),
+            Output::Discard(file) => assert!(self.open.remove(file), "discarded what is not open"),
             Output::Done => {
                 self.done = true;
                 assert!(self.upstream_closed == self.is_node(), "the upstream is told the last word first");
                 let left: Vec<_> = self.links.iter().filter(|(_, state)| **state != Link::Closed).collect();
                 assert!(left.is_empty(), "done, and {left:?} are open");
+                assert!(self.open.is_empty(), "done, and {:?} are neither placed nor removed", self.open);
             }
             Output::Open(_) | Output::Progress(_) | Output::Report(_) => {}
         }
