@@ -188,12 +188,12 @@ impl Ring {
     pub(super) fn feed(&mut self, link: LinkId, from: u64) {
         if let Some(position) = self.children.get_mut(&link) {
             *position = Some(from);
-            self.farthest = self.farthest.max(from);
         }
     }
 
     pub(super) fn child_has(&mut self, link: LinkId, upto: u64) {
         self.feed(link, upto);
+        self.farthest = self.farthest.max(upto);
     }
 
     pub(super) fn forget(&mut self, link: LinkId) {

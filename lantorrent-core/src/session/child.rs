@@ -51,7 +51,10 @@ pub(super) struct Child {
     pub(super) progress: Progress,
     since: Instant,
     heard: Instant,
+    /// When it was last sent something, or asked to be.
     fed: Instant,
+    /// When it last took something, be it an IDLE.
+    took: Instant,
 }
 
 impl Child {
@@ -65,6 +68,7 @@ impl Child {
             since: now,
             heard: now,
             fed: now,
+            took: now,
         }
     }
 
@@ -73,6 +77,7 @@ impl Child {
         self.since = now;
         self.heard = now;
         self.fed = now;
+        self.took = now;
     }
 
     /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.
@@ -97,7 +102,13 @@ impl Child {
     }
 
     /// A frame went out: no IDLE is due for a while.
-    pub(super) fn fed(&mut self, now: Instant) {
+    pub(super) fn took(&mut self, now: Instant) {
+        self.fed = now;
+        self.took = now;
+    }
+
+    /// An IDLE is on its way, and will be out if the child takes anything.
+    pub(super) fn idles(&mut self, now: Instant) {
         self.fed = now;
     }
 
@@ -122,8 +133,8 @@ impl Child {
             Stage::Opening => earlier(self.since + timing.opening, "not ready in time"),
             // On wire 1 nothing is due while the payload flows, however long that takes; what shows is a payload
             // that stands still.
-            Stage::Feeding if wire == Wire::One => (self.fed + silence, "it took no data for too long"),
-            Stage::Feeding => silent,
+            Stage::Feeding if wire == Wire::One => (self.took + silence, "it took no data for too long"),
+            Stage::Feeding => earlier(self.took + timing.stall, "it took no data for too long"),
             Stage::Reporting if wire == Wire::One => {
                 (self.heard.max(self.since) + timing.finish, "no result in time")
             }

@@ -30,7 +30,7 @@ struct Run {
 }
 
 impl Run {
-    fn nodes(&self) -> impl Iterator<Item = &Destination> {
+    fn nodes(&self) -> impl DoubleEndedIterator<Item = &Destination> {
         self.child.as_ref().map(|child| &child.node).into_iter().chain(&self.rest)
     }
 }
@@ -251,7 +251,8 @@ impl Downstream {
         let run = &mut self.runs[at];
         let Some(child) = &run.child else { return };
         // Without a child ready the rest of the run is still to be tried.
-        if child.stage >= Stage::Feeding && desk.ledger.heard_of_all(run.nodes()) {
+        // Those at the end of the run report last, as a rule, so that one look is enough.
+        if child.stage >= Stage::Feeding && desk.ledger.heard_of_all(run.nodes().rev()) {
             desk.out.push_back(Output::Close(child.link));
             run.over = true;
         }
@@ -259,7 +260,7 @@ impl Downstream {
 
     pub(super) fn sent(&mut self, now: Now, link: LinkId) {
         if let Some((_, child)) = self.find(link) {
-            child.fed(now.instant);
+            child.took(now.instant);
         }
     }
 
@@ -374,7 +375,7 @@ impl Downstream {
             if child.idle_at(&desk.timing).is_some_and(|idle| idle <= now.instant) && self.aborting.is_none()
             {
                 desk.out.push_back(Output::Control(child.link, Control::Idle));
-                child.fed(now.instant);
+                child.idles(now.instant);
             }
             let (dead, why) = child.deadline(&desk.timing, desk.wire());
             if dead <= now.instant {

@@ -74,7 +74,7 @@ pub enum Input<'a> {
     Connected(LinkId, SocketAddr),
     /// A child sent bytes.
     Bytes(LinkId, &'a [u8]),
-    /// A child was sent the payload up to this offset.
+    /// A child was sent the payload up to this offset. Said for an IDLE too: it shows that the child takes something.
     Sent(LinkId, u64),
     /// A child was sent the end of the payload.
     SentEnd(LinkId),

@@ -22,6 +22,9 @@ pub struct Timing {
     pub dead_after: Duration,
     /// Silence, on wire 1, which has no sign of life, after which a neighbour counts as dead.
     pub dead_after_wire_1: Duration,
+    /// For a child on wire 2 to take a frame, however much it says it is alive. A disk that stands still for so long is
+    /// not coming back.
+    pub stall: Duration,
     /// For a child to report, from the end of the payload or its latest result.
     pub finish: Duration,
     /// For children to report after they were told that the transfer is aborted.
@@ -41,6 +44,7 @@ impl Default for Timing {
             progress: Duration::from_secs(1),
             dead_after: Duration::from_secs(10),
             dead_after_wire_1: Duration::from_secs(300),
+            stall: Duration::from_secs(300),
             finish: Duration::from_secs(1800),
             linger: Duration::from_secs(5),
             validity: Duration::from_secs(300),

@@ -18,6 +18,7 @@ mod plane;
 mod random;
 mod scenario;
 mod seeds;
+mod stall;
 mod storage;
 mod supply;
 mod upstream;

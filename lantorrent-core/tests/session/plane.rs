@@ -137,7 +137,10 @@ impl Feed {
         let mut data: &[u8] = &[];
         let frame = if let Some(control) = self.controls.pop_front() {
             match control {
-                Control::Idle => Frame::Idle { offset: position },
+                Control::Idle => {
+                    self.after = Some(Input::Sent(self.link, position));
+                    Frame::Idle { offset: position }
+                }
                 Control::Abort(abort) => {
                     self.over = true;
                     Frame::Abort(abort)

@@ -156,6 +156,7 @@ impl Shared {
                         Control::Abort(abort) => Frame::Abort(abort),
                     };
                     self.write(socket, &frame, &[])?;
+                    self.tell(Input::Sent(link, offset));
                 }
                 Work::Payload(Next::End { size, sum }) => {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
