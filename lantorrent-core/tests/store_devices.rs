@@ -7,34 +7,23 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use lantorrent_core::store::{Durability, Output, Placement, Roots, StoreError, Target};
 use tempfile::TempDir;
 
+#[path = "common/system.rs"]
+mod system;
+
+use system::{SmallDisk, run};
+
 const MIB: usize = 1 << 20;
 
-/// Runs a command and gives what it printed, or None after saying that the test is skipped.
-fn run(command: &str, arguments: &[&str]) -> Option<String> {
-    match Command::new(command).args(arguments).output() {
-        Ok(output) if output.status.success() => {
-            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        }
-        other => {
-            println!("skipped: {command} {arguments:?} does not work here: {other:?}");
-            None
-        }
-    }
-}
-
 /// A tmpfs of 1 MiB, for as long as this lives.
-struct SmallDisk(TempDir);
+struct Disk(SmallDisk);
 
-impl SmallDisk {
+impl Disk {
     fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.path().to_str().unwrap()])?;
-        Some(Self(folder))
+        SmallDisk::new(MIB).map(Self)
     }
 
     fn create(&self, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
@@ -43,12 +32,6 @@ impl SmallDisk {
 
     fn is_empty(&self) -> bool {
         fs::read_dir(self.0.path()).unwrap().next().is_none()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run("umount", &[self.0.path().to_str().unwrap()]);
     }
 }
 
@@ -91,7 +74,7 @@ fn create(root: &Path, path: &Path, placement: Placement, length: Option<u64>) -
 
 #[test]
 fn a_disk_that_is_too_small_is_found_before_the_first_byte() {
-    let Some(disk) = SmallDisk::new() else { return };
+    let Some(disk) = Disk::new() else { return };
     for placement in [Placement::Rename, Placement::InPlace] {
         let error = disk.create(placement, Some(2 * MIB as u64)).unwrap_err();
         let StoreError::NoSpace { needed, available: Some(available), .. } = error else {
@@ -104,7 +87,7 @@ fn a_disk_that_is_too_small_is_found_before_the_first_byte() {
 
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
-    let Some(disk) = SmallDisk::new() else { return };
+    let Some(disk) = Disk::new() else { return };
     let output = disk.create(Placement::Rename, None).unwrap();
     let error = output.write_at(&vec![7; 2 * MIB], 0).unwrap_err();
     assert!(matches!(error, StoreError::NoSpace { available: None, .. }), "{error}");
@@ -120,7 +103,7 @@ fn a_full_disk_leaves_nothing_behind() {
 
 #[test]
 fn the_room_that_a_stale_partial_takes_counts_as_free() {
-    let Some(disk) = SmallDisk::new() else { return };
+    let Some(disk) = Disk::new() else { return };
     fs::write(disk.0.path().join("a.lantorrent"), vec![7; MIB * 3 / 4]).unwrap();
     disk.create(Placement::Rename, Some(MIB as u64 * 3 / 4)).unwrap().discard();
     assert!(disk.is_empty());
@@ -128,12 +111,7 @@ fn the_room_that_a_stale_partial_takes_counts_as_free() {
 
 #[test]
 fn a_disk_without_a_size_is_not_taken_for_full() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_str().unwrap().to_owned();
-    if run("mount", &["-t", "tmpfs", "-o", "size=0", "tmpfs", &path]).is_none() {
-        return;
-    }
-    let disk = SmallDisk(folder);
+    let Some(disk) = SmallDisk::new(0).map(Disk) else { return };
     disk.create(Placement::Rename, Some(2 * MIB as u64)).unwrap().discard();
 }
 

@@ -3,46 +3,15 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Wire};
 use tempfile::TempDir;
 
 use crate::support::{BOTH, Peer, TestNode, codes, content, header_for, send, target, transfer};
+use crate::system::{SmallDisk, run};
 
 const MIB: usize = 1 << 20;
-
-/// Runs a command and gives what it printed, or None after saying that the test is skipped.
-fn run(command: &str, arguments: &[&str]) -> Option<String> {
-    match Command::new(command).args(arguments).output() {
-        Ok(output) if output.status.success() => {
-            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        }
-        other => {
-            println!("skipped: {command} {arguments:?} does not work here: {other:?}");
-            None
-        }
-    }
-}
-
-/// A tmpfs, for as long as this lives.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn new(size: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={size}");
-        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder.path().to_str().unwrap()])?;
-        Some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run("umount", &[self.0.path().to_str().unwrap()]);
-    }
-}
 
 #[test]
 fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
@@ -50,12 +19,12 @@ fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     let content = content(2 * MIB);
     for wire in BOTH {
         let next = TestNode::new();
-        let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
-        let full = disk.0.path().join("a").to_str().unwrap().to_owned();
+        let mut node = TestNode::with(|config| config.roots.push(disk.path().to_owned()));
+        let full = disk.path().join("a").to_str().unwrap().to_owned();
         let list = [target(node.address, full), node.target("b"), next.target("a")];
         let outcome = send(wire, &content, list);
         assert_eq!(codes(&outcome), [Code::NO_SPACE.0, 0, 0], "{outcome:?}");
-        assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+        assert!(fs::read_dir(disk.path()).unwrap().next().is_none());
         node.assert_has("b", &content);
         next.assert_has("a", &content);
         node.stop();
@@ -69,17 +38,17 @@ fn a_disk_that_fills_up_fails_alone() {
     let content = content(6 * MIB);
     for wire in BOTH {
         let next = TestNode::new();
-        let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
+        let mut node = TestNode::with(|config| config.roots.push(disk.path().to_owned()));
         let mut header = header_for(wire, &[&node, &next], &["a"], Some(content.len() as u64));
-        header.node.requests[0].filename = disk.0.path().join("a").to_str().unwrap().to_owned();
+        header.node.requests[0].filename = disk.path().join("a").to_str().unwrap().to_owned();
         let peer = Peer::ready(header, node.address);
         let bytes = crate::support::payload(&peer.header, &content);
         let (first, rest) = bytes.split_at(bytes.len() / 2);
         peer.write(first);
         crate::support::wait_until("half of it is there", || {
-            fs::metadata(disk.0.path().join("a.lantorrent")).is_ok_and(|found| found.len() > MIB as u64)
+            fs::metadata(disk.path().join("a.lantorrent")).is_ok_and(|found| found.len() > MIB as u64)
         });
-        let other = disk.0.path().join("other");
+        let other = disk.path().join("other");
         let taken = fs::write(&other, vec![7; 8 * MIB]);
         assert!(taken.is_err(), "all that was left");
         peer.write(rest);
@@ -87,7 +56,7 @@ fn a_disk_that_fills_up_fails_alone() {
         next.assert_has("a", &content);
         node.stop();
         fs::remove_file(other).unwrap();
-        assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+        assert!(fs::read_dir(disk.path()).unwrap().next().is_none());
     }
 }
 
@@ -97,8 +66,8 @@ fn a_disk_that_fills_up_fails_one_file_of_two() {
     // A stream: nobody knows beforehand.
     let content = content(9 * MIB);
     let next = TestNode::new();
-    let mut node = TestNode::with(|config| config.roots.push(disk.0.path().to_owned()));
-    let full = disk.0.path().join("a").to_str().unwrap().to_owned();
+    let mut node = TestNode::with(|config| config.roots.push(disk.path().to_owned()));
+    let full = disk.path().join("a").to_str().unwrap().to_owned();
     let stream = std::io::Cursor::new(content.clone());
     let transfer = lantorrent_core::Transfer::from_stream(stream, crate::support::keys()).unwrap();
     let list = [target(node.address, full), node.target("b"), next.target("a")];
@@ -107,7 +76,7 @@ fn a_disk_that_fills_up_fails_one_file_of_two() {
     node.assert_has("b", &content);
     next.assert_has("a", &content);
     node.stop();
-    assert!(fs::read_dir(disk.0.path()).unwrap().next().is_none());
+    assert!(fs::read_dir(disk.path()).unwrap().next().is_none());
 }
 
 /// A block device in a file, for as long as this lives.

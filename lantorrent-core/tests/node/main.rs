@@ -12,7 +12,11 @@ mod devices;
 mod files;
 mod headers;
 mod nimbus;
+#[path = "../common/nimbus.rs"]
+mod recorded;
 mod replay;
 mod serving;
 mod sources;
 mod sweeps;
+#[path = "../common/system.rs"]
+mod system;

@@ -5,34 +5,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use crate::recorded::{Connection, FromClient, vectors};
 use crate::support::{DeadPort, TestNode, exchange, signature_1};
-
-#[derive(Deserialize)]
-struct Vectors {
-    from_client: Vec<FromClient>,
-    to_node: Vec<Connection>,
-}
-
-#[derive(Deserialize)]
-struct FromClient {
-    wrote: String,
-}
-
-#[derive(Deserialize)]
-struct Connection {
-    name: String,
-    sent: String,
-    received: Option<String>,
-    files_after: BTreeMap<String, u64>,
-}
-
-fn vectors() -> Vectors {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/nimbus-0.2.json");
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
 
 fn signature(text: &str) -> String {
     signature_1(text.as_bytes())

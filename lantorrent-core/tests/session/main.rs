@@ -5,6 +5,7 @@
 #![expect(clippy::struct_excessive_bools, reason = "what a socket or a driver remembers is yes or no")]
 
 mod chain;
+mod chance;
 mod disk;
 mod driver;
 mod faults;
@@ -15,6 +16,7 @@ mod machine;
 mod net;
 mod peer;
 mod plane;
+#[path = "../common/random.rs"]
 mod random;
 mod scenario;
 mod seeds;

@@ -6,7 +6,11 @@ mod headers;
 mod lines;
 mod nimbus;
 mod protocol;
+#[path = "../common/random.rs"]
+mod random;
 mod raw;
+#[path = "../common/nimbus.rs"]
+mod recorded;
 mod reports;
 mod support;
 mod vectors;

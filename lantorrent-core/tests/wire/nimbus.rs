@@ -4,31 +4,9 @@ use lantorrent_core::wire::{
     Code, Footer, Frame, Header, HeaderError, HeaderReader, Keyring, Password, PayloadReader, Report, Sum,
     Wire,
 };
-use serde::Deserialize;
 
+use super::recorded::{Connection, vectors};
 use super::support::{Feed, header, keys, read_header, read_payload, read_reports};
-
-#[derive(Deserialize)]
-struct Vectors {
-    from_client: Vec<FromClient>,
-    to_node: Vec<Connection>,
-}
-
-#[derive(Deserialize)]
-struct FromClient {
-    wrote: String,
-}
-
-#[derive(Deserialize)]
-struct Connection {
-    name: String,
-    sent: String,
-    received: Option<String>,
-}
-
-fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../../../testdata/nimbus-0.2.json")).unwrap()
-}
 
 fn connection(name: &str) -> Connection {
     vectors().to_node.into_iter().find(|connection| connection.name == name).unwrap()

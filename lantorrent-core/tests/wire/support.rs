@@ -9,6 +9,8 @@ use lantorrent_core::wire::{
 };
 use sha2::Sha256;
 
+use super::random::Random;
+
 pub(crate) const PASSWORD: &str = "a password of these tests";
 pub(crate) const NIMBUS: &str = "nimbus";
 
@@ -39,27 +41,6 @@ pub(crate) fn signed_1(text: &[u8]) -> Vec<u8> {
 pub(crate) fn signed_2(text: &[u8]) -> Vec<u8> {
     let key = hmac_sha256(PASSWORD.as_bytes(), b"lantorrent 2 header\0");
     [text, format!("EOH : {}\r\n", base64(&hmac_sha256(&key, text))).as_bytes()].concat()
-}
-
-/// Small, seeded and good enough to choose where to cut.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
 }
 
 /// Lists of chunk sizes for `len` bytes: whole, byte by byte, each split point, and seeded random ones.

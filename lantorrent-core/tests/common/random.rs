@@ -1,4 +1,4 @@
-//! All chance in these tests: one small generator, so that a seed is a run.
+//! One small generator for all chance in these tests, so that a seed is a run.
 
 /// `SplitMix64`.
 #[derive(Debug, Clone)]
@@ -20,22 +20,5 @@ impl Random {
     /// From 0 to `limit` - 1.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
-    }
-
-    /// From `least` to `most`, both included.
-    pub(crate) fn within(&mut self, least: usize, most: usize) -> usize {
-        least + self.below(most - least + 1)
-    }
-
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.next() as u8)
     }
 }
