@@ -42,6 +42,8 @@ pub(super) struct Downstream {
     by: Option<u32>,
     next_link: u32,
     aborting: Option<std::time::Instant>,
+    /// Whether the end of the payload is known here, and so may be with a child.
+    payload_ended: bool,
     changes: VecDeque<Change>,
     length: Option<u64>,
 }
@@ -57,7 +59,15 @@ impl Downstream {
                 Run { child: None, rest: run.into(), places: start..=end, over: false }
             })
             .collect();
-        Self { runs, by, next_link: 0, aborting: None, changes: VecDeque::new(), length }
+        Self {
+            runs,
+            by,
+            next_link: 0,
+            aborting: None,
+            payload_ended: false,
+            changes: VecDeque::new(),
+            length,
+        }
     }
 
     pub(super) fn start(&mut self, desk: &mut Desk, now: Now) {
@@ -258,6 +268,10 @@ impl Downstream {
         }
     }
 
+    pub(super) fn payload_ended(&mut self) {
+        self.payload_ended = true;
+    }
+
     pub(super) fn sent(&mut self, now: Now, link: LinkId) {
         if let Some((_, child)) = self.find(link) {
             child.took(now.instant);
@@ -327,8 +341,7 @@ impl Downstream {
     }
 
     /// Tells every child that the transfer is over without the file, and waits a little for what they have to say.
-    /// `ended` says whether the end of the payload is known here, and so may be with a child.
-    pub(super) fn abort(&mut self, desk: &mut Desk, now: Now, abort: &Abort, ended: bool) {
+    pub(super) fn abort(&mut self, desk: &mut Desk, now: Now, abort: &Abort) {
         if self.aborting.is_some() {
             return;
         }
@@ -344,7 +357,7 @@ impl Downstream {
                     desk.out.push_back(Output::Close(child.link));
                     run.over = true;
                     // Nobody was sent the end, so nobody there can be whole.
-                    if child.stage < Stage::Feeding || !ended {
+                    if child.stage < Stage::Feeding || !self.payload_ended {
                         desk.report_for(run.nodes(), self.by, abort.code, &abort.reason);
                     }
                 }

@@ -155,6 +155,7 @@ impl NodeSession {
             Input::Received(upto) => self.received = upto,
             Input::End { size, sum } if self.phase == Phase::Receiving => {
                 self.end = Some((size, sum));
+                self.downstream.payload_ended();
                 self.received = size;
                 self.phase = Phase::Ended;
             }
@@ -237,7 +238,7 @@ impl NodeSession {
         for (file, _) in self.files.unfinished() {
             self.fail(file, &fault);
         }
-        self.downstream.abort(&mut self.desk, now, abort, self.end.is_some());
+        self.downstream.abort(&mut self.desk, now, abort);
     }
 
     fn tick(&mut self, now: Now) {

@@ -112,7 +112,10 @@ impl SourceSession {
             Input::Stop(_) => {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
-            Input::End { sum, .. } => self.sum = Some(sum),
+            Input::End { sum, .. } => {
+                self.sum = Some(sum);
+                self.downstream.payload_ended();
+            }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
@@ -126,7 +129,7 @@ impl SourceSession {
 
     fn abort(&mut self, now: Now, abort: &Abort) {
         if !std::mem::replace(&mut self.aborted, true) {
-            self.downstream.abort(&mut self.desk, now, abort, self.sum.is_some());
+            self.downstream.abort(&mut self.desk, now, abort);
         }
     }
 
