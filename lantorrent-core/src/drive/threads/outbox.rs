@@ -63,9 +63,9 @@ impl Outbox {
             .set_write_timeout(Some(FAREWELL))
             .and_then(|()| (&self.socket).write_all(&last))
             .and_then(|()| self.socket.shutdown(Shutdown::Write));
-        // That a broken connection stays broken is no news.
+        // An upstream that has heard everything may hang up first.
         if let Err(error) = result
-            && !self.broken
+            && !last.is_empty()
         {
             log::info!("the last words to upstream were lost: {error}");
         }
