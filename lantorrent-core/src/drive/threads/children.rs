@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
 use super::super::ring::{Item, Next};
+use super::TELL;
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
 use crate::wire::{Frame, PayloadWriter, Wire, digest};
-
-/// How often the session hears how far a child is.
-const TELL: Duration = Duration::from_millis(100);
 
 /// What all children of one transfer share.
 #[derive(Debug)]

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::super::hub::{DiskOrder, Hub, Work};
 use super::super::ring::{Backing, Item, Next};
+use super::TELL;
 use super::control::Happening;
 use crate::session::{FileFault, Input, ReadBack};
 use crate::store::{Durability, Output, Placement, Roots, StoreError, Target};
 use crate::wire::{Code, Header};
 
-/// How often the session hears how far the disk is.
-const TELL: Duration = Duration::from_millis(100);
 /// How long, all in all, to wait for files that are in use. A transfer whose results are out takes a moment to let go
 /// of its files, and its source may be here again before that.
 const PATIENCE: Duration = Duration::from_millis(500);

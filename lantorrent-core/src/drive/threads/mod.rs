@@ -14,11 +14,16 @@ mod socket;
 mod supply;
 mod transfer;
 
+use std::time::Duration;
+
 pub use node::{Node, NodeHandle};
 pub use transfer::{Event, Outcome, Transfer, TransferHandle};
 
 /// Things that happened and that a session has not dealt with yet; whoever brings more waits.
 const HAPPENINGS: usize = 256;
+
+/// How often a session hears how far the payload is: received, written, or sent to a child.
+const TELL: Duration = Duration::from_millis(100);
 
 /// Items in a ring of blocks of that size: some MiB, so that short stalls of the disk or a child do not show.
 fn ring_capacity(block_size: u32) -> usize {

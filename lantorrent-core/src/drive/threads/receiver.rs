@@ -4,17 +4,15 @@ use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Closed, Hub};
 use super::super::ring::Item;
+use super::TELL;
 use super::control::Happening;
 use crate::session::Input;
 use crate::wire::{Frame, PayloadError, PayloadReader};
-
-/// How often the session hears how much has come.
-const TELL: Duration = Duration::from_millis(100);
 
 pub(super) struct Receiver {
     pub(super) socket: TcpStream,

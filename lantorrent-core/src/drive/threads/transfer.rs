@@ -195,6 +195,7 @@ impl Transfer {
             Origin::Stream { .. } => None,
         };
         let list = destinations(&self.targets, self.placement);
+        check_list(&list)?;
         let chosen = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
         let plan = Plan {
             wire: self.wire,
@@ -268,7 +269,7 @@ impl Transfer {
         {
             return wrong(format!("a block size of {bytes}: not a power of two from 4096 to 1048576"));
         }
-        check_list(&destinations(&self.targets, self.placement))
+        Ok(())
     }
 }
 
