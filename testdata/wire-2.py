@@ -104,7 +104,7 @@ line("progress", least=4096, greatest=12299, states={"receiving": 1, "done": 1},
 line("result", result=result, tag=mac(keys["result"], result.encode()).hex())
 line("left")
 line("aside")
-line("parked")
+line("damaged", offset=12288)
 
 print(json.dumps({
     "about": "The worked examples of wire 2 in PROTOCOL.md. Made by wire-2.py beside this file.",

@@ -7,7 +7,7 @@ mod source;
 use std::time::{Duration, Instant};
 
 use super::Script;
-use crate::session::{FileFault, Input, LinkId, Now, ReadBack, Timing};
+use crate::session::{FileFault, Input, LinkId, Now, Opened, ReadBack, Timing};
 use crate::wire::{Code, Keyring, Password, Wire};
 use node::Node;
 use source::Source;
@@ -85,7 +85,7 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
         4 => node.upstream_closed(*now),
         5 => {
             let read_back = if script.byte() & 1 == 0 { ReadBack::Possible } else { ReadBack::Impossible };
-            node.opened(*now, Ok(read_back));
+            node.opened(*now, Ok(Opened { read_back, resumed: 0 }));
         }
         6 => node.opened(*now, Err(fault(script.byte()))),
         7 => node.written(*now, script.word().into()),

@@ -306,7 +306,7 @@ fn any_line(script: &mut Script<'_>, keys: &Keyring) -> Line {
         2 => Line::Alive,
         3 => Line::Left,
         4 => Line::Aside,
-        5 => Line::Parked,
+        5 => Line::Damaged { offset: script.word().into() },
         6 => Line::Progress(Progress::of_node(NodeState::Receiving, script.word().into())),
         _ => {
             let len = script.byte().into();

@@ -1,11 +1,13 @@
 //! One connection to a child: what stage it is in, how long that may last, and what the child says.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::io::LinkId;
+use super::pace::Pace;
 use super::timing::Timing;
 use crate::wire::{
-    Destination, FromNode, Line, LineError, LineReader, NodeState, Progress, Report, ReportReader, Wire,
+    Destination, FromNode, Line, LineError, LineReader, NodeState, Nonce, Progress, Report, ReportReader,
+    Wire,
 };
 
 /// How far becoming a child has come. PROTOCOL.md, "Becoming a child".
@@ -15,6 +17,8 @@ pub(super) enum Stage {
     Connecting,
     /// The header is out; a challenge is due.
     Greeting,
+    /// The challenge is here; the proof waits until this candidate is chosen.
+    Challenged,
     /// The proof is out; `accepted` is due.
     Proving,
     /// The child opens its files; `ready` is due.
@@ -44,11 +48,18 @@ pub(super) enum Said {
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) link: LinkId,
+    /// Its place in its run.
+    pub(super) place: usize,
     pub(super) node: Destination,
     pub(super) stage: Stage,
     pub(super) reader: Reader,
+    pub(super) challenge: Option<Nonce>,
     /// What the child last said of itself and all behind it.
     pub(super) progress: Progress,
+    pub(super) pace: Pace,
+    /// How much of the payload it was sent, from where it began.
+    pub(super) sent: u64,
+    asked: Instant,
     since: Instant,
     heard: Instant,
     /// When it was last sent something, or asked to be.
@@ -58,13 +69,18 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(link: LinkId, node: Destination, now: Instant) -> Self {
+    pub(super) fn new(link: LinkId, place: usize, node: Destination, now: Instant) -> Self {
         Self {
             link,
+            place,
             progress: Progress::of_node(NodeState::Waiting, 0),
             node,
             stage: Stage::Connecting,
             reader: Reader::None,
+            challenge: None,
+            pace: Pace::default(),
+            sent: 0,
+            asked: now,
             since: now,
             heard: now,
             fed: now,
@@ -78,6 +94,19 @@ impl Child {
         self.heard = now;
         self.fed = now;
         self.took = now;
+    }
+
+    /// This side stood still for so long: what the child did meanwhile is not known yet.
+    pub(super) fn excuse(&mut self, late: Duration) {
+        for instant in [&mut self.asked, &mut self.since, &mut self.heard, &mut self.fed, &mut self.took] {
+            *instant += late;
+        }
+        self.pace = Pace::default();
+    }
+
+    /// When a later candidate need not wait for this one any more.
+    pub(super) fn grace_until(&self, timing: &Timing) -> Instant {
+        self.asked + timing.grace
     }
 
     /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.
@@ -102,9 +131,10 @@ impl Child {
     }
 
     /// A frame went out: no IDLE is due for a while.
-    pub(super) fn took(&mut self, now: Instant) {
+    pub(super) fn took(&mut self, now: Instant, upto: u64) {
         self.fed = now;
         self.took = now;
+        self.sent = self.sent.max(upto);
     }
 
     /// An IDLE is on its way, and will be out if the child takes anything.
@@ -113,8 +143,13 @@ impl Child {
     }
 
     pub(super) fn idle_at(&self, timing: &Timing) -> Option<Instant> {
-        (self.stage == Stage::Feeding && matches!(self.reader, Reader::Wire2(_)))
+        (self.stage >= Stage::Feeding && matches!(self.reader, Reader::Wire2(_)))
             .then(|| self.fed + timing.alive)
+    }
+
+    /// How long nothing was heard from it.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard)
     }
 
     /// When the child counts as dead unless something happens, and in which words.
@@ -123,12 +158,14 @@ impl Child {
             Wire::One => timing.dead_after_wire_1,
             Wire::Two => timing.dead_after,
         };
-        let silent = (self.heard + silence, "silent for too long");
+        let silent = (self.heard + silence, SILENT);
         let earlier = |at: Instant, why| if at < silent.0 { (at, why) } else { silent };
         match self.stage {
             // The driver tries several addresses of a name, each for the time that connecting may take.
             Stage::Connecting => (self.since + timing.connect * 4, "no connection in time"),
             Stage::Greeting => (self.since + timing.handshake, "no answer to the header in time"),
+            // It waits for the proof only so long, and is asked again if it is wanted later.
+            Stage::Challenged => (self.since + timing.handshake, "not chosen in time"),
             Stage::Proving => (self.since + timing.handshake, "no answer to the proof in time"),
             Stage::Opening => earlier(self.since + timing.opening, "not ready in time"),
             // On wire 1 nothing is due while the payload flows, however long that takes; what shows is a payload
@@ -142,3 +179,6 @@ impl Child {
         }
     }
 }
+
+/// Why a child is dead that says nothing.
+pub(super) const SILENT: &str = "silent";

@@ -1,6 +1,6 @@
 //! What all parts of one session share: its outputs, its ledger, and what it knows of its transfer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::entropy::{Entropy, Seed};
 use super::io::Output;
@@ -28,6 +28,10 @@ pub(super) struct Desk {
     pub(super) out: VecDeque<Output>,
     /// What has to be told towards the source.
     pub(super) relayed: VecDeque<Relayed>,
+    /// What was told towards the source, for whoever takes the place of who heard it; by request.
+    pub(super) told: BTreeMap<String, SealedReport>,
+    /// Whether children may be sought. Not by a node without upstream: it may be the one that was left behind.
+    pub(super) adopting: bool,
 }
 
 impl Desk {
@@ -51,6 +55,8 @@ impl Desk {
             header,
             out: VecDeque::new(),
             relayed: VecDeque::new(),
+            told: BTreeMap::new(),
+            adopting: true,
         }
     }
 

@@ -1,134 +1,186 @@
-//! Everything behind this side: the runs of the list that it shares out, and the child at the head of each.
+//! Everything behind this side: the runs of the list that it shares out, and the child that is fed in each.
 //!
-//! Becoming a child is one operation, whatever the occasion: [`Downstream::next`] begins it, and it ends with the
-//! payload flowing from the offset that the child names, or with the next candidate's turn.
+//! Becoming a child is one operation, whatever the occasion: candidates are asked, the first in the list that answers
+//! is chosen, and it ends with the payload flowing from the offset that the child names. [`Downstream::seek`] is what
+//! drives it; it is called whenever something has changed.
 
+mod loss;
 mod progress;
+mod saying;
+mod slow;
+
+pub(super) use slow::Slow;
 
 use core::net::SocketAddr;
-use core::ops::RangeInclusive;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use super::child::{Child, Reader, Said, Stage};
+use super::child::{Child, Reader, Stage};
 use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
+use super::run::Run;
 use super::share::share;
 use crate::wire::{
-    Abort, Change, Code, Destination, Header, Line, LineReader, NodeState, Report, ReportReader,
-    SealedReport, Wire, proof,
+    Abort, Change, Code, Destination, HeaderLink, LineReader, NodeState, Nonce, ReportReader, Wire, proof,
 };
-
-/// A contiguous part of the list.
-#[derive(Debug)]
-struct Run {
-    child: Option<Child>,
-    /// Who comes after the child, and takes its place where it cannot be had.
-    rest: VecDeque<Destination>,
-    /// The indices of all that it began with.
-    places: RangeInclusive<u32>,
-    over: bool,
-}
-
-impl Run {
-    fn nodes(&self) -> impl DoubleEndedIterator<Item = &Destination> {
-        self.child.as_ref().map(|child| &child.node).into_iter().chain(&self.rest)
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Downstream {
     runs: Vec<Run>,
     /// Who reports what this side sees of a child: the node's own index, none at the source.
     by: Option<u32>,
+    /// Runs that may be active at the same time.
+    most: usize,
     next_link: u32,
-    aborting: Option<std::time::Instant>,
+    aborting: Option<Instant>,
     /// Whether the end of the payload is known here, and so may be with a child.
     payload_ended: bool,
+    /// How much of the payload there is to be sent.
+    available: u64,
     changes: VecDeque<Change>,
     length: Option<u64>,
+    /// Whether a child was found too slow here already.
+    was_slow: bool,
 }
 
 impl Downstream {
     /// Shares out `list` among `degree` runs. Nothing happens before [`start`](Self::start).
     pub(super) fn new(list: Vec<Destination>, degree: u32, by: Option<u32>, length: Option<u64>) -> Self {
-        let runs = share(list, degree)
-            .into_iter()
-            .map(|run| {
-                // No run is empty, and indices grow along the list.
-                let [start, end] = [run.first(), run.last()].map(|node| node.map_or(0, |node| node.index));
-                Run { child: None, rest: run.into(), places: start..=end, over: false }
-            })
-            .collect();
+        let runs = share(list, degree).into_iter().filter_map(Run::new).collect();
         Self {
             runs,
             by,
+            most: usize::MAX,
             next_link: 0,
             aborting: None,
             payload_ended: false,
+            available: 0,
             changes: VecDeque::new(),
             length,
+            was_slow: false,
         }
+    }
+
+    /// Begins anew with another list, of which everybody is a child of this side if `star` limits how many at once.
+    pub(super) fn renew(
+        &mut self,
+        desk: &mut Desk,
+        list: Vec<Destination>,
+        degree: u32,
+        star: Option<usize>,
+    ) {
+        self.hang_up(desk);
+        let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
+        self.runs = share(list, degree).into_iter().filter_map(Run::new).collect();
+        self.most = star.unwrap_or(usize::MAX);
     }
 
     pub(super) fn start(&mut self, desk: &mut Desk, now: Now) {
         for run in 0..self.runs.len() {
-            self.next(desk, now, run);
+            self.seek(desk, now, run);
         }
     }
 
-    /// Whether every run has its child ready, or has run out of candidates.
+    /// Whether every run has its child ready, or nobody left to ask.
     pub(super) fn settled(&self) -> bool {
-        self.runs
-            .iter()
-            .all(|run| run.over || run.child.as_ref().is_some_and(|child| child.stage >= Stage::Feeding))
+        self.runs.iter().all(Run::settled)
     }
 
     /// Whether nothing more will come from behind.
     pub(super) fn finished(&self) -> bool {
-        self.runs.iter().all(|run| run.over)
+        self.runs.iter().all(|run| run.over || run.left.is_some())
     }
 
-    /// The next candidate of a run has its turn.
-    fn next(&mut self, desk: &mut Desk, now: Now, at: usize) {
-        let run = &mut self.runs[at];
-        run.child = None;
-        // A child that was lost before it was ready may have tried some of them already.
-        while run.rest.front().is_some_and(|node| desk.ledger.heard_of_all([node])) {
-            run.rest.pop_front();
-        }
-        let Some(node) = run.rest.pop_front() else {
-            run.over = true;
+    /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
+    fn seek(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        if self.aborting.is_some() || !desk.adopting {
             return;
-        };
-        let link = LinkId(self.next_link);
-        self.next_link += 1;
-        desk.out.push_back(Output::Connect { link, host: node.host.clone(), port: node.port });
-        run.child = Some(Child::new(link, node, now.instant));
+        }
+        while !self.runs[at].over && self.runs[at].child.is_none() {
+            if let Some(before) = self.runs[at].choice(desk, now.instant) {
+                return self.choose(desk, now, at, before);
+            }
+            let crowded =
+                !self.runs[at].active() && self.runs.iter().filter(|run| run.active()).count() >= self.most;
+            let run = &mut self.runs[at];
+            let Some(place) = run.candidate(desk, now.instant).filter(|_| !crowded) else {
+                if run.exhausted() {
+                    run.over = true;
+                    self.seek_elsewhere(desk, now);
+                }
+                return;
+            };
+            let link = LinkId(self.next_link);
+            self.next_link += 1;
+            let node = run.launch(link, place, desk, now.instant);
+            desk.out.push_back(Output::Connect { link, host: node.host.clone(), port: node.port });
+        }
+    }
+
+    /// A run that is over makes room for one that waits.
+    fn seek_elsewhere(&mut self, desk: &mut Desk, now: Now) {
+        if self.most == usize::MAX {
+            return;
+        }
+        let waiting = self.runs.iter().position(|run| !run.over && !run.active());
+        if let Some(at) = waiting {
+            self.seek(desk, now, at);
+        }
+    }
+
+    /// The candidate behind that many others gets the proof. Those before it have had their time.
+    fn choose(&mut self, desk: &mut Desk, now: Now, at: usize, before: usize) {
+        for _ in 0..before {
+            let passed = self.runs[at].attempts.remove(0);
+            desk.out.push_back(Output::Close(passed.link));
+            self.skip(desk, at, &passed, Code::CANNOT_CONNECT, "no answer in time");
+        }
+        let run = &mut self.runs[at];
+        let mut child = run.attempts.remove(0);
+        let (Reader::Wire2(reader), Some(challenge)) = (&child.reader, child.challenge) else { return };
+        let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
+        desk.out.push_back(Output::Send(child.link, proof));
+        child.enter(Stage::Proving, now.instant);
+        run.child = Some(child);
+    }
+
+    /// The child is let in where it was chosen: nobody else is sought.
+    fn accepted(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let run = &mut self.runs[at];
+        let Some(child) = &mut run.child else { return };
+        child.enter(Stage::Opening, now.instant);
+        let place = child.place;
+        for attempt in run.attempts.drain(..) {
+            desk.out.push_back(Output::Close(attempt.link));
+        }
+        run.left = None;
+        run.resume_at(place + 1);
     }
 
     fn find(&mut self, link: LinkId) -> Option<(usize, &mut Child)> {
-        let open = self.runs.iter_mut().enumerate().filter(|(_, run)| !run.over);
-        open.filter_map(|(at, run)| run.child.as_mut().map(|child| (at, child)))
-            .find(|(_, child)| child.link == link)
+        let mut runs = self.runs.iter_mut().enumerate();
+        runs.find_map(|(at, run)| run.find(link).map(|child| (at, child)))
     }
 
     /// A connection stands: the header goes out.
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
         let Some((at, _)) = self.find(link) else { return };
         let nonce = desk.entropy.nonce();
-        let Some((header, bytes)) = self.header(desk, now, at, to, nonce) else {
-            return self.give_up(desk, now, at, Code::UNSUPPORTED, "no password for this wire");
+        let Some(header) = self.header(desk, now, at, link, to, nonce) else {
+            return self.lose(desk, now, link, Code::UNSUPPORTED, "no password for this wire");
         };
         let run = &mut self.runs[at];
-        let Some(child) = &mut run.child else { return };
-        desk.out.push_back(Output::Send(link, bytes));
-        match header.wire() {
+        desk.out.push_back(Output::Send(link, header));
+        match desk.wire() {
             Wire::One => {
+                let Some(mut child) = run.take_attempt(link) else { return };
                 child.reader = Reader::Wire1(ReportReader::default());
                 child.enter(Stage::Feeding, now.instant);
+                run.child = Some(child);
                 desk.out.push_back(Output::Feed(link, 0));
             }
             Wire::Two => {
+                let Some(child) = run.find(link) else { return };
                 child.reader = Reader::Wire2(LineReader::new(desk.keys.clone(), nonce));
                 child.enter(Stage::Greeting, now.instant);
             }
@@ -136,145 +188,62 @@ impl Downstream {
     }
 
     fn header(
-        &self,
+        &mut self,
         desk: &Desk,
         now: Now,
         at: usize,
+        link: LinkId,
         to: SocketAddr,
-        nonce: crate::wire::Nonce,
-    ) -> Option<(Header, Vec<u8>)> {
-        let run = &self.runs[at];
-        let node = run.child.as_ref()?.node.clone();
-        let rest = run.rest.iter().cloned().collect();
-        let expires = now.unix + desk.timing.validity.as_secs();
-        let header = desk.header.for_child(node, rest, to, nonce, expires);
-        let bytes = header.sign(&desk.keys)?;
-        Some((header, bytes))
-    }
-
-    /// A child sent bytes.
-    pub(super) fn bytes(&mut self, desk: &mut Desk, now: Now, link: LinkId, mut input: &[u8]) {
-        while !input.is_empty() {
-            // What the child said last may have been its last word.
-            let Some((at, child)) = self.find(link) else { return };
-            match child.read(input, now.instant) {
-                Ok((used, said)) => {
-                    input = &input[used..];
-                    if let Some(said) = said {
-                        self.said(desk, now, at, said);
-                    }
-                }
-                Err(error) => return self.lose(desk, now, at, Code::from(&error), &error.to_string()),
-            }
-        }
-    }
-
-    fn said(&mut self, desk: &mut Desk, now: Now, at: usize, said: Said) {
-        let Some(child) = &mut self.runs[at].child else { return };
-        match (said, child.stage) {
-            (Said::Bare(report), _) => self.bare(desk, now, at, report),
-            (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
-                let Reader::Wire2(reader) = &child.reader else { return };
-                let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
-                desk.out.push_back(Output::Send(child.link, proof));
-                child.enter(Stage::Proving, now.instant);
-            }
-            (Said::Line(Line::Accepted), Stage::Proving) => child.enter(Stage::Opening, now.instant),
-            (Said::Line(Line::Ready { offset }), Stage::Opening) => self.ready(desk, now, at, offset),
-            (Said::Line(Line::Result(sealed)), stage) if stage >= Stage::Opening => {
-                let Some(key) = &desk.result_key else { return };
-                match sealed.open(key) {
-                    Ok(report) => self.reported(desk, now, at, report, Some(sealed)),
-                    Err(error) => self.lose(desk, now, at, Code::from(&error), &error.to_string()),
-                }
-            }
-            (Said::Line(Line::Progress(progress)), stage) if stage >= Stage::Opening => {
-                self.progressed(at, progress);
-            }
-            (Said::Line(Line::Alive), stage) if stage >= Stage::Opening => {}
-            // Reserved for repair, which this version does not do: such a child is gone.
-            (Said::Line(Line::Left | Line::Aside | Line::Parked), _) => {
-                self.lose(
-                    desk,
-                    now,
-                    at,
-                    Code::UNSUPPORTED,
-                    "it asked for a repair that this version cannot do",
-                );
-            }
-            (Said::Line(_), _) => self.lose(desk, now, at, Code::PROTOCOL, "it sent a line out of turn"),
-        }
-    }
-
-    /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
-    fn bare(&mut self, desk: &mut Desk, now: Now, at: usize, report: Report) {
-        if desk.wire() == Wire::One && report.id.is_some() {
-            let report = Report { index: None, by: None, root: None, ..report };
-            return self.reported(desk, now, at, report, None);
-        }
-        let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        let why = format!("it says {:?}", report.message);
-        // Wire 1 has no `ready`: a node is sent the payload before it can refuse. Where nothing was heard from it or
-        // from behind it, it has not gone on to the next.
-        if self.aborting.is_none() && desk.ledger.heard_of_none(self.runs[at].nodes()) {
-            self.give_up(desk, now, at, code, &why);
-        } else {
-            self.lose(desk, now, at, code, &why);
-        }
-    }
-
-    /// A child brings a report, its own or one from behind it.
-    fn reported(
-        &mut self,
-        desk: &mut Desk,
-        now: Now,
-        at: usize,
-        report: Report,
-        sealed: Option<SealedReport>,
-    ) {
+        nonce: Nonce,
+    ) -> Option<Vec<u8>> {
         let run = &mut self.runs[at];
-        let about = report.id.as_deref().and_then(|id| desk.ledger.index(id));
-        // It has no say in what becomes of this node, or of another run.
-        if !about.is_some_and(|index| run.places.contains(&index)) {
-            log::debug!("dropped a report about somebody who is not behind its sender: {report:?}");
-            return;
-        }
-        if let Some(child) = &mut run.child {
-            child.reported(now.instant);
-        }
-        desk.report(report, sealed);
-        self.close_if_complete(desk, at);
+        let child = run.find(link)?;
+        let (place, node) = (child.place, child.node.clone());
+        let rest = run.behind(place).to_vec();
+        let expires = now.unix + desk.timing.validity.as_secs();
+        let link = HeaderLink { from: self.by, to, nonce, expires };
+        desk.header.for_child(node, rest, link).sign(&desk.keys)
     }
 
     fn ready(&mut self, desk: &mut Desk, now: Now, at: usize, offset: u64) {
+        let length = self.length;
         let Some(child) = &mut self.runs[at].child else { return };
         let aligned = offset.is_multiple_of(desk.header.block_size.into());
-        if !(aligned || self.length == Some(offset)) || self.length.is_some_and(|length| offset > length) {
-            return self.lose(desk, now, at, Code::PROTOCOL, "it is ready for an impossible offset");
+        if !(aligned || length.is_none() || length == Some(offset))
+            || length.is_some_and(|length| offset > length)
+        {
+            let link = child.link;
+            return self.lose(desk, now, link, Code::PROTOCOL, "it is ready for an impossible offset");
         }
         child.enter(Stage::Feeding, now.instant);
+        child.sent = offset;
         desk.out.push_back(Output::Feed(child.link, offset));
     }
 
     /// When there is word of every request of a run, nothing more is expected of its child.
-    fn close_if_complete(&mut self, desk: &mut Desk, at: usize) {
+    fn close_if_complete(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let Some(child) = &run.child else { return };
-        // Without a child ready the rest of the run is still to be tried.
         // Those at the end of the run report last, as a rule, so that one look is enough.
-        if child.stage >= Stage::Feeding && desk.ledger.heard_of_all(run.nodes().rev()) {
+        if child.stage >= Stage::Opening && desk.ledger.heard_of_all(run.rest().iter().rev()) {
             desk.out.push_back(Output::Close(child.link));
             run.over = true;
+            self.seek_elsewhere(desk, now);
         }
+    }
+
+    /// The payload is there up to that offset.
+    pub(super) fn available(&mut self, upto: u64) {
+        self.available = upto;
     }
 
     pub(super) fn payload_ended(&mut self) {
         self.payload_ended = true;
     }
 
-    pub(super) fn sent(&mut self, now: Now, link: LinkId) {
+    pub(super) fn sent(&mut self, now: Now, link: LinkId, upto: u64) {
         if let Some((_, child)) = self.find(link) {
-            child.took(now.instant);
+            child.took(now.instant, upto);
         }
     }
 
@@ -286,58 +255,10 @@ impl Downstream {
         }
     }
 
-    /// A connection could not be made, or has ended.
-    pub(super) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
-        let Some((at, child)) = self.find(link) else { return };
-        if let Reader::Wire2(reader) = &child.reader
-            && let Some(report) = reader.finish()
-        {
-            return self.bare(desk, now, at, report);
-        }
-        let code = match child.stage {
-            Stage::Connecting => Code::CANNOT_CONNECT,
-            _ => Code::CONNECTION_LOST,
-        };
-        self.lose(desk, now, at, code, why);
-    }
-
-    /// A child is gone or of no use: the run goes on with the next, or ends where the payload already flowed.
-    fn lose(&mut self, desk: &mut Desk, now: Now, at: usize, code: Code, why: &str) {
-        let Some(child) = &self.runs[at].child else { return };
-        if child.stage < Stage::Feeding && self.aborting.is_none() {
-            return self.give_up(desk, now, at, code, why);
-        }
-        let run = &mut self.runs[at];
-        let Some(child) = &run.child else { return };
-        desk.out.push_back(Output::Close(child.link));
-        run.over = true;
-        let node = &child.node;
-        let failed = Change { index: node.index, state: NodeState::Failed, offset: child.progress.greatest };
-        let news = !desk.ledger.heard_of_all([node]);
-        let message = format!("lost {}:{}: {why}", node.host, node.port);
-        log::warn!("{message}");
-        match desk.wire() {
-            // Who asked by wire 1 is told of everything behind, for lack of anybody else who would.
-            Wire::One => desk.report_for(run.nodes(), self.by, code, &message),
-            // It may be whole by now, whatever came between: only the node itself knows.
-            Wire::Two => desk.report_for([node], self.by, Code::LOST, &message),
-        }
-        if news {
-            self.note(failed);
-        }
-    }
-
-    fn give_up(&mut self, desk: &mut Desk, now: Now, at: usize, code: Code, why: &str) {
-        let Some(child) = &self.runs[at].child else { return };
-        let (link, node) = (child.link, child.node.clone());
-        if !desk.ledger.heard_of_all([&node]) {
-            log::warn!("skipped {}:{}: {why}", node.host, node.port);
-            self.note(Change { index: node.index, state: NodeState::Failed, offset: 0 });
-        }
-        let message = format!("{} {}:{}: {why}", code.meaning(), node.host, node.port);
-        desk.out.push_back(Output::Close(link));
-        desk.report_for([&node], self.by, code, &message);
-        self.next(desk, now, at);
+    /// This side stood still for so long, and cannot tell who fell silent meanwhile.
+    pub(super) fn excuse(&mut self, late: Duration) {
+        let children = self.runs.iter_mut().flat_map(|run| run.child.iter_mut().chain(&mut run.attempts));
+        children.for_each(|child| child.excuse(late));
     }
 
     /// Tells every child that the transfer is over without the file, and waits a little for what they have to say.
@@ -347,55 +268,87 @@ impl Downstream {
         }
         self.aborting = Some(now.instant + desk.timing.linger);
         for run in self.runs.iter_mut().filter(|run| !run.over) {
+            for attempt in run.attempts.drain(..) {
+                desk.out.push_back(Output::Close(attempt.link));
+            }
             match &run.child {
                 // After the end an abort would take back what may be complete already.
                 Some(child) if child.stage == Stage::Reporting => {}
-                Some(child) if child.stage == Stage::Feeding && desk.header.wire() == Wire::Two => {
+                Some(child) if child.stage == Stage::Feeding && desk.wire() == Wire::Two => {
                     desk.out.push_back(Output::Control(child.link, Control::Abort(abort.clone())));
                 }
-                Some(child) => {
-                    desk.out.push_back(Output::Close(child.link));
+                child => {
+                    let fed = child.as_ref().is_some_and(|child| child.stage >= Stage::Feeding);
+                    desk.out.extend(child.as_ref().map(|child| Output::Close(child.link)));
                     run.over = true;
                     // Nobody was sent the end, so nobody there can be whole.
-                    if child.stage < Stage::Feeding || !self.payload_ended {
-                        desk.report_for(run.nodes(), self.by, abort.code, &abort.reason);
+                    if run.left.is_none() && (!fed || !self.payload_ended) {
+                        desk.report_for(run.rest(), self.by, abort.code, &abort.reason);
                     }
                 }
-                None => run.over = true,
             }
         }
     }
 
-    pub(super) fn deadline(&self, desk: &Desk) -> Option<std::time::Instant> {
+    /// Closes every connection, without a word: who is behind has to be taken up by somebody else.
+    pub(super) fn hang_up(&mut self, desk: &mut Desk) {
+        for run in self.runs.iter_mut().filter(|run| !run.over) {
+            let children = run.attempts.drain(..).chain(run.child.take());
+            desk.out.extend(children.map(|child| Output::Close(child.link)));
+            run.over = true;
+        }
+    }
+
+    pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
         let timing = &desk.timing;
-        self.runs
-            .iter()
-            .filter(|run| !run.over)
-            .filter_map(|run| run.child.as_ref())
-            .flat_map(|child| {
-                let (dead, _) = child.deadline(timing, desk.wire());
-                let idle = child.idle_at(timing).filter(|_| self.aborting.is_none());
-                [Some(dead), idle, self.aborting]
-            })
-            .flatten()
-            .min()
+        let seeking = desk.adopting && self.aborting.is_none();
+        let of_child = |child: &Child| {
+            let (dead, _) = child.deadline(timing, desk.wire());
+            let idle = child.idle_at(timing).filter(|_| seeking);
+            [Some(dead), idle, self.aborting]
+        };
+        let open = self.runs.iter().filter(|run| !run.over);
+        open.flat_map(|run| {
+            let children = run.child.iter().chain(&run.attempts).flat_map(of_child);
+            let crowded = self.most != usize::MAX && !run.active();
+            let seek = run.seek_at(desk).filter(|_| seeking && !crowded);
+            children.chain([seek]).flatten().collect::<Vec<_>>()
+        })
+        .min()
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
         for at in 0..self.runs.len() {
-            let run = &mut self.runs[at];
-            let Some(child) = run.child.as_mut().filter(|_| !run.over) else { continue };
-            if child.idle_at(&desk.timing).is_some_and(|idle| idle <= now.instant) && self.aborting.is_none()
-            {
+            if !self.runs[at].over {
+                self.tick_run(desk, now, at);
+            }
+        }
+    }
+
+    fn tick_run(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let run = &mut self.runs[at];
+        let mut dead = Vec::new();
+        for child in run.child.iter_mut().chain(&mut run.attempts) {
+            let idle = child.idle_at(&desk.timing).is_some_and(|idle| idle <= now.instant);
+            // Who has no upstream sends no sign of life: those behind may then be taken up by others.
+            if idle && desk.adopting && self.aborting.is_none() {
                 desk.out.push_back(Output::Control(child.link, Control::Idle));
                 child.idles(now.instant);
             }
-            let (dead, why) = child.deadline(&desk.timing, desk.wire());
-            if dead <= now.instant {
-                self.lose(desk, now, at, Code::TIMED_OUT, why);
+            let (at, why) = child.deadline(&desk.timing, desk.wire());
+            if at <= now.instant {
+                dead.push((child.link, Code::TIMED_OUT, why));
             } else if self.aborting.is_some_and(|aborting| aborting <= now.instant) {
-                self.lose(desk, now, at, Code::ABORTED, "no answer to the abort in time");
+                dead.push((child.link, Code::ABORTED, "no answer to the abort in time"));
             }
         }
+        for (link, code, why) in dead {
+            self.lose(desk, now, link, code, why);
+        }
+        self.seek(desk, now, at);
+    }
+
+    fn note(&mut self, node: &Destination, state: NodeState, offset: u64) {
+        self.note_change(Change { index: node.index, state, offset });
     }
 }

@@ -1,13 +1,13 @@
 //! Where each file of a node stands.
 
-use super::io::ReadBack;
+use super::io::{Opened, ReadBack};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileState {
     /// The driver was asked to open it.
     Opening,
     /// It takes the payload.
-    Open(ReadBack),
+    Open(Opened),
     /// It holds everything, and the driver was asked to place it.
     Placing,
     /// Its result is out.
@@ -51,14 +51,27 @@ impl Files {
         self.states.iter().all(|&state| state == FileState::Settled)
     }
 
+    fn open(&self) -> impl Iterator<Item = Opened> {
+        self.states.iter().filter_map(|state| match state {
+            FileState::Open(opened) => Some(*opened),
+            _ => None,
+        })
+    }
+
     /// Whether a child that comes late can be served from one of them.
     pub(super) fn readable(&self) -> bool {
-        self.states.contains(&FileState::Open(ReadBack::Possible))
+        self.open().any(|opened| opened.read_back == ReadBack::Possible)
+    }
+
+    /// How much of the payload all that are open have already.
+    pub(super) fn resumed(&self) -> u64 {
+        self.open().map(|opened| opened.resumed).min().unwrap_or(0)
     }
 
     /// The files in any of the states before [`FileState::Placing`].
-    pub(super) fn unfinished(&self) -> Vec<(usize, FileState)> {
-        let states = self.states.iter().copied().enumerate();
-        states.filter(|(_, state)| matches!(state, FileState::Opening | FileState::Open(_))).collect()
+    pub(super) fn unfinished(&self) -> Vec<usize> {
+        let states = self.states.iter().enumerate();
+        let open = states.filter(|(_, state)| matches!(state, FileState::Opening | FileState::Open(_)));
+        open.map(|(file, _)| file).collect()
     }
 }

@@ -48,6 +48,9 @@ pub enum Greeting {
     },
 }
 
+/// Seconds that a header may be valid for. Whose header is valid for longer has another idea of the time.
+const LATEST: u64 = 3600;
+
 #[derive(Debug)]
 enum State {
     Header(HeaderReader),
@@ -143,7 +146,13 @@ impl Incoming {
             let message = format!("the header expired {late} s ago; are the clocks right?");
             return self.refuse_with(Code::EXPIRED, &message, message.clone());
         }
-        if envelope.verb != Verb::Send {
+        if envelope.expires > now.unix.saturating_add(LATEST) {
+            let early = envelope.expires - now.unix;
+            let message =
+                format!("the header is valid for {early} s more, which is too long; are the clocks right?");
+            return self.refuse_with(Code::EXPIRED, &message, message.clone());
+        }
+        if !matches!(envelope.verb, Verb::Send | Verb::Check) {
             let message = format!("this version does not know the verb {:?}", envelope.verb);
             return self.refuse_with(Code::UNSUPPORTED, &message, message.clone());
         }

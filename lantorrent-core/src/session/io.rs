@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::incoming::Proven;
 use crate::wire::{Abort, Code, PayloadError, Progress, Report, Sum};
 
 /// The time, as the driver sees it.
@@ -26,6 +27,10 @@ impl std::ops::Add<Duration> for Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u32);
 
+/// Names a connection from upstream. The driver gives out each number once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub u64);
+
 /// Whether what was written to a file can be read again, for a child that comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadBack {
@@ -33,6 +38,15 @@ pub enum ReadBack {
     Possible,
     /// /dev/null, for one.
     Impossible,
+}
+
+/// A file that takes the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// Whether a child that comes late can be served from it.
+    pub read_back: ReadBack,
+    /// How much of the file is there already, verified: bytes from its start, whole blocks unless it is all of it.
+    pub resumed: u64,
 }
 
 /// What went wrong with a file, as its result will say.
@@ -51,6 +65,10 @@ pub enum Input<'a> {
     Tick,
     /// The owner wants the session to end: on its own within the time given, or else by an abort.
     Stop(Duration),
+    /// Node: a newer transfer of the same source wants the files. They are let go, with what can be resumed.
+    Superseded,
+    /// Node: somebody has proven a header of this transfer that is meant for this place in it.
+    Claimed(UpstreamId, Box<Proven>),
 
     /// Node: the payload is received and verified up to this offset. Source: it is read up to here.
     Received(u64),
@@ -65,10 +83,13 @@ pub enum Input<'a> {
     },
     /// Upstream has given the transfer up. At the source: it cannot be read any further.
     Aborted(Abort),
-    /// What came is not what the protocol, or the source, says.
-    BadPayload(PayloadError),
-    /// The upstream's half of the connection has ended.
-    UpstreamClosed,
+    /// Node: nothing is read from upstream any more. Who reads says this once, as the last thing.
+    Halted {
+        /// Where the next upstream has to go on, exactly.
+        offset: u64,
+        /// What was wrong with the payload, or that it ended too early; None if the session asked for it.
+        cause: Option<PayloadError>,
+    },
 
     /// A child is connected; this is its address.
     Connected(LinkId, SocketAddr),
@@ -81,8 +102,11 @@ pub enum Input<'a> {
     /// A child could not be reached, or its connection has ended; the text says why.
     Closed(LinkId, String),
 
+    /// What a child is to be sent next is neither in memory, nor can it be read back as it was written.
+    Unservable(LinkId),
+
     /// A file is open, or is not.
-    Opened(usize, Result<ReadBack, FileFault>),
+    Opened(usize, Result<Opened, FileFault>),
     /// All open files hold the payload up to this offset.
     Written(u64),
     /// A file cannot be written any more; it has not been touched since.
@@ -105,12 +129,17 @@ pub enum Control {
 pub enum Output {
     /// Open the file of that request.
     Open(usize),
-    /// Begin to read the payload from upstream, at this offset.
-    Accept(u64),
-    /// Write to upstream. Never wait for it: what cannot be written now is kept for later.
-    Reply(Vec<u8>),
-    /// Finish writing to upstream, and close.
-    CloseUpstream,
+    /// Begin to read the payload from that upstream, at this offset. The first of these also says where the files
+    /// begin.
+    Accept(UpstreamId, u64),
+    /// Stop reading from upstream, and say [`Input::Halted`].
+    Halt,
+    /// Write to an upstream. Never wait for it: what cannot be written now is kept for later.
+    Reply(UpstreamId, Vec<u8>),
+    /// Finish writing to an upstream, and close.
+    CloseUpstream(UpstreamId),
+    /// Close the connection to an upstream at once.
+    DropUpstream(UpstreamId),
 
     /// Connect to a child.
     Connect {
@@ -134,12 +163,16 @@ pub enum Output {
     Place(usize, u64),
     /// Remove what there is of a file.
     Discard(usize),
+    /// Let go of a file, but keep what a later transfer can go on with.
+    Keep(usize),
 
     /// Source: how far the nodes are.
     Progress(Progress),
     /// Source: what became of a request; exactly one for each.
     Report(Report),
-    /// The session is over. Nothing comes after this. A file that is open now, or is being opened, was given up:
-    /// what there is of it is the driver's to remove.
+    /// Source: a node was bypassed. For people: what becomes of its requests is still to be reported.
+    Bypassed(Report),
+    /// The session is over. Nothing comes after this. A file that is open now, or is being opened, is let go as by
+    /// [`Keep`](Self::Keep).
     Done,
 }

@@ -1,7 +1,7 @@
 //! Who has been heard of: the reason why each request gets exactly one result, whatever happens.
 
 use core::ops::RangeInclusive;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::wire::{Code, Destination, Report};
 
@@ -22,11 +22,20 @@ struct Entry {
     known: Known,
 }
 
+impl Entry {
+    /// Whether nothing is known that counts.
+    fn is_open(&self) -> bool {
+        matches!(self.known, Known::Nothing | Known::Doubt(_))
+    }
+}
+
 #[derive(Debug)]
 enum Known {
     Nothing,
     /// Said by somebody else; the node's own word would replace it.
     Hearsay(Report),
+    /// Said by somebody else, before everybody was asked once more.
+    Doubt(Report),
     /// Said by the node itself, or on wire 1, where nobody can tell.
     Settled {
         good: bool,
@@ -47,6 +56,9 @@ pub(super) enum News {
 impl Ledger {
     pub(super) fn add(&mut self, destination: &Destination) {
         for request in &destination.requests {
+            if self.entries.contains_key(&request.id) {
+                continue;
+            }
             let entry = Entry {
                 index: destination.index,
                 host: destination.host.clone(),
@@ -74,11 +86,35 @@ impl Ledger {
                 entry.known = Known::Settled { good: report.code.is_success() };
                 News::Settles
             }
-            (Known::Nothing, false) => {
+            (Known::Nothing | Known::Doubt(_), false) => {
                 entry.known = Known::Hearsay(report.clone());
                 News::Hearsay
             }
         }
+    }
+
+    /// What was only said by others counts for nothing any more, unless nothing else is ever heard.
+    pub(super) fn doubt_hearsay(&mut self) {
+        for entry in self.entries.values_mut() {
+            if let Known::Hearsay(report) = &entry.known {
+                entry.known = Known::Doubt(report.clone());
+            }
+        }
+    }
+
+    /// Whether the node itself has said what became of everything that it was asked for.
+    pub(super) fn settled(&self, node: &Destination) -> bool {
+        let mut entries = node.requests.iter().filter_map(|request| self.entries.get(&request.id));
+        entries.all(|entry| matches!(entry.known, Known::Settled { .. }))
+    }
+
+    /// How many nodes there are, and how many of them were said to be in this way by others.
+    pub(super) fn said_of(&self, code: Code) -> (usize, usize) {
+        let nodes: BTreeSet<u32> = self.entries.values().map(|entry| entry.index).collect();
+        let said = self.entries.values().filter(
+            |entry| matches!(&entry.known, Known::Hearsay(report) | Known::Doubt(report) if report.code == code),
+        );
+        (nodes.len(), said.map(|entry| entry.index).collect::<BTreeSet<u32>>().len())
     }
 
     /// The place of the node that was asked for this.
@@ -102,7 +138,7 @@ impl Ledger {
     /// Whether there is word of no request of those nodes.
     pub(super) fn heard_of_none<'a>(&self, nodes: impl IntoIterator<Item = &'a Destination>) -> bool {
         let mut ids = nodes.into_iter().flat_map(|node| &node.requests).map(|request| &request.id);
-        ids.all(|id| self.entries.get(id).is_some_and(|entry| matches!(entry.known, Known::Nothing)))
+        ids.all(|id| self.entries.get(id).is_some_and(Entry::is_open))
     }
 
     /// Whether there is word of every request of those nodes.
@@ -119,7 +155,7 @@ impl Ledger {
             .into_iter()
             .flat_map(|node| &node.requests)
             .map(|request| request.id.as_str())
-            .filter(|id| self.entries.get(*id).is_some_and(|entry| matches!(entry.known, Known::Nothing)))
+            .filter(|id| self.entries.get(*id).is_some_and(Entry::is_open))
     }
 
     /// A report about a request that somebody else than its node makes. None for an unknown id.
@@ -135,6 +171,12 @@ impl Ledger {
         })
     }
 
+    /// Reports for whatever there is no word of.
+    pub(super) fn unreported(&self) -> Vec<Report> {
+        let open = self.order.iter().filter(|id| self.entries.get(*id).is_some_and(Entry::is_open));
+        open.filter_map(|id| self.about(id, Code::NEVER_REPORTED, "it was not asked")).collect()
+    }
+
     /// Settles everything: what is only known from others becomes final, and what nobody answered for is 509.
     pub(super) fn close(&mut self) -> Vec<Report> {
         let mut last = Vec::new();
@@ -144,14 +186,14 @@ impl Ledger {
             match std::mem::replace(&mut entry.known, Known::Settled { good: false }) {
                 Known::Settled { .. } => {}
                 Known::Nothing => last.extend(never),
-                Known::Hearsay(report) if report.code.is_provisional() => {
+                Known::Hearsay(report) | Known::Doubt(report) if report.code.is_provisional() => {
                     last.push(Report {
                         message: format!("not known to be whole: {}", report.message),
                         code: Code::NEVER_REPORTED,
                         ..report
                     });
                 }
-                Known::Hearsay(report) => last.push(report),
+                Known::Hearsay(report) | Known::Doubt(report) => last.push(report),
             }
         }
         last

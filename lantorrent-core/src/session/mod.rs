@@ -11,6 +11,8 @@
 //! [`PayloadWriter`](crate::wire::PayloadWriter), and tells the session how far it came. A connection from upstream
 //! first goes through [`Incoming`], which lets nobody in without the password.
 
+mod answer;
+mod check;
 mod child;
 mod desk;
 mod downstream;
@@ -20,17 +22,21 @@ mod incoming;
 mod io;
 mod ledger;
 mod node;
+mod pace;
 mod roster;
+mod run;
 mod share;
 mod source;
 mod timing;
 mod upstream;
 
+pub use answer::{answer_check, retell};
+pub use check::CheckSession;
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
-pub use io::{Control, FileFault, Input, LinkId, Now, Output, ReadBack};
+pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
 pub use node::NodeSession;
-pub use roster::Roster;
+pub use roster::{Entrance, Roster};
 pub use share::share;
 pub use source::{Plan, SourceSession};
 pub use timing::Timing;

@@ -1,24 +1,26 @@
-//! One transfer as a node sees it: receive, write, forward, report.
+//! One transfer as a node sees it: receive, write, forward, report; and go on when a neighbour is lost.
+
+mod claim;
+mod finish;
 
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::downstream::Downstream;
+use super::downstream::Slow;
 use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
-use super::io::{FileFault, Input, Now, Output, ReadBack};
-use super::timing::Timing;
-use super::upstream::Upstream;
-use crate::wire::{
-    Abort, Change, Code, Header, Keyring, Line, NodeState, PayloadError, Progress, Report, Sum, Wire, limits,
-};
+use super::io::{FileFault, Input, LinkId, Now, Opened, Output, UpstreamId};
+use super::timing::{LATE, Timing};
+use super::upstream::{Link, Upstream};
+use crate::wire::{Abort, Code, Header, Keyring, Line, NodeState, PayloadError, Sum, Wire};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Files are being opened; where nothing written could be read back, children are awaited too.
     Opening,
-    /// The payload comes.
+    /// The payload comes, or its next upstream is awaited.
     Receiving,
     /// The payload is complete; results are awaited.
     Ended,
@@ -28,25 +30,61 @@ enum Phase {
     Done,
 }
 
+/// Whether the driver reads from upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// The present upstream was not told yet where to begin.
+    NotYet,
+    Yes,
+    /// It was told to stop, for another upstream, and has not said yet where.
+    Halting,
+    /// The present upstream has ended its half of the connection.
+    Over,
+}
+
+/// What happens to a file that this transfer will not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is of no use to anybody.
+    Discard,
+    /// Another transfer of the same source can go on with it.
+    Keep,
+}
+
 /// The state machine of a node, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct NodeSession {
     desk: Desk,
     upstream: Upstream,
     downstream: Downstream,
+    /// The places of those behind, as the header in force says.
+    list: Vec<u32>,
     files: Files,
     phase: Phase,
+    reading: Reading,
+    /// Exact while nothing is read, else what the driver said last.
     received: u64,
     written: u64,
     end: Option<(u64, Sum)>,
     stop_at: Option<Instant>,
     told: Option<NodeState>,
+    /// Whether those behind are for others to serve.
+    aside: bool,
+    /// Whether it is to be forgotten, so that it may begin anew.
+    forget: bool,
 }
 
 impl NodeSession {
-    /// Takes part in the transfer that a proven header asks for.
-    pub fn new(now: Now, proven: Proven, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let mut session = Self::prepare(now, proven, keys, timing, seed);
+    /// Takes part in the transfer that a proven header asks for. `upstream` is the connection it came on.
+    pub fn new(
+        now: Now,
+        upstream: UpstreamId,
+        proven: Proven,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> Self {
+        let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
         session.upstream.say(&mut session.desk, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
             session.desk.out.push_back(Output::Open(file));
@@ -58,6 +96,7 @@ impl NodeSession {
     /// Only says, for every request of this node, why it takes no part in the transfer.
     pub fn refuse(
         now: Now,
+        upstream: UpstreamId,
         proven: Proven,
         keys: Keyring,
         timing: Timing,
@@ -65,7 +104,7 @@ impl NodeSession {
         message: &str,
     ) -> Self {
         // Nothing unpredictable is needed to say no.
-        let mut session = Self::prepare(now, proven, keys, timing, Seed([0; 32]));
+        let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
         session.upstream.say(&mut session.desk, &Line::Accepted);
         session.abort(now, &Abort { code, reason: message.into() });
@@ -73,24 +112,38 @@ impl NodeSession {
         session
     }
 
-    fn prepare(now: Now, proven: Proven, keys: Keyring, timing: Timing, seed: Seed) -> Self {
+    fn prepare(
+        now: Now,
+        upstream: UpstreamId,
+        proven: Proven,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> Self {
         let Proven { mut header, lines } = proven;
-        let upstream = Upstream::new(lines, now.instant, &timing);
+        let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
+        let link = Link::new(upstream, from, lines, now.instant);
+        let upstream = Upstream::new(link, now.instant, &timing);
         let list = std::mem::take(&mut header.destinations);
         let files = Files::new(header.node.requests.len());
         let all: Vec<_> = std::iter::once(&header.node).chain(&list).cloned().collect();
+        let places = list.iter().map(|node| node.index).collect();
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
         Self {
             desk: Desk::new(header, &all, keys, timing, seed),
             upstream,
             downstream,
+            list: places,
             files,
             phase: Phase::Opening,
+            reading: Reading::NotYet,
             received: 0,
             written: 0,
             end: None,
             stop_at: None,
             told: None,
+            aside: false,
+            forget: false,
         }
     }
 
@@ -109,10 +162,19 @@ impl NodeSession {
         if self.phase == Phase::Done {
             return None;
         }
-        let silence = (self.phase == Phase::Receiving).then(|| self.upstream.dead_at(&self.desk.timing));
         let tick = Some(self.upstream.next_tick_at());
-        let deadlines = [tick, self.downstream.deadline(&self.desk), silence, self.stop_at];
+        let deadlines = [tick, self.downstream.deadline(&self.desk), self.patience(), self.stop_at];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// When it is too long that nothing came from upstream, or that there is none.
+    fn patience(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
+            Phase::Opening | Phase::Receiving => None,
+            Phase::Ended | Phase::Aborted | Phase::Done => return None,
+        }
+        .or(self.upstream.orphan_until(&self.desk.timing))
     }
 
     /// Something happened.
@@ -120,26 +182,47 @@ impl NodeSession {
         if self.phase == Phase::Done {
             return;
         }
+        self.excuse_lateness(now);
+        self.desk.adopting = self.may_adopt(now);
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
+            Input::Superseded => self.let_go(Code::SUPERSEDED, "a newer transfer of the same file took over"),
+            Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Aborted(abort) => self.abort(now, &abort),
-            Input::BadPayload(error) => self.bad_payload(now, &error),
-            Input::UpstreamClosed => {
-                self.bad_payload(now, &PayloadError::Truncated { offset: self.received });
-            }
+            Input::Halted { offset, cause } => self.halted(now, offset, cause),
             Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
-            Input::Sent(link, _) => self.downstream.sent(now, link),
+            Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::SentEnd(link) => self.downstream.sent_end(now, link),
             Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
+            Input::Unservable(link) => self.unservable(now, link),
             Input::Opened(file, result) => self.opened(file, result),
             Input::Written(upto) => self.written = upto,
-            Input::WriteFailed(file, fault) => self.fail(file, &fault),
+            Input::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
             Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
         }
         self.advance(now);
+    }
+
+    /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
+    fn excuse_lateness(&mut self, now: Now) {
+        let late = self.deadline().map_or(Duration::ZERO, |at| now.instant.saturating_duration_since(at));
+        if late >= LATE {
+            self.upstream.excuse(late);
+            self.downstream.excuse(late);
+        }
+    }
+
+    /// A node that was left behind must not take children from those who went on without it.
+    fn may_adopt(&self, now: Now) -> bool {
+        self.desk.wire() == Wire::One || !self.aside && self.upstream.lives(&self.desk, now) || !self.begun()
+    }
+
+    /// Whether the payload is, or was, read. Before that nothing is due from upstream.
+    fn begun(&self) -> bool {
+        self.phase != Phase::Opening
     }
 
     /// A second word may shorten the time, and never makes it longer.
@@ -152,9 +235,13 @@ impl NodeSession {
     fn payload(&mut self, now: Now, input: &Input<'_>) {
         self.upstream.heard(now.instant);
         match *input {
-            Input::Received(upto) => self.received = upto,
+            Input::Received(upto) => {
+                self.received = upto;
+                self.downstream.available(upto);
+            }
             Input::End { size, sum } if self.phase == Phase::Receiving => {
                 self.end = Some((size, sum));
+                self.downstream.available(size);
                 self.downstream.payload_ended();
                 self.received = size;
                 self.phase = Phase::Ended;
@@ -163,28 +250,38 @@ impl NodeSession {
         }
     }
 
-    /// Before the end it ruins the transfer; after it there is nothing left to ruin.
-    fn bad_payload(&mut self, now: Now, error: &PayloadError) {
-        if self.end.is_none() {
-            self.abort(now, &Abort { code: Code::from(error), reason: error.to_string() });
+    fn unservable(&mut self, now: Now, link: LinkId) {
+        if self.downstream.unservable(&mut self.desk, now, link) {
+            self.step_aside();
         }
     }
 
-    fn opened(&mut self, file: usize, result: Result<ReadBack, FileFault>) {
+    /// Those behind are better served by somebody else.
+    fn step_aside(&mut self) {
+        self.aside = true;
+        self.desk.adopting = false;
+        self.downstream.hang_up(&mut self.desk);
+        self.upstream.say(&mut self.desk, &Line::Aside);
+    }
+
+    fn opened(&mut self, file: usize, result: Result<Opened, FileFault>) {
         match (self.files.state(file), result) {
-            (Some(FileState::Opening), Ok(read_back)) => self.files.set(file, FileState::Open(read_back)),
+            (Some(FileState::Opening), Ok(opened)) => self.files.set(file, FileState::Open(opened)),
             (Some(FileState::Opening), Err(fault)) => self.settle(file, Err(&fault)),
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.desk.out.push_back(Output::Discard(file)),
+            (Some(_), Ok(_)) => self.desk.out.push_back(Output::Keep(file)),
             _ => {}
         }
     }
 
     /// A file is lost to this transfer, whatever becomes of the others.
-    fn fail(&mut self, file: usize, fault: &FileFault) {
+    fn fail(&mut self, file: usize, fault: &FileFault, fate: Fate) {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
-                self.desk.out.push_back(Output::Discard(file));
+                self.desk.out.push_back(match fate {
+                    Fate::Discard => Output::Discard(file),
+                    Fate::Keep => Output::Keep(file),
+                });
                 let in_place = self.header().node.requests.get(file).is_some_and(|request| !request.rename);
                 let remains =
                     if in_place && self.received > 0 { "; the file in place is not whole" } else { "" };
@@ -202,32 +299,6 @@ impl NodeSession {
         }
     }
 
-    /// The one place where a request of this node gets its result.
-    fn settle(&mut self, file: usize, result: Result<(), &FileFault>) {
-        let index = self.header().node.index;
-        let Some(request) = self.desk.header.node.requests.get(file) else { return };
-        let (code, message) = match result {
-            Ok(()) => (Code::SUCCESS, "Success"),
-            // An abort brings any number from upstream, and none of them makes a failure a success.
-            Err(fault) if fault.code.is_success() => (Code::UNKNOWN, fault.message.as_str()),
-            Err(fault) => (fault.code, fault.message.as_str()),
-        };
-        let Some(report) = self.desk.ledger.about(&request.id, code, message) else { return };
-        let sum = self.end.filter(|_| code.is_success()).map(|(_, sum)| sum);
-        let report = match self.desk.wire() {
-            Wire::One => Report { md5sum: sum.map_or_else(String::new, Sum::to_hex), index: None, ..report },
-            Wire::Two => Report { root: sum.map(Sum::to_hex), by: Some(index), ..report },
-        };
-        if code.is_success() {
-            log::info!("{}: whole and in place, {} bytes", request.filename, self.received);
-            self.files.set(file, FileState::Settled);
-        } else {
-            log::warn!("{}: {message}", request.filename);
-            self.files.fail(file);
-        }
-        self.desk.report(report, None);
-    }
-
     /// The transfer ends here without the file, and so it does for everybody behind.
     fn abort(&mut self, now: Now, abort: &Abort) {
         if self.phase == Phase::Aborted {
@@ -235,49 +306,45 @@ impl NodeSession {
         }
         self.phase = Phase::Aborted;
         let fault = FileFault { code: abort.code, message: abort.reason.clone() };
-        for (file, _) in self.files.unfinished() {
-            self.fail(file, &fault);
+        for file in self.files.unfinished() {
+            self.fail(file, &fault, Fate::Discard);
         }
         self.downstream.abort(&mut self.desk, now, abort);
+    }
+
+    /// This node ends its part, and nobody else's: those behind are taken up by who is before it.
+    fn let_go(&mut self, code: Code, message: &str) {
+        if self.phase == Phase::Aborted {
+            return;
+        }
+        self.phase = Phase::Aborted;
+        let fault = FileFault { code, message: message.into() };
+        for file in self.files.unfinished() {
+            self.fail(file, &fault, Fate::Keep);
+        }
+        self.downstream.hang_up(&mut self.desk);
     }
 
     fn tick(&mut self, now: Now) {
         if self.upstream.tick(&mut self.desk, now) {
             let progress = self.progress();
             self.upstream.say(&mut self.desk, &Line::Progress(progress));
+            if self.downstream.watch_pace(&mut self.desk, now) == Slow::StepAside {
+                self.step_aside();
+            }
+        }
+        if self.patience().is_some_and(|at| at <= now.instant) {
+            self.lose_patience(now);
         }
         self.downstream.tick(&mut self.desk, now);
-        if self.phase == Phase::Receiving && self.upstream.dead_at(&self.desk.timing) <= now.instant {
-            let reason = format!("the sender has been silent for too long, at offset {}", self.received);
-            self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
-        }
         if self.stop_at.is_some_and(|stop_at| stop_at <= now.instant) {
             self.stop_at = None;
-            self.abort(now, &Abort { code: Code::STOPPED, reason: "the node is being stopped".into() });
+            if self.desk.wire() == Wire::One {
+                self.abort(now, &Abort { code: Code::STOPPED, reason: STOPPED.into() });
+            } else {
+                self.let_go(Code::STOPPED, STOPPED);
+            }
         }
-    }
-
-    fn state(&self) -> NodeState {
-        match self.phase {
-            _ if self.files.settled() && self.files.any_failed() => NodeState::Failed,
-            _ if self.files.settled() => NodeState::Done,
-            Phase::Opening => NodeState::Waiting,
-            Phase::Receiving => NodeState::Receiving,
-            Phase::Ended | Phase::Aborted | Phase::Done => NodeState::Finishing,
-        }
-    }
-
-    fn progress(&mut self) -> Progress {
-        let state = self.state();
-        let mut sum = Progress::of_node(state, self.received);
-        self.downstream.progress(&self.desk, &mut sum);
-        if self.told != Some(state) {
-            self.told = Some(state);
-            sum.changed.push(Change { index: self.header().node.index, state, offset: self.received });
-        }
-        let room = limits::PROGRESS_CHANGES - sum.changed.len();
-        sum.changed.extend(self.downstream.take_changes(room));
-        sum
     }
 
     /// Whatever has become possible by what just happened.
@@ -292,33 +359,43 @@ impl NodeSession {
             self.upstream.relay(&mut self.desk, relayed);
         }
         if over {
-            self.phase = Phase::Done;
-            self.desk.out.extend([Output::CloseUpstream, Output::Done]);
+            self.finish();
         }
     }
 
     fn get_ready(&mut self, now: Now) {
-        if self.phase != Phase::Opening || self.files.opening() {
-            return;
+        let Some(upstream) = self.upstream.id().filter(|_| self.reading == Reading::NotYet) else { return };
+        match self.phase {
+            Phase::Opening if !self.is_ready() => return,
+            Phase::Opening => {
+                self.phase = Phase::Receiving;
+                self.received = self.files.resumed();
+                self.downstream.available(self.received);
+            }
+            Phase::Receiving | Phase::Ended => {}
+            Phase::Aborted | Phase::Done => return,
         }
-        // What cannot be read back must wait for the children, as they could not be served later.
-        if !self.files.readable() && !self.downstream.settled() {
-            return;
-        }
-        // Nobody here needs the payload. Wire 1 cannot be told so, and has to be listened to.
-        if self.desk.wire() == Wire::Two && self.files.settled() && self.downstream.finished() {
-            return;
-        }
-        self.phase = Phase::Receiving;
         // Until now it was not its turn to speak, however long opening took.
         self.upstream.heard(now.instant);
-        self.upstream.say(&mut self.desk, &Line::Ready { offset: 0 });
-        self.desk.out.push_back(Output::Accept(0));
+        self.reading = Reading::Yes;
+        self.upstream.say(&mut self.desk, &Line::Ready { offset: self.received });
+        self.desk.out.push_back(Output::Accept(upstream, self.received));
+    }
+
+    fn is_ready(&self) -> bool {
+        // What cannot be read back must wait for the children, as they could not be served later.
+        let open = !self.files.opening() && (self.files.readable() || self.downstream.settled());
+        // Where nobody needs the payload, wire 1 cannot be told so, and has to be listened to.
+        let needed = self.desk.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
+        open && needed
     }
 
     fn place(&mut self) {
         let Some((size, _)) = self.end.filter(|&(size, _)| self.written >= size) else { return };
-        for (file, _) in self.files.unfinished() {
+        if self.phase != Phase::Ended {
+            return;
+        }
+        for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
             self.desk.out.push_back(Output::Place(file, size));
         }
@@ -333,14 +410,10 @@ impl NodeSession {
         heard_out && self.files.settled() && self.downstream.finished()
     }
 
-    /// The final state of this node and of all behind it. Upstream hangs up on the last result.
-    fn tell_last_progress(&mut self) {
-        loop {
-            let progress = self.progress();
-            self.upstream.say(&mut self.desk, &Line::Progress(progress));
-            if !self.downstream.has_changes() {
-                return;
-            }
-        }
+    /// The payload turned out wrong, or its upstream is gone.
+    fn fail_payload(&mut self, now: Now, error: &PayloadError) {
+        self.abort(now, &Abort { code: Code::from(error), reason: error.to_string() });
     }
 }
+
+const STOPPED: &str = "the node is being stopped";

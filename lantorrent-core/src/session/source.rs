@@ -1,14 +1,14 @@
 //! One transfer as its source sees it: send, collect results.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::downstream::Downstream;
 use super::entropy::{Entropy, Seed};
 use super::io::{Input, Now, Output};
 use super::ledger::News;
-use super::timing::Timing;
+use super::timing::{LATE, Timing};
 use crate::wire::{
     Abort, Code, Destination, Envelope, Header, Keyring, Nonce, Progress, Report, SourceHint, Sum, Verb, Wire,
 };
@@ -28,13 +28,33 @@ pub struct Plan {
     pub length: Option<u64>,
     /// Which version of which file it is.
     pub source: Option<SourceHint>,
+    /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
+    pub min_rate: Option<u64>,
 }
+
+/// How those are reached that have not reported yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// All of them, in a chain or a tree.
+    First,
+    /// Those who are left, in a chain once more.
+    Again,
+    /// Each by itself.
+    Direct,
+}
+
+/// How many are asked directly at the same time.
+const DIRECT: usize = 16;
+/// More than that many who have not reported are worth another chain.
+const FEW: usize = 8;
 
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
     desk: Desk,
     downstream: Downstream,
+    nodes: Vec<Destination>,
+    round: Round,
     sum: Option<Sum>,
     aborted: bool,
     done: bool,
@@ -57,6 +77,8 @@ impl SourceSession {
             expires: 0,
             to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             source: plan.source.take(),
+            from: None,
+            min_rate: plan.min_rate,
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {
@@ -77,10 +99,12 @@ impl SourceSession {
         };
         let mut desk = Desk::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         desk.entropy = entropy;
+        let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);
         let progress_at = now.instant + desk.timing.progress;
-        Self { desk, downstream, sum: None, aborted: false, done: false, progress_at }
+        let (sum, round) = (None, Round::First);
+        Self { desk, downstream, nodes, round, sum, aborted: false, done: false, progress_at }
     }
 
     /// The header that all headers of this transfer are made from, for
@@ -107,24 +131,34 @@ impl SourceSession {
         if self.done {
             return;
         }
+        let late = self.deadline().map_or(Duration::ZERO, |at| now.instant.saturating_duration_since(at));
+        if late >= LATE {
+            self.downstream.excuse(late);
+        }
         match input {
             Input::Tick => self.tick(now),
+            Input::Received(upto) => self.downstream.available(upto),
             Input::Stop(_) => {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
-            Input::End { sum, .. } => {
+            Input::End { size, sum } => {
                 self.sum = Some(sum);
+                self.downstream.available(size);
                 self.downstream.payload_ended();
             }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
-            Input::Sent(link, _) => self.downstream.sent(now, link),
+            Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::SentEnd(link) => self.downstream.sent_end(now, link),
             Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
+            Input::Unservable(link) => {
+                // The source's file is all there is: its children are lost where it fails.
+                self.downstream.unservable(&mut self.desk, now, link);
+            }
             _ => {}
         }
-        self.advance();
+        self.advance(now);
     }
 
     fn abort(&mut self, now: Now, abort: &Abort) {
@@ -135,6 +169,8 @@ impl SourceSession {
 
     fn tick(&mut self, now: Now) {
         self.downstream.tick(&mut self.desk, now);
+        // Where the second is slow too it is this side, and nobody else can serve them.
+        self.downstream.watch_pace(&mut self.desk, now);
         if self.progress_at <= now.instant {
             self.progress_at = now.instant + self.desk.timing.progress;
             self.tell_progress();
@@ -148,21 +184,52 @@ impl SourceSession {
         self.desk.out.push_back(Output::Progress(sum));
     }
 
-    fn advance(&mut self) {
+    fn advance(&mut self, now: Now) {
         while let Some(relayed) = self.desk.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
                 self.desk.out.push_back(Output::Report(report));
+            } else if relayed.report.code.is_provisional() {
+                self.desk.out.push_back(Output::Bypassed(relayed.report));
             }
         }
-        if self.downstream.finished() && !self.done {
+        while self.downstream.finished() && !self.done {
+            if self.ask_again(now) {
+                continue;
+            }
             self.done = true;
             self.tell_progress();
             let last = self.desk.ledger.close();
             self.desk.out.extend(last.into_iter().map(Output::Report));
             self.desk.out.push_back(Output::Done);
         }
+    }
+
+    /// Turns to those that have not reported themselves. False if there are none, or nothing can be done for them.
+    fn ask_again(&mut self, now: Now) -> bool {
+        let open = self.nodes.iter().filter(|node| !self.desk.ledger.settled(node));
+        let open: Vec<Destination> = open.cloned().collect();
+        if self.aborted || self.desk.wire() == Wire::One || open.is_empty() {
+            return false;
+        }
+        let star = match self.round {
+            Round::First if open.len() > FEW => {
+                self.round = Round::Again;
+                None
+            }
+            Round::First | Round::Again => {
+                self.round = Round::Direct;
+                Some(DIRECT)
+            }
+            Round::Direct => return false,
+        };
+        log::info!("asking {} nodes that have not reported", open.len());
+        self.desk.ledger.doubt_hearsay();
+        let degree = self.desk.header.degree;
+        self.downstream.renew(&mut self.desk, open, degree, star);
+        self.downstream.start(&mut self.desk, now);
+        true
     }
 
     /// A success counts only for what this source sent.

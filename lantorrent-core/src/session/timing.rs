@@ -11,14 +11,14 @@ pub struct Timing {
     pub connect: Duration,
     /// For a child to answer the header, and again to answer the proof.
     pub handshake: Duration,
-    /// For an accepted child to open its files and be ready, however much it says it is alive.
+    /// For an accepted child to open its files, re-read what it goes on with, and be ready, however much it says it is
+    /// alive.
     pub opening: Duration,
     /// How often a node says that it is alive, and how long a link may stand without a frame.
     pub alive: Duration,
     /// How often a node sums up its progress.
     pub progress: Duration,
-    /// Silence, on wire 2, after which a neighbour counts as dead. There is no repair yet that would make a false
-    /// alarm cheap, so this is longer than it will be.
+    /// Silence, on wire 2, after which a neighbour counts as dead.
     pub dead_after: Duration,
     /// Silence, on wire 1, which has no sign of life, after which a neighbour counts as dead.
     pub dead_after_wire_1: Duration,
@@ -31,7 +31,24 @@ pub struct Timing {
     pub linger: Duration,
     /// How long a header that this side makes stays valid.
     pub validity: Duration,
+    /// How soon the next candidate is asked too, while one has not answered.
+    pub race: Duration,
+    /// How long a candidate that has answered waits for an earlier one, counted from when that one was asked.
+    pub grace: Duration,
+    /// How often a child that was taken over by another upstream is claimed again.
+    pub reclaim: Duration,
+    /// How long a node without upstream waits to be taken up again.
+    pub orphan: Duration,
+    /// How long a node can say again how a transfer ended.
+    pub retain: Duration,
+    /// How long a child must be slower than it should before it is bypassed.
+    pub slow: Duration,
+    /// For a node to answer a check, each time that it is asked.
+    pub check: Duration,
 }
+
+/// How late a session may be called and still believe in the silence of others.
+pub(super) const LATE: Duration = Duration::from_millis(500);
 
 impl Default for Timing {
     fn default() -> Self {
@@ -39,15 +56,22 @@ impl Default for Timing {
             greeting: Duration::from_secs(10),
             connect: Duration::from_secs(3),
             handshake: Duration::from_secs(5),
-            opening: Duration::from_secs(120),
+            opening: Duration::from_secs(600),
             alive: Duration::from_millis(500),
             progress: Duration::from_secs(1),
-            dead_after: Duration::from_secs(10),
+            dead_after: Duration::from_secs(3),
             dead_after_wire_1: Duration::from_secs(300),
             stall: Duration::from_secs(300),
             finish: Duration::from_secs(1800),
             linger: Duration::from_secs(5),
             validity: Duration::from_secs(300),
+            race: Duration::from_millis(100),
+            grace: Duration::from_millis(500),
+            reclaim: Duration::from_secs(1),
+            orphan: Duration::from_secs(60),
+            retain: Duration::from_secs(600),
+            slow: Duration::from_secs(5),
+            check: Duration::from_secs(2),
         }
     }
 }

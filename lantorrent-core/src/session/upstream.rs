@@ -1,34 +1,117 @@
-//! What a node says towards its source, and when it was last heard of from there.
+//! Who this node has its payload from, what it says there, and when it was last heard of.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Relayed};
-use super::io::{Now, Output};
+use super::io::{Now, Output, UpstreamId};
 use super::timing::Timing;
 use crate::wire::{Line, LineWriter, SealedReport, Wire};
 
+/// A connection from upstream.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(super) struct Link {
+    pub(super) id: UpstreamId,
+    /// Who it is from: the place of a node, None for the source.
+    pub(super) from: Option<u32>,
     lines: Option<LineWriter>,
     heard: Instant,
+    /// Whether its half of the connection has ended. It may still listen.
+    mute: bool,
+}
+
+impl Link {
+    pub(super) fn new(id: UpstreamId, from: Option<u32>, lines: Option<LineWriter>, now: Instant) -> Self {
+        Self { id, from, lines, heard: now, mute: false }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Upstream {
+    link: Option<Link>,
+    /// When the last one was lost, where there is none.
+    orphan_since: Instant,
     alive_at: Instant,
     progress_at: Instant,
 }
 
 impl Upstream {
-    pub(super) fn new(lines: Option<LineWriter>, now: Instant, timing: &Timing) -> Self {
-        Self { lines, heard: now, alive_at: now + timing.alive, progress_at: now + timing.progress }
+    pub(super) fn new(link: Link, now: Instant, timing: &Timing) -> Self {
+        Self {
+            link: Some(link),
+            orphan_since: now,
+            alive_at: now + timing.alive,
+            progress_at: now + timing.progress,
+        }
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = now;
+        if let Some(link) = &mut self.link {
+            link.heard = now;
+        }
+    }
+
+    /// This node stood still for so long: what upstream did meanwhile is not known yet.
+    pub(super) fn excuse(&mut self, late: Duration) {
+        if let Some(link) = &mut self.link {
+            link.heard += late;
+        }
+        self.orphan_since += late;
+    }
+
+    pub(super) fn id(&self) -> Option<UpstreamId> {
+        self.link.as_ref().map(|link| link.id)
+    }
+
+    /// Whether there is an upstream that shows signs of life.
+    pub(super) fn lives(&self, desk: &Desk, now: Now) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.mute)
+            && self.dead_at(desk).is_some_and(|at| at > now.instant)
+    }
+
+    /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of somebody who
+    /// stands before the present upstream, or is that one, over a fresh connection.
+    pub(super) fn yields_to(&self, desk: &Desk, now: Now, from: Option<u32>) -> bool {
+        // The source stands before everybody.
+        !self.lives(desk, now) || self.link.as_ref().is_none_or(|link| from <= link.from)
+    }
+
+    /// Its half of the connection has ended, after all of the payload.
+    pub(super) fn mute(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.mute = true;
+        }
+    }
+
+    /// Goes on with another upstream, and returns the former one's connection.
+    pub(super) fn replace(&mut self, link: Link) -> Option<Link> {
+        self.link.replace(link)
+    }
+
+    /// There is no upstream from now on. Returns what connection there was.
+    pub(super) fn lose(&mut self, now: Instant) -> Option<UpstreamId> {
+        let link = self.link.take()?;
+        self.orphan_since = now;
+        Some(link.id)
+    }
+
+    /// When nobody is waited for any more, where there is no upstream.
+    pub(super) fn orphan_until(&self, timing: &Timing) -> Option<Instant> {
+        self.link.is_none().then(|| self.orphan_since + timing.orphan)
     }
 
     /// Says something that only wire 2 can say.
     pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
-        if let Some(lines) = &mut self.lines {
-            desk.out.push_back(Output::Reply(lines.encode(line)));
+        if let Some(Link { id, lines: Some(lines), .. }) = &mut self.link {
+            desk.out.push_back(Output::Reply(*id, lines.encode(line)));
         }
+    }
+
+    /// Says something on a connection that is no upstream's any more, or was never to be.
+    pub(super) fn say_once(desk: &mut Desk, mut link: Link, line: &Line) {
+        if let Some(lines) = &mut link.lines {
+            desk.out.push_back(Output::Reply(link.id, lines.encode(line)));
+        }
+        desk.out.push_back(Output::CloseUpstream(link.id));
     }
 
     /// Passes on a report: on wire 2 as its maker sealed it, or sealed here where it was made here.
@@ -36,33 +119,32 @@ impl Upstream {
         match &desk.result_key {
             Some(key) => {
                 let sealed = relayed.sealed.unwrap_or_else(|| SealedReport::seal(&relayed.report, key));
+                if let Some(id) = relayed.report.id {
+                    desk.told.insert(id, sealed.clone());
+                }
                 self.say(desk, &Line::Result(sealed));
             }
             None => {
                 let mut line = relayed.report.encode().into_bytes();
                 line.push(b'\n');
-                desk.out.push_back(Output::Reply(line));
+                desk.out.extend(self.id().map(|id| Output::Reply(id, line)));
             }
         }
     }
 
     /// When silence from upstream means that it is dead.
-    pub(super) fn dead_at(&self, timing: &Timing) -> Instant {
-        self.heard
-            + match self.wire() {
-                Wire::One => timing.dead_after_wire_1,
-                Wire::Two => timing.dead_after,
-            }
+    pub(super) fn dead_at(&self, desk: &Desk) -> Option<Instant> {
+        let silence = match desk.wire() {
+            Wire::One => desk.timing.dead_after_wire_1,
+            Wire::Two => desk.timing.dead_after,
+        };
+        self.link.as_ref().map(|link| link.heard + silence)
     }
 
     /// When the next `tick` is due. On wire 1 nothing is said then, but a session that is not over has a deadline,
     /// even while it waits for its disk alone.
     pub(super) fn next_tick_at(&self) -> Instant {
         self.alive_at.min(self.progress_at)
-    }
-
-    fn wire(&self) -> Wire {
-        if self.lines.is_some() { Wire::Two } else { Wire::One }
     }
 
     /// Says that the node is alive if that is due, and returns whether its progress is due.
@@ -75,6 +157,6 @@ impl Upstream {
         if due {
             self.progress_at = now.instant + desk.timing.progress;
         }
-        due && self.lines.is_some()
+        due && desk.wire() == Wire::Two
     }
 }

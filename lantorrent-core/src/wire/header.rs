@@ -96,6 +96,23 @@ pub struct Envelope {
     pub to: SocketAddr,
     /// Which version of which file is sent.
     pub source: Option<SourceHint>,
+    /// The place in the source's list of the node that made this header; None if the source did.
+    pub from: Option<u32>,
+    /// Bytes a second below which a node is bypassed; None: none is.
+    pub min_rate: Option<u64>,
+}
+
+/// What is new in a header with each link of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderLink {
+    /// Who makes the header: the place of a node, or None for the source.
+    pub from: Option<u32>,
+    /// The address that was connected to.
+    pub to: SocketAddr,
+    /// A new one.
+    pub nonce: Nonce,
+    /// Unix time in seconds after which the header is void.
+    pub expires: u64,
 }
 
 /// A header of either wire.
@@ -134,17 +151,11 @@ impl Header {
         header_text::sign(self, keys)
     }
 
-    /// The header for the next node of the chain: `child`'s own values, with `rest` behind it. In wire 2, `to` is
-    /// the address that was connected to, `nonce` a new one, and the rest of the envelope stays as it is.
+    /// The header for the next node of the chain: `child`'s own values, with `rest` behind it. In wire 2, `link` says
+    /// what is this link's own, and the rest of the envelope stays as it is.
     #[must_use]
-    pub fn for_child(
-        &self,
-        child: Destination,
-        rest: Vec<Destination>,
-        to: SocketAddr,
-        nonce: Nonce,
-        expires: u64,
-    ) -> Self {
+    pub fn for_child(&self, child: Destination, rest: Vec<Destination>, link: HeaderLink) -> Self {
+        let HeaderLink { from, to, nonce, expires } = link;
         Self {
             length: self.length,
             block_size: child.block_size.unwrap_or(self.block_size),
@@ -155,6 +166,7 @@ impl Header {
                 nonce,
                 expires,
                 to,
+                from,
                 ..envelope.clone()
             }),
         }

@@ -31,6 +31,10 @@ struct HeaderText {
     to: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<SourceHint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_rate: Option<Number>,
     // The node's own values, not flattened: serde would buffer everything that it does not know, without a limit.
     host: Option<String>,
     port: Option<Number>,
@@ -181,6 +185,8 @@ fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
         expires: required(text.expires, "expires")?.0,
         to: required(text.to, "to")?,
         source: text.source.take(),
+        from: text.from.map(|from| self::index(Some(from))).transpose()?,
+        min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
     };
     if envelope.source.as_ref().is_some_and(|source| source.id.len() > limits::ID_BYTES) {
         return Err(HeaderError::Invalid("'source' has too long an id".into()));
@@ -324,6 +330,8 @@ fn text(header: &Header) -> HeaderText {
         expires: Some(Number(envelope.expires)),
         to: Some(envelope.to),
         source: envelope.source.clone(),
+        from: envelope.from.map(|from| Number(from.into())),
+        min_rate: envelope.min_rate.map(Number),
         index: Some(Number(header.node.index.into())),
         ..node
     }

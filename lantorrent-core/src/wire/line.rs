@@ -30,8 +30,11 @@ pub enum Line {
     Left,
     /// This node cannot go on serving: adopt its child.
     Aside,
-    /// This node is bypassed as slow and will be served later.
-    Parked,
+    /// A frame was damaged on its way: send again, from a fresh connection.
+    Damaged {
+        /// How far the payload is good, in bytes.
+        offset: u64,
+    },
     /// How far the node and all behind it are.
     Progress(Progress),
     /// What became of one request.

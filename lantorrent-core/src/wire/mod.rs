@@ -28,7 +28,7 @@ pub use code::Code;
 pub use digest::{Digest, Md5Sum, RootHasher, Sum, digest};
 pub use error::{HeaderError, LineError, PayloadError};
 pub use frame::{Abort, Frame, FrameReader, FrameWriter, HEAD_BYTES, TAG_BYTES};
-pub use header::{Destination, Envelope, Header, Request, SourceHint, Verb, Wire};
+pub use header::{Destination, Envelope, Header, HeaderLink, Request, SourceHint, Verb, Wire};
 pub use header_reader::{HeaderReader, SignedHeader};
 pub use id::{Nonce, TransferId};
 pub use keys::{FrameKey, Keyring, LineKey, Password, ResultKey};

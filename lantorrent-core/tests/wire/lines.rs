@@ -47,7 +47,7 @@ pub(crate) fn every_line() -> Vec<Line> {
         Line::Result(SealedReport::seal(&report(), &result_key)),
         Line::Left,
         Line::Aside,
-        Line::Parked,
+        Line::Damaged { offset: 65_536 },
         Line::Alive,
     ]
 }

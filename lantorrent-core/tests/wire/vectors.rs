@@ -179,7 +179,7 @@ fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
         ("result", Line::Result(SealedReport::seal(&report, &key))),
         ("left", Line::Left),
         ("aside", Line::Aside),
-        ("parked", Line::Parked),
+        ("damaged", Line::Damaged { offset: 12288 }),
     ]
 }
 

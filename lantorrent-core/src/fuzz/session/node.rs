@@ -7,11 +7,12 @@ use super::super::Script;
 use super::child::Child;
 use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
 use crate::session::{
-    FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, ReadBack, Seed,
+    FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack, Seed,
+    UpstreamId,
 };
 use crate::wire::{
-    Frame, FromNode, HeaderReader, Line, LineReader, Nonce, PayloadReader, Report, ReportReader, ResultKey,
-    Wire,
+    Frame, FromNode, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
+    ReportReader, ResultKey, Wire,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ enum File {
     Placing,
     Placed,
     Discarded,
+    /// Let go, for another transfer to go on with.
+    Kept,
 }
 
 /// Reads what the node says towards the source.
@@ -31,6 +34,9 @@ enum Ear {
     Wire1(ReportReader),
     Wire2(HeaderReader, Option<LineReader>),
 }
+
+/// The one connection that it is asked on.
+const UPSTREAM: UpstreamId = UpstreamId(1);
 
 #[expect(clippy::struct_excessive_bools, reason = "what a driver remembers is yes or no")]
 pub(super) struct Node {
@@ -134,7 +140,7 @@ impl Node {
                 self.key =
                     header.envelope.as_ref().and_then(|envelope| keys().result_key(&envelope.transfer));
                 let reader = PayloadReader::new(&header, &keys()).expect("both wires are on");
-                let session = NodeSession::new(now, *proven, keys(), timing(), Seed([3; 32]));
+                let session = NodeSession::new(now, UPSTREAM, *proven, keys(), timing(), Seed([3; 32]));
                 self.session = Some((session, reader));
                 self.carry_out(now);
             }
@@ -150,10 +156,7 @@ impl Node {
                     let Some(frame) = frame else { continue };
                     self.frame(frame)
                 }
-                Err(error) => {
-                    self.accepted = false;
-                    Input::BadPayload(error)
-                }
+                Err(error) => return self.halted(now, Some(error)),
             };
             self.handle(now, input);
         }
@@ -171,13 +174,9 @@ impl Node {
             Frame::End { size, sum } => {
                 assert_eq!((size, self.received), (LENGTH as u64, LENGTH));
                 self.ended = true;
-                self.accepted = false;
                 Input::End { size, sum }
             }
-            Frame::Abort(abort) => {
-                self.accepted = false;
-                Input::Aborted(abort)
-            }
+            Frame::Abort(abort) => Input::Aborted(abort),
             Frame::Hole { .. } => panic!("the source has no holes"),
             Frame::Idle { .. } | Frame::Bye => Input::Heard,
         }
@@ -189,8 +188,15 @@ impl Node {
             return self.answer(now, answer);
         }
         // What is behind a connection's end cannot come any more.
-        self.accepted = false;
-        self.handle(now, Input::UpstreamClosed);
+        let offset = self.received as u64;
+        self.halted(now, Some(PayloadError::Truncated { offset }));
+    }
+
+    /// Who reads from upstream says its last word, once.
+    fn halted(&mut self, now: Now, cause: Option<PayloadError>) {
+        if std::mem::replace(&mut self.accepted, false) {
+            self.handle(now, Input::Halted { offset: self.received as u64, cause });
+        }
     }
 
     pub(super) fn handle(&mut self, now: Now, input: Input<'_>) {
@@ -215,14 +221,18 @@ impl Node {
             assert!(!self.done, "after Done came {output:?}");
             match output {
                 Output::Open(file) => self.turn(file, &[File::New], File::Opening),
-                Output::Accept(offset) => {
-                    assert_eq!(offset, 0);
+                Output::Accept(upstream, offset) => {
+                    assert_eq!((upstream, offset), (UPSTREAM, 0));
                     self.accepted = true;
                 }
-                Output::Reply(bytes) => self.reply(&bytes),
+                Output::Halt => self.halted(now, None),
+                Output::Reply(_, bytes) => self.reply(&bytes),
                 Output::Connect { link, .. } => {
                     assert!(self.children.insert(link, Child::new(now)).is_none());
-                    assert!((link.0 as usize) < BEHIND, "more children than there are nodes behind");
+                    assert!(
+                        self.children.len() <= BEHIND,
+                        "more children at once than there are nodes behind"
+                    );
                 }
                 Output::Send(link, bytes) => {
                     let child = self.children.get_mut(&link).expect("a link that is open");
@@ -242,9 +252,14 @@ impl Node {
                     self.turn(file, &[File::Open], File::Placing);
                 }
                 Output::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
-                Output::CloseUpstream => {}
+                Output::Keep(file) => {
+                    self.turn(file, &[File::Opening, File::Open, File::Failed], File::Kept);
+                }
+                Output::CloseUpstream(_) | Output::DropUpstream(_) => {}
                 Output::Done => self.done = true,
-                Output::Progress(_) | Output::Report(_) => panic!("{output:?} is the source's"),
+                Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) => {
+                    panic!("{output:?} is the source's")
+                }
             }
         }
         self.read_payload_later(now);
@@ -297,7 +312,7 @@ impl Node {
         self.reports.entry(id).or_default().push(report);
     }
 
-    pub(super) fn opened(&mut self, now: Now, result: Result<ReadBack, FileFault>) {
+    pub(super) fn opened(&mut self, now: Now, result: Result<Opened, FileFault>) {
         let Some(file) = self.files.iter().position(|&file| file == File::Opening) else { return };
         // What is opened after that is the driver's to remove.
         if self.done {
@@ -329,7 +344,7 @@ impl Node {
     /// The disk does all that it was asked for.
     pub(super) fn serve_files(&mut self, now: Now) {
         for _ in 0..FILES {
-            self.opened(now, Ok(ReadBack::Possible));
+            self.opened(now, Ok(Opened { read_back: ReadBack::Possible, resumed: 0 }));
         }
         self.written(now, LENGTH as u64);
         for _ in 0..FILES {
@@ -374,9 +389,11 @@ impl Node {
             assert!(self.session.is_none() && self.files == [File::New; FILES]);
             return;
         }
+        // Who was left without upstream may end without a word: what is known then is asked for again.
+        let forgotten = self.session.as_ref().is_some_and(|(session, _)| session.results().is_none());
         for file in 0..FILES {
             let found = self.reports.get(&format!("0/{file}")).map_or(0, Vec::len);
-            assert_eq!(found, 1, "one result for each request of its own");
+            assert!(found == 1 || found == 0 && forgotten, "one result for each request of its own");
         }
         assert!(self.children.is_empty(), "every link is closed");
         // Of those behind it: what others say, and what they say themselves.

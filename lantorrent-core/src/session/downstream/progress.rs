@@ -11,7 +11,7 @@ impl Downstream {
         let run = &mut self.runs[at];
         // It is only shown to people, and still must not be more than there is.
         let told: u64 = progress.states.values().map(|&count| u64::from(count)).sum();
-        if told > run.nodes().count() as u64 {
+        if told > run.rest().len() as u64 {
             log::debug!("dropped a progress line with more nodes than there are");
             return;
         }
@@ -24,12 +24,12 @@ impl Downstream {
             child.progress = progress;
         }
         for change in changed.into_iter().filter(|change| places.contains(&change.index)) {
-            self.note(Change { offset: change.offset.min(length), ..change });
+            self.note_change(Change { offset: change.offset.min(length), ..change });
         }
     }
 
     /// Keeps the latest word on a node, until it can be told. So the queue cannot outgrow the list.
-    pub(super) fn note(&mut self, change: Change) {
+    pub(super) fn note_change(&mut self, change: Change) {
         self.changes.retain(|known| known.index != change.index);
         self.changes.push_back(change);
     }
@@ -38,9 +38,9 @@ impl Downstream {
     pub(in crate::session) fn progress(&self, desk: &Desk, sum: &mut Progress) {
         for run in &self.runs {
             let first = *run.places.start();
+            let nodes = u32::try_from(run.rest().len()).unwrap_or(u32::MAX);
             let settled = match &run.child {
                 Some(child) if !run.over => {
-                    let nodes = u32::try_from(run.nodes().count()).unwrap_or(u32::MAX);
                     match &child.reader {
                         Reader::Wire2(_) if child.stage >= Stage::Opening => sum.merge(&child.progress),
                         // Wire 1 says nothing on the way.
@@ -50,7 +50,12 @@ impl Downstream {
                     // Those that were tried before the child.
                     child.node.index.checked_sub(1).map(|last| first..=last)
                 }
-                _ => run.over.then(|| run.places.clone()),
+                _ if run.over => Some(run.places.clone()),
+                // Between two children.
+                _ => {
+                    add(sum, NodeState::Waiting, nodes);
+                    run.rest().first().and_then(|next| next.index.checked_sub(1)).map(|last| first..=last)
+                }
             };
             let (done, failed) = settled.map_or((0, 0), |places| desk.ledger.done(&places));
             if let Some(last) = run.child.as_ref().filter(|_| run.over && done > 0) {

@@ -1,0 +1,210 @@
+//! What happens when a child, or somebody who might become one, is gone or of no use. PROTOCOL.md, "Repair".
+
+use super::Downstream;
+use crate::session::child::{Child, Reader, SILENT, Stage};
+use crate::session::desk::Desk;
+use crate::session::io::{LinkId, Now, Output};
+use crate::session::run::{Left, Run};
+use crate::session::share::share;
+use crate::wire::{Code, Destination, NodeState, Wire};
+
+impl Downstream {
+    /// A connection could not be made, or has ended.
+    pub(in crate::session) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
+        let Some((_, child)) = self.find(link) else { return };
+        if let Reader::Wire2(reader) = &child.reader
+            && let Some(report) = reader.finish()
+        {
+            return self.bare(desk, now, link, &report);
+        }
+        let code = match child.stage {
+            Stage::Connecting => Code::CANNOT_CONNECT,
+            _ => Code::CONNECTION_LOST,
+        };
+        self.lose(desk, now, link, code, why);
+    }
+
+    /// A link is of no use any more. Whose run it is goes on: with the same node over a fresh connection, with the
+    /// next, or not at all.
+    pub(super) fn lose(&mut self, desk: &mut Desk, now: Now, link: LinkId, code: Code, why: &str) {
+        let Some((at, _)) = self.find(link) else { return };
+        if let Some(attempt) = self.runs[at].take_attempt(link) {
+            desk.out.push_back(Output::Close(link));
+            self.lose_attempt(desk, now, at, &attempt, code, why);
+        } else if let Some(child) = self.runs[at].child.take() {
+            desk.out.push_back(Output::Close(link));
+            match (self.aborting, desk.wire()) {
+                (Some(_), _) => self.lose_for_good(desk, at, &child, code, why),
+                (None, Wire::One) => self.lose_for_good(desk, at, &child, code, why),
+                (None, Wire::Two) => self.lose_child(desk, now, at, child, code, why),
+            }
+        }
+    }
+
+    /// Somebody who was asked does not answer, or answers with no.
+    fn lose_attempt(&mut self, desk: &mut Desk, now: Now, at: usize, attempt: &Child, code: Code, why: &str) {
+        let run = &mut self.runs[at];
+        if let Some(left) = &mut run.left {
+            left.claim_at = now.instant + desk.timing.reclaim;
+            return;
+        }
+        if attempt.stage == Stage::Challenged {
+            // It did its part, and nobody had use for it yet.
+            run.resume_at(attempt.place);
+        } else {
+            self.skip(desk, at, attempt, code, why);
+        }
+        self.seek(desk, now, at);
+    }
+
+    /// Reports a node that will not be a child, for now.
+    pub(super) fn skip(&mut self, desk: &mut Desk, at: usize, child: &Child, code: Code, why: &str) {
+        let node = &child.node;
+        if !desk.ledger.heard_of_all([node]) {
+            log::warn!("skipped {}:{}: {why}", node.host, node.port);
+            self.note(node, NodeState::Failed, 0);
+        }
+        // Who was fed before may be whole by now.
+        let was_fed = self.runs[at].retried == Some(child.place);
+        let (code, message) = if was_fed && !code.is_provisional() {
+            (Code::LOST, format!("connection lost, and then: {why}"))
+        } else {
+            (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
+        };
+        desk.report_for([node], self.by, code, &message);
+    }
+
+    /// A chosen child is lost on wire 2.
+    fn lose_child(&mut self, desk: &mut Desk, now: Now, at: usize, child: Child, code: Code, why: &str) {
+        let run = &mut self.runs[at];
+        if !desk.adopting {
+            // Perhaps it has only lost patience with who cannot serve it. It is the first to be asked when that is over.
+            run.resume_at(child.place);
+            return;
+        }
+        if child.stage == Stage::Proving {
+            if let Some(left) = &mut run.left {
+                left.claim_at = now.instant + desk.timing.reclaim;
+                return;
+            }
+            self.skip(desk, at, &child, code, why);
+            return self.seek(desk, now, at);
+        }
+        let silent = code == Code::TIMED_OUT;
+        let done = desk.ledger.settled(&child.node);
+        if !silent && !done && run.retried != Some(child.place) {
+            run.retried = Some(child.place);
+            run.resume_at(child.place);
+            return self.seek(desk, now, at);
+        }
+        let lasted = if why == SILENT {
+            format!("silent for {:.1} s", child.silence(now.instant).as_secs_f64())
+        } else {
+            why.to_owned()
+        };
+        self.bypass(desk, now, at, child, Code::LOST, &lasted);
+    }
+
+    /// The chain goes on without a child that was let in. In a tree the heads of what it had shared out are taken up.
+    pub(super) fn bypass(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        at: usize,
+        child: Child,
+        code: Code,
+        why: &str,
+    ) {
+        let message = match self.length.filter(|&length| length > 0 && child.stage == Stage::Feeding) {
+            Some(length) => format!("{why}, at {} %", child.sent.saturating_mul(100) / length),
+            None => why.to_owned(),
+        };
+        self.report_lost(desk, &child, code, &message);
+        let degree = child.node.degree.unwrap_or(desk.header.degree);
+        if degree > 1 {
+            self.adopt_behind(desk, now, at, &child.node, child.place);
+        }
+        self.runs[at].resume_at(child.place + 1);
+        self.seek(desk, now, at);
+    }
+
+    fn report_lost(&mut self, desk: &mut Desk, child: &Child, code: Code, message: &str) {
+        let node = &child.node;
+        if !desk.ledger.heard_of_all([node]) {
+            log::warn!("bypassed {}:{}: {message}", node.host, node.port);
+            self.note(node, NodeState::Failed, child.sent);
+        }
+        desk.report_for([node], self.by, code, message);
+    }
+
+    /// Those behind a node become runs of their own, as that node had shared them out.
+    fn adopt_behind(&mut self, desk: &mut Desk, now: Now, at: usize, node: &Destination, place: usize) {
+        let behind = self.runs[at].cut_behind(place);
+        let first = self.runs.len();
+        let runs = share(behind, node.degree.unwrap_or(desk.header.degree));
+        self.runs.extend(runs.into_iter().filter_map(Run::new));
+        for run in first..self.runs.len() {
+            self.seek(desk, now, run);
+        }
+    }
+
+    /// A child is taken, or kept, by another upstream. It is asked for again now and then: that one may be gone soon.
+    pub(super) fn left(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let run = &mut self.runs[at];
+        let Some(child) = run.child.take() else { return };
+        log::info!("{}:{} has another upstream", child.node.host, child.node.port);
+        let links = run.attempts.drain(..).map(|attempt| attempt.link).chain([child.link]);
+        desk.out.extend(links.map(Output::Close));
+        run.left = Some(Left { place: child.place, claim_at: now.instant + desk.timing.reclaim });
+    }
+
+    /// A child goes on by itself, and somebody else has to serve those behind it.
+    pub(super) fn stepped_aside(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let Some(child) = &self.runs[at].child else { return };
+        log::info!("{}:{} cannot serve those behind it", child.node.host, child.node.port);
+        let (node, place) = (child.node.clone(), child.place);
+        self.adopt_behind(desk, now, at, &node, place);
+        self.close_if_complete(desk, now, at);
+    }
+
+    /// A child is lost, and nobody takes its place.
+    fn lose_for_good(&mut self, desk: &mut Desk, at: usize, child: &Child, code: Code, why: &str) {
+        let node = &child.node;
+        let message = format!("lost {}:{}: {why}", node.host, node.port);
+        log::warn!("{message}");
+        let run = &mut self.runs[at];
+        run.over = true;
+        run.resume_at(child.place);
+        let news = !desk.ledger.heard_of_all([node]);
+        match desk.wire() {
+            // Who asked by wire 1 is told of everything behind, for lack of anybody else who would.
+            Wire::One => desk.report_for(run.rest(), self.by, code, &message),
+            // It may be whole by now, whatever came between: only the node itself knows.
+            Wire::Two => desk.report_for([node], self.by, Code::LOST, &message),
+        }
+        if news {
+            self.note(node, NodeState::Failed, child.sent);
+        }
+    }
+
+    /// Nobody is sought any more, since nobody is there to serve them for. Who takes the payload goes on with it.
+    pub(in crate::session) fn suspend(&mut self, desk: &mut Desk) {
+        for run in self.runs.iter_mut().filter(|run| !run.over) {
+            let chosen = run.child.take_if(|child| child.stage == Stage::Proving);
+            let open: Vec<Child> = run.attempts.drain(..).chain(chosen).collect();
+            if let (Some(place), None) = (open.iter().map(|child| child.place).min(), run.left) {
+                run.resume_at(place);
+            }
+            desk.out.extend(open.iter().map(|child| Output::Close(child.link)));
+        }
+    }
+
+    /// What a child needs cannot be had here. Returns whether this side has to step aside.
+    pub(in crate::session) fn unservable(&mut self, desk: &mut Desk, now: Now, link: LinkId) -> bool {
+        if self.by.is_none() || desk.wire() == Wire::One {
+            self.lose(desk, now, link, Code::SOURCE_FAILED, "its part of the file cannot be read back");
+            return false;
+        }
+        true
+    }
+}

@@ -1,0 +1,109 @@
+//! What children say.
+
+use super::Downstream;
+use crate::session::child::{Said, Stage};
+use crate::session::desk::Desk;
+use crate::session::io::{LinkId, Now, Output};
+use crate::wire::{Code, Line, Report, SealedReport, Wire};
+
+impl Downstream {
+    pub(in crate::session) fn bytes(&mut self, desk: &mut Desk, now: Now, link: LinkId, mut input: &[u8]) {
+        while !input.is_empty() {
+            // What the child said last may have been its last word.
+            let Some((_, child)) = self.find(link) else { return };
+            match child.read(input, now.instant) {
+                Ok((used, said)) => {
+                    input = &input[used..];
+                    if let Some(said) = said {
+                        self.said(desk, now, link, said);
+                    }
+                }
+                Err(error) => return self.lose(desk, now, link, Code::from(&error), &error.to_string()),
+            }
+        }
+    }
+
+    fn said(&mut self, desk: &mut Desk, now: Now, link: LinkId, said: Said) {
+        let Some((at, child)) = self.find(link) else { return };
+        let stage = child.stage;
+        match (said, stage) {
+            (Said::Bare(report), _) => self.bare(desk, now, link, &report),
+            (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
+                child.challenge = Some(challenge);
+                child.enter(Stage::Challenged, now.instant);
+                self.seek(desk, now, at);
+            }
+            (Said::Line(Line::Accepted), Stage::Proving) => self.accepted(desk, now, at),
+            (Said::Line(Line::Ready { offset }), Stage::Opening) => self.ready(desk, now, at, offset),
+            (Said::Line(Line::Result(sealed)), stage) if stage >= Stage::Opening => {
+                let Some(key) = &desk.result_key else { return };
+                match sealed.open(key) {
+                    Ok(report) => self.reported(desk, now, at, report, Some(sealed)),
+                    Err(error) => self.lose(desk, now, link, Code::from(&error), &error.to_string()),
+                }
+            }
+            (Said::Line(Line::Progress(progress)), stage) if stage >= Stage::Opening => {
+                self.progressed(at, progress);
+            }
+            (Said::Line(Line::Alive), stage) if stage >= Stage::Opening => {}
+            (Said::Line(Line::Left), stage) if stage >= Stage::Proving && self.by.is_some() => {
+                self.left(desk, now, at);
+            }
+            (Said::Line(Line::Aside), stage) if stage >= Stage::Opening => self.stepped_aside(desk, now, at),
+            (Said::Line(Line::Damaged { offset }), stage) if stage >= Stage::Opening => {
+                let why = format!("the connection damaged what came behind offset {offset}");
+                self.lose(desk, now, link, Code::BAD_FRAME, &why);
+            }
+            (Said::Line(_), _) => self.lose(desk, now, link, Code::PROTOCOL, "it sent a line out of turn"),
+        }
+    }
+
+    /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
+    pub(super) fn bare(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
+        let Some((at, child)) = self.find(link) else { return };
+        let place = child.place;
+        if desk.wire() == Wire::One && report.id.is_some() {
+            let report = Report { index: None, by: None, root: None, ..report.clone() };
+            return self.reported(desk, now, at, report, None);
+        }
+        let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
+        let why = format!("it says {:?}", report.message);
+        // Wire 1 has no `ready`: a node is sent the payload before it can refuse. Where nothing was heard from it or
+        // from behind it, it has not gone on to the next.
+        let run = &mut self.runs[at];
+        let next = desk.wire() == Wire::One
+            && self.aborting.is_none()
+            && run.child.is_some()
+            && desk.ledger.heard_of_none(run.rest());
+        let Some(child) = run.child.take_if(|_| next) else {
+            return self.lose(desk, now, link, code, &why);
+        };
+        desk.out.push_back(Output::Close(link));
+        run.resume_at(place + 1);
+        self.skip(desk, at, &child, code, &why);
+        self.seek(desk, now, at);
+    }
+
+    /// A child brings a report, its own or one from behind it.
+    fn reported(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        at: usize,
+        report: Report,
+        sealed: Option<SealedReport>,
+    ) {
+        let run = &mut self.runs[at];
+        let about = report.id.as_deref().and_then(|id| desk.ledger.index(id));
+        // It has no say in what becomes of this node, or of another run.
+        if !about.is_some_and(|index| run.places.contains(&index)) {
+            log::debug!("dropped a report about somebody who is not behind its sender: {report:?}");
+            return;
+        }
+        if let Some(child) = &mut run.child {
+            child.reported(now.instant);
+        }
+        desk.report(report, sealed);
+        self.close_if_complete(desk, now, at);
+    }
+}

@@ -1,0 +1,131 @@
+//! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
+
+use super::{NodeSession, Phase, Reading};
+use crate::session::incoming::Proven;
+use crate::session::io::{Now, Output, UpstreamId};
+use crate::session::upstream::{Link, Upstream};
+use crate::wire::{Destination, Line, PayloadError, SealedReport, Wire};
+
+impl NodeSession {
+    /// Somebody wants to be the upstream, from now on.
+    pub(super) fn claimed(&mut self, now: Now, id: UpstreamId, proven: Proven) {
+        let Proven { header, lines } = proven;
+        let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
+        let link = Link::new(id, from, lines, now.instant);
+        let before = from.is_none_or(|from| from < self.header().node.index);
+        if !before || !self.upstream.yields_to(&self.desk, now, from) {
+            return Upstream::say_once(&mut self.desk, link, &Line::Left);
+        }
+        if let Some(former) = self.upstream.replace(link) {
+            Upstream::say_once(&mut self.desk, former, &Line::Left);
+        }
+        self.upstream.say(&mut self.desk, &Line::Accepted);
+        self.say_all_again();
+        self.reading = match self.reading {
+            Reading::Yes => {
+                self.desk.out.push_back(Output::Halt);
+                Reading::Halting
+            }
+            Reading::Over => Reading::NotYet,
+            other => other,
+        };
+        self.take_list(now, header.destinations);
+        if self.aside {
+            self.upstream.say(&mut self.desk, &Line::Aside);
+        }
+    }
+
+    /// Whatever the former upstream was told may have died with it.
+    fn say_all_again(&mut self) {
+        let told: Vec<SealedReport> = self.desk.told.values().cloned().collect();
+        for sealed in told {
+            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+        }
+        self.told = None;
+    }
+
+    /// Those behind are whom the new upstream says. Where that is what it was, their connections stand.
+    fn take_list(&mut self, now: Now, list: Vec<Destination>) {
+        let places: Vec<u32> = list.iter().map(|node| node.index).collect();
+        if self.list != places {
+            self.list = places;
+            self.aside = false;
+            for node in &list {
+                self.desk.ledger.add(node);
+            }
+            self.desk.ledger.doubt_hearsay();
+            let degree = self.desk.header.degree;
+            self.downstream.renew(&mut self.desk, list, degree, None);
+        }
+        self.desk.adopting = self.may_adopt(now);
+        self.downstream.start(&mut self.desk, now);
+    }
+
+    /// Nothing is read any more from who was upstream until now.
+    pub(super) fn halted(&mut self, now: Now, offset: u64, cause: Option<PayloadError>) {
+        if matches!(self.phase, Phase::Opening | Phase::Receiving) {
+            self.received = offset;
+            self.downstream.available(offset);
+        }
+        if self.reading == Reading::Halting {
+            // Another upstream waits, or none: what was wrong with the former one does not matter any more.
+            self.reading = Reading::NotYet;
+            return;
+        }
+        let error = cause.unwrap_or(PayloadError::Truncated { offset });
+        self.reading = Reading::Over;
+        match self.phase {
+            // It may still listen to what became of the payload.
+            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(),
+            _ if self.desk.wire() == Wire::One || error == PayloadError::WrongSum => {
+                self.fail_payload(now, &error);
+            }
+            _ => self.lose_upstream(now, &error),
+        }
+    }
+
+    /// Waits for another upstream.
+    fn lose_upstream(&mut self, now: Now, error: &PayloadError) {
+        log::info!("lost the upstream at offset {}: {error}", self.received);
+        self.reading = Reading::NotYet;
+        if !matches!(error, PayloadError::Truncated { .. }) {
+            self.upstream.say(&mut self.desk, &Line::Damaged { offset: self.received });
+        }
+        if let Some(id) = self.upstream.lose(now.instant) {
+            self.desk.out.push_back(Output::CloseUpstream(id));
+        }
+        self.stand_still();
+    }
+
+    /// What is behind goes on with what is here, and may be taken up by others.
+    fn stand_still(&mut self) {
+        self.desk.adopting = false;
+        self.downstream.suspend(&mut self.desk);
+    }
+
+    /// Upstream has been silent for too long, or nobody has come to take its place.
+    pub(super) fn lose_patience(&mut self, now: Now) {
+        if self.desk.wire() == Wire::One {
+            let reason = format!("the sender has been silent for too long, at offset {}", self.received);
+            let abort = crate::wire::Abort { code: crate::wire::Code::TIMED_OUT, reason };
+            return self.abort(now, &abort);
+        }
+        let Some(id) = self.upstream.lose(now.instant) else { return self.retire() };
+        log::info!("the upstream is silent, at offset {}", self.received);
+        self.desk.out.extend([Output::Halt, Output::DropUpstream(id)]);
+        self.reading = Reading::Halting;
+        self.stand_still();
+    }
+
+    /// Ends without the file, and without a word, since nobody listens. What can be resumed stays.
+    fn retire(&mut self) {
+        log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
+        self.downstream.hang_up(&mut self.desk);
+        for file in self.files.unfinished() {
+            self.desk.out.push_back(Output::Keep(file));
+        }
+        self.forget = true;
+        self.phase = Phase::Done;
+        self.desk.out.push_back(Output::Done);
+    }
+}
