@@ -157,8 +157,8 @@ fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
 /// Says of each request whether it could be granted now.
 fn answer_check(shared: &Shared, arrival: Arrival) {
     let Arrival { guest, proven, .. } = arrival;
-    let answers = check(shared, &proven.header);
-    say_last(&guest, &session::answer_check(*proven, answers));
+    let found = check(shared, &proven.header);
+    say_last(&guest, &session::answer_check(*proven, &shared.gate.keys, &found));
 }
 
 fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {

@@ -104,11 +104,6 @@ impl NodeHands {
         }
     }
 
-    fn halt(&self) {
-        self.hub.halt();
-        self.upstreams.wake_reader();
-    }
-
     fn reset(&mut self, id: UpstreamId) {
         if self.upstreams.is_read(id) {
             self.hub.halt();
@@ -135,7 +130,7 @@ impl Hands for NodeHands {
             Output::Discard(file) => self.hub.order_disk(DiskOrder::Discard(file)),
             Output::Keep(file) => self.hub.order_disk(DiskOrder::Keep(file)),
             Output::Accept(id, from) => self.accept(id, from),
-            Output::Halt => self.halt(),
+            Output::Halt => self.hub.halt(),
             Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
             Output::CloseUpstream(id) => self.upstreams.close(id),
             Output::DropUpstream(id) => self.reset(id),

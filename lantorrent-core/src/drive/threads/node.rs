@@ -14,6 +14,7 @@ use super::live::{Guest, Live};
 use super::transfers::Transfers;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
+use crate::wire::Wire;
 
 /// How often to look for partial files that nobody came back for.
 const CLEANING: Duration = Duration::from_secs(3600);
@@ -32,7 +33,7 @@ pub(super) struct Shared {
 impl Shared {
     fn new(config: NodeConfig) -> Result<Arc<Self>, Error> {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
-            return Err(Error::NoPassword { wire: 2, key: "[security] password" });
+            return Err(Error::no_password(Wire::Two));
         }
         let roots = Arc::new(Roots::open(&config.roots)?);
         Ok(Arc::new(Self {

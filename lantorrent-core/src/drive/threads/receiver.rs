@@ -16,6 +16,9 @@ use super::upstreams::Reading;
 use crate::session::Input;
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
+/// How soon a thread that waits for data notices that it is to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// What all who receive for one session share.
 #[derive(Debug)]
 pub(super) struct Receiving {
@@ -57,11 +60,15 @@ impl Receiving {
     /// Receives the payload from the offset `from` on, and says where it stopped. Then reads on to the end of the
     /// connection.
     pub(super) fn run(self: &Arc<Self>, reading: &Reading, from: u64) {
+        let mut socket = &reading.guest.socket;
+        // Who is asked to stop shall notice it although nothing comes. (Shutting down this side of the connection would
+        // do that too, but then the kernel answers what still comes with a reset, and the last words may be lost.)
+        let _ = socket.set_read_timeout(Some(LOOK_UP));
         let (offset, cause) = self.receive(reading, from);
         self.tell(Input::Halted { offset, cause });
         // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
+        let _ = socket.set_read_timeout(None);
         let mut rest = vec![0; 64 << 10];
-        let mut socket = &reading.guest.socket;
         while socket.read(&mut rest).is_ok_and(|count| count > 0) {}
     }
 
@@ -189,8 +196,8 @@ impl Receiver<'_> {
         let [first, second] = self.reader.slots(&mut self.block);
         let mut slots = [IoSliceMut::new(first), IoSliceMut::new(second)];
         match self.socket.read_vectored(&mut slots) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-            // Who is to stop is woken like this.
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(None),
+            // The session has closed it.
             Ok(0) | Err(_) if self.shared.hub.is_halted() => Err(Stop::Asked),
             Ok(0) | Err(_) => Err(Stop::Lost),
             Ok(count) => Ok(self.reader.filled(count, &self.block)?),

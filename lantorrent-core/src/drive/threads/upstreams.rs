@@ -43,7 +43,6 @@ pub(super) struct Reading {
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
     all: HashMap<UpstreamId, Upstream>,
-    /// The last one that was read.
     current: Option<UpstreamId>,
 }
 
@@ -67,13 +66,7 @@ impl Upstreams {
         Some(Reading { guest: Arc::clone(&upstream.guest), first, _gone: running })
     }
 
-    /// Wakes the thread that reads, if it waits for data.
-    pub(super) fn wake_reader(&self) {
-        if let Some(upstream) = self.current.and_then(|id| self.all.get(&id)) {
-            let _ = upstream.guest.socket.shutdown(Shutdown::Read);
-        }
-    }
-
+    /// Whether that one is the last one that was read.
     pub(super) fn is_read(&self, id: UpstreamId) -> bool {
         self.current == Some(id)
     }
