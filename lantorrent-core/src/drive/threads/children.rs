@@ -216,7 +216,10 @@ impl Shared {
     /// Reads a block that was written, and returns its digest, if it has one. What is not as it was received is sent
     /// to nobody.
     fn read_back(&self, shelf: &Shelf, offset: u64, data: &mut [u8]) -> Result<Option<Digest>, String> {
-        shelf.file.read_exact_at(data, offset).map_err(|error| format!("the file cannot be read: {error}"))?;
+        shelf
+            .file
+            .read_exact_at(data, offset)
+            .map_err(|error| format!("the file cannot be read: {error}"))?;
         if self.writer.wire() == Wire::One {
             return Ok(None);
         }

@@ -106,7 +106,8 @@ impl Disk {
                 self.hub.has_resumed(resumed, output.digests());
             }
             self.outputs[file] = Some(Open { output, touched: resumed > 0 });
-            let read_back = if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
+            let read_back =
+                if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
             Opened { read_back, resumed }
         });
         self.tell(Input::Opened(file, result));

@@ -136,8 +136,7 @@ impl Live {
             if patience.is_zero() {
                 return false;
             }
-            (state, _) =
-                self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }

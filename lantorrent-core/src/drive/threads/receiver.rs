@@ -114,10 +114,9 @@ impl Receiving {
             Some(baton) => Ok(baton),
             None => match &*left {
                 Some(baton) => Err(baton.offset),
-                None => self
-                    .root_before(from)
-                    .map(|root| Baton { root, offset: from, pending: None })
-                    .ok_or(from),
+                None => {
+                    self.root_before(from).map(|root| Baton { root, offset: from, pending: None }).ok_or(from)
+                }
             },
         }
     }

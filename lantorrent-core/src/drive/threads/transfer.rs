@@ -164,10 +164,10 @@ impl Transfer {
         if self.checks && self.wire == Wire::Two {
             let failed = self.ask(plan.clone())?;
             leave_out(&mut plan.destinations, &failed);
-            failed.into_iter().for_each(|report| {
+            for report in failed {
                 (self.listener)(&Event::Report(report.clone()));
                 reports.push(report);
-            });
+            }
         }
         let mut size = 0;
         if !plan.destinations.is_empty() {

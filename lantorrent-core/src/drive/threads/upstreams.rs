@@ -79,8 +79,11 @@ impl Upstreams {
 
     /// Writes what can be written without waiting. Returns whether something is left.
     pub(super) fn flush(&mut self) -> bool {
-        // All of them, whatever is left with the first.
-        self.all.values_mut().fold(false, |left, upstream| upstream.outbox.flush() || left)
+        let mut left = false;
+        for upstream in self.all.values_mut() {
+            left |= upstream.outbox.flush();
+        }
+        left
     }
 
     /// Says what is left to say, and closes, on a thread of its own: that may take seconds.
