@@ -172,6 +172,7 @@ impl NodeSession {
         match self.phase {
             Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
             Phase::Opening | Phase::Receiving => None,
+            Phase::Ended if self.downstream.waits() => return self.upstream.lonely_until(&self.desk),
             Phase::Ended | Phase::Aborted | Phase::Done => return None,
         }
         .or(self.upstream.orphan_until(&self.desk.timing))

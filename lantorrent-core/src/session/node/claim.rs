@@ -76,7 +76,7 @@ impl NodeSession {
         self.reading = Reading::Over;
         match self.phase {
             // It may still listen to what became of the payload.
-            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(),
+            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(now.instant),
             _ if self.desk.wire() == Wire::One || error == PayloadError::WrongSum => {
                 self.fail_payload(now, &error);
             }
@@ -109,6 +109,9 @@ impl NodeSession {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
             let abort = crate::wire::Abort { code: crate::wire::Code::TIMED_OUT, reason };
             return self.abort(now, &abort);
+        }
+        if self.phase == Phase::Ended {
+            return self.downstream.forgo();
         }
         let Some(id) = self.upstream.lose(now.instant) else { return self.retire() };
         log::info!("the upstream is silent, at offset {}", self.received);
