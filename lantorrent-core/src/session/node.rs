@@ -188,8 +188,9 @@ impl NodeSession {
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
-            Input::Superseded => self.let_go(Code::SUPERSEDED, "a newer transfer of the same file took over"),
+            Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
             Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
+            Input::Asked(ask) => self.asked(now, &ask),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
@@ -418,3 +419,4 @@ impl NodeSession {
 }
 
 const STOPPED: &str = "the node is being stopped";
+const SUPERSEDED: &str = "a newer transfer of the same file took over";

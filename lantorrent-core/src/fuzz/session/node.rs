@@ -260,7 +260,7 @@ impl Node {
                 Output::Keep(file) => {
                     self.turn(file, &[File::Opening, File::Open, File::Failed], File::Kept);
                 }
-                Output::CloseUpstream(_) | Output::DropUpstream(_) => {}
+                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
                 Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) => {
                     panic!("{output:?} is the source's")

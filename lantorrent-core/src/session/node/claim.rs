@@ -1,10 +1,11 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
-use super::{NodeSession, Phase, Reading};
+use super::{NodeSession, Phase, Reading, SUPERSEDED};
+use crate::session::ask::Ask;
 use crate::session::incoming::Proven;
 use crate::session::io::{Now, Output, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
-use crate::wire::{Destination, Line, PayloadError, SealedReport, Wire};
+use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
 
 impl NodeSession {
     /// Somebody wants to be the upstream, from now on.
@@ -33,6 +34,31 @@ impl NodeSession {
         if self.aside {
             self.upstream.say(&mut self.desk, &Line::Aside);
         }
+    }
+
+    /// Another process has the connection of who claims this node, or of a newer transfer of the same file.
+    pub(super) fn asked(&mut self, now: Now, ask: &Ask) {
+        let ours = Ask::for_header(self.header());
+        let claims =
+            ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
+        let before = ask.from.is_none_or(|from| from < ask.index);
+        let newer = ours.is_some_and(|ours| ours.transfer != ask.transfer && ours.source == ask.source);
+        if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) && !self.has_all() {
+            self.desk.out.push_back(Output::Answer(true));
+            self.upstream.say(&mut self.desk, &Line::Left);
+            self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+            self.retire();
+        } else if newer && ask.source.is_some() {
+            self.desk.out.push_back(Output::Answer(true));
+            self.let_go(Code::SUPERSEDED, SUPERSEDED);
+        } else {
+            self.desk.out.push_back(Output::Answer(false));
+        }
+    }
+
+    /// Whether the payload is complete: the files are soon in place, and then there is nothing to hand over.
+    fn has_all(&self) -> bool {
+        self.phase == Phase::Ended
     }
 
     /// Whatever the former upstream was told may have died with it.
@@ -107,22 +133,23 @@ impl NodeSession {
     pub(super) fn lose_patience(&mut self, now: Now) {
         if self.desk.wire() == Wire::One {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
-            let abort = crate::wire::Abort { code: crate::wire::Code::TIMED_OUT, reason };
-            return self.abort(now, &abort);
+            return self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
         }
         if self.phase == Phase::Ended {
             return self.downstream.forgo();
         }
-        let Some(id) = self.upstream.lose(now.instant) else { return self.retire() };
+        let Some(id) = self.upstream.lose(now.instant) else {
+            log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
+            return self.retire();
+        };
         log::info!("the upstream is silent, at offset {}", self.received);
         self.desk.out.extend([Output::Halt, Output::DropUpstream(id)]);
         self.reading = Reading::Halting;
         self.stand_still();
     }
 
-    /// Ends without the file, and without a word, since nobody listens. What can be resumed stays.
+    /// Ends without the file, and without a result, since nobody listens. What can be resumed stays.
     fn retire(&mut self) {
-        log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
         self.downstream.hang_up(&mut self.desk);
         for file in self.files.unfinished() {
             self.desk.out.push_back(Output::Keep(file));
