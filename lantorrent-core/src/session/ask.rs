@@ -17,6 +17,18 @@ pub struct Ask {
     pub source: Option<SourceHint>,
 }
 
+/// What the holder says to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Yes, as soon as this is said: the files are free then.
+    Yes,
+    /// No: whom they are received from has a better right, or it is another file.
+    No,
+    /// They are complete, and their results soon known.
+    Finishing,
+}
+
 impl Ask {
     /// The question that goes with a header; none with one of wire 1, which resumes nothing.
     pub fn for_header(header: &Header) -> Option<Self> {

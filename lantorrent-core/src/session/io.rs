@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::ask::Ask;
+use super::ask::{Answer, Ask};
 use super::incoming::Proven;
 use crate::wire::{Abort, Code, PayloadError, Progress, Report, Sum};
 
@@ -166,8 +166,8 @@ pub enum Output {
     Place(usize, u64),
     /// Remove what there is of a file.
     Discard(usize),
-    /// Tell who asked for the files whether he gets them. If so, when this session is over and they are free.
-    Answer(bool),
+    /// Tell who asked for the files whether he gets them; if so, when this session is over and they are free.
+    Answer(Answer),
     /// Let go of a file, but keep what a later transfer can go on with.
     Keep(usize),
 

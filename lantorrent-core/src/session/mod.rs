@@ -32,7 +32,7 @@ mod timing;
 mod upstream;
 
 pub use answer::{answer_check, retell};
-pub use ask::Ask;
+pub use ask::{Answer, Ask};
 pub use check::CheckSession;
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};

@@ -1,7 +1,7 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
 use super::{NodeSession, Phase, Reading, SUPERSEDED};
-use crate::session::ask::Ask;
+use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
 use crate::session::io::{Now, Output, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
@@ -43,22 +43,21 @@ impl NodeSession {
             ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
         let before = ask.from.is_none_or(|from| from < ask.index);
         let newer = ours.is_some_and(|ours| ours.transfer != ask.transfer && ours.source == ask.source);
-        if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) && !self.has_all() {
-            self.desk.out.push_back(Output::Answer(true));
+        let answer = if claims && self.phase == Phase::Ended {
+            Answer::Finishing
+        } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
             self.upstream.say(&mut self.desk, &Line::Left);
             self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
             self.retire();
+            Answer::Yes
         } else if newer && ask.source.is_some() {
-            self.desk.out.push_back(Output::Answer(true));
             self.let_go(Code::SUPERSEDED, SUPERSEDED);
+            Answer::Yes
         } else {
-            self.desk.out.push_back(Output::Answer(false));
-        }
-    }
-
-    /// Whether the payload is complete: the files are soon in place, and then there is nothing to hand over.
-    fn has_all(&self) -> bool {
-        self.phase == Phase::Ended
+            Answer::No
+        };
+        // Before the end, behind which nothing comes.
+        self.desk.out.push_front(Output::Answer(answer));
     }
 
     /// Whatever the former upstream was told may have died with it.
