@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Init(Init),
     Serve(Serve),
     Send(Send),
+    Check(Check),
     Demo(Demo),
 }
 
@@ -116,6 +117,14 @@ pub(crate) struct Send {
     #[argh(switch)]
     pub(crate) in_place: bool,
 
+    /// begin at once, without asking all nodes first
+    #[argh(switch)]
+    pub(crate) no_check: bool,
+
+    /// bypass a node that holds up others at less than so many bytes a second, such as 5M, and serve it at the end
+    #[argh(option, arg_name = "rate", from_str_fn(rate))]
+    pub(crate) min_rate: Option<u64>,
+
     /// print results as JSON, one object on each line
     #[argh(switch)]
     pub(crate) json: bool,
@@ -123,6 +132,36 @@ pub(crate) struct Send {
     /// no progress and no table, only what failed
     #[argh(switch)]
     pub(crate) quiet: bool,
+}
+
+/// Ask nodes whether they could receive a file: there, same password, path and space.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "check",
+    help_triggers("-h", "--help"),
+    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img."
+)]
+pub(crate) struct Check {
+    /// who is to be asked, and for which path
+    #[argh(positional, arg_name = "dest")]
+    pub(crate) destinations: Vec<String>,
+
+    /// a file with one destination on each line, or - for standard input
+    #[argh(option, arg_name = "file")]
+    pub(crate) nodes: Option<Input>,
+
+    /// how much room there has to be, such as 64M or 10G (default: any)
+    #[argh(option, arg_name = "size", from_str_fn(size))]
+    pub(crate) size: Option<u64>,
+
+    /// ask for the files themselves, such as devices, and not for files beside them
+    #[argh(switch)]
+    pub(crate) in_place: bool,
+
+    /// print answers as JSON, one object on each line
+    #[argh(switch)]
+    pub(crate) json: bool,
 }
 
 /// Show a chain at work on this machine: real nodes, real files, a throw-away password.
@@ -186,6 +225,11 @@ fn degree(text: &str) -> Result<u32, String> {
 
 fn nodes(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|nodes| (1..=64).contains(nodes)).ok_or_else(|| "it must be 1 to 64".into())
+}
+
+fn rate(text: &str) -> Result<u64, String> {
+    let rate = size::parse(text.strip_suffix("/s").unwrap_or(text)).ok().filter(|&rate| rate > 0);
+    rate.ok_or_else(|| "not a rate in bytes a second such as 500K or 5M".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

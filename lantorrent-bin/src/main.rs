@@ -2,6 +2,7 @@
 
 mod args;
 mod argv;
+mod check;
 mod config;
 mod demo;
 mod exit;
@@ -80,7 +81,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send or demo, or see `lantorrent --help`",
+            "give init, serve, send, check or demo, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -99,6 +100,10 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Command::Send(send) => {
             let config = configure(arguments, SENDER)?;
             send::run(send, &config, strength(arguments))
+        }
+        Command::Check(check) => {
+            let config = configure(arguments, SENDER)?;
+            check::run(check, &config, strength(arguments))
         }
         Command::Demo(demo) => {
             // Its nodes have a configuration of their own.

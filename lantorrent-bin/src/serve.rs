@@ -81,6 +81,12 @@ fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<Nod
     if let Some(connections) = config.connections {
         node.connections = connections;
     }
+    if let Some(dead_after) = config.dead_after {
+        node.timing.dead_after = dead_after;
+    }
+    if let Some(keep_partial) = config.keep_partial {
+        node.keep_partial = keep_partial;
+    }
     Ok(node)
 }
 

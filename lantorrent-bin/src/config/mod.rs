@@ -8,6 +8,7 @@ mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use log::LevelFilter;
 
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) also: Vec<SocketAddr>,
     pub(crate) sync: Option<Sync>,
     pub(crate) connections: Option<usize>,
+    pub(crate) dead_after: Option<Duration>,
+    pub(crate) keep_partial: Option<Duration>,
     /// Sections and keys that this version does not know.
     pub(crate) unknown: Vec<String>,
 }

@@ -72,6 +72,10 @@ roots = {roots}
 #also =
 # Whether a file is made durable before it counts as written.
 sync = {sync}
+# Seconds of silence after which a neighbour in the chain counts as dead.
+#dead_after = 3
+# How long what is left of a transfer that broke off is kept, for another one to go on with.
+#keep_partial = 24h
 "
     )
 }

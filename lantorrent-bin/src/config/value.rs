@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use log::LevelFilter;
 
@@ -47,6 +48,28 @@ pub(super) fn sync(text: &str) -> Result<Sync, String> {
 
 pub(super) fn connections(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "it must be a number of at least 1".into())
+}
+
+/// A time: a number of seconds, or one with s, m, h or d behind it.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b's') => (&text[..text.len() - 1], 1.0),
+        Some(b'm') => (&text[..text.len() - 1], 60.0),
+        Some(b'h') => (&text[..text.len() - 1], 3600.0),
+        Some(b'd') => (&text[..text.len() - 1], 86400.0),
+        _ => (text, 1.0),
+    };
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = number.trim().parse::<f64>().ok().filter(|_| plain);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds * unit).ok())
+        .ok_or_else(|| "it must be a time such as 3, 1.5s, 10m, 24h or 7d".into())
+}
+
+/// Less than a second would take every hiccup for a death; a node says that it is alive twice a second.
+pub(super) fn dead_after(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_secs(1)..=Duration::from_secs(600);
+    Some(time(text)?).filter(|time| range.contains(time)).ok_or_else(|| "it must be from 1 s to 10 m".into())
 }
 
 /// The names that version 0.2 has, and those of the `log` crate.

@@ -5,19 +5,19 @@ use std::io::{BufRead, BufReader, Read};
 
 use lantorrent_core::Target;
 
-use crate::args::{Input, Send};
+use crate::args::Input;
 use crate::exit::Failure;
 
 /// The longest line of a list: a path on a node, and its host. A list that is no text has no line ends.
 const LINE_BYTES: u64 = 32 << 10;
 
 /// All destinations, those of the command line first.
-pub(super) fn collect(send: &Send) -> Result<Vec<Target>, Failure> {
+pub(crate) fn collect(given: &[String], nodes: Option<&Input>) -> Result<Vec<Target>, Failure> {
     let mut targets = Vec::new();
-    for text in &send.destinations {
+    for text in given {
         targets.push(text.parse::<Target>()?);
     }
-    match &send.nodes {
+    match nodes {
         Some(Input::Stdin) => from_list(&mut targets, std::io::stdin().lock(), "standard input")?,
         Some(Input::File(path)) => {
             let name = path.display().to_string();

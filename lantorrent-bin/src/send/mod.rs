@@ -1,10 +1,11 @@
 //! `lantorrent send`.
 
-mod destinations;
-mod results;
+pub(crate) mod destinations;
+pub(crate) mod results;
 mod show;
 
 use lantorrent_core::Transfer;
+use lantorrent_core::session::Timing;
 use lantorrent_core::store::Placement;
 use lantorrent_core::wire::Wire;
 
@@ -35,7 +36,7 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
             format_args!("set `wire_1_password` in [security] of {}", config.file.display()),
         ));
     }
-    let targets = destinations::collect(send)?;
+    let targets = destinations::collect(&send.destinations, send.nodes.as_ref())?;
 
     let mut transfer = match &send.file {
         Input::Stdin => Transfer::from_stream(std::io::stdin(), keys)?,
@@ -44,6 +45,15 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     transfer = transfer.wire(send.wire).degree(send.degree);
     if send.in_place {
         transfer = transfer.placement(Placement::InPlace);
+    }
+    if let Some(rate) = send.min_rate {
+        transfer = transfer.min_rate(rate);
+    }
+    if send.no_check {
+        transfer = transfer.no_check();
+    }
+    if let Some(dead_after) = config.dead_after {
+        transfer = transfer.timing(Timing { dead_after, ..Timing::default() });
     }
     for target in targets {
         transfer = transfer.to(target);

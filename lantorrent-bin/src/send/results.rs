@@ -14,7 +14,7 @@ pub(super) fn place(report: &Report) -> String {
     format!("{} {}", node(report), report.file.as_deref().unwrap_or("-"))
 }
 
-fn node(report: &Report) -> String {
+pub(crate) fn node(report: &Report) -> String {
     match (&report.host, report.port) {
         (Some(host), Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
         (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -23,8 +23,13 @@ fn node(report: &Report) -> String {
     }
 }
 
+/// Who was bypassed and why, in one line.
+pub(super) fn bypass(report: &Report) -> String {
+    format!("{} {}", node(report), report.message)
+}
+
 /// How it ended, in one line.
-pub(super) fn outcome(report: &Report) -> String {
+pub(crate) fn outcome(report: &Report) -> String {
     if report.code.is_success() {
         return "ok".into();
     }

@@ -48,6 +48,7 @@ impl Show {
         match event {
             Event::Progress { size, sent, nodes } => self.progressed(*size, *sent, nodes),
             Event::Report(report) => self.reported(report),
+            Event::Bypassed(report) => self.bypassed(report),
         }
     }
 
@@ -80,6 +81,14 @@ impl Show {
                 super::results::place(report),
                 super::results::outcome(report)
             ));
+        }
+    }
+}
+
+impl Show {
+    fn bypassed(&self, report: &Report) {
+        if !matches!(self.how, How::Nothing) {
+            terminal::note(&format!("bypassed: {}", super::results::bypass(report)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The target for `session`: one node, whole, between a real source and children made up from the input.
 
 mod child;
+mod claim;
 mod node;
 mod source;
 
@@ -78,7 +79,7 @@ fn exchange(now: Now, source: &mut Source, node: &mut Node, most: usize) {
 }
 
 fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut Node) {
-    match script.byte() % 20 {
+    match script.byte() % 22 {
         0 | 1 => exchange(*now, source, node, usize::MAX),
         2 => exchange(*now, source, node, script.word().into()),
         3 => source.damage(script),
@@ -107,6 +108,8 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
         14 => source.stop(*now),
         15 => node.connect_child(*now, script.byte()),
         16 => node.feed_child(*now, script.byte()),
+        20 => node.claimed(*now, script),
+        21 => node.handle(*now, Input::Superseded),
         17 => {
             let which = script.byte();
             node.close_child(*now, which);

@@ -91,6 +91,20 @@ impl Downstream {
         self.runs.iter().all(|run| run.over || run.left.is_some())
     }
 
+    /// Whether there are runs in which nothing goes on: they wait for the upstream that children are sought for.
+    pub(super) fn waits(&self) -> bool {
+        self.runs.iter().any(|run| !run.over && run.left.is_none() && !run.active())
+    }
+
+    /// Gives those runs up: others have to see to them.
+    pub(super) fn forgo(&mut self) {
+        for run in &mut self.runs {
+            if !run.over && run.left.is_none() && !run.active() {
+                run.over = true;
+            }
+        }
+    }
+
     /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
     fn seek(&mut self, desk: &mut Desk, now: Now, at: usize) {
         if self.aborting.is_some() || !desk.adopting {

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::ask::{Answer, Ask};
 use super::incoming::Proven;
 use crate::wire::{Abort, Code, PayloadError, Progress, Report, Sum};
 
@@ -69,6 +70,8 @@ pub enum Input<'a> {
     Superseded,
     /// Node: somebody has proven a header of this transfer that is meant for this place in it.
     Claimed(UpstreamId, Box<Proven>),
+    /// Node: another process of this node asks for the files. It is told by [`Output::Answer`].
+    Asked(Ask),
 
     /// Node: the payload is received and verified up to this offset. Source: it is read up to here.
     Received(u64),
@@ -163,6 +166,8 @@ pub enum Output {
     Place(usize, u64),
     /// Remove what there is of a file.
     Discard(usize),
+    /// Tell who asked for the files whether he gets them; if so, when this session is over and they are free.
+    Answer(Answer),
     /// Let go of a file, but keep what a later transfer can go on with.
     Keep(usize),
 

@@ -12,6 +12,7 @@
 //! first goes through [`Incoming`], which lets nobody in without the password.
 
 mod answer;
+mod ask;
 mod check;
 mod child;
 mod desk;
@@ -31,6 +32,7 @@ mod timing;
 mod upstream;
 
 pub use answer::{answer_check, retell};
+pub use ask::{Answer, Ask};
 pub use check::CheckSession;
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};

@@ -172,6 +172,7 @@ impl NodeSession {
         match self.phase {
             Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
             Phase::Opening | Phase::Receiving => None,
+            Phase::Ended if self.downstream.waits() => return self.upstream.lonely_until(&self.desk),
             Phase::Ended | Phase::Aborted | Phase::Done => return None,
         }
         .or(self.upstream.orphan_until(&self.desk.timing))
@@ -187,8 +188,9 @@ impl NodeSession {
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
-            Input::Superseded => self.let_go(Code::SUPERSEDED, "a newer transfer of the same file took over"),
+            Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
             Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
+            Input::Asked(ask) => self.asked(now, &ask),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
@@ -417,3 +419,4 @@ impl NodeSession {
 }
 
 const STOPPED: &str = "the node is being stopped";
+const SUPERSEDED: &str = "a newer transfer of the same file took over";

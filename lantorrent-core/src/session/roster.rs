@@ -109,7 +109,9 @@ impl Roster {
         if finished.len() > FINISHED {
             finished.sort_unstable_by_key(|&(age, _)| age);
             finished.drain(..FINISHED);
-            finished.iter().for_each(|(_, id)| drop(self.entries.remove(id)));
+            for (_, id) in &finished {
+                self.entries.remove(id);
+            }
         }
     }
 }

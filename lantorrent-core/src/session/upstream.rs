@@ -76,9 +76,10 @@ impl Upstream {
     }
 
     /// Its half of the connection has ended, after all of the payload.
-    pub(super) fn mute(&mut self) {
+    pub(super) fn mute(&mut self, now: Instant) {
         if let Some(link) = &mut self.link {
             link.mute = true;
+            self.orphan_since = now;
         }
     }
 
@@ -97,6 +98,15 @@ impl Upstream {
     /// When nobody is waited for any more, where there is no upstream.
     pub(super) fn orphan_until(&self, timing: &Timing) -> Option<Instant> {
         self.link.is_none().then(|| self.orphan_since + timing.orphan)
+    }
+
+    /// The same, where an upstream that says nothing is as good as none.
+    pub(super) fn lonely_until(&self, desk: &Desk) -> Option<Instant> {
+        let since = match &self.link {
+            Some(link) if !link.mute => self.dead_at(desk)?,
+            _ => self.orphan_since,
+        };
+        Some(since + desk.timing.orphan)
     }
 
     /// Says something that only wire 2 can say.

@@ -1,8 +1,8 @@
 //! Headers of both wires: what is accepted, what is refused, and by which limit.
 
 use lantorrent_core::wire::{
-    Destination, Envelope, Header, HeaderError, HeaderReader, Keyring, Nonce, Password, Request, SourceHint,
-    TransferId, Verb, Wire, limits,
+    Destination, Envelope, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password, Request,
+    SourceHint, TransferId, Verb, Wire, limits,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn value_1() -> Value {
 fn value_2() -> Value {
     json!({
         "wire": 2, "verb": "send", "transfer": "00".repeat(16), "nonce": "11".repeat(16), "expires": 1_800_000_000,
-        "to": "10.0.0.7:2893", "source": {"size": 80, "mtime": 5, "id": "x"},
+        "to": "10.0.0.7:2893", "source": {"size": 80, "mtime": 5, "id": "x"}, "min_rate": 1_000_000,
         "host": "10.0.0.7", "port": 2893, "index": 0, "length": 80, "degree": 2, "block_size": 65_536,
         "requests": [{"filename": "/srv/a", "id": "a", "rename": true}],
         "destinations": [{
@@ -78,6 +78,8 @@ fn header_2() -> Header {
             expires: 1_800_000_000,
             to: "10.0.0.7:2893".parse().unwrap(),
             source: Some(SourceHint { size: Some(80), mtime: Some(5), id: "x".into() }),
+            from: None,
+            min_rate: Some(1_000_000),
         }),
     }
 }
@@ -103,12 +105,15 @@ fn values_come_through_both_ways() {
 fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     let parent = header_2();
     let child = parent.destinations[0].clone();
-    let made = parent.for_child(child, Vec::new(), "[::1]:2893".parse().unwrap(), Nonce([9; 16]), 7);
+    let to = "[::1]:2893".parse().unwrap();
+    let link = HeaderLink { from: Some(0), to, nonce: Nonce([9; 16]), expires: 7 };
+    let made = parent.for_child(child, Vec::new(), link);
     let read = header(&made.sign(&keys()).unwrap()).unwrap();
     assert_eq!((read.node.index, read.degree, read.block_size), (1, 3, 65_536));
     let (new, old) = (read.envelope.unwrap(), parent.envelope.unwrap());
-    assert_eq!((new.nonce, new.expires, new.to), (Nonce([9; 16]), 7, "[::1]:2893".parse().unwrap()));
+    assert_eq!((new.from, new.nonce, new.expires, new.to), (Some(0), Nonce([9; 16]), 7, to));
     assert_eq!((new.transfer, new.verb, new.source), (old.transfer, old.verb, old.source));
+    assert_eq!(new.min_rate, old.min_rate);
 }
 
 #[test]

@@ -84,6 +84,8 @@ fn header(vectors: &Vectors) -> Header {
                 mtime: Some(1_700_000_000_000_000_000),
                 id: "b7e1".into(),
             }),
+            from: None,
+            min_rate: None,
         }),
     }
 }

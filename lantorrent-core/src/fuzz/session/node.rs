@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::super::Script;
 use super::child::Child;
+use super::claim;
 use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
 use crate::session::{
     FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack, Seed,
     UpstreamId,
 };
 use crate::wire::{
-    Frame, FromNode, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
+    Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
     ReportReader, ResultKey, Wire,
 };
 
@@ -54,6 +55,10 @@ pub(super) struct Node {
     children: BTreeMap<LinkId, Child>,
     said: Vec<u8>,
     ear: Ear,
+    /// Who hears what is said to later upstreams.
+    ears: BTreeMap<UpstreamId, LineReader>,
+    /// The first header, of which claims are variations.
+    header: Option<Header>,
     key: Option<ResultKey>,
     /// Reports by request: the node's own first, then those of who is behind it.
     reports: BTreeMap<String, Vec<Report>>,
@@ -83,6 +88,8 @@ impl Node {
             children: BTreeMap::new(),
             said: Vec::new(),
             ear,
+            ears: BTreeMap::new(),
+            header: None,
             key: None,
             reports: BTreeMap::new(),
             done: false,
@@ -126,7 +133,7 @@ impl Node {
     fn answer(&mut self, now: Now, answer: Greeting) {
         match answer {
             Greeting::More => {}
-            Greeting::Reply(reply) => self.reply(&reply),
+            Greeting::Reply(reply) => self.reply(UPSTREAM, &reply),
             Greeting::Refused { reply, .. } => {
                 self.said.extend(reply);
                 self.greeting = None;
@@ -135,6 +142,7 @@ impl Node {
             Greeting::Proven(proven) => {
                 self.greeting = None;
                 let header = proven.header.clone();
+                self.header = Some(header.clone());
                 assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
                 self.block = vec![0; header.block_size as usize];
                 self.key =
@@ -221,12 +229,9 @@ impl Node {
             assert!(!self.done, "after Done came {output:?}");
             match output {
                 Output::Open(file) => self.turn(file, &[File::New], File::Opening),
-                Output::Accept(upstream, offset) => {
-                    assert_eq!((upstream, offset), (UPSTREAM, 0));
-                    self.accepted = true;
-                }
+                Output::Accept(upstream, offset) => self.accept(upstream, offset),
                 Output::Halt => self.halted(now, None),
-                Output::Reply(_, bytes) => self.reply(&bytes),
+                Output::Reply(upstream, bytes) => self.reply(upstream, &bytes),
                 Output::Connect { link, .. } => {
                     assert!(self.children.insert(link, Child::new(now)).is_none());
                     assert!(
@@ -255,7 +260,7 @@ impl Node {
                 Output::Keep(file) => {
                     self.turn(file, &[File::Opening, File::Open, File::Failed], File::Kept);
                 }
-                Output::CloseUpstream(_) | Output::DropUpstream(_) => {}
+                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
                 Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) => {
                     panic!("{output:?} is the source's")
@@ -277,7 +282,54 @@ impl Node {
         self.files[file] = to;
     }
 
-    fn reply(&mut self, bytes: &[u8]) {
+    fn accept(&mut self, upstream: UpstreamId, offset: u64) {
+        assert!(!std::mem::replace(&mut self.accepted, true), "two are read at once");
+        assert_eq!(offset, self.received as u64, "a gap, or something twice");
+        if upstream == UPSTREAM {
+            assert_eq!(offset, 0);
+            return;
+        }
+        let header = self.header.as_ref().expect("there was a first header");
+        let (reader, bytes) = claim::payload(header, &self.content, offset);
+        self.waiting = bytes.into();
+        if let Some((_, former)) = &mut self.session {
+            *former = reader;
+        }
+    }
+
+    pub(super) fn header(&self) -> Option<Header> {
+        self.header.clone().filter(|_| !self.is_over())
+    }
+
+    pub(super) fn next_upstream(&self) -> u64 {
+        UPSTREAM.0 + 1 + self.ears.len() as u64
+    }
+
+    pub(super) fn listen(&mut self, upstream: UpstreamId, ear: LineReader) {
+        self.ears.insert(upstream, ear);
+    }
+
+    /// What the node says to a later upstream.
+    fn reply_later(&mut self, upstream: UpstreamId, mut bytes: &[u8]) {
+        let ear = self.ears.get_mut(&upstream).expect("an upstream that is there");
+        let mut results = Vec::new();
+        while !bytes.is_empty() {
+            let (used, said) = ear.push(bytes).expect("what a node says can be read");
+            bytes = &bytes[used..];
+            if let Some(FromNode::Line(Line::Result(sealed))) = said {
+                results.push(sealed);
+            }
+        }
+        let key = self.key.clone().expect("a result comes after the header");
+        for sealed in results {
+            self.report(sealed.open(&key).expect("only what is authentic is relayed"));
+        }
+    }
+
+    fn reply(&mut self, upstream: UpstreamId, bytes: &[u8]) {
+        if upstream != UPSTREAM {
+            return self.reply_later(upstream, bytes);
+        }
         self.said.extend(bytes);
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -309,7 +361,11 @@ impl Node {
             let file: usize = file.parse().expect("the id of a request");
             assert_eq!(self.files[file] == File::Placed, report.code.is_success(), "{report:?}");
         }
-        self.reports.entry(id).or_default().push(report);
+        let known = self.reports.entry(id).or_default();
+        // A new upstream is told again what the former one was told.
+        if !known.contains(&report) {
+            known.push(report);
+        }
     }
 
     pub(super) fn opened(&mut self, now: Now, result: Result<Opened, FileFault>) {

@@ -34,9 +34,8 @@ impl Downstream {
         } else if let Some(child) = self.runs[at].child.take() {
             desk.out.push_back(Output::Close(link));
             match (self.aborting, desk.wire()) {
-                (Some(_), _) => self.lose_for_good(desk, at, &child, code, why),
-                (None, Wire::One) => self.lose_for_good(desk, at, &child, code, why),
-                (None, Wire::Two) => self.lose_child(desk, now, at, child, code, why),
+                (None, Wire::Two) => self.lose_child(desk, now, at, &child, code, why),
+                (Some(_), _) | (None, Wire::One) => self.lose_for_good(desk, at, &child, code, why),
             }
         }
     }
@@ -75,7 +74,7 @@ impl Downstream {
     }
 
     /// A chosen child is lost on wire 2.
-    fn lose_child(&mut self, desk: &mut Desk, now: Now, at: usize, child: Child, code: Code, why: &str) {
+    fn lose_child(&mut self, desk: &mut Desk, now: Now, at: usize, child: &Child, code: Code, why: &str) {
         let run = &mut self.runs[at];
         if !desk.adopting {
             // Perhaps it has only lost patience with who cannot serve it. It is the first to be asked when that is over.
@@ -87,7 +86,7 @@ impl Downstream {
                 left.claim_at = now.instant + desk.timing.reclaim;
                 return;
             }
-            self.skip(desk, at, &child, code, why);
+            self.skip(desk, at, child, code, why);
             return self.seek(desk, now, at);
         }
         let silent = code == Code::TIMED_OUT;
@@ -111,7 +110,7 @@ impl Downstream {
         desk: &mut Desk,
         now: Now,
         at: usize,
-        child: Child,
+        child: &Child,
         code: Code,
         why: &str,
     ) {
@@ -119,7 +118,7 @@ impl Downstream {
             Some(length) => format!("{why}, at {} %", child.sent.saturating_mul(100) / length),
             None => why.to_owned(),
         };
-        self.report_lost(desk, &child, code, &message);
+        self.report_lost(desk, child, code, &message);
         let degree = child.node.degree.unwrap_or(desk.header.degree);
         if degree > 1 {
             self.adopt_behind(desk, now, at, &child.node, child.place);

@@ -45,7 +45,7 @@ impl Downstream {
         desk.out.push_back(Output::Close(child.link));
         let seconds = desk.timing.slow.as_secs();
         let why = format!("took {rate} bytes a second for {seconds} s, less than {floor}");
-        self.bypass(desk, now, at, child, Code::SLOW, &why);
+        self.bypass(desk, now, at, &child, Code::SLOW, &why);
     }
 }
 

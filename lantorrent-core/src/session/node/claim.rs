@@ -1,10 +1,11 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
-use super::{NodeSession, Phase, Reading};
+use super::{NodeSession, Phase, Reading, SUPERSEDED};
+use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
 use crate::session::io::{Now, Output, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
-use crate::wire::{Destination, Line, PayloadError, SealedReport, Wire};
+use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
 
 impl NodeSession {
     /// Somebody wants to be the upstream, from now on.
@@ -33,6 +34,30 @@ impl NodeSession {
         if self.aside {
             self.upstream.say(&mut self.desk, &Line::Aside);
         }
+    }
+
+    /// Another process has the connection of who claims this node, or of a newer transfer of the same file.
+    pub(super) fn asked(&mut self, now: Now, ask: &Ask) {
+        let ours = Ask::for_header(self.header());
+        let claims =
+            ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
+        let before = ask.from.is_none_or(|from| from < ask.index);
+        let newer = ours.is_some_and(|ours| ours.transfer != ask.transfer && ours.source == ask.source);
+        let answer = if claims && self.phase == Phase::Ended {
+            Answer::Finishing
+        } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
+            self.upstream.say(&mut self.desk, &Line::Left);
+            self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+            self.retire();
+            Answer::Yes
+        } else if newer && ask.source.is_some() {
+            self.let_go(Code::SUPERSEDED, SUPERSEDED);
+            Answer::Yes
+        } else {
+            Answer::No
+        };
+        // Before the end, behind which nothing comes.
+        self.desk.out.push_front(Output::Answer(answer));
     }
 
     /// Whatever the former upstream was told may have died with it.
@@ -76,7 +101,7 @@ impl NodeSession {
         self.reading = Reading::Over;
         match self.phase {
             // It may still listen to what became of the payload.
-            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(),
+            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(now.instant),
             _ if self.desk.wire() == Wire::One || error == PayloadError::WrongSum => {
                 self.fail_payload(now, &error);
             }
@@ -107,19 +132,23 @@ impl NodeSession {
     pub(super) fn lose_patience(&mut self, now: Now) {
         if self.desk.wire() == Wire::One {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
-            let abort = crate::wire::Abort { code: crate::wire::Code::TIMED_OUT, reason };
-            return self.abort(now, &abort);
+            return self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
         }
-        let Some(id) = self.upstream.lose(now.instant) else { return self.retire() };
+        if self.phase == Phase::Ended {
+            return self.downstream.forgo();
+        }
+        let Some(id) = self.upstream.lose(now.instant) else {
+            log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
+            return self.retire();
+        };
         log::info!("the upstream is silent, at offset {}", self.received);
         self.desk.out.extend([Output::Halt, Output::DropUpstream(id)]);
         self.reading = Reading::Halting;
         self.stand_still();
     }
 
-    /// Ends without the file, and without a word, since nobody listens. What can be resumed stays.
+    /// Ends without the file, and without a result, since nobody listens. What can be resumed stays.
     fn retire(&mut self) {
-        log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
         self.downstream.hang_up(&mut self.desk);
         for file in self.files.unfinished() {
             self.desk.out.push_back(Output::Keep(file));

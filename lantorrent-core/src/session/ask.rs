@@ -1,0 +1,43 @@
+//! What one process of a node asks another that holds its files, where each connection has a process of its own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{Header, SourceHint, TransferId};
+
+/// May I go on with the files that you hold? Who asks has a proven header in hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The transfer of that header.
+    pub transfer: TransferId,
+    /// The node's place in it.
+    pub index: u32,
+    /// The place of who made the header; None for the source.
+    pub from: Option<u32>,
+    /// Which version of which file it is about.
+    pub source: Option<SourceHint>,
+}
+
+/// What the holder says to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Yes, as soon as this is said: the files are free then.
+    Yes,
+    /// No: whom they are received from has a better right, or it is another file.
+    No,
+    /// They are complete, and their results soon known.
+    Finishing,
+}
+
+impl Ask {
+    /// The question that goes with a header; none with one of wire 1, which resumes nothing.
+    pub fn for_header(header: &Header) -> Option<Self> {
+        let envelope = header.envelope.as_ref()?;
+        Some(Self {
+            transfer: envelope.transfer,
+            index: header.node.index,
+            from: envelope.from,
+            source: envelope.source.clone(),
+        })
+    }
+}
