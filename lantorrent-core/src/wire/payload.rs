@@ -29,12 +29,9 @@ impl PayloadReader {
         Some(match &header.envelope {
             // A header of wire 1 always has a length.
             None => Self::Raw(RawReader::new(header.block_size, header.length.unwrap_or(0))),
-            Some(envelope) => Self::Frames(FrameReader::new(
-                keys.frame_key(&envelope.transfer)?,
-                root,
-                header.length,
-                from,
-            )),
+            Some(envelope) => {
+                Self::Frames(FrameReader::new(keys.frame_key(&envelope.transfer)?, root, header.length, from))
+            }
         })
     }
 
