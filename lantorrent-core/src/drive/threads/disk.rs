@@ -89,6 +89,7 @@ impl Disk {
             path: &request.filename,
             placement: if request.rename { Placement::Rename } else { Placement::InPlace },
             length: self.header.length,
+            resume: None,
         };
         // What this transfer itself holds will not become free.
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
