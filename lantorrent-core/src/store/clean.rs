@@ -89,17 +89,16 @@ fn clean_one(folder: &File, name: &str, before: SystemTime) -> Option<()> {
     // First without the lock, which somebody may want just now.
     stale_journal(folder, &journal, before)?;
     let (file, made) = lock_partial(folder, &partial)?;
-    let journal = stale_journal(folder, &journal, before)?;
-    if !made && !is_older(&file, before) {
-        return None;
+    let stale = stale_journal(folder, &journal, before).filter(|_| made || is_older(&file, before));
+    if stale.is_some() || made {
+        // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
+        unlinkat(folder, &partial, AtFlags::empty()).ok()?;
     }
-    // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
-    unlinkat(folder, &partial, AtFlags::empty()).ok()?;
-    journal.remove(folder);
-    Some(())
+    stale.map(|journal| journal.remove(folder))
 }
 
-/// Opens and locks the partial file, or makes it where there is none, to have the lock. Says whether it did.
+/// Opens and locks the partial file, or makes it where there is none: who has the lock may touch the journal. Says
+/// whether it was made.
 fn lock_partial(folder: &File, name: &str) -> Option<(File, bool)> {
     let open = |flags| open_plain(folder, name, flags, Path::new(name));
     let (file, made) = match open(OFlags::empty()) {

@@ -173,7 +173,8 @@ impl Journal {
             return None;
         }
         let first = self.blocks();
-        let end = entries(said).try_fold(first, |end, (_, blocks)| end.checked_add(blocks))?;
+        let end = entries(said)
+            .try_fold(first, |end, (_, blocks)| end.checked_add(blocks).filter(|&next| next > end))?;
         Some((Record { first, end, at, entries: number }, chain))
     }
 

@@ -21,6 +21,7 @@ mod journal;
 mod output;
 mod partial;
 mod path;
+mod probe;
 mod recorder;
 mod resume;
 mod roots;

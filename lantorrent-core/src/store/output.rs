@@ -80,9 +80,6 @@ impl Output {
             return Err(error);
         }
         self.digests = Arc::new(digests);
-        self.resumed = resumed;
-        self.state().length = resumed;
-        let Place::Rename(partial) = &self.place else { return Ok(()) };
         if let Some(Resume { block_size, durability, .. }) = target.resume {
             self.block_size = block_size.max(1);
             if self.digests.journal_file().is_some() {
@@ -91,6 +88,8 @@ impl Output {
                 self.recorder = Some(Recorder::new(writer, block_size));
             }
         }
+        self.resumed = resumed;
+        self.state().length = resumed;
         Ok(())
     }
 

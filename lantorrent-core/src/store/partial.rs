@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::beside::Beside;
 use super::confine::{FOLDER, READ_WRITE, open_beneath};
 use super::journal::{Header, Journal};
-use super::{ATTEMPTS, JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError, space};
+use super::{ATTEMPTS, JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
 /// The names of a partial file and its journal, and the duty to rename or remove them. Dropping it removes the files,
 /// so it must be dropped while the lock on the partial file is held.
@@ -74,35 +74,6 @@ impl Partial {
             return Ok((Self { folder, name, name_until_whole, id, journal: None, settled: None }, file));
         }
         Err(StoreError::InUse { path: path.to_owned() })
-    }
-
-    /// Whether [`open`](Self::open) could succeed now, and the disk has room for `wanted` bytes.
-    pub(super) fn probe(
-        root: impl AsFd,
-        parents: &str,
-        name: &str,
-        path: &Path,
-        wanted: u64,
-    ) -> Result<(), StoreError> {
-        let folder = open_folder(root, parents, path)?;
-        refuse_irreplaceable(&folder, name, path)?;
-        may_make_files(&folder, path)?;
-        let partial = format!("{name}{PARTIAL_SUFFIX}");
-        let beside = path.with_file_name(&partial);
-        let held = match open_plain(&folder, &partial, OFlags::empty(), &beside) {
-            Ok(file) => {
-                // Shared, so that two who ask are not in each other's way.
-                flock(&file, FlockOperation::NonBlockingLockShared)
-                    .map_err(|errno| StoreError::opening(path, errno))?;
-                let stat = fstat(&file).map_err(|errno| StoreError::opening(&beside, errno))?;
-                refuse_several_names(&stat, &beside)?;
-                // Either it is gone on with, or its room is free again.
-                u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512)
-            }
-            Err(error) if error.is_missing() => 0,
-            Err(error) => return Err(error),
-        };
-        space::check(&folder, path, wanted.saturating_sub(held))
     }
 
     pub(super) fn folder(&self) -> &Arc<File> {
@@ -234,7 +205,7 @@ pub(super) fn open_plain(
     Ok(file)
 }
 
-fn refuse_several_names(stat: &Stat, path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_several_names(stat: &Stat, path: &Path) -> Result<(), StoreError> {
     if stat.st_nlink == 1 {
         return Ok(());
     }
@@ -265,7 +236,7 @@ pub(super) fn file_type(stat: &Stat) -> FileType {
 
 /// Refuses what a rename could not, or should not replace. It would fail for a folder, after the whole transfer; and
 /// a device would be gone, with the file on the wrong disk.
-fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
     let what = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(StoreError::opening(path, errno)),

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::confine::{LOOK, open_beneath};
 use super::output::beyond_all_files;
 use super::partial::{Partial, file_type};
-use super::{LONGEST, Output, Placement, StoreError, Target, clean, in_place, path};
+use super::{LONGEST, Output, Placement, StoreError, Target, clean, in_place, path, probe};
 
 /// The folders below which files may be written, and the single files and devices that may be written.
 ///
@@ -78,7 +78,7 @@ impl Roots {
                     .map(drop)
             }
             (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
-                Partial::probe(folder, &parents, name, &path, target.length.unwrap_or(0))
+                probe::probe(folder, &parents, name, &path, target)
             }
             (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
                 in_place::probe_in_root(folder, &parents, name, &path, target.length)

@@ -18,7 +18,7 @@ const CHUNK: usize = 1 << 20;
 pub(super) fn agreeing_blocks(file: &File, journal: &Journal, block_size: u32, length: Option<u64>) -> u64 {
     let there = file.metadata().map_or(0, |metadata| metadata.len());
     let whole = there.min(length.unwrap_or(u64::MAX)) / u64::from(block_size);
-    // A hint: what it gives is speed.
+    // Hints: what they give is speed.
     let _ = fadvise(file, 0, None, Advice::Sequential);
     let mut reader = Reader::new(file, block_size, there);
     let mut agreeing = 0;
@@ -29,6 +29,7 @@ pub(super) fn agreeing_blocks(file: &File, journal: &Journal, block_size: u32, l
             break;
         }
     }
+    let _ = fadvise(file, 0, None, Advice::Normal);
     agreeing
 }
 
