@@ -8,12 +8,93 @@ use super::super::block::Pool;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
 use super::super::ring::Ring;
+use super::super::target::{Target, destinations};
 use super::children::Children;
 use super::control::{self, Hands, now};
+use super::outcome::sort;
 use super::stop::StopSign;
 use super::{HAPPENINGS, random};
 use crate::session::{CheckSession, Input, Output, Plan, Seed, Timing};
-use crate::wire::{Destination, Keyring, PayloadWriter, Report, limits};
+use crate::store::Placement;
+use crate::wire::{Destination, Keyring, PayloadWriter, Report, Wire, block_size, limits};
+
+/// A question to many nodes: whether they are there and have the same password and time, may write a file where it is
+/// wanted, and have the space for it. Nothing is sent, and nothing is changed anywhere.
+///
+/// ```no_run
+/// use lantorrent_core::Check;
+/// use lantorrent_core::wire::{Keyring, Password};
+///
+/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let check = Check::new(keys).length(Some(20 << 30)).to("10.0.0.7/srv/images/a.img".parse()?);
+/// for report in check.run()? {
+///     println!("{:?}: {}", report.host, report.message);
+/// }
+/// # Ok::<(), lantorrent_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Check {
+    keys: Keyring,
+    targets: Vec<Target>,
+    length: Option<u64>,
+    placement: Placement,
+    timing: Timing,
+}
+
+impl Check {
+    /// Asks nodes that have this password, of wire 2.
+    pub fn new(keys: Keyring) -> Self {
+        let (targets, timing) = (Vec::new(), Timing::default());
+        Self { keys, targets, length: None, placement: Placement::Rename, timing }
+    }
+
+    /// One more target. Those with the same host and port are one node.
+    pub fn to(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// Bytes of the file, so that nodes can say whether they have the space. Not known unless said.
+    pub fn length(mut self, bytes: Option<u64>) -> Self {
+        self.length = bytes;
+        self
+    }
+
+    /// How the file is to get to its path; by [`Placement::Rename`] unless said otherwise.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Deadlines other than the default ones.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Asks, and waits until everybody has answered or had the time to. Returns one report for each target, in the
+    /// order in which they were given.
+    ///
+    /// # Errors
+    /// Only what makes it impossible to ask.
+    pub fn run(self) -> Result<Vec<Report>, Error> {
+        if !self.keys.has_wire_2() {
+            return Err(Error::no_password(Wire::Two));
+        }
+        let plan = Plan {
+            wire: Wire::Two,
+            destinations: destinations(&self.targets, self.placement)?,
+            degree: 1,
+            block_size: block_size(self.length, 1),
+            length: self.length,
+            source: None,
+            min_rate: None,
+        };
+        let mut reports = ask(plan, self.keys, self.timing, &Arc::default())?.reports;
+        sort(&mut reports);
+        Ok(reports)
+    }
+}
 
 /// What a check has found.
 #[derive(Debug)]
@@ -25,7 +106,7 @@ pub(super) struct Findings {
 }
 
 /// Asks everybody in the plan.
-pub(super) fn run(
+pub(super) fn ask(
     plan: Plan,
     keys: Keyring,
     timing: Timing,

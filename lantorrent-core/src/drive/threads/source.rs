@@ -12,12 +12,12 @@ use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{self, Hands, now};
 use super::origin::Origin;
-use super::outcome::Event;
+use super::outcome::{Event, Outcome};
 use super::stop::StopSign;
 use super::supply::Supply;
 use super::{HAPPENINGS, random, ring_capacity};
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
-use crate::wire::{Keyring, PayloadWriter, Report};
+use crate::wire::{Keyring, PayloadWriter};
 
 pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 
@@ -29,9 +29,8 @@ pub(super) struct Desk {
     pub(super) stop: Arc<StopSign>,
 }
 
-/// Sends what comes from `origin` to everybody in the plan. Returns what became of each request, and how many bytes
-/// were sent to who was sent most.
-pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<(Vec<Report>, u64), Error> {
+/// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
+pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
     let Desk { keys, timing, listener, stop } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -53,27 +52,27 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<(Vec<Report>
         .name("read".into())
         .spawn(|| supply.run())
         .map_err(Error::system("start a thread"))?;
-    let mut hands = SourceHands { hub, children, listener, stop, length, reports: Vec::new() };
+    let mut hands = SourceHands { hub, children, listener, stop, length, outcome };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
-    let SourceHands { hub, children, reports, .. } = hands;
-    let size = hub.farthest();
+    let SourceHands { hub, children, outcome, .. } = hands;
+    outcome.size = hub.farthest();
     hub.close();
     children.join();
-    Ok((reports, size))
+    Ok(())
 }
 
 /// What a session of a source works with.
-struct SourceHands {
+struct SourceHands<'a> {
     hub: Arc<Hub>,
     children: Children,
     listener: Listener,
     stop: Arc<StopSign>,
     length: Option<u64>,
-    reports: Vec<Report>,
+    outcome: &'a mut Outcome,
 }
 
-impl Hands for SourceHands {
+impl Hands for SourceHands<'_> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Connect { link, host, port } => self.children.connect(link, host, port),
@@ -87,9 +86,12 @@ impl Hands for SourceHands {
             }
             Output::Report(report) => {
                 (self.listener)(&Event::Report(report.clone()));
-                self.reports.push(report);
+                self.outcome.reports.push(report);
             }
-            Output::Bypassed(report) => (self.listener)(&Event::Bypassed(report)),
+            Output::Bypassed(report) => {
+                (self.listener)(&Event::Bypassed(report.clone()));
+                self.outcome.bypassed.push(report);
+            }
             // These are a node's, or are dealt with before they come here.
             Output::Open(_)
             | Output::Accept(..)
@@ -100,6 +102,7 @@ impl Hands for SourceHands {
             | Output::Place(..)
             | Output::Discard(_)
             | Output::Keep(_)
+            | Output::Answer(_)
             | Output::Done => {}
         }
     }
