@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .to(Target { host: "127.0.0.1".into(), port, path })
         .on_event(|event| match event {
             Event::Progress { sent, .. } => println!("{sent} bytes sent"),
+            Event::Bypassed(report) => println!("bypassed: {}", report.message),
             Event::Report(report) => println!("{:?}: {}", report.file, report.message),
         })
         .send()?;

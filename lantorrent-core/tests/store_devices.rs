@@ -69,7 +69,7 @@ impl Drop for LoopDevice {
 
 fn create(root: &Path, path: &Path, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
     let roots = Roots::open(&[root.to_owned()]).unwrap();
-    roots.create(&Target { path: path.to_str().unwrap(), placement, length })
+    roots.create(&Target { path: path.to_str().unwrap(), placement, length, resume: None })
 }
 
 #[test]

@@ -18,6 +18,11 @@ impl Pool {
         Arc::new(Self { block_size: block_size as usize, most, free: Mutex::default() })
     }
 
+    /// Bytes of a block.
+    pub(super) fn block_size(&self) -> u64 {
+        self.block_size as u64
+    }
+
     pub(super) fn take(self: &Arc<Self>) -> Buffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| vec![0; self.block_size]);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::session::Timing;
 use crate::store::Durability;
@@ -20,6 +21,8 @@ pub struct NodeConfig {
     pub durability: Durability,
     /// Connections served at the same time; more are closed at once.
     pub connections: usize,
+    /// How long a file that did not become whole is kept, so that a transfer of the same source can go on with it.
+    pub keep_partial: Duration,
     /// All deadlines.
     pub timing: Timing,
 }
@@ -33,6 +36,7 @@ impl NodeConfig {
             also: Vec::new(),
             durability: Durability::Sync,
             connections: 256,
+            keep_partial: Duration::from_secs(24 * 3600),
             timing: Timing::default(),
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::store::StoreError;
+use crate::wire::Wire;
 
 /// Whose fault an error is, and so who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +81,13 @@ impl Error {
             Self::Listen { .. } | Self::Roots(_) | Self::NoPassword { .. } => Fault::Configuration,
             Self::Source { .. } | Self::Target { .. } | Self::Arguments(_) => Fault::Caller,
             Self::System { .. } => Fault::Local,
+        }
+    }
+
+    pub(super) fn no_password(wire: Wire) -> Self {
+        match wire {
+            Wire::One => Self::NoPassword { wire: 1, key: "[security] wire_1_password" },
+            Wire::Two => Self::NoPassword { wire: 2, key: "[security] password" },
         }
     }
 

@@ -2,21 +2,26 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use super::ring::{Backing, Item, Next, Ring, Room};
 use crate::session::{Control, LinkId};
+use crate::store::Digests;
 use crate::wire::Sum;
 
 /// What the disk is told to do.
 #[derive(Debug)]
 pub(super) enum DiskOrder {
     Open(usize),
+    /// All files begin there: what they have beyond is not believed.
+    Begin(u64),
     Place(usize, u64),
     Discard(usize),
+    Keep(usize),
     /// Nothing comes any more.
     Leave,
 }
@@ -41,7 +46,8 @@ pub(super) enum Work<O> {
 struct Mailbox {
     orders: VecDeque<ChildOrder>,
     socket: Option<TcpStream>,
-    end_sent: bool,
+    /// Its end was sent, or it cannot be sent any further. Orders are still carried out.
+    payload_over: bool,
 }
 
 #[derive(Debug)]
@@ -52,12 +58,17 @@ struct State {
     children: HashMap<LinkId, Mailbox>,
     closed: bool,
     patience: Patience,
+    /// For each file that goes on where another transfer stopped: how much it has, and what each block is.
+    resumed: Vec<(u64, Arc<Digests>)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whoever reads from upstream shall stop. Beside the state, because it is asked for with every read; changed only
+    /// under its lock, so that nobody who is about to wait misses it.
+    halted: AtomicBool,
 }
 
 /// How long to wait for room before saying so.
@@ -92,9 +103,14 @@ impl Patience {
     }
 }
 
-/// The transfer is over: there is no use in bringing more.
+/// Why the ring does not take what it is brought.
 #[derive(Debug)]
-pub(super) struct Closed;
+pub(super) enum Refused {
+    /// The transfer is over: there is no use in bringing more.
+    Closed,
+    /// Who brings it shall stop. The item goes to who comes next.
+    Halted(Item),
+}
 
 impl Hub {
     pub(super) fn new(ring: Ring) -> Self {
@@ -105,8 +121,9 @@ impl Hub {
             children: HashMap::new(),
             closed: false,
             patience: Patience::new(),
+            resumed: Vec::new(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new(), halted: AtomicBool::new(false) }
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -131,9 +148,9 @@ impl Hub {
     }
 
     /// Appends to the ring, waiting for room; `waiting` is called now and then while that takes.
-    pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Closed> {
+    pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Refused> {
         let mut state = self.lock();
-        while !state.closed {
+        while !state.closed && !self.is_halted() {
             let wait = match state.ring.room() {
                 Room::Free => break,
                 Room::ForTheOldest => Duration::ZERO,
@@ -159,12 +176,49 @@ impl Hub {
             }
         }
         if state.closed {
-            return Err(Closed);
+            return Err(Refused::Closed);
+        }
+        if self.is_halted() {
+            return Err(Refused::Halted(item));
         }
         state.ring.push(item);
         drop(state);
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// Makes who reads from upstream stop, also if it waits for room.
+    pub(super) fn halt(&self) {
+        self.change(|_| self.halted.store(true, Ordering::Release));
+    }
+
+    /// Somebody else is about to read.
+    pub(super) fn go_on(&self) {
+        self.change(|_| self.halted.store(false, Ordering::Release));
+    }
+
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Acquire)
+    }
+
+    /// Everything before `from` is there already. Said once, before anything is pushed.
+    pub(super) fn begin(&self, from: u64) {
+        self.change(|state| {
+            state.ring.begin(from);
+            state.disk.push_back(DiskOrder::Begin(from));
+        });
+    }
+
+    /// A file has that much of the payload already.
+    pub(super) fn has_resumed(&self, bytes: u64, digests: Arc<Digests>) {
+        self.change(|state| state.resumed.push((bytes, digests)));
+    }
+
+    /// What says of each block before `from` what it is, where a file has all of them.
+    pub(super) fn digests_before(&self, from: u64) -> Option<Arc<Digests>> {
+        let state = self.lock();
+        let (_, digests) = state.resumed.iter().find(|(bytes, _)| *bytes >= from)?;
+        Some(Arc::clone(digests))
     }
 
     pub(super) fn finish(&self, size: u64, sum: Sum) {
@@ -191,6 +245,7 @@ impl Hub {
             state.closed = true;
             // An open file is a locked one, and the next transfer may want it.
             state.ring.set_backing(Backing::Nothing);
+            state.resumed.clear();
             state.children.drain().for_each(|(_, mailbox)| mailbox.hang_up());
         });
     }
@@ -224,10 +279,7 @@ impl Hub {
 
     /// A child is to be connected to.
     pub(super) fn expect(&self, link: LinkId) {
-        self.change(|state| {
-            state.ring.expect(link);
-            state.children.insert(link, Mailbox::default());
-        });
+        self.change(|state| state.children.insert(link, Mailbox::default()));
     }
 
     /// The child's connection stands; from now on closing the link hangs up. False if it is closed already.
@@ -253,7 +305,21 @@ impl Hub {
     }
 
     pub(super) fn feed(&self, link: LinkId, from: u64) {
-        self.change(|state| state.ring.feed(link, from));
+        self.change(|state| {
+            if state.children.contains_key(&link) {
+                state.ring.feed(link, from);
+            }
+        });
+    }
+
+    /// A child is sent no more of the payload: what comes next is not to be had.
+    pub(super) fn strand(&self, link: LinkId) {
+        self.change(|state| {
+            state.ring.strand(link);
+            if let Some(mailbox) = state.children.get_mut(&link) {
+                mailbox.payload_over = true;
+            }
+        });
     }
 
     pub(super) fn close_child(&self, link: LinkId) {
@@ -272,13 +338,13 @@ impl Hub {
             if let Some(order) = mailbox.orders.pop_front() {
                 return Some(Work::Order(order));
             }
-            if mailbox.end_sent {
+            if mailbox.payload_over {
                 return None;
             }
             match state.ring.next_for_child(link) {
                 Next::Wait => None,
                 next => {
-                    mailbox.end_sent = matches!(next, Next::End { .. });
+                    mailbox.payload_over = matches!(next, Next::End { .. });
                     Some(Work::Payload(next))
                 }
             }
@@ -309,8 +375,8 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::sync::Arc;
 
+    use super::super::ring::Shelf;
     use super::*;
 
     const HOLE: u64 = 1 << 20;
@@ -326,11 +392,27 @@ mod tests {
     fn a_child_that_hangs_is_not_waited_for_for_ever() {
         let file = Arc::new(File::open("/dev/null").unwrap());
         let hub = Hub::new(Ring::for_node(2));
-        hub.set_backing(Backing::Written(file));
+        hub.set_backing(Backing::Written(Shelf { file, digests: None }));
         hub.expect(LinkId(0));
         hub.feed(LinkId(0), 0);
         fill(&hub, 20);
         assert!(matches!(hub.child_work(LinkId(0)), Work::Payload(Next::File { offset: 0, .. })));
+    }
+
+    #[test]
+    fn who_waits_for_room_can_be_halted_and_loses_nothing() {
+        let hub = Arc::new(Hub::new(Ring::for_node(1)));
+        let hole = |place| Item::Hole { offset: place * HOLE, span: HOLE };
+        hub.push(hole(0), || ()).unwrap();
+        let waiting = Arc::clone(&hub);
+        let pushing = std::thread::spawn(move || waiting.push(hole(1), || ()));
+        hub.halt();
+        let result = pushing.join().unwrap();
+        let Err(Refused::Halted(Item::Hole { offset, .. })) = result else { panic!("{result:?}") };
+        assert_eq!(offset, HOLE);
+        hub.go_on();
+        hub.disk_has(HOLE);
+        hub.push(hole(1), || ()).unwrap();
     }
 
     #[test]

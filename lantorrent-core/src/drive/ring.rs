@@ -3,8 +3,8 @@
 //!
 //! Only the disk throttles what comes in, but for a little patience with a child that nearly keeps pace: serving it
 //! from the file costs more. A slower one falls behind the ring and is served from the file until it has caught up.
-//! Where nothing written can be read back, nothing leaves the ring before every child has it. At the source, where
-//! the file is all there, the fastest child throttles.
+//! Where nothing written can be read back, nothing leaves the ring before every child that is being fed has it. At the
+//! source, where the file is all there, the fastest child throttles.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use crate::session::LinkId;
+use crate::store::Digests;
 use crate::wire::Sum;
 
 /// What the ring holds, in order and without a gap.
@@ -30,17 +31,25 @@ impl Item {
     }
 }
 
+/// A file that blocks can be read from again.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf {
+    pub(super) file: Arc<File>,
+    /// What each block has to be. None where nobody could say: on wire 1, and at the source, whose file is the truth.
+    pub(super) digests: Option<Arc<Digests>>,
+}
+
 /// Where a child is served from that has fallen behind the ring.
 #[derive(Debug, Clone)]
 pub(super) enum Backing {
     /// Nowhere: nothing is written that could be read again.
     Nothing,
     /// The node's own file, which has what the disk has taken.
-    Written(Arc<File>),
+    Written(Shelf),
     /// A file that is written no more: it has what the disk had taken by then, and nothing that came later.
-    Former(Arc<File>),
+    Former(Shelf),
     /// The source's file, or what a stream was spooled to: everything that came.
-    Whole(Arc<File>),
+    Whole(Shelf),
 }
 
 /// Whether an item can be appended.
@@ -62,7 +71,7 @@ pub(super) enum Next {
     Item(Item),
     /// Read at most this many bytes of the file from the offset on.
     File {
-        file: Arc<File>,
+        shelf: Shelf,
         offset: u64,
         len: u64,
     },
@@ -85,9 +94,16 @@ pub(super) struct Ring {
     backing: Backing,
     /// How far the disk is; None where no disk takes part.
     disk: Option<u64>,
-    /// How far each child is; None until it is fed.
-    children: BTreeMap<LinkId, Option<u64>>,
+    /// Each child that is being fed.
+    children: BTreeMap<LinkId, Fed>,
     farthest: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fed {
+    position: u64,
+    /// What it needs next cannot be had here, so nothing is kept for it.
+    stranded: bool,
 }
 
 impl Ring {
@@ -98,7 +114,7 @@ impl Ring {
 
     /// A ring that is filled from a file which children can be served from.
     pub(super) fn for_source(capacity: usize, file: Arc<File>) -> Self {
-        Self::new(capacity, Backing::Whole(file), None)
+        Self::new(capacity, Backing::Whole(Shelf { file, digests: None }), None)
     }
 
     fn new(capacity: usize, backing: Backing, disk: Option<u64>) -> Self {
@@ -115,14 +131,22 @@ impl Ring {
         }
     }
 
+    /// Everything before `from` is there already, in the files. Said before anything is pushed.
+    pub(super) fn begin(&mut self, from: u64) {
+        debug_assert!(self.items.is_empty() && self.head == 0, "the payload has begun");
+        self.base = from;
+        self.head = from;
+        self.disk = self.disk.map(|_| from);
+    }
+
     pub(super) fn set_backing(&mut self, backing: Backing) {
         self.backing = backing;
     }
 
     /// The file behind the ring is written no more: what comes from now on stays until every child has it.
     pub(super) fn retire_backing(&mut self) {
-        if let Backing::Written(file) = &self.backing {
-            self.backing = Backing::Former(Arc::clone(file));
+        if let Backing::Written(shelf) = &self.backing {
+            self.backing = Backing::Former(shelf.clone());
         }
     }
 
@@ -133,8 +157,7 @@ impl Ring {
         };
         let (start, end) = front.range();
         // Who is behind already is served from the file, and not waited for.
-        let needs =
-            |position: &Option<u64>| position.is_some_and(|position| (start..end).contains(&position));
+        let needs = |fed: &Fed| !fed.stranded && (start..end).contains(&fed.position);
         match self.dispensable(end) {
             false => Room::None,
             true if self.children.values().any(needs) => Room::AtTheCostOfAChild,
@@ -151,12 +174,14 @@ impl Ring {
 
     /// Whether nobody needs the ring for what ends there.
     fn dispensable(&self, end: u64) -> bool {
-        let has = |position: &Option<u64>| position.is_some_and(|position| position >= end);
+        let has = |fed: &Fed| fed.position >= end;
         match self.backing {
             Backing::Whole(_) => self.children.values().any(has),
             _ if self.disk.is_some_and(|disk| disk < end) => false,
             Backing::Written(_) => true,
-            Backing::Nothing | Backing::Former(_) => self.children.values().all(has),
+            Backing::Nothing | Backing::Former(_) => {
+                self.children.values().all(|fed| fed.stranded || has(fed))
+            }
         }
     }
 
@@ -180,20 +205,24 @@ impl Ring {
         self.disk = Some(upto);
     }
 
-    /// A child is on its way, and will want to be fed.
-    pub(super) fn expect(&mut self, link: LinkId) {
-        self.children.insert(link, None);
-    }
-
+    /// A child gets the payload from that offset on. Until then nothing is kept for it: who asks several candidates
+    /// at once would otherwise wait for all of them.
     pub(super) fn feed(&mut self, link: LinkId, from: u64) {
-        if let Some(position) = self.children.get_mut(&link) {
-            *position = Some(from);
-        }
+        self.children.insert(link, Fed { position: from, stranded: false });
     }
 
     pub(super) fn child_has(&mut self, link: LinkId, upto: u64) {
-        self.feed(link, upto);
+        if let Some(fed) = self.children.get_mut(&link) {
+            fed.position = upto;
+        }
         self.farthest = self.farthest.max(upto);
+    }
+
+    /// A child cannot be served any further.
+    pub(super) fn strand(&mut self, link: LinkId) {
+        if let Some(fed) = self.children.get_mut(&link) {
+            fed.stranded = true;
+        }
     }
 
     pub(super) fn forget(&mut self, link: LinkId) {
@@ -207,7 +236,7 @@ impl Ring {
 
     /// How far a child is, once it is fed.
     pub(super) fn position(&self, link: LinkId) -> Option<u64> {
-        self.children.get(&link).copied().flatten()
+        self.children.get(&link).map(|fed| fed.position)
     }
 
     pub(super) fn next_for_child(&self, link: LinkId) -> Next {
@@ -218,8 +247,8 @@ impl Ring {
         if position < self.base {
             return match &self.backing {
                 Backing::Nothing => Next::Gone,
-                Backing::Written(file) | Backing::Former(file) | Backing::Whole(file) => {
-                    Next::File { file: Arc::clone(file), offset: position, len: self.base - position }
+                Backing::Written(shelf) | Backing::Former(shelf) | Backing::Whole(shelf) => {
+                    Next::File { shelf: shelf.clone(), offset: position, len: self.base - position }
                 }
             };
         }
@@ -281,12 +310,15 @@ mod tests {
         Arc::new(File::open("/dev/null").unwrap())
     }
 
+    fn shelf() -> Shelf {
+        Shelf { file: file(), digests: None }
+    }
+
     #[test]
     fn the_disk_throttles_and_a_slow_child_reads_the_file() {
         let pool = Pool::new(SIZE, 4);
         let mut ring = Ring::for_node(2);
-        ring.set_backing(Backing::Written(file()));
-        ring.expect(ONE);
+        ring.set_backing(Backing::Written(shelf()));
         ring.feed(ONE, 0);
         for place in 0..2 {
             assert!(make_room(&mut ring));
@@ -307,8 +339,7 @@ mod tests {
     fn a_file_that_fails_later_still_serves_what_it_has() {
         let pool = Pool::new(SIZE, 4);
         let mut ring = Ring::for_node(1);
-        ring.set_backing(Backing::Written(file()));
-        ring.expect(ONE);
+        ring.set_backing(Backing::Written(shelf()));
         ring.feed(ONE, 0);
         ring.push(data(&pool, 0));
         ring.disk_has(at(1));
@@ -323,29 +354,55 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_every_child_is_waited_for() {
+    fn without_a_file_every_child_that_is_fed_is_waited_for() {
         let pool = Pool::new(SIZE, 4);
         let mut ring = Ring::for_node(1);
-        ring.expect(ONE);
-        ring.expect(TWO);
+        ring.feed(ONE, 0);
+        ring.feed(TWO, 0);
         ring.push(data(&pool, 0));
         ring.disk_has(at(1));
-        ring.feed(ONE, 0);
         ring.child_has(ONE, at(1));
-        assert!(!make_room(&mut ring), "the other child is still on its way");
+        assert!(!make_room(&mut ring), "the other child has nothing yet");
         ring.forget(TWO);
         assert!(make_room(&mut ring));
-        ring.expect(TWO);
-        ring.feed(TWO, 0);
-        assert!(matches!(ring.next_for_child(TWO), Next::Gone));
+    }
+
+    #[test]
+    fn a_child_whose_next_block_is_gone_holds_up_nobody() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_node(1);
+        ring.push(data(&pool, 0));
+        ring.disk_has(at(1));
+        assert!(make_room(&mut ring));
+        ring.push(data(&pool, 1));
+        ring.disk_has(at(2));
+        ring.feed(ONE, 0);
+        assert!(matches!(ring.next_for_child(ONE), Next::Gone));
+        assert!(!make_room(&mut ring), "nobody has said yet that it cannot be helped");
+        ring.strand(ONE);
+        assert!(make_room(&mut ring));
+        assert_eq!(ring.position(ONE), Some(0), "an IDLE says where it stands");
+    }
+
+    #[test]
+    fn what_is_before_the_beginning_comes_from_the_file() {
+        let pool = Pool::new(SIZE, 4);
+        let mut ring = Ring::for_node(2);
+        ring.set_backing(Backing::Written(shelf()));
+        ring.begin(at(3));
+        ring.push(data(&pool, 3));
+        ring.feed(ONE, at(1));
+        let Next::File { offset: from, len, .. } = ring.next_for_child(ONE) else { panic!("no file") };
+        assert_eq!((from, len), (at(1), at(2)));
+        ring.child_has(ONE, at(3));
+        assert_eq!(offset(&ring.next_for_child(ONE)), Some(at(3)));
+        assert_eq!(offset(&ring.next_for_disk()), Some(at(3)));
     }
 
     #[test]
     fn at_the_source_the_fastest_child_throttles() {
         let pool = Pool::new(SIZE, 4);
         let mut ring = Ring::for_source(1, file());
-        ring.expect(ONE);
-        ring.expect(TWO);
         ring.push(data(&pool, 0));
         assert!(!make_room(&mut ring));
         ring.feed(ONE, 0);
@@ -362,7 +419,6 @@ mod tests {
         ring.push(Item::Hole { offset: 0, span: at(8) });
         let sum = Sum::Root([0; 32]);
         ring.finish(at(8), sum);
-        ring.expect(ONE);
         assert!(matches!(ring.next_for_child(ONE), Next::Wait), "not fed yet");
         ring.feed(ONE, at(3));
         let Next::Item(Item::Hole { offset, span }) = ring.next_for_child(ONE) else { panic!("no hole") };

@@ -155,6 +155,11 @@ impl StoreError {
         }
     }
 
+    /// Whether it is no more than that nothing is there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::CannotOpen { cause, .. } if errno(cause) == Some(Errno::NOENT))
+    }
+
     /// A failure of writing `path` up to the offset `needed`.
     pub(super) fn writing(path: &Path, needed: u64, cause: impl Into<io::Error>) -> Self {
         let (path, cause, remains) = (path.to_owned(), cause.into(), Remains::Open);

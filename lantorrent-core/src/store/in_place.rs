@@ -4,11 +4,11 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fstat, major, minor, seek};
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, Stat, fstat, major, minor, seek, statat};
 use rustix::io::Errno;
 
 use super::confine::{LOOK, READ_WRITE, open_beneath};
-use super::partial::{file_type, lock, open_folder};
+use super::partial::{file_type, lock, may_make_files, open_folder};
 use super::{ATTEMPTS, Remains, StoreError, space};
 
 /// What kind of thing bytes go to.
@@ -43,7 +43,7 @@ pub(super) fn open_in_root(
     let below = format!("{parents}/{name}");
     for _ in 0..ATTEMPTS {
         match open_existing(|flags| open_beneath(&root, &below, flags), path, wanted) {
-            Err(StoreError::CannotOpen { cause, .. }) if cause.raw_os_error() == Some(NO_ENTRY) => {}
+            Err(error) if error.is_missing() => {}
             result => return result,
         }
         let folder = open_folder(&root, parents, path)?;
@@ -57,10 +57,33 @@ pub(super) fn open_in_root(
         lock(&file, path)?;
         return Ok(Opened { file, medium: Medium::File, length: 0, made_in: Some(folder) });
     }
-    Err(StoreError::NotAFile { path: path.to_owned(), what: "a symlink that leads to nothing" })
+    Err(dangling(path))
 }
 
-const NO_ENTRY: i32 = Errno::NOENT.raw_os_error();
+/// Whether [`open_in_root`] could succeed now.
+pub(super) fn probe_in_root(
+    root: impl AsFd,
+    parents: &str,
+    name: &str,
+    path: &Path,
+    wanted: Option<u64>,
+) -> Result<(), StoreError> {
+    let below = format!("{parents}/{name}");
+    match open_existing(|flags| open_beneath(&root, &below, flags), path, wanted) {
+        Err(error) if error.is_missing() => {}
+        result => return result.map(drop),
+    }
+    let folder = open_folder(&root, parents, path)?;
+    if statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Err(dangling(path));
+    }
+    may_make_files(&folder, path)?;
+    space::check(&folder, path, wanted.unwrap_or(0))
+}
+
+fn dangling(path: &Path) -> StoreError {
+    StoreError::NotAFile { path: path.to_owned(), what: "a symlink that leads to nothing" }
+}
 
 /// Opens what `open` leads to, if that is something to write to.
 pub(super) fn open_existing(

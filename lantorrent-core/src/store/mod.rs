@@ -4,21 +4,36 @@
 //! checked yet, together with the wish how the file gets there ([`Placement`]), and gives an [`Output`]: open,
 //! locked, inside the roots. It ends by [`Output::finish`], or it was never there.
 //!
+//! With a wish to [`Resume`], what was written so far outlives a crash or [`Output::keep`]: a journal beside the partial
+//! file holds the digests of its blocks, as [`Digests`] does for readers of this process. The next request for the same
+//! bytes goes on where those end, after everything has been read again and compared.
+//!
 //! Nothing here knows of transfers or of their protocol. Linux only: the confinement is the kernel's (`openat2`).
 
+mod beside;
+mod clean;
 mod confine;
+mod digests;
 mod error;
 mod hole;
 mod in_place;
+mod journal;
 mod output;
 mod partial;
 mod path;
+mod probe;
+mod recorder;
+mod resume;
 mod roots;
+mod runs;
 mod space;
+mod verify;
+mod writer;
 
+pub use digests::Digests;
 pub use error::{Remains, StoreError};
 pub use output::Output;
-pub use path::PARTIAL_SUFFIX;
+pub use path::{JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
 
 /// How a file gets to its path.
@@ -31,7 +46,7 @@ pub enum Placement {
     InPlace,
 }
 
-/// Whether [`Output::finish`] waits until the file would survive a power failure.
+/// Whether [`Output::finish`], or the journal, waits until what was written would survive a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// Wait for the disk.
@@ -49,6 +64,22 @@ pub struct Target<'a> {
     pub placement: Placement,
     /// Its length in bytes, where that is known, so that too small a disk is found before the first byte.
     pub length: Option<u64>,
+    /// What it needs to be gone on with after an interruption. Only a regular file that gets its name at the end
+    /// ([`Placement::Rename`]) is; for others this changes nothing. Without it, what somebody left is overwritten.
+    pub resume: Option<Resume<'a>>,
+}
+
+/// What tells whether a partial file is the beginning of the file that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume<'a> {
+    /// Whatever identifies the content: equal bytes mean equal content. A partial file is gone on with if this, the
+    /// block size and the length are what they were; any other one that nobody has locked is emptied.
+    pub version: &'a [u8],
+    /// How many bytes a block has, but for the last one.
+    pub block_size: u32,
+    /// With [`Durability::Sync`] the journal speaks only of what would survive a power failure, and each 16 MiB are
+    /// written to the disk in the background for that.
+    pub durability: Durability,
 }
 
 /// No file is longer than this, in bytes: the kernel counts with a sign.

@@ -9,16 +9,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_setfl, fstat};
 
+use super::digests::Digests;
 use super::in_place::{Medium, Opened, too_small};
-use super::partial::Partial;
-use super::{Durability, LONGEST, Placement, Remains, StoreError, hole, space};
+use super::partial::{Partial, unlock};
+use super::recorder::Recorder;
+use super::resume::{self, Start};
+use super::writer::Writer;
+use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space};
 
-/// A destination, open and locked. Dropped before [`finish`](Self::finish), it is [discarded](Self::discard).
+/// A destination, open and locked. Dropped before [`finish`](Self::finish) or [`keep`](Self::keep), it is
+/// [discarded](Self::discard).
 ///
 /// Writing takes `&self`, and the calls may come from several threads; they are carried out one after the other.
 /// After one that failed, `finish` fails too. The lock lasts until the last [`read_back`](Self::read_back) is dropped.
+///
+/// To be gone on with after an interruption, and for [`digests`](Self::digests), one thread writes block after block:
+/// [`begin`](Self::begin) once, then for each the data and, after that, a [`note`](Self::note).
 #[derive(Debug)]
 pub struct Output {
+    // Above all others, because its thread uses them.
+    recorder: Option<Recorder>,
+    digests: Arc<Digests>,
+    resumed: u64,
+    block_size: u32,
     // Above `file`, whose closing gives up the lock: a partial file is removed while it is locked.
     place: Place,
     file: Arc<File>,
@@ -46,36 +59,91 @@ impl Output {
     pub(super) fn from_partial(
         (partial, file): (Partial, OwnedFd),
         path: &Path,
-        wanted: Option<u64>,
+        target: &Target<'_>,
     ) -> Result<Self, StoreError> {
-        // Asked only now: what a partial file left by somebody took up is free again. On error it goes.
-        let this = Self::new(file, Place::Rename(partial), Medium::File, path, 0)?;
-        if let Place::Rename(partial) = &this.place {
-            space::check(partial.folder(), path, wanted.unwrap_or(0))?;
-        }
+        let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, path, 0)?;
+        this.go_on(target)?;
         Ok(this)
     }
 
-    pub(super) fn in_place(opened: Opened, path: &Path) -> Result<Self, StoreError> {
-        Self::new(opened.file, Place::InPlace(opened.made_in), opened.medium, path, opened.length)
+    /// Takes up what somebody left, or takes it away.
+    fn go_on(&mut self, target: &Target<'_>) -> Result<(), StoreError> {
+        let Place::Rename(partial) = &mut self.place else { return Ok(()) };
+        let start = resume::start(partial, &self.file, target.resume.as_ref(), target.length, &self.path);
+        let Start { digests, resumed } = start.map_err(|cause| StoreError::opening(&self.path, cause))?;
+        // Asked only now: what is of no use takes no room any more. On error the new file goes.
+        let needed = target.length.unwrap_or(0).saturating_sub(resumed);
+        if let Err(error) = space::check(partial.folder(), &self.path, needed) {
+            if resumed > 0 {
+                partial.keep();
+            }
+            return Err(error);
+        }
+        self.digests = Arc::new(digests);
+        if let Some(Resume { block_size, durability, .. }) = target.resume {
+            self.block_size = block_size.max(1);
+            if self.digests.journal_file().is_some() {
+                let (digests, file) = (Arc::clone(&self.digests), Arc::clone(&self.file));
+                let writer = Writer::new(digests, file, partial.folder(), durability);
+                self.recorder = Some(Recorder::new(writer, block_size));
+            }
+        }
+        self.resumed = resumed;
+        self.state().length = resumed;
+        Ok(())
     }
 
-    fn new(
-        file: OwnedFd,
-        place: Place,
-        medium: Medium,
-        path: &Path,
-        length: u64,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn in_place(opened: Opened, path: &Path) -> Result<Self, StoreError> {
+        let place = Place::InPlace(opened.made_in);
+        Self::new(File::from(opened.file), place, opened.medium, path, opened.length)
+    }
+
+    fn new(file: File, place: Place, medium: Medium, path: &Path, length: u64) -> Result<Self, StoreError> {
         // It was for opening only.
         fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(path, errno))?;
         Ok(Self {
+            recorder: None,
+            digests: Arc::new(Digests::new(None)),
+            resumed: 0,
+            block_size: 1,
             place,
-            file: Arc::new(File::from(file)),
+            file: Arc::new(file),
             medium,
             path: path.to_owned(),
             state: Mutex::new(State { length, failed: false }),
         })
+    }
+
+    /// Bytes at the beginning that somebody wrote before, and that were read again and agree with the journal: whole
+    /// blocks.
+    pub fn resumed(&self) -> u64 {
+        self.resumed
+    }
+
+    /// Writing begins at `from`, which is at most [`resumed`](Self::resumed) and a multiple of the block size. What the
+    /// journal says beyond is forgotten. To be called at most once, before anything is noted; without it the notes go
+    /// on where the resumed bytes end.
+    pub fn begin(&self, from: u64) {
+        debug_assert!(from <= self.resumed, "{from} of {}", self.resumed);
+        if let Err(error) = self.digests.rewind(from.min(self.resumed) / u64::from(self.block_size)) {
+            resume::warn_in_vain(&self.path, &error);
+        }
+    }
+
+    /// The digests of all blocks that were noted, and of those that were there before.
+    pub fn digests(&self) -> Arc<Digests> {
+        Arc::clone(&self.digests)
+    }
+
+    /// Says that the next block was written and that `digest` is BLAKE3 of its data; or that the next `blocks` blocks
+    /// were, which all have that digest, as those of a hole do.
+    ///
+    /// Waits for the disk when more than 64 MiB would be missing in the journal otherwise.
+    pub fn note(&self, digest: &[u8; 32], blocks: u64) {
+        self.digests.note(digest, blocks);
+        if let Some(recorder) = &self.recorder {
+            recorder.noted();
+        }
     }
 
     /// How the file gets to its path.
@@ -125,8 +193,24 @@ impl Output {
         drop(self);
     }
 
+    /// Lets go of the file, so that somebody else may take it up at once and go on with it. Where that is not
+    /// possible, because there is no journal or nothing in it, the file is [discarded](Self::discard).
+    pub fn keep(mut self) {
+        let (Place::Rename(partial), Some(recorder)) = (&mut self.place, &self.recorder) else { return };
+        recorder.complete();
+        if self.digests.recorded() > 0 {
+            partial.keep();
+            // Who reads it back goes on doing so, and compares what he finds with the digests.
+            unlock(&self.file);
+        }
+    }
+
     fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
         let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
+        if let Some(recorder) = &self.recorder {
+            recorder.stop();
+            self.durable_so_far().map_err(fail)?;
+        }
         let State { length, failed } = *self.state();
         if failed {
             return Err(fail(io::Error::other("something before could not be written")));
@@ -177,13 +261,20 @@ impl Output {
         } else if self.medium == Medium::Device && end > state.length {
             Err(too_small(&self.path, end, state.length))
         } else {
-            how(state.length).map_err(|cause| StoreError::writing(&self.path, end, cause))
+            self.durable_so_far()
+                .and_then(|()| how(state.length))
+                .map_err(|cause| StoreError::writing(&self.path, end, cause))
         };
         match result {
             Ok(()) => state.length = state.length.max(end),
             Err(_) => state.failed = true,
         }
         result
+    }
+
+    /// What could not be synced in the background is lost, even if a later sync succeeds.
+    fn durable_so_far(&self) -> io::Result<()> {
+        self.recorder.as_ref().and_then(Recorder::fault).map_or(Ok(()), Err)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,46 +1,52 @@
-//! A file on its way: `<name>.lantorrent`, beside the name that it gets when it is whole.
+//! A file on its way: `<name>.lantorrent`, beside the name that it gets when it is whole, and its journal beside both.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use std::sync::Arc;
+
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, OFlags, Stat, flock, fstat, ftruncate, renameat, statat, unlinkat,
+    Access, AtFlags, FileType, FlockOperation, OFlags, Stat, accessat, flock, fstat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
+use super::beside::Beside;
 use super::confine::{FOLDER, READ_WRITE, open_beneath};
-use super::{ATTEMPTS, PARTIAL_SUFFIX, Remains, StoreError};
+use super::journal::{Header, Journal};
+use super::{ATTEMPTS, JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
-/// The name of a partial file, and the duty to rename or remove it. Dropping it removes the file, so it must be
-/// dropped while the lock on the file is held.
+/// The names of a partial file and its journal, and the duty to rename or remove them. Dropping it removes the files,
+/// so it must be dropped while the lock on the partial file is held.
 #[derive(Debug)]
 pub(super) struct Partial {
-    folder: File,
+    folder: Arc<File>,
     name: String,
     name_until_whole: String,
     id: FileId,
+    journal: Option<Beside>,
     /// What became of it, once something did.
     settled: Option<Remains>,
 }
 
 /// What tells a file from every other one, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
+pub(super) struct FileId {
     device: u64,
     inode: u64,
 }
 
 impl FileId {
-    fn of(stat: &Stat) -> Self {
+    pub(super) fn of(stat: &Stat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
     }
 }
 
 impl Partial {
-    /// Opens, locks and empties the partial file for `name` in the folder `parents` below `root`. One that nobody
-    /// has locked is what a killed process left, and is taken over.
+    /// Opens and locks the partial file for `name` in the folder `parents` below `root`. One that nobody has locked
+    /// is what a killed process left, and is taken over as it is.
     pub(super) fn open(
         root: impl AsFd,
         parents: &str,
@@ -52,19 +58,9 @@ impl Partial {
         let partial = format!("{name}{PARTIAL_SUFFIX}");
         let beside = path.with_file_name(&partial);
         let opening = |errno: Errno| StoreError::opening(&beside, errno);
-        let refuse = |what| Err(StoreError::NotAFile { path: beside.clone(), what });
 
         for _ in 0..ATTEMPTS {
-            let file = match open_beneath(&folder, &partial, READ_WRITE | OFlags::CREATE | OFlags::NOFOLLOW) {
-                Ok(file) => file,
-                Err(Errno::LOOP) => return refuse("a symlink"),
-                Err(Errno::ISDIR) => return refuse("a folder"),
-                Err(Errno::NXIO) => return refuse("a socket or an unknown device"),
-                Err(errno) => return Err(opening(errno)),
-            };
-            if file_type(&fstat(&file).map_err(opening)?) != FileType::RegularFile {
-                return refuse("a device or a FIFO");
-            }
+            let file = open_plain(&folder, &partial, OFlags::CREATE, &beside)?;
             lock(&file, path)?;
             // Asked under the lock: only now does nobody of our kind rename or remove it any more.
             let stat = fstat(&file).map_err(opening)?;
@@ -72,18 +68,57 @@ impl Partial {
             if id_of_name(&folder, &partial) != Some(id) {
                 continue;
             }
-            if stat.st_nlink != 1 {
-                return refuse("a file with several names, of which only one would be renamed");
-            }
-            let this = Self { folder, name: name.to_owned(), name_until_whole: partial, id, settled: None };
-            ftruncate(&file, 0).map_err(opening)?;
-            return Ok((this, file));
+            refuse_several_names(&stat, &beside)?;
+            let folder = Arc::new(folder);
+            let (name, name_until_whole) = (name.to_owned(), partial);
+            return Ok((Self { folder, name, name_until_whole, id, journal: None, settled: None }, file));
         }
         Err(StoreError::InUse { path: path.to_owned() })
     }
 
-    pub(super) fn folder(&self) -> &File {
+    pub(super) fn folder(&self) -> &Arc<File> {
         &self.folder
+    }
+
+    /// The journal that is there already, if it is about these bytes.
+    pub(super) fn find_journal(&mut self, header: &Header) -> Option<Journal> {
+        // What is to be left alone is spoken of when a new one is wanted.
+        let (beside, file) = Beside::open(&self.folder, &self.journal_name()).ok()??;
+        let journal = Journal::load(file, header)?;
+        self.journal = Some(beside);
+        Some(journal)
+    }
+
+    /// A new journal, in a new file: who still reads the old one finds there what he knows.
+    pub(super) fn make_journal(&mut self, header: &Header) -> io::Result<Journal> {
+        self.forget_journal()?;
+        let (beside, file) = Beside::create(&self.folder, &self.journal_name())?;
+        self.journal = Some(beside);
+        Journal::begin(file, header).inspect_err(|_| self.remove_journal())
+    }
+
+    /// Removes a journal that somebody left.
+    pub(super) fn forget_journal(&mut self) -> io::Result<()> {
+        self.journal = None;
+        if let Some((stale, _)) = Beside::open(&self.folder, &self.journal_name())? {
+            stale.remove(&self.folder);
+        }
+        Ok(())
+    }
+
+    fn remove_journal(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.remove(&self.folder);
+        }
+    }
+
+    fn journal_name(&self) -> String {
+        format!("{}{JOURNAL_SUFFIX}", self.name)
+    }
+
+    /// Leaves everything where it is, for somebody who goes on with it.
+    pub(super) fn keep(&mut self) {
+        self.settled.get_or_insert(Remains::Partial);
     }
 
     /// Gives the file its name, in place of whatever had it.
@@ -107,20 +142,25 @@ impl Partial {
         self.folder.sync_all()
     }
 
-    /// Removes the file if it is still there and ours, and says what is left.
+    /// Removes the files if they are still there and ours, and says what is left. The journal stays with a partial
+    /// file that stays, as without it nobody would dare to remove that.
     pub(super) fn remove(&mut self) -> Remains {
-        if let Some(remains) = self.settled {
-            return remains;
+        let remains = self.settled.unwrap_or_else(|| self.remove_partial());
+        self.settled = Some(remains);
+        if remains != Remains::Partial {
+            self.remove_journal();
         }
-        let remains = if id_of_name(&self.folder, &self.name_until_whole) != Some(self.id) {
+        remains
+    }
+
+    fn remove_partial(&self) -> Remains {
+        if id_of_name(&self.folder, &self.name_until_whole) != Some(self.id) {
             Remains::Foreign
         } else if unlinkat(&self.folder, &self.name_until_whole, AtFlags::empty()).is_ok() {
             Remains::Nothing
         } else {
             Remains::Partial
-        };
-        self.settled = Some(remains);
-        remains
+        }
     }
 }
 
@@ -143,9 +183,51 @@ pub(super) fn open_folder(root: impl AsFd, parents: &str, path: &Path) -> Result
     })
 }
 
+/// Opens a regular file, and nothing else that may have its name.
+pub(super) fn open_plain(
+    folder: impl AsFd,
+    name: &str,
+    flags: OFlags,
+    path: &Path,
+) -> Result<OwnedFd, StoreError> {
+    let refuse = |what| Err(StoreError::NotAFile { path: path.to_owned(), what });
+    let file = match open_beneath(folder, name, READ_WRITE | OFlags::NOFOLLOW | flags) {
+        Ok(file) => file,
+        Err(Errno::LOOP) => return refuse("a symlink"),
+        Err(Errno::ISDIR) => return refuse("a folder"),
+        Err(Errno::NXIO) => return refuse("a socket or an unknown device"),
+        Err(errno) => return Err(StoreError::opening(path, errno)),
+    };
+    let stat = fstat(&file).map_err(|errno| StoreError::opening(path, errno))?;
+    if file_type(&stat) != FileType::RegularFile {
+        return refuse("a device or a FIFO");
+    }
+    Ok(file)
+}
+
+pub(super) fn refuse_several_names(stat: &Stat, path: &Path) -> Result<(), StoreError> {
+    if stat.st_nlink == 1 {
+        return Ok(());
+    }
+    let what = "a file with several names, of which only one would be renamed";
+    Err(StoreError::NotAFile { path: path.to_owned(), what })
+}
+
+/// Refuses a folder in which no files can be made or renamed.
+pub(super) fn may_make_files(folder: impl AsFd, path: &Path) -> Result<(), StoreError> {
+    accessat(folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+        .map_err(|errno| StoreError::opening(path, errno))
+}
+
 /// Takes the lock that keeps everybody else of our kind off the file, until its last descriptor is closed.
 pub(super) fn lock(file: impl AsFd, path: &Path) -> Result<(), StoreError> {
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| StoreError::opening(path, errno))
+}
+
+/// Gives the lock up while there are still descriptors of the file.
+pub(super) fn unlock(file: impl AsFd) {
+    // Nothing can be wrong with an open file; and at the latest with the last descriptor the lock goes anyway.
+    let _ = flock(file, FlockOperation::Unlock);
 }
 
 pub(super) fn file_type(stat: &Stat) -> FileType {
@@ -154,7 +236,7 @@ pub(super) fn file_type(stat: &Stat) -> FileType {
 
 /// Refuses what a rename could not, or should not replace. It would fail for a folder, after the whole transfer; and
 /// a device would be gone, with the file on the wrong disk.
-fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
     let what = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(StoreError::opening(path, errno)),
@@ -167,6 +249,11 @@ fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<()
     Err(StoreError::NotAFile { path: path.to_owned(), what })
 }
 
-fn id_of_name(folder: impl AsFd, name: &str) -> Option<FileId> {
+/// Whether `name` is that of the open file, and no other name is.
+pub(super) fn still_named(folder: impl AsFd, name: &str, file: impl AsFd) -> bool {
+    fstat(file).is_ok_and(|stat| stat.st_nlink == 1 && id_of_name(folder, name) == Some(FileId::of(&stat)))
+}
+
+pub(super) fn id_of_name(folder: impl AsFd, name: &str) -> Option<FileId> {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileId::of(&stat))
 }

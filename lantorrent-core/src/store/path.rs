@@ -7,6 +7,9 @@ use super::{Placement, StoreError, Target};
 /// What the name of a file ends in while it is not whole.
 pub const PARTIAL_SUFFIX: &str = ".lantorrent";
 
+/// What the name of a file's journal ends in, instead. It is there as long as the partial file is.
+pub const JOURNAL_SUFFIX: &str = ".lantorrent-journal";
+
 const PATH_LIMIT: usize = 4096;
 const NAME_LIMIT: usize = 255;
 
@@ -14,7 +17,8 @@ const NAME_LIMIT: usize = 255;
 pub(super) fn names<'a>(target: &Target<'a>) -> Result<Vec<&'a str>, StoreError> {
     let path = target.path;
     let suffix = match target.placement {
-        Placement::Rename => PARTIAL_SUFFIX.len(),
+        // The longer one, even where no journal is wanted: whether a name is accepted should not depend on that.
+        Placement::Rename => JOURNAL_SUFFIX.len(),
         Placement::InPlace => 0,
     };
     let limit = |part, length, limit| {
@@ -24,7 +28,7 @@ pub(super) fn names<'a>(target: &Target<'a>) -> Result<Vec<&'a str>, StoreError>
     let refuse = |why| Err(StoreError::NotAllowed { path: PathBuf::from(path), why });
 
     // First, so that the other messages stay short.
-    limit("all of it, with what is added for the partial file,", path.len() + suffix, PATH_LIMIT)?;
+    limit("all of it, with what is added until the file is whole,", path.len() + suffix, PATH_LIMIT)?;
     if path.is_empty() {
         return refuse("it is empty");
     }
@@ -46,10 +50,12 @@ pub(super) fn names<'a>(target: &Target<'a>) -> Result<Vec<&'a str>, StoreError>
         limit("a name in it", name.len(), NAME_LIMIT)?;
     }
     let last = names[names.len() - 1];
-    limit("its last name, with what is added for the partial file,", last.len() + suffix, NAME_LIMIT)?;
+    limit("its last name, with what is added until the file is whole,", last.len() + suffix, NAME_LIMIT)?;
     // Else a file that is whole would be taken for what somebody left unfinished, and overwritten.
-    if last.ends_with(PARTIAL_SUFFIX) {
-        return refuse("names that end in `.lantorrent` are for partial files");
+    if last.ends_with(PARTIAL_SUFFIX) || last.ends_with(JOURNAL_SUFFIX) {
+        return refuse(
+            "names that end in `.lantorrent` or `.lantorrent-journal` are for files that are not whole",
+        );
     }
     Ok(names)
 }
@@ -59,7 +65,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str, placement: Placement) -> Result<Vec<&str>, StoreError> {
-        names(&Target { path, placement, length: None })
+        names(&Target { path, placement, length: None, resume: None })
     }
 
     #[test]
@@ -86,6 +92,7 @@ mod tests {
             "/a\0b",
             "/\0",
             "/a.lantorrent",
+            "/a.lantorrent-journal",
         ] {
             for placement in [Placement::Rename, Placement::InPlace] {
                 let error = check(path, placement).unwrap_err();
@@ -98,8 +105,8 @@ mod tests {
     fn lengths_are_limited_with_the_suffix() {
         let too_long = |path: &str, placement| matches!(check(path, placement), Err(ref error @ StoreError::TooLong { .. }) if error.to_string().len() < 300);
         let name = |length| format!("/a/{}", "x".repeat(length));
-        assert!(!too_long(&name(244), Placement::Rename));
-        assert!(too_long(&name(245), Placement::Rename));
+        assert!(!too_long(&name(236), Placement::Rename));
+        assert!(too_long(&name(237), Placement::Rename));
         assert!(too_long(&name(250), Placement::Rename));
         assert!(!too_long(&name(250), Placement::InPlace));
         assert!(!too_long(&name(255), Placement::InPlace));
@@ -110,7 +117,7 @@ mod tests {
         assert!(too_long(&path(4098), Placement::InPlace));
         assert!(!too_long(&path(4096), Placement::InPlace));
         assert!(too_long(&path(4096), Placement::Rename));
-        assert!(!too_long(&path(4084), Placement::Rename));
+        assert!(!too_long(&path(4076), Placement::Rename));
         // Characters of several bytes: what counts is bytes, and the message cuts between characters.
         assert!(too_long(&format!("/{}", "ü".repeat(128)), Placement::InPlace));
         assert!(too_long(&"/ü".repeat(2000), Placement::InPlace));

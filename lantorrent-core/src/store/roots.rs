@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use rustix::io::Errno;
 use super::confine::{LOOK, open_beneath};
 use super::output::beyond_all_files;
 use super::partial::{Partial, file_type};
-use super::{LONGEST, Output, Placement, StoreError, Target, in_place, path};
+use super::{LONGEST, Output, Placement, StoreError, Target, clean, in_place, path, probe};
 
 /// The folders below which files may be written, and the single files and devices that may be written.
 ///
@@ -34,54 +35,104 @@ enum Kind {
     Single,
 }
 
+/// Where a request leads.
+enum Spot<'a> {
+    /// A root that is no folder.
+    Single(&'a Path),
+    /// A name in the folder `parents`, below a root.
+    Beneath { folder: &'a OwnedFd, parents: String, name: &'a str },
+}
+
 impl Roots {
     /// Takes the configured roots. Each must be absolute and be there; symlinks are followed.
     pub fn open(roots: &[PathBuf]) -> Result<Self, StoreError> {
         roots.iter().map(|root| Root::open(root)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Opens what is to be written for `request`, if it may be written. On error nothing is left behind.
-    pub fn create(&self, request: &Target<'_>) -> Result<Output, StoreError> {
-        let names = path::names(request)?;
-        // One form for all messages, and for finding the names beside it.
-        let path = PathBuf::from(format!("/{}", names.join("/")));
-        let refuse = |why| Err(StoreError::NotAllowed { path: path.clone(), why });
-        let wanted = request.length;
-        if let Some(length) = wanted.filter(|&length| length > LONGEST) {
-            return Err(beyond_all_files(&path, length));
-        }
-        let Some(root) = self.find(&names) else {
-            return refuse("it is outside the folders that this node may write to");
-        };
-        match (&root.kind, request.placement) {
-            (Kind::Single, Placement::Rename) => refuse(
-                "it is allowed by itself, without the folder that a partial file would be in; ask for it with \
-                 rename: false",
+    /// Opens what is to be written for `target`, if it may be written, and locks it. A partial file that can be gone on
+    /// with is [resumed](Output::resumed), after as long as it takes to read it. On error nothing is left behind, but
+    /// for such a one that there is too little space to go on with.
+    pub fn create(&self, target: &Target<'_>) -> Result<Output, StoreError> {
+        let (path, spot) = self.find(target)?;
+        match (spot, target.placement) {
+            (Spot::Single(own), _) => Output::in_place(
+                in_place::open_existing(|flags| open(own, flags, Mode::empty()), &path, target.length)?,
+                &path,
             ),
-            (Kind::Single, Placement::InPlace) => {
-                let open = |flags| open(&root.path, flags, Mode::empty());
-                Output::in_place(in_place::open_existing(open, &path, wanted)?, &path)
+            (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
+                Output::from_partial(Partial::open(folder, &parents, name, &path)?, &path, target)
             }
-            (Kind::Folder(folder), placement) => {
-                let [parents @ .., name] = &names[root.names.len()..] else {
-                    return Err(StoreError::NotAFile { path, what: "a folder" });
-                };
-                let parents = if parents.is_empty() { ".".to_owned() } else { parents.join("/") };
-                match placement {
-                    Placement::Rename => {
-                        Output::from_partial(Partial::open(folder, &parents, name, &path)?, &path, wanted)
-                    }
-                    Placement::InPlace => Output::in_place(
-                        in_place::open_in_root(folder, &parents, name, &path, wanted)?,
-                        &path,
-                    ),
-                }
+            (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
+                Output::in_place(in_place::open_in_root(folder, &parents, name, &path, target.length)?, &path)
             }
         }
     }
 
+    /// Whether [`create`](Self::create) could succeed now. Leaves everything as it is, but keeps others off the file
+    /// for that moment.
+    pub fn probe(&self, target: &Target<'_>) -> Result<(), StoreError> {
+        let (path, spot) = self.find(target)?;
+        match (spot, target.placement) {
+            (Spot::Single(own), _) => {
+                in_place::open_existing(|flags| open(own, flags, Mode::empty()), &path, target.length)
+                    .map(drop)
+            }
+            (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
+                probe::probe(folder, &parents, name, &path, target)
+            }
+            (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
+                in_place::probe_in_root(folder, &parents, name, &path, target.length)
+            }
+        }
+    }
+
+    /// Removes partial files that nobody has gone on with, or locked, for longer than `older_than`, with their
+    /// journals; and journals without a file. Says how many. What has no valid journal is not touched.
+    ///
+    /// Looks into all folders below the roots, but not through symlinks nor into other file systems.
+    pub fn clean(&self, older_than: Duration) -> usize {
+        let folders = self.0.iter().filter_map(|root| match &root.kind {
+            Kind::Folder(folder) => Some(folder),
+            Kind::Single => None,
+        });
+        folders.map(|folder| clean::clean(folder, older_than)).sum()
+    }
+
+    /// Where the path of `target` leads, and the path in the one form for all messages.
+    fn find<'a>(&'a self, target: &Target<'a>) -> Result<(PathBuf, Spot<'a>), StoreError> {
+        let names = path::names(target)?;
+        let path = PathBuf::from(format!("/{}", names.join("/")));
+        if let Some(length) = target.length.filter(|&length| length > LONGEST) {
+            return Err(beyond_all_files(&path, length));
+        }
+        let Some(root) = self.root_of(&names) else {
+            return Err(StoreError::NotAllowed {
+                path,
+                why: "it is outside the folders that this node may write to",
+            });
+        };
+        let spot = match (&root.kind, target.placement) {
+            (Kind::Single, Placement::Rename) => {
+                return Err(StoreError::NotAllowed {
+                    path,
+                    why: "it is allowed by itself, without the folder that a partial file would be in; ask for it \
+                          with rename: false",
+                });
+            }
+            (Kind::Single, Placement::InPlace) => Spot::Single(&root.path),
+            (Kind::Folder(folder), _) => {
+                let [parents @ .., name] = &names[root.names.len()..] else {
+                    return Err(StoreError::NotAFile { path, what: "a folder" });
+                };
+                let parents = if parents.is_empty() { ".".to_owned() } else { parents.join("/") };
+                Spot::Beneath { folder, parents, name }
+            }
+        };
+        Ok((path, spot))
+    }
+
     /// The root that says most about the path.
-    fn find(&self, names: &[&str]) -> Option<&Root> {
+    fn root_of(&self, names: &[&str]) -> Option<&Root> {
         self.0.iter().filter(|root| root.covers(names)).max_by_key(|root| root.names.len())
     }
 }

@@ -187,6 +187,12 @@ impl FrameReader {
         self.next
     }
 
+    /// What has seen every block before [`offset`](Self::offset), for the reader of another connection that goes on
+    /// there.
+    pub fn into_root(self) -> RootHasher {
+        self.root
+    }
+
     /// Whether a valid END has come.
     pub fn ended(&self) -> bool {
         self.ended

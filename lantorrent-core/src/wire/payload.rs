@@ -20,16 +20,27 @@ pub enum PayloadReader {
 impl PayloadReader {
     /// A reader for what follows `header`, from its first byte. None where `keys` has no password for its wire.
     pub fn new(header: &Header, keys: &Keyring) -> Option<Self> {
+        Self::resume(header, keys, RootHasher::new(header.block_size), 0)
+    }
+
+    /// A reader for what follows `header` where the payload goes on at the offset `from`, and `root` has seen every
+    /// block before that. Wire 1 always begins at the beginning. None as for [`new`](Self::new).
+    pub fn resume(header: &Header, keys: &Keyring, root: RootHasher, from: u64) -> Option<Self> {
         Some(match &header.envelope {
             // A header of wire 1 always has a length.
             None => Self::Raw(RawReader::new(header.block_size, header.length.unwrap_or(0))),
-            Some(envelope) => Self::Frames(FrameReader::new(
-                keys.frame_key(&envelope.transfer)?,
-                RootHasher::new(header.block_size),
-                header.length,
-                0,
-            )),
+            Some(envelope) => {
+                Self::Frames(FrameReader::new(keys.frame_key(&envelope.transfer)?, root, header.length, from))
+            }
         })
+    }
+
+    /// See [`FrameReader::into_root`]; none on wire 1.
+    pub fn into_root(self) -> Option<RootHasher> {
+        match self {
+            Self::Raw(_) => None,
+            Self::Frames(reader) => Some(reader.into_root()),
+        }
     }
 
     /// See [`FrameReader::slots`].

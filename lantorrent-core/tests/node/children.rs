@@ -23,7 +23,8 @@ fn send_to(wire: Wire, script: impl FnOnce(Child) + Send + 'static) -> Report {
 }
 
 fn through(wire: Wire, content: &[u8], targets: impl IntoIterator<Item = Target>) -> Outcome {
-    let begin = transfer(content).wire(wire).timing(short(2000));
+    // A hand-made node serves one connection, and that is not for a question.
+    let begin = transfer(content).wire(wire).timing(short(2000)).no_check();
     let outcome = targets.into_iter().fold(begin, Transfer::to).send().unwrap();
     let mut ids: Vec<_> = outcome.reports.iter().map(|report| report.id.clone()).collect();
     ids.dedup();

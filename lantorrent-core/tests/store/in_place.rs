@@ -108,7 +108,7 @@ fn what_is_no_file_is_refused_at_once() {
 
     let roots = Roots::open(&["/dev".into()]).unwrap();
     for path in ["/dev/tty", "/dev/zero", "/dev/full", "/dev/random", "/dev/ptmx"] {
-        let target = Target { path, placement: Placement::InPlace, length: None };
+        let target = Target { path, placement: Placement::InPlace, length: None, resume: None };
         let error = refused!(roots.create(&target), StoreError::NotAFile { .. });
         assert!(error.contains("character device"), "{error}");
     }
@@ -118,8 +118,12 @@ fn what_is_no_file_is_refused_at_once() {
 fn dev_null_takes_everything() {
     for root in ["/dev/null", "/dev"] {
         let roots = Roots::open(&[root.into()]).unwrap();
-        let target =
-            Target { path: "/dev/null", placement: Placement::InPlace, length: Some(i64::MAX as u64) };
+        let target = Target {
+            path: "/dev/null",
+            placement: Placement::InPlace,
+            length: Some(i64::MAX as u64),
+            resume: None,
+        };
         let output = roots.create(&target).unwrap();
         let another = roots.create(&target).unwrap();
         assert!(output.read_back().is_none());

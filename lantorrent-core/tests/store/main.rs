@@ -49,7 +49,7 @@ impl Bench {
     }
 
     fn create(&self, name: &str, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
-        self.roots.create(&Target { path: &self.text(name), placement, length })
+        self.roots.create(&Target { path: &self.text(name), placement, length, resume: None })
     }
 
     /// What is in the root, sorted.

@@ -33,7 +33,7 @@ fn roots_that_cannot_be_used_are_named() {
 fn without_roots_nothing_is_allowed() {
     let roots = Roots::open(&[]).unwrap();
     for placement in BOTH {
-        let target = Target { path: "/tmp/a", placement, length: None };
+        let target = Target { path: "/tmp/a", placement, length: None, resume: None };
         refused!(roots.create(&target), StoreError::NotAllowed { .. });
     }
 }
@@ -59,7 +59,7 @@ fn what_is_outside_is_not_allowed() {
             "/".to_owned(),
             "/etc/lantorrent-test".to_owned(),
         ] {
-            let target = Target { path: &path, placement, length: None };
+            let target = Target { path: &path, placement, length: None, resume: None };
             refused!(bench.roots.create(&target), StoreError::NotAllowed { .. });
         }
     }
@@ -80,7 +80,7 @@ fn dots_and_doubled_slashes_name_the_same_file() {
     .enumerate()
     {
         let placement = BOTH[index % 2];
-        let output = bench.roots.create(&Target { path, placement, length: None }).unwrap();
+        let output = bench.roots.create(&Target { path, placement, length: None, resume: None }).unwrap();
         output.finish(index as u64, Durability::NoSync).unwrap();
         assert_eq!(fs::metadata(bench.at(&format!("a{index}"))).unwrap().len(), index as u64);
     }
@@ -158,7 +158,7 @@ fn links_of_proc_are_no_way_out() {
     let roots = Roots::open(&["/proc".into()]).unwrap();
     let victim = fs::File::create(bench.outside.path().join("victim")).unwrap();
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&victim));
-    let target = Target { path: &path, placement: Placement::InPlace, length: None };
+    let target = Target { path: &path, placement: Placement::InPlace, length: None, resume: None };
     refused!(roots.create(&target), StoreError::NotAllowed { .. } | StoreError::CannotOpen { .. });
 }
 
@@ -193,7 +193,7 @@ fn a_folder_is_no_file() {
     for placement in BOTH {
         let error = refused!(bench.create("folder", placement, None), StoreError::NotAFile { .. });
         assert!(error.contains("folder"), "{error}");
-        let target = Target { path: &root, placement, length: None };
+        let target = Target { path: &root, placement, length: None, resume: None };
         refused!(bench.roots.create(&target), StoreError::NotAFile { .. });
     }
     assert_eq!(bench.names(), ["folder"]);
@@ -215,7 +215,7 @@ fn names_that_are_no_text_do_no_harm() {
     let roots = Roots::open(from_ref(&odd)).unwrap();
     let path = format!("{}/a", odd.display());
     refused!(
-        roots.create(&Target { path: &path, placement: Placement::Rename, length: None }),
+        roots.create(&Target { path: &path, placement: Placement::Rename, length: None, resume: None }),
         StoreError::NotAllowed { .. }
     );
 
@@ -224,7 +224,9 @@ fn names_that_are_no_text_do_no_harm() {
     symlink(&odd, &link).unwrap();
     let roots = Roots::open(from_ref(&link)).unwrap();
     let path = text(&link.join("a"));
-    let output = roots.create(&Target { path: &path, placement: Placement::Rename, length: None }).unwrap();
+    let output = roots
+        .create(&Target { path: &path, placement: Placement::Rename, length: None, resume: None })
+        .unwrap();
     output.finish(1, Durability::Sync).unwrap();
     assert!(odd.join("a").is_file());
 }
@@ -239,7 +241,9 @@ fn the_longest_root_decides() {
     refused!(bench.rename("link/a"), StoreError::NotAllowed { .. });
     let roots = Roots::open(&[bench.at("link"), bench.root()]).unwrap();
     let path = text(&bench.at("link/a"));
-    let output = roots.create(&Target { path: &path, placement: Placement::Rename, length: None }).unwrap();
+    let output = roots
+        .create(&Target { path: &path, placement: Placement::Rename, length: None, resume: None })
+        .unwrap();
     output.finish(3, Durability::NoSync).unwrap();
     assert!(inner.join("a").is_file());
 }
@@ -252,7 +256,7 @@ fn a_root_that_is_a_file_allows_just_that() {
     let roots = Roots::open(from_ref(&file)).unwrap();
     let create = |path: PathBuf, placement| {
         let path = text(&path);
-        roots.create(&Target { path: &path, placement, length: None })
+        roots.create(&Target { path: &path, placement, length: None, resume: None })
     };
     let error = refused!(create(file.clone(), Placement::Rename), StoreError::NotAllowed { .. });
     assert!(error.contains("rename: false"), "{error}");

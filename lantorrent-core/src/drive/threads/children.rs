@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
-use super::super::ring::{Item, Next};
+use super::super::ring::{Item, Next, Shelf};
 use super::TELL;
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
-use crate::wire::{Frame, PayloadWriter, Wire, digest};
+use crate::wire::{Digest, Frame, PayloadWriter, Wire, digest};
 
 /// What all children of one transfer share.
 #[derive(Debug)]
@@ -160,43 +160,76 @@ impl Shared {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
                     self.tell(Input::SentEnd(link));
                 }
-                Work::Payload(next) => {
-                    let upto = self.pass_on(link, socket, next)?;
-                    self.hub.child_has(link, upto);
-                    if told.elapsed() >= TELL {
-                        told = Instant::now();
-                        self.tell(Input::Sent(link, upto));
+                Work::Payload(next) => match self.pass_on(link, socket, next)? {
+                    Some(upto) => {
+                        self.hub.child_has(link, upto);
+                        if told.elapsed() >= TELL {
+                            told = Instant::now();
+                            self.tell(Input::Sent(link, upto));
+                        }
                     }
-                }
+                    None => {
+                        self.hub.strand(link);
+                        self.tell(Input::Unservable(link));
+                    }
+                },
             }
         }
     }
 
-    /// Sends a piece of the payload and returns where it ends.
-    fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<u64> {
+    /// Sends a piece of the payload and returns where it ends. None if it is not to be had.
+    fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<Option<u64>> {
         match next {
             Next::Item(Item::Data(block)) => {
                 let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
                 self.write(socket, &frame, block.data())?;
-                Ok(block.offset + u64::from(block.len))
+                Ok(Some(block.offset + u64::from(block.len)))
             }
             Next::Item(Item::Hole { offset, span }) => {
                 self.write(socket, &Frame::Hole { offset, span }, &[])?;
-                Ok(offset + span)
+                Ok(Some(offset + span))
             }
-            Next::File { file, offset, len } => {
+            Next::File { shelf, offset, len } => {
                 let mut buffer = self.pool.take();
                 let len = len.min(buffer.len() as u64);
                 let data = &mut buffer[..len as usize];
-                file.read_exact_at(data, offset)?;
-                let digest = (self.writer.wire() == Wire::Two).then(|| digest(data));
-                self.write(socket, &Frame::Data { offset, len: len as u32, digest }, data)?;
-                Ok(offset + len)
+                match self.read_back(&shelf, offset, data) {
+                    Ok(digest) => {
+                        self.write(socket, &Frame::Data { offset, len: len as u32, digest }, data)?;
+                        Ok(Some(offset + len))
+                    }
+                    Err(why) => {
+                        log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
+                        Ok(None)
+                    }
+                }
             }
-            Next::Gone | Next::End { .. } | Next::Wait => {
-                log::error!("nothing to send to link {link:?}: its data is neither in memory nor in a file");
-                Err(std::io::Error::other("its part of the file cannot be read back"))
+            Next::Gone => {
+                log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
+                Ok(None)
             }
+            // Neither is sent here.
+            Next::End { .. } | Next::Wait => Ok(None),
+        }
+    }
+
+    /// Reads a block that was written, and returns its digest, if it has one. What is not as it was received is sent
+    /// to nobody.
+    fn read_back(&self, shelf: &Shelf, offset: u64, data: &mut [u8]) -> Result<Option<Digest>, String> {
+        shelf
+            .file
+            .read_exact_at(data, offset)
+            .map_err(|error| format!("the file cannot be read: {error}"))?;
+        if self.writer.wire() == Wire::One {
+            return Ok(None);
+        }
+        let found = digest(data);
+        let block = offset / self.pool.block_size();
+        match &shelf.digests {
+            Some(digests) if digests.get(block) != Some(found) => {
+                Err("the file is not what was written".to_owned())
+            }
+            _ => Ok(Some(found)),
         }
     }
 

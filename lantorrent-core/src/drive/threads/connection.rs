@@ -1,197 +1,176 @@
-//! One connection from upstream, from its first byte to its last.
+//! One connection from upstream, from its first byte until it belongs to a session or has its answer.
 
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use super::super::block::Pool;
-use super::super::hub::{ChildOrder, DiskOrder, Hub};
-use super::super::ring::Ring;
-use super::children::Children;
-use super::control::{self, Hands, Happening, now};
-use super::disk::Disk;
-use super::greeting::{drain, greet};
+use super::control::{self, now};
+use super::disk::Files;
+use super::doorbell::{Arrival, Doorbell};
+use super::greeting::greet;
+use super::hands::NodeHands;
+use super::live::{Guest, Unwanted};
 use super::node::Shared;
-use super::outbox::Outbox;
-use super::receiver::Receiver;
-use super::{HAPPENINGS, random, ring_capacity};
-use crate::session::{NodeSession, Output, Proven, Seed};
-use crate::wire::{Code, Nonce, PayloadReader, PayloadWriter, TransferId};
+use super::request::{fault, target, version};
+use super::transfers::Way;
+use super::upstreams::say_last;
+use super::{HAPPENINGS, random};
+use crate::session::{self, FileFault, NodeSession, Output, Seed, UpstreamId};
+use crate::store::StoreError;
+use crate::wire::{Code, Header, Nonce, SealedReport, TransferId, Verb};
 
-/// How long to listen to an upstream that was told the last word.
-const LINGER: Duration = Duration::from_secs(2);
-/// How soon to try again to say what upstream has not taken yet.
-const RETRY: Duration = Duration::from_millis(20);
+/// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
+/// and its source may be here again before that.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same where somebody was just asked to let go of them, who first has to bring to the disk what there is.
+const PATIENCE_WITH_SUPERSEDED: Duration = Duration::from_secs(10);
 
-/// Serves the connection with that number.
-pub(super) fn serve(shared: &Arc<Shared>, number: u64, socket: &TcpStream) -> std::io::Result<()> {
-    super::socket::prepare(socket);
-    let Some((proven, first)) = greet(socket, &shared.gate, Nonce(random()?)) else { return Ok(()) };
-    let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
-    let index = proven.header.node.index;
-    if let Some(transfer) = transfer
-        && let Err(place) = shared.roster().enter(transfer, index)
-    {
-        let why = format!(
-            "this node is number {place} of the transfer already; its address stands in the list twice, or two \
-             names of it"
-        );
-        return refuse(shared, socket, proven, Code::TAKING_PART, &why);
+/// Serves a connection that was just made.
+pub(super) fn serve(shared: &Arc<Shared>, guest: Arc<Guest>) -> std::io::Result<()> {
+    super::socket::prepare(&guest.socket);
+    let Some((proven, first)) = greet(&guest.socket, &shared.gate, Nonce(random()?)) else { return Ok(()) };
+    guest.admit();
+    attend_to(shared, Arrival { guest, proven: Box::new(proven), first })
+}
+
+/// Gives an arrival what it asks for.
+fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
+    if arrival.proven.header.envelope.as_ref().is_some_and(|envelope| envelope.verb == Verb::Check) {
+        answer_check(shared, arrival);
+        return Ok(());
     }
-    // Leaves the roster whichever way this ends.
-    let _place = Place { shared, transfer };
     let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
-    if !shared.has_session(number, happenings.clone()) {
-        return refuse(shared, socket, proven, Code::STOPPED, "the node is being stopped");
+    let doorbell = Doorbell::new(happenings.clone());
+    match shared.transfers.enter(arrival, &doorbell) {
+        Way::Begin { arrival, superseding } => {
+            let patience = if superseding { PATIENCE_WITH_SUPERSEDED } else { PATIENCE };
+            let channel = Channel { happenings, heard, doorbell };
+            run_session(shared, arrival, channel, patience)
+        }
+        Way::HandedOver => Ok(()),
+        Way::Taken(arrival, place) => {
+            let why = format!(
+                "this node is number {place} of the transfer already; its address stands in the list twice, or two \
+                 names of it"
+            );
+            refuse(shared, arrival, Code::TAKING_PART, &why);
+            Ok(())
+        }
+        Way::Finished(arrival, results) => {
+            let Arrival { guest, proven, .. } = arrival;
+            say_last(&guest, &session::retell(*proven, &results));
+            Ok(())
+        }
     }
-    let Some(mut hands) = NodeHands::new(shared, socket, &proven, first, happenings)? else { return Ok(()) };
+}
+
+/// Both ends of what a session hears.
+struct Channel {
+    happenings: mpsc::SyncSender<control::Happening>,
+    heard: mpsc::Receiver<control::Happening>,
+    doorbell: Arc<Doorbell>,
+}
+
+fn run_session(
+    shared: &Arc<Shared>,
+    arrival: Arrival,
+    channel: Channel,
+    patience: Duration,
+) -> std::io::Result<()> {
+    let Channel { happenings, heard, doorbell } = channel;
+    let header = &arrival.proven.header;
+    let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+    // Leaves, and sees to who came too late, whichever way this ends.
+    let mut place = Place { shared, transfer, results: None };
+    let _presence = match shared.live.begin_session(arrival.guest.number, &doorbell) {
+        Ok(presence) => presence,
+        Err(Unwanted::Stopping) => {
+            drop(place);
+            refuse(shared, arrival, Code::STOPPED, "the node is being stopped");
+            return Ok(());
+        }
+        Err(Unwanted::TooMany) => {
+            log::warn!("took no part in a transfer: there are as many already as are allowed");
+            return Ok(());
+        }
+    };
+    arrival.guest.join_session();
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
-    let mut session = NodeSession::new(now(), proven, keys, timing, Seed(random()?));
+    let seed = Seed(random()?);
+    let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
+    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
+        return Ok(());
+    };
+    let (id, proven) = hands.add(arrival);
+    let mut session = NodeSession::new(now(), id, *proven, keys, timing, seed);
     control::run(&mut session, &mut hands, &heard);
     // Whoever still waits to tell something need not.
     drop(heard);
+    // First the files are let go: who comes next for this transfer, or for its files, shall find them free.
     hands.finish();
+    place.results = session.results();
     Ok(())
 }
 
+/// A session's place on the roster.
 struct Place<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     transfer: Option<TransferId>,
+    results: Option<Vec<SealedReport>>,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(transfer) = &self.transfer {
-            self.shared.roster().leave(transfer);
+        let Some(transfer) = &self.transfer else { return };
+        for arrival in self.shared.transfers.leave(transfer, self.results.take()) {
+            let shared = Arc::clone(self.shared);
+            let name = format!("connection {}", arrival.guest.number);
+            let attend = move || {
+                if let Err(error) = attend_to(&shared, arrival) {
+                    log::error!("could not serve a connection: {error}");
+                }
+            };
+            if let Err(error) = thread::Builder::new().name(name).spawn(attend) {
+                log::error!("no thread for a connection: {error}");
+            }
         }
     }
 }
 
 /// Says no to every request, by the session's own words.
-fn refuse(shared: &Shared, socket: &TcpStream, proven: Proven, code: Code, why: &str) -> std::io::Result<()> {
+fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
     log::warn!("took no part in a transfer: {why}");
+    let Arrival { guest, proven, .. } = arrival;
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
-    let mut session = NodeSession::refuse(now(), proven, keys, timing, code, why);
-    let mut outbox = Outbox::new(socket.try_clone()?);
+    let id = UpstreamId(guest.number);
+    let mut session = NodeSession::refuse(now(), id, *proven, keys, timing, code, why);
+    let mut words = Vec::new();
     while let Some(output) = session.poll() {
-        if let Output::Reply(bytes) = output {
-            outbox.say(&bytes);
+        if let Output::Reply(_, bytes) = output {
+            words.extend(bytes);
         }
     }
-    outbox.close();
-    drain(socket, LINGER);
-    Ok(())
+    say_last(&guest, &words);
 }
 
-/// What a session of a node works with.
-struct NodeHands {
-    hub: Arc<Hub>,
-    outbox: Outbox,
-    children: Children,
-    disk: JoinHandle<()>,
-    socket: TcpStream,
-    receiver: Option<Receiver>,
-    first: Vec<u8>,
-    receiving: Option<JoinHandle<()>>,
+/// Says of each request whether it could be granted now.
+fn answer_check(shared: &Shared, arrival: Arrival) {
+    let Arrival { guest, proven, .. } = arrival;
+    let found = check(shared, &proven.header);
+    say_last(&guest, &session::answer_check(*proven, &shared.gate.keys, &found));
 }
 
-impl NodeHands {
-    /// None where the header's wire has no password, which the greeting would not have let pass.
-    fn new(
-        shared: &Arc<Shared>,
-        socket: &TcpStream,
-        proven: &Proven,
-        first: Vec<u8>,
-        happenings: SyncSender<Happening>,
-    ) -> std::io::Result<Option<Self>> {
-        let header = &proven.header;
-        let keys = &shared.gate.keys;
-        let (Some(reader), Some(writer)) =
-            (PayloadReader::new(header, keys), PayloadWriter::new(header, keys))
-        else {
-            return Ok(None);
-        };
-        let capacity = ring_capacity(header.block_size);
-        let hub = Arc::new(Hub::new(Ring::for_node(capacity)));
-        let pool = Pool::new(header.block_size, capacity);
-        let outbox = Outbox::new(socket.try_clone()?);
-        let receiver = Receiver {
-            socket: socket.try_clone()?,
-            reader,
-            hub: Arc::clone(&hub),
-            pool: Arc::clone(&pool),
-            happenings: happenings.clone(),
-        };
-        let roots = Arc::clone(&shared.roots);
-        let disk = Disk::new(Arc::clone(&hub), happenings.clone(), roots, shared.durability, header.clone());
-        let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
-        let children = Children::new(Arc::clone(&hub), pool, writer, happenings, shared.gate.timing.connect);
-        let socket = socket.try_clone()?;
-        Ok(Some(Self {
-            hub,
-            outbox,
-            children,
-            disk,
-            socket,
-            receiver: Some(receiver),
-            first,
-            receiving: None,
-        }))
-    }
-
-    fn accept(&mut self) {
-        let Some(receiver) = self.receiver.take() else { return };
-        let first = std::mem::take(&mut self.first);
-        let receive = move || receiver.run(&first);
-        match thread::Builder::new().name("receive".into()).spawn(receive) {
-            Ok(thread) => self.receiving = Some(thread),
-            // Without it nothing comes, and the session's deadline ends the transfer.
-            Err(error) => log::error!("no thread to receive with: {error}"),
+fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
+    let version = version(header);
+    let may_supersede = shared.transfers.would_supersede(header);
+    let probe = |request| {
+        let target = target(header, request, version.as_deref(), shared.durability);
+        match shared.roots.probe(&target) {
+            // It would be let go.
+            Err(StoreError::InUse { .. }) if may_supersede => Ok(()),
+            result => result.map_err(|error| fault(&error)),
         }
-    }
-
-    /// Ends every thread. Files that have no name by now are removed.
-    fn finish(self) {
-        self.hub.close();
-        self.hub.order_disk(DiskOrder::Leave);
-        self.children.join();
-        if self.disk.join().is_err() {
-            log::error!("the thread for the disk panicked");
-        }
-        let Some(receiving) = self.receiving else { return drain(&self.socket, LINGER) };
-        let until = Instant::now() + LINGER;
-        while !receiving.is_finished() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.socket.shutdown(Shutdown::Both);
-        if receiving.join().is_err() {
-            log::error!("the thread that receives panicked");
-        }
-    }
-}
-
-impl Hands for NodeHands {
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Open(file) => self.hub.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => self.hub.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => self.hub.order_disk(DiskOrder::Discard(file)),
-            // This version always begins at offset 0.
-            Output::Accept(_) => self.accept(),
-            Output::Reply(bytes) => self.outbox.say(&bytes),
-            Output::CloseUpstream => self.outbox.close(),
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => self.hub.feed(link, from),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Progress(_) | Output::Report(_) | Output::Done => {}
-        }
-    }
-
-    fn attend(&mut self) -> Option<Duration> {
-        self.outbox.flush().then_some(RETRY)
-    }
+    };
+    header.node.requests.iter().map(probe).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::session::{Input, LinkId, NodeSession, Now, Output, SourceSession};
+use crate::session::{CheckSession, Input, LinkId, NodeSession, Now, Output, SourceSession};
 
 /// The time.
 pub(super) fn now() -> Now {
@@ -24,7 +24,7 @@ impl From<Input<'static>> for Happening {
     }
 }
 
-/// What sessions of nodes and of sources have in common.
+/// What all sessions have in common.
 pub(super) trait Machine {
     fn handle(&mut self, now: Now, input: Input<'_>);
     fn poll(&mut self) -> Option<Output>;
@@ -49,7 +49,7 @@ macro_rules! machine {
     )*};
 }
 
-machine!(NodeSession, SourceSession);
+machine!(NodeSession, SourceSession, CheckSession);
 
 /// Carries out what a session asks for.
 pub(super) trait Hands {

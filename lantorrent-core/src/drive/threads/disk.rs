@@ -1,65 +1,72 @@
 //! The thread that touches files: opens them, writes the payload, gives them their names.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::hub::{DiskOrder, Hub, Work};
-use super::super::ring::{Backing, Item, Next};
+use super::super::ring::{Backing, Item, Next, Shelf};
 use super::TELL;
 use super::control::Happening;
-use crate::session::{FileFault, Input, ReadBack};
-use crate::store::{Durability, Output, Placement, Roots, StoreError, Target};
-use crate::wire::{Code, Header};
+use super::request::{fault, target, version};
+use crate::session::{Input, Opened, ReadBack};
+use crate::store::{Durability, Output, Roots, StoreError, Target};
+use crate::wire::{Digest, Header, Wire, digest};
 
-/// How long, all in all, to wait for files that are in use. A transfer whose results are out takes a moment to let go
-/// of its files, and its source may be here again before that.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How soon to try such a file again.
+/// How soon to try a file again that is in use.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A code of the wire for what the store says. The message is the store's own.
-fn fault(error: &StoreError) -> FileFault {
-    let code = match error {
-        StoreError::NotAllowed { .. } => Code::NOT_ALLOWED,
-        StoreError::InUse { .. } => Code::IN_USE,
-        StoreError::NoSpace { .. } => Code::NO_SPACE,
-        StoreError::CannotWrite { .. } => Code::CANNOT_WRITE,
-        StoreError::TooLong { .. }
-        | StoreError::NotAFile { .. }
-        | StoreError::CannotOpen { .. }
-        | StoreError::BadRoot { .. }
-        | StoreError::CannotConfine { .. } => Code::CANNOT_OPEN,
-    };
-    FileFault { code, message: error.to_string() }
+/// A node's files, and how they are treated.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) roots: Arc<Roots>,
+    pub(super) durability: Durability,
+    /// How long, all in all, to wait for files that are in use.
+    pub(super) patience: Duration,
 }
 
 pub(super) struct Disk {
     hub: Arc<Hub>,
     happenings: SyncSender<Happening>,
-    roots: Arc<Roots>,
-    durability: Durability,
+    files: Files,
     header: Header,
-    files: Vec<Option<Output>>,
+    version: Option<Vec<u8>>,
+    outputs: Vec<Option<Open>>,
     backing: Option<usize>,
     told: Instant,
     patient_until: Instant,
+    // Made on the first hole: most files have none.
+    zero_block: Option<Digest>,
+}
+
+/// A file that takes the payload.
+struct Open {
+    output: Output,
+    /// Whether anything is in it that is worth keeping.
+    touched: bool,
 }
 
 impl Disk {
     pub(super) fn new(
         hub: Arc<Hub>,
         happenings: SyncSender<Happening>,
-        roots: Arc<Roots>,
-        durability: Durability,
+        files: Files,
         header: Header,
     ) -> Self {
-        let files = header.node.requests.iter().map(|_| None).collect();
         let told = Instant::now();
-        let patient_until = told + PATIENCE;
-        Self { hub, happenings, roots, durability, header, files, backing: None, told, patient_until }
+        Self {
+            hub,
+            happenings,
+            version: version(&header),
+            outputs: header.node.requests.iter().map(|_| None).collect(),
+            backing: None,
+            told,
+            patient_until: told + files.patience,
+            zero_block: None,
+            files,
+            header,
+        }
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.
@@ -67,57 +74,68 @@ impl Disk {
         let _ = self.happenings.send(input.into());
     }
 
-    /// Works until it is told to leave. Files that have no name by then are removed.
+    /// Works until it is told to leave. Files that have no name by then are kept for who can go on with them.
     pub(super) fn run(mut self) {
         loop {
             match self.hub.disk_work() {
                 Work::Order(DiskOrder::Open(file)) => self.open(file),
+                Work::Order(DiskOrder::Begin(from)) => self.begin(from),
                 Work::Order(DiskOrder::Place(file, size)) => self.place(file, size),
                 Work::Order(DiskOrder::Discard(file)) => self.discard(file),
-                Work::Order(DiskOrder::Leave) | Work::Over => return,
+                Work::Order(DiskOrder::Keep(file)) => self.keep(file),
+                Work::Order(DiskOrder::Leave) | Work::Over => break,
                 Work::Payload(Next::Item(item)) => self.write(&item),
                 Work::Payload(Next::End { size, .. }) => self.tell(Input::Written(size)),
                 // The ring keeps everything until the disk has it.
                 Work::Payload(Next::File { .. } | Next::Gone | Next::Wait) => {}
             }
         }
+        (0..self.outputs.len()).for_each(|file| self.keep(file));
     }
 
     fn open(&mut self, file: usize) {
         let Some(request) = self.header.node.requests.get(file) else { return };
-        let target = Target {
-            path: &request.filename,
-            placement: if request.rename { Placement::Rename } else { Placement::InPlace },
-            length: self.header.length,
-        };
+        let target = target(&self.header, request, self.version.as_deref(), self.files.durability);
         // What this transfer itself holds will not become free.
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
         let patient_until = if ours { self.told } else { self.patient_until };
-        let result = self.create(&target, patient_until).map_err(|error| fault(&error)).map(|output| {
-            let read_back = output.read_back();
-            self.files[file] = Some(output);
-            self.use_for_children(file, read_back)
+        let result = self.create(&target, patient_until).map_err(|error| fault(&error));
+        let result = result.map(|output| {
+            let resumed = output.resumed();
+            if resumed > 0 {
+                self.hub.has_resumed(resumed, output.digests());
+            }
+            self.outputs[file] = Some(Open { output, touched: resumed > 0 });
+            let read_back =
+                if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
+            Opened { read_back, resumed }
         });
         self.tell(Input::Opened(file, result));
     }
 
     fn create(&self, target: &Target<'_>, patient_until: Instant) -> Result<Output, StoreError> {
         loop {
-            match self.roots.create(target) {
+            match self.files.roots.create(target) {
                 Err(StoreError::InUse { .. }) if Instant::now() < patient_until => thread::sleep(RETRY),
                 result => return result,
             }
         }
     }
 
-    /// Children that fall behind are served from the first file that can be read.
-    fn use_for_children(&mut self, file: usize, read_back: Option<Arc<File>>) -> ReadBack {
-        let Some(handle) = read_back else { return ReadBack::Impossible };
+    /// Children that fall behind are served from the first file that can be read. Returns whether this one can be.
+    fn use_for_children(&mut self, file: usize) -> bool {
+        let Some(Open { output, .. }) = &self.outputs[file] else { return false };
+        let Some(handle) = output.read_back() else { return false };
         if self.backing.is_none() {
+            let digests = (self.header.wire() == Wire::Two).then(|| output.digests());
+            self.hub.set_backing(Backing::Written(Shelf { file: handle, digests }));
             self.backing = Some(file);
-            self.hub.set_backing(Backing::Written(handle));
         }
-        ReadBack::Possible
+        true
+    }
+
+    fn begin(&mut self, from: u64) {
+        self.outputs.iter().flatten().for_each(|open| open.output.begin(from));
     }
 
     fn write(&mut self, item: &Item) {
@@ -125,17 +143,25 @@ impl Disk {
             Item::Data(block) => block.offset + u64::from(block.len),
             Item::Hole { offset, span } => offset + span,
         };
-        for file in 0..self.files.len() {
-            let Some(output) = &self.files[file] else { continue };
+        let notes = self.notes(item);
+        for file in 0..self.outputs.len() {
+            let Some(open) = &mut self.outputs[file] else { continue };
+            open.touched = true;
             let result = match item {
-                Item::Data(block) => output.write_at(block.data(), block.offset),
-                Item::Hole { offset, span } => output.zero(*offset, *span),
+                Item::Data(block) => open.output.write_at(block.data(), block.offset),
+                Item::Hole { offset, span } => open.output.zero(*offset, *span),
             };
-            if let Err(error) = result {
-                self.discard(file);
-                self.tell(Input::WriteFailed(file, fault(&error)));
+            match result {
+                Ok(()) => {
+                    notes.iter().flatten().for_each(|(digest, blocks)| open.output.note(digest, *blocks));
+                }
+                Err(error) => {
+                    self.discard(file);
+                    self.tell(Input::WriteFailed(file, fault(&error)));
+                }
             }
         }
+        // Only now may a child be sent there: what was written is noted by now.
         self.hub.disk_has(upto);
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
@@ -143,27 +169,56 @@ impl Disk {
         }
     }
 
+    /// What the files' journals say of an item: digests, each of so many blocks. Nothing on wire 1.
+    fn notes(&mut self, item: &Item) -> [Option<(Digest, u64)>; 2] {
+        let block_size = u64::from(self.header.block_size);
+        match item {
+            Item::Data(block) => [block.digest.map(|digest| (digest, 1)), None],
+            Item::Hole { span, .. } => {
+                let zeros = |len: u64| digest(&vec![0; len as usize]);
+                let (whole, rest) = (span / block_size, span % block_size);
+                let zero_block = *self.zero_block.get_or_insert_with(|| zeros(block_size));
+                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zeros(rest), 1))]
+            }
+        }
+    }
+
     fn place(&mut self, file: usize, size: u64) {
-        let Some(output) = self.files.get_mut(file).and_then(Option::take) else { return };
-        let result = output.finish(size, self.durability).map_err(|error| fault(&error));
+        let Some(Open { output, .. }) = self.outputs.get_mut(file).and_then(Option::take) else { return };
+        let result = output.finish(size, self.files.durability).map_err(|error| fault(&error));
         self.tell(Input::Placed(file, result));
     }
 
     fn discard(&mut self, file: usize) {
-        let Some(output) = self.files.get_mut(file).and_then(Option::take) else { return };
+        if let Some(Open { output, .. }) = self.let_go(file) {
+            output.discard();
+        }
+    }
+
+    /// Lets go of a file, but not of what was received.
+    fn keep(&mut self, file: usize) {
+        match self.let_go(file) {
+            Some(Open { output, touched: true }) => output.keep(),
+            Some(Open { output, touched: false }) => output.discard(),
+            None => {}
+        }
+    }
+
+    fn let_go(&mut self, file: usize) -> Option<Open> {
+        let open = self.outputs.get_mut(file).and_then(Option::take)?;
         if self.backing == Some(file) {
             self.backing = None;
             self.find_backing();
         }
-        output.discard();
+        Some(open)
     }
 
     /// Another file takes over for children that fall behind, or none can: what they need then stays in memory.
     fn find_backing(&mut self) {
-        for file in 0..self.files.len() {
-            let Some(handle) = self.files[file].as_ref().and_then(Output::read_back) else { continue };
-            self.use_for_children(file, Some(handle));
-            return;
+        for file in 0..self.outputs.len() {
+            if self.use_for_children(file) {
+                return;
+            }
         }
         self.hub.keep_for_children();
     }

@@ -1,23 +1,36 @@
-//! The blocking driver. A node spends on each connection one thread that receives, one for the disk, one that runs
-//! the session, and two for each child: one that sends and one that hears what the child says. Whoever waits for a
-//! socket is woken by shutting it down.
+//! The blocking driver. A node spends on each transfer one thread that runs the session, one that receives, one for the
+//! disk, and two for each child: one that sends and one that hears what the child says. Another connection for the same
+//! transfer is handed to its session. Whoever waits for a socket is woken by shutting it down.
 
+mod check;
 mod children;
 mod connection;
 mod control;
 mod disk;
+mod doorbell;
 mod greeting;
+mod hands;
+mod live;
 mod node;
+mod origin;
 mod outbox;
+mod outcome;
 mod receiver;
+mod request;
 mod socket;
+mod source;
+mod stop;
 mod supply;
 mod transfer;
+mod transfers;
+mod upstreams;
 
 use std::time::Duration;
 
 pub use node::{Node, NodeHandle};
-pub use transfer::{Event, Outcome, Transfer, TransferHandle};
+pub use outcome::{Event, Outcome};
+pub use stop::TransferHandle;
+pub use transfer::Transfer;
 
 /// Things that happened and that a session has not dealt with yet; whoever brings more waits.
 const HAPPENINGS: usize = 256;

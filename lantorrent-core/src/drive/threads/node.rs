@@ -1,9 +1,7 @@
 //! A node: listens, and serves each connection on threads of its own.
 
-use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,9 +10,14 @@ use socket2::SockRef;
 use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::connection;
-use super::control::Happening;
-use crate::session::{Gate, Input, Roster};
+use super::live::{Guest, Live};
+use super::transfers::Transfers;
+use crate::session::Gate;
 use crate::store::{Durability, Roots};
+use crate::wire::Wire;
+
+/// How often to look for partial files that nobody came back for.
+const CLEANING: Duration = Duration::from_secs(3600);
 
 /// What all connections of a node share.
 #[derive(Debug)]
@@ -22,128 +25,43 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
     pub(super) durability: Durability,
-    most: usize,
-    roster: Mutex<Roster>,
-    live: Mutex<Live>,
-    ended: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Live {
-    stopping: Option<Duration>,
-    next: u64,
-    connections: HashMap<u64, Connection>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    socket: TcpStream,
-    session: Option<SyncSender<Happening>>,
-}
-
-/// Connections at the same time whose sender is not let in yet: each may cost as much memory as a header is long.
-const GREETINGS: usize = 32;
-
-impl Live {
-    fn greetings(&self) -> usize {
-        self.connections.values().filter(|connection| connection.session.is_none()).count()
-    }
-
-    /// Closes the connection that has been introducing itself for longest, so that strangers who only hold the line
-    /// cannot keep out who has something to say. False if there is none.
-    fn crowd_out(&self) -> bool {
-        let greeting = self.connections.iter().filter(|(_, connection)| connection.session.is_none());
-        let oldest = greeting.min_by_key(|(number, _)| **number);
-        if let Some((_, connection)) = oldest {
-            connection.stop(Duration::ZERO);
-        }
-        oldest.is_some()
-    }
-}
-
-impl Connection {
-    fn stop(&self, grace: Duration) {
-        match &self.session {
-            // The session reads what it is told without ever waiting for anybody else.
-            Some(session) => drop(session.send(Input::Stop(grace).into())),
-            None => drop(self.socket.shutdown(Shutdown::Both)),
-        }
-    }
+    pub(super) transfers: Transfers,
+    pub(super) live: Arc<Live>,
+    keep_partial: Duration,
 }
 
 impl Shared {
     fn new(config: NodeConfig) -> Result<Arc<Self>, Error> {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
-            return Err(Error::NoPassword { wire: 2, key: "[security] password" });
+            return Err(Error::no_password(Wire::Two));
         }
         let roots = Arc::new(Roots::open(&config.roots)?);
         Ok(Arc::new(Self {
+            transfers: Transfers::new(config.timing.retain),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing },
             roots,
             durability: config.durability,
-            most: config.connections,
-            roster: Mutex::default(),
-            live: Mutex::default(),
-            ended: Condvar::new(),
+            live: Live::new(config.connections),
+            keep_partial: config.keep_partial,
         }))
     }
 
-    pub(super) fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes note that the connection has a session, which can be stopped through `session`. False if the node is
-    /// being stopped, and it should not begin.
-    pub(super) fn has_session(&self, number: u64, session: SyncSender<Happening>) -> bool {
-        let mut live = self.live();
-        if live.stopping.is_some() {
-            return false;
-        }
-        if let Some(connection) = live.connections.get_mut(&number) {
-            connection.session = Some(session);
-        }
-        true
-    }
-
-    /// None if there are too many, or the node is being stopped.
-    fn enter(&self, socket: &TcpStream) -> Option<u64> {
-        let mut live = self.live();
-        if live.stopping.is_some() {
-            return None;
-        }
-        if live.greetings() >= GREETINGS {
-            live.crowd_out();
-        } else if live.connections.len() >= self.most && !live.crowd_out() {
-            log::warn!("closed a connection: {} transfers are under way, and no more are allowed", self.most);
-            return None;
-        }
-        let socket = socket.try_clone().ok()?;
-        live.next += 1;
-        let number = live.next;
-        live.connections.insert(number, Connection { socket, session: None });
-        Some(number)
-    }
-
-    fn leave(&self, number: u64) {
-        self.live().connections.remove(&number);
-        self.ended.notify_all();
-    }
-
-    fn serve(self: &Arc<Self>, number: u64, socket: &TcpStream) {
-        // Leaves even if the connection's thread panics: nobody may wait for it for ever.
-        struct Leave<'a>(&'a Shared, u64);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.leave(self.1);
-            }
-        }
-        let _leave = Leave(self, number);
-        if let Err(error) = connection::serve(self, number, socket) {
+    fn serve(self: &Arc<Self>, guest: Arc<Guest>) {
+        if let Err(error) = connection::serve(self, guest) {
             log::error!("could not serve a connection: {error}");
+        }
+    }
+
+    /// Removes partial files that are too old, now and then, until the node is stopped.
+    fn clean(&self) {
+        loop {
+            let count = self.roots.clean(self.keep_partial);
+            if count > 0 {
+                log::info!("removed {count} partial files that nobody came back for");
+            }
+            if self.live.stops_within(CLEANING) {
+                return;
+            }
         }
     }
 }
@@ -216,31 +134,46 @@ impl Node {
         Ok(NodeHandle { listener, shared: Arc::clone(&self.shared) })
     }
 
-    /// Serves until it is stopped, and until every connection has ended.
+    /// Serves until it is stopped, and until every connection has ended. Partial files that were left for later are
+    /// removed when their time is over; a node for one connection leaves that to others.
     ///
     /// # Errors
     /// The listener fails for good.
     pub fn run(self) -> Result<(), Error> {
-        match self.door {
-            Door::Listener(listener, _) => accept(&listener, &self.shared)?,
+        let Self { door, shared } = self;
+        match door {
+            Door::Listener(listener, _) => {
+                clean_in_background(&shared);
+                let result = accept(&listener, &shared);
+                if result.is_err() {
+                    // Nobody comes any more, so nobody is waited for.
+                    shared.live.stop(Duration::ZERO);
+                }
+                result?;
+            }
             Door::Connection(socket) => {
-                if let Some(number) = self.shared.enter(&socket) {
-                    self.shared.serve(number, &socket);
+                if let Some(guest) = shared.live.enter(socket) {
+                    shared.serve(guest);
                 }
             }
         }
-        let mut live = self.shared.live();
-        while !live.connections.is_empty() {
-            live = self.shared.ended.wait(live).unwrap_or_else(PoisonError::into_inner);
-        }
+        shared.live.wait_for_all();
         Ok(())
+    }
+}
+
+fn clean_in_background(shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    // Not waited for at the end: a look at large folders may take long.
+    if let Err(error) = thread::Builder::new().name("clean".into()).spawn(move || shared.clean()) {
+        log::error!("no thread to remove old partial files with: {error}");
     }
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Result<(), Error> {
     loop {
         let accepted = listener.accept();
-        if shared.live().stopping.is_some() {
+        if shared.live.is_stopping() {
             return Ok(());
         }
         let socket = match accepted {
@@ -255,12 +188,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Result<(), Error> {
                 continue;
             }
         };
-        let Some(number) = shared.enter(&socket) else { continue };
+        let Some(guest) = shared.live.enter(socket) else { continue };
         let serving = Arc::clone(shared);
-        let serve = move || serving.serve(number, &socket);
-        if let Err(error) = thread::Builder::new().name(format!("connection {number}")).spawn(serve) {
+        let name = format!("connection {}", guest.number);
+        if let Err(error) = thread::Builder::new().name(name).spawn(move || serving.serve(guest)) {
             log::error!("no thread for a connection: {error}");
-            shared.leave(number);
         }
     }
 }
@@ -283,12 +215,11 @@ impl NodeHandle {
     /// Takes no more connections. Transfers that are under way have `grace` to end by themselves and are aborted
     /// then; a second call can shorten that.
     pub fn stop(&self, grace: Duration) {
-        let mut live = self.shared.live();
-        live.stopping = Some(grace);
+        // First this, so that nobody is let in behind it.
+        self.shared.live.stop(grace);
         if let Some(listener) = &self.listener {
             // On Linux this wakes a thread that waits in accept.
             let _ = SockRef::from(listener.as_ref()).shutdown(Shutdown::Both);
         }
-        live.connections.values().for_each(|connection| connection.stop(grace));
     }
 }

@@ -1,10 +1,13 @@
 //! What is said to upstream: never waited for while the session runs.
 
 use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{SendFlags, send};
+
+use super::live::Guest;
 
 /// Bytes that may wait for an upstream that does not listen. A source with the largest list has fewer results.
 const MOST: usize = 32 << 20;
@@ -13,14 +16,14 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Outbox {
-    socket: TcpStream,
+    guest: Arc<Guest>,
     pending: Vec<u8>,
     broken: bool,
 }
 
 impl Outbox {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, pending: Vec::new(), broken: false }
+    pub(super) fn new(guest: Arc<Guest>) -> Self {
+        Self { guest, pending: Vec::new(), broken: false }
     }
 
     pub(super) fn say(&mut self, bytes: &[u8]) {
@@ -37,7 +40,7 @@ impl Outbox {
     /// Writes what can be written without waiting. Returns whether something is left.
     pub(super) fn flush(&mut self) -> bool {
         while !self.pending.is_empty() {
-            match send(&self.socket, &self.pending, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match send(&self.guest.socket, &self.pending, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(count) => {
                     self.pending.drain(..count);
                 }
@@ -58,11 +61,11 @@ impl Outbox {
     /// Says what is left to say, and that it was the last word.
     pub(super) fn close(&mut self) {
         let last = std::mem::take(&mut self.pending);
-        let result: io::Result<()> = self
-            .socket
+        let socket = &self.guest.socket;
+        let result: io::Result<()> = socket
             .set_write_timeout(Some(FAREWELL))
-            .and_then(|()| (&self.socket).write_all(&last))
-            .and_then(|()| self.socket.shutdown(Shutdown::Write));
+            .and_then(|()| (&*socket).write_all(&last))
+            .and_then(|()| socket.shutdown(Shutdown::Write));
         // An upstream that has heard everything may hang up first.
         if let Err(error) = result
             && !last.is_empty()

@@ -1,41 +1,53 @@
-//! The thread that receives: upstream's socket into blocks, verified, into the ring.
+//! The thread that receives: an upstream's socket into blocks, verified, into the ring. Only one reads at a time, and
+//! each goes on exactly where the last one stopped.
 
 use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::super::block::{Block, Buffer, Pool};
-use super::super::hub::{Closed, Hub};
+use super::super::hub::{Hub, Refused};
 use super::super::ring::Item;
 use super::TELL;
 use super::control::Happening;
+use super::upstreams::Reading;
 use crate::session::Input;
-use crate::wire::{Frame, PayloadError, PayloadReader};
+use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
-pub(super) struct Receiver {
-    pub(super) socket: TcpStream,
-    pub(super) reader: PayloadReader,
+/// How soon a thread that waits for data notices that it is to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// What all who receive for one session share.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    pub(super) header: Header,
+    pub(super) keys: Keyring,
     pub(super) hub: Arc<Hub>,
     pub(super) pool: Arc<Pool>,
     pub(super) happenings: SyncSender<Happening>,
+    /// Of who read last, for who reads next.
+    pub(super) baton: Mutex<Option<Baton>>,
+}
+
+/// What goes from one reader to the next.
+#[derive(Debug)]
+pub(super) struct Baton {
+    /// Has seen every block before `offset`.
+    root: RootHasher,
+    offset: u64,
+    /// Verified, but not in the ring yet.
+    pending: Option<Item>,
 }
 
 /// Why receiving stopped.
+#[derive(Debug)]
 enum Stop {
-    /// The payload is complete, or will never be; the session knows.
-    Told,
-    /// The session wants no more.
-    Closed,
+    /// The session asked for it, or is over.
+    Asked,
     Bad(PayloadError),
     Lost,
-}
-
-impl From<Closed> for Stop {
-    fn from(Closed: Closed) -> Self {
-        Self::Closed
-    }
 }
 
 impl From<PayloadError> for Stop {
@@ -44,91 +56,197 @@ impl From<PayloadError> for Stop {
     }
 }
 
-impl Receiver {
+impl Receiving {
+    /// Receives the payload from the offset `from` on, and says where it stopped. Then reads on to the end of the
+    /// connection.
+    pub(super) fn run(self: &Arc<Self>, reading: &Reading, from: u64) {
+        let mut socket = &reading.guest.socket;
+        // Who is asked to stop shall notice it although nothing comes. (Shutting down this side of the connection would
+        // do that too, but then the kernel answers what still comes with a reset, and the last words may be lost.)
+        let _ = socket.set_read_timeout(Some(LOOK_UP));
+        let (offset, cause) = self.receive(reading, from);
+        self.tell(Input::Halted { offset, cause });
+        // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
+        let _ = socket.set_read_timeout(None);
+        let mut rest = vec![0; 64 << 10];
+        while socket.read(&mut rest).is_ok_and(|count| count > 0) {}
+    }
+
+    fn receive(self: &Arc<Self>, reading: &Reading, from: u64) -> (u64, Option<PayloadError>) {
+        let cannot = |offset, what| (offset, Some(PayloadError::Malformed { offset, what }));
+        let Baton { root, pending, .. } = match self.take_baton(from) {
+            Ok(baton) => baton,
+            Err(offset) => return cannot(offset, "the payload cannot go on there"),
+        };
+        let Some(reader) = PayloadReader::resume(&self.header, &self.keys, root, from) else {
+            return cannot(from, "its wire has no password");
+        };
+        let mut receiver = Receiver {
+            shared: self,
+            socket: &reading.guest.socket,
+            reader,
+            pending,
+            block: self.pool.take(),
+            told: Instant::now(),
+            begun: from > 0,
+        };
+        let stop = receiver.run(&reading.first);
+        let Receiver { reader, pending, .. } = receiver;
+        let offset = reader.offset();
+        let cause = match stop {
+            Stop::Asked => None,
+            Stop::Bad(error) => Some(error),
+            // What came last may have been wrong, which nobody has asked for yet.
+            Stop::Lost => Some(reader.finish().err().unwrap_or(PayloadError::Truncated { offset })),
+        };
+        if let Some(root) = reader.into_root() {
+            let baton = Baton { root, offset, pending };
+            *self.baton.lock().unwrap_or_else(PoisonError::into_inner) = Some(baton);
+        }
+        (offset, cause)
+    }
+
+    /// What the last reader left, or what there is to begin with. Where the payload cannot go on at `from`, says
+    /// where it can.
+    fn take_baton(&self, from: u64) -> Result<Baton, u64> {
+        let mut left = self.baton.lock().unwrap_or_else(PoisonError::into_inner);
+        match left.take_if(|baton| baton.offset == from) {
+            Some(baton) => Ok(baton),
+            None => match &*left {
+                Some(baton) => Err(baton.offset),
+                None => {
+                    self.root_before(from).map(|root| Baton { root, offset: from, pending: None }).ok_or(from)
+                }
+            },
+        }
+    }
+
+    /// Sums up what an earlier transfer has left.
+    fn root_before(&self, from: u64) -> Option<RootHasher> {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let mut root = RootHasher::new(self.header.block_size);
+        if from == 0 {
+            return Some(root);
+        }
+        let digests = self.hub.digests_before(from)?;
+        let mut told = Instant::now();
+        for block in 0..from.div_ceil(self.header.block_size.into()) {
+            root.block(&digests.get(block)?);
+            if told.elapsed() >= PATIENCE {
+                told = Instant::now();
+                // While nobody reads, silence is nobody's fault.
+                self.tell(Input::Heard);
+            }
+        }
+        Some(root)
+    }
+
     /// A send fails only when the session is over, and then nobody wants to know.
     fn tell(&self, input: Input<'static>) {
         let _ = self.happenings.send(input.into());
     }
+}
 
-    /// Receives the payload, of which `first` came with the greeting, and then reads on to the end of the connection.
-    pub(super) fn run(mut self, first: &[u8]) {
-        let stop = self.receive(first).err();
-        match stop {
-            Some(Stop::Bad(error)) => self.tell(Input::BadPayload(error)),
-            Some(Stop::Lost) => self.tell(Input::UpstreamClosed),
-            Some(Stop::Told | Stop::Closed) | None => {}
-        }
-        // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
-        let mut rest = vec![0; 64 << 10];
-        while self.socket.read(&mut rest).is_ok_and(|count| count > 0) {}
-    }
+struct Receiver<'a> {
+    shared: &'a Receiving,
+    socket: &'a TcpStream,
+    reader: PayloadReader,
+    pending: Option<Item>,
+    block: Buffer,
+    told: Instant,
+    begun: bool,
+}
 
-    fn receive(&mut self, mut first: &[u8]) -> Result<(), Stop> {
-        let mut block = self.pool.take();
-        let mut told = Instant::now();
-        let mut begun = false;
+impl Receiver<'_> {
+    /// Receives, beginning with what came behind the greeting, until there is a reason to stop.
+    fn run(&mut self, mut first: &[u8]) -> Stop {
+        let result = match self.pending.take() {
+            Some(item) => self.push(item),
+            None => Ok(()),
+        };
+        let mut stop = result.err();
         loop {
-            let frame = if first.is_empty() {
-                self.read(&mut block)?
-            } else {
-                let (used, frame) = self.reader.push(first, &mut block)?;
-                first = &first[used..];
-                frame
-            };
-            let offset = self.reader.offset();
-            // The first at once, before it is written: from there on a file in place is not what it was.
-            if told.elapsed() >= TELL || (!begun && offset > 0) {
-                told = Instant::now();
-                begun = offset > 0;
-                self.tell(Input::Received(offset));
-            }
-            if let Some(frame) = frame {
-                block = self.take(frame, block)?;
+            match stop {
+                Some(stop) => return stop,
+                None => stop = self.step(&mut first).err(),
             }
         }
     }
 
-    fn read(&mut self, block: &mut Buffer) -> Result<Option<Frame>, Stop> {
-        let [first, second] = self.reader.slots(block);
+    fn step(&mut self, first: &mut &[u8]) -> Result<(), Stop> {
+        if self.shared.hub.is_halted() {
+            return Err(Stop::Asked);
+        }
+        let frame = if first.is_empty() {
+            self.read()?
+        } else {
+            let (used, frame) = self.reader.push(first, &mut self.block)?;
+            *first = &first[used..];
+            frame
+        };
+        self.tell_offset();
+        match frame {
+            Some(frame) => self.take(frame),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Frame>, Stop> {
+        let [first, second] = self.reader.slots(&mut self.block);
         let mut slots = [IoSliceMut::new(first), IoSliceMut::new(second)];
         match self.socket.read_vectored(&mut slots) {
-            Ok(0) => Err(self.reader.finish().map_or_else(Stop::Bad, |()| Stop::Told)),
-            Ok(count) => Ok(self.reader.filled(count, block)?),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-            Err(_) => Err(Stop::Lost),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(None),
+            // The session has closed it.
+            Ok(0) | Err(_) if self.shared.hub.is_halted() => Err(Stop::Asked),
+            Ok(0) | Err(_) => Err(Stop::Lost),
+            Ok(count) => Ok(self.reader.filled(count, &self.block)?),
         }
     }
 
-    /// Hands on what came, and returns the block to go on with.
-    fn take(&self, frame: Frame, block: Buffer) -> Result<Buffer, Stop> {
-        let item = match frame {
-            Frame::Data { offset, len, digest } => {
-                let block = Block { buffer: block, offset, len, digest };
-                self.push(Item::Data(Arc::new(block)))?;
-                return Ok(self.pool.take());
-            }
-            Frame::Hole { offset, span } => Item::Hole { offset, span },
-            Frame::End { size, sum } => {
-                // The session must know before a child can report what it made of it.
-                self.tell(Input::End { size, sum });
-                self.hub.finish(size, sum);
-                return Err(Stop::Told);
-            }
-            Frame::Abort(abort) => {
-                self.tell(Input::Aborted(abort));
-                return Err(Stop::Told);
-            }
-            Frame::Idle { .. } | Frame::Bye => {
-                self.tell(Input::Heard);
-                return Ok(block);
-            }
-        };
-        self.push(item)?;
-        Ok(block)
+    fn tell_offset(&mut self) {
+        let offset = self.reader.offset();
+        // The first at once, before it is written: from there on a file in place is not what it was.
+        if self.told.elapsed() >= TELL || (!self.begun && offset > 0) {
+            self.told = Instant::now();
+            self.begun = offset > 0;
+            self.shared.tell(Input::Received(offset));
+        }
     }
 
-    fn push(&self, item: Item) -> Result<(), Closed> {
+    /// Hands on what came.
+    fn take(&mut self, frame: Frame) -> Result<(), Stop> {
+        match frame {
+            Frame::Data { offset, len, digest } => {
+                let buffer = std::mem::replace(&mut self.block, self.shared.pool.take());
+                self.push(Item::Data(Arc::new(Block { buffer, offset, len, digest })))
+            }
+            Frame::Hole { offset, span } => self.push(Item::Hole { offset, span }),
+            Frame::End { size, sum } => {
+                // The session must know before a child can report what it made of it.
+                self.shared.tell(Input::End { size, sum });
+                self.shared.hub.finish(size, sum);
+                Ok(())
+            }
+            Frame::Abort(abort) => {
+                self.shared.tell(Input::Aborted(abort));
+                Ok(())
+            }
+            Frame::Idle { .. } | Frame::Bye => {
+                self.shared.tell(Input::Heard);
+                Ok(())
+            }
+        }
+    }
+
+    fn push(&mut self, item: Item) -> Result<(), Stop> {
         // While nobody reads, silence is nobody's fault.
-        self.hub.push(item, || self.tell(Input::Heard))
+        match self.shared.hub.push(item, || self.shared.tell(Input::Heard)) {
+            Ok(()) => Ok(()),
+            Err(Refused::Closed) => Err(Stop::Asked),
+            Err(Refused::Halted(item)) => {
+                self.pending = Some(item);
+                Err(Stop::Asked)
+            }
+        }
     }
 }

@@ -1,63 +1,20 @@
 //! Sending a file: what a source's user sees.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::super::block::Pool;
 use super::super::error::Error;
-use super::super::hub::{ChildOrder, Hub};
-use super::super::ring::Ring;
 use super::super::target::{Target, destinations};
-use super::children::Children;
-use super::control::{self, Hands, Happening, now};
-use super::supply::{Origin, SourceFile, Supply, spool};
-use super::{HAPPENINGS, random, ring_capacity};
-use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
+use super::check::{self, leave_out};
+use super::origin::{Origin, open, spool};
+use super::outcome::{Event, Outcome};
+use super::source::{self, Desk, Listener};
+use super::stop::{StopSign, TransferHandle};
+use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, PayloadWriter, Progress, Report, SourceHint, Wire, block_size, limits};
-
-/// What happens while a transfer runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// About once a second.
-    Progress {
-        /// Bytes of the file, where known.
-        size: Option<u64>,
-        /// Bytes sent to the first node.
-        sent: u64,
-        /// How far the nodes are.
-        nodes: Progress,
-    },
-    /// What became of a request, once for each.
-    Report(Report),
-}
-
-/// How a transfer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Exactly one for each target, in the order in which they were given; `id` is the place in that order.
-    pub reports: Vec<Report>,
-    /// Bytes of the file that were sent to the first node.
-    pub size: u64,
-    /// How long it took, results included.
-    pub elapsed: Duration,
-}
-
-impl Outcome {
-    /// Whether every target has the file, whole and in place.
-    pub fn all_succeeded(&self) -> bool {
-        self.reports.iter().all(|report| report.code.is_success())
-    }
-}
-
-type Listener = Box<dyn FnMut(&Event) + Send>;
+use crate::wire::{Destination, Keyring, Report, SourceHint, Wire, block_size, limits};
 
 /// One file, or stream, on its way to many targets.
 ///
@@ -82,11 +39,11 @@ pub struct Transfer {
     degree: u32,
     block_size: Option<u32>,
     placement: Placement,
+    min_rate: Option<u64>,
+    checks: bool,
     timing: Timing,
     listener: Listener,
-    stop: Arc<AtomicBool>,
-    happenings: SyncSender<Happening>,
-    happened: Receiver<Happening>,
+    stop: Arc<StopSign>,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -118,7 +75,6 @@ impl Transfer {
     }
 
     fn new(origin: Origin, hint: Option<SourceHint>, keys: Keyring) -> Self {
-        let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
         Self {
             origin,
             hint,
@@ -128,11 +84,11 @@ impl Transfer {
             degree: 1,
             block_size: None,
             placement: Placement::Rename,
+            min_rate: None,
+            checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
             stop: Arc::default(),
-            happenings,
-            happened,
         }
     }
 
@@ -166,6 +122,20 @@ impl Transfer {
         self
     }
 
+    /// Bypasses nodes that hold up those behind them by taking less than that many bytes a second; they are sent the
+    /// file by themselves when the others are done. Without this nobody is bypassed for being slow. Wire 2 only.
+    pub fn min_rate(mut self, bytes: u64) -> Self {
+        self.min_rate = Some(bytes);
+        self
+    }
+
+    /// Begins at once. Otherwise all nodes are first asked, at the same time, whether they could write what they are
+    /// asked for, and who could not is left out, so that nobody has to wait for it. (Wire 1 knows no such question.)
+    pub fn no_check(mut self) -> Self {
+        self.checks = false;
+        self
+    }
+
     /// Deadlines other than the default ones.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
@@ -180,7 +150,7 @@ impl Transfer {
 
     /// Stops the transfer from elsewhere.
     pub fn handle(&self) -> TransferHandle {
-        TransferHandle { stop: Arc::clone(&self.stop), happenings: self.happenings.clone() }
+        TransferHandle(Arc::clone(&self.stop))
     }
 
     /// Sends, and waits for the result of every request.
@@ -188,67 +158,81 @@ impl Transfer {
     /// # Errors
     /// Only what makes it impossible to begin. What becomes of the requests is in the [`Outcome`].
     pub fn send(mut self) -> Result<Outcome, Error> {
-        self.check()?;
         let started = Instant::now();
-        let length = match &self.origin {
-            Origin::File(source) => Some(source.length),
-            Origin::Stream { .. } => None,
-        };
+        let mut plan = self.plan()?;
+        let mut reports = Vec::new();
+        if self.checks && self.wire == Wire::Two {
+            let failed = self.ask(plan.clone())?;
+            leave_out(&mut plan.destinations, &failed);
+            for report in failed {
+                (self.listener)(&Event::Report(report.clone()));
+                reports.push(report);
+            }
+        }
+        let mut size = 0;
+        if !plan.destinations.is_empty() {
+            let desk =
+                Desk { keys: self.keys, timing: self.timing, listener: self.listener, stop: self.stop };
+            let (sent, bytes) = source::run(self.origin, plan, desk)?;
+            reports.extend(sent);
+            size = bytes;
+        }
+        sort(&mut reports);
+        Ok(Outcome { reports, size, elapsed: started.elapsed() })
+    }
+
+    /// Only asks all nodes whether they could write what they are asked for: whether they are there and have the same
+    /// password and time, may write that path, and have the space. Returns one report for each target, in the order in
+    /// which they were given. Nothing is sent, and nothing is changed anywhere.
+    ///
+    /// # Errors
+    /// What makes it impossible to ask: among other things, that wire 1 has no such question.
+    pub fn check(self) -> Result<Vec<Report>, Error> {
+        if self.wire == Wire::One {
+            return Err(Error::Arguments("nodes cannot be asked by wire 1; use wire 2".into()));
+        }
+        let plan = self.plan()?;
+        let mut reports = check::run(plan, self.keys, self.timing, &self.stop)?.reports;
+        sort(&mut reports);
+        Ok(reports)
+    }
+
+    /// Asks all nodes, and returns what those say that cannot take part.
+    fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
+        let found = check::run(plan, self.keys.clone(), self.timing.clone(), &self.stop)?;
+        if found.stopped {
+            // The session shall hear of it too, and answer for everybody.
+            self.stop.ask();
+            return Ok(Vec::new());
+        }
+        Ok(found.reports.into_iter().filter(|report| !report.code.is_success()).collect())
+    }
+
+    fn plan(&self) -> Result<Plan, Error> {
+        self.check_arguments()?;
         let list = destinations(&self.targets, self.placement);
         check_list(&list)?;
-        let chosen = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
-        let plan = Plan {
+        let length = self.origin.length();
+        let block_size = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
+        Ok(Plan {
             wire: self.wire,
             destinations: list,
             degree: self.degree,
-            block_size: chosen,
+            block_size,
             length,
-            source: self.hint.take(),
-        };
-        let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
-        let connect_timeout = self.timing.connect;
-        let mut session = SourceSession::new(now(), plan, self.keys.clone(), self.timing, seed);
-        let Some(writer) = PayloadWriter::new(session.header(), &self.keys) else {
-            return Err(no_password(self.wire));
-        };
-        let capacity = ring_capacity(chosen);
-        let hub = Arc::new(Hub::new(Ring::for_source(capacity, self.origin.backing())));
-        let pool = Pool::new(chosen, capacity);
-        let children = Children::new(
-            Arc::clone(&hub),
-            Arc::clone(&pool),
-            writer,
-            self.happenings.clone(),
-            connect_timeout,
-        );
-        let supply = Supply {
-            origin: self.origin,
-            wire: self.wire,
-            block_size: chosen,
-            hub: Arc::clone(&hub),
-            pool,
-            happenings: self.happenings,
-        };
-        // Not waited for at the end: a stream may never say another byte.
-        thread::Builder::new()
-            .name("read".into())
-            .spawn(|| supply.run())
-            .map_err(Error::system("start a thread"))?;
-        let (listener, stop) = (self.listener, self.stop);
-        let mut hands = SourceHands { hub, children, listener, stop, length, reports: Vec::new() };
-        control::run(&mut session, &mut hands, &self.happened);
-        drop(self.happened);
-        Ok(hands.finish(started))
+            source: self.hint.clone(),
+            min_rate: self.min_rate,
+        })
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check_arguments(&self) -> Result<(), Error> {
         let wrong = |text: String| Err(Error::Arguments(text));
         let has_password = match self.wire {
             Wire::One => self.keys.has_wire_1(),
             Wire::Two => self.keys.has_wire_2(),
         };
         if !has_password {
-            return Err(no_password(self.wire));
+            return Err(Error::no_password(self.wire));
         }
         if self.targets.is_empty() {
             return wrong("nothing to do: there is no destination".into());
@@ -274,7 +258,7 @@ impl Transfer {
 }
 
 /// What a node would refuse is better refused here, where somebody can change it.
-fn check_list(list: &[crate::wire::Destination]) -> Result<(), Error> {
+fn check_list(list: &[Destination]) -> Result<(), Error> {
     let wrong = |text: String| Err(Error::Arguments(text));
     if list.len() > limits::DESTINATIONS {
         return wrong(format!("more than {} nodes at once", limits::DESTINATIONS));
@@ -293,119 +277,13 @@ fn check_list(list: &[crate::wire::Destination]) -> Result<(), Error> {
     Ok(())
 }
 
-fn no_password(wire: Wire) -> Error {
-    match wire {
-        Wire::One => Error::NoPassword { wire: 1, key: "[security] wire_1_password" },
-        Wire::Two => Error::NoPassword { wire: 2, key: "[security] password" },
-    }
+/// In the order in which the targets were given.
+fn sort(reports: &mut [Report]) {
+    reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
 }
 
 /// Links between the source and the node that is farthest away.
 fn hops(nodes: usize, degree: u32) -> u32 {
     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX).max(1);
     if degree > 1 { nodes.ilog(degree) + 1 } else { nodes }
-}
-
-fn open(path: &Path) -> io::Result<(SourceFile, SourceHint)> {
-    let kind = std::fs::metadata(path)?.file_type();
-    if !kind.is_file() && !kind.is_block_device() {
-        return Err(io::Error::other(
-            "it is neither a file nor a disk; a stream can be sent from standard input",
-        ));
-    }
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    // The metadata of a disk does not say its size.
-    let length = if kind.is_file() { metadata.len() } else { file.seek(SeekFrom::End(0))? };
-    let place: PathBuf = path.canonicalize()?;
-    let identity = [
-        &metadata.dev().to_be_bytes()[..],
-        &metadata.ino().to_be_bytes(),
-        place.as_os_str().as_encoded_bytes(),
-    ]
-    .concat();
-    let hint = SourceHint {
-        size: Some(length),
-        mtime: metadata
-            .mtime()
-            .checked_mul(1_000_000_000)
-            .and_then(|time| time.checked_add(metadata.mtime_nsec())),
-        id: blake3::hash(&identity).to_hex()[..32].to_owned(),
-    };
-    let changed = metadata.modified().ok();
-    Ok((SourceFile { file: Arc::new(file), length, changed }, hint))
-}
-
-/// Stops a transfer. It may be cloned and sent to other threads.
-#[derive(Debug, Clone)]
-pub struct TransferHandle {
-    stop: Arc<AtomicBool>,
-    happenings: SyncSender<Happening>,
-}
-
-impl TransferHandle {
-    /// Aborts the transfer: no node keeps a part of the file, and [`Transfer::send`] returns within seconds.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        // Only to wake who looks at that. Where there is no room he is awake; and he may be who calls this, from the
-        // listener, and must not be made to wait for himself.
-        let _ = self.happenings.try_send(Input::Tick.into());
-    }
-}
-
-/// What a session of a source works with.
-struct SourceHands {
-    hub: Arc<Hub>,
-    children: Children,
-    listener: Listener,
-    stop: Arc<AtomicBool>,
-    length: Option<u64>,
-    reports: Vec<Report>,
-}
-
-impl SourceHands {
-    fn finish(self, started: Instant) -> Outcome {
-        let size = self.hub.farthest();
-        self.hub.close();
-        self.children.join();
-        let mut reports = self.reports;
-        reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
-        Outcome { reports, size, elapsed: started.elapsed() }
-    }
-}
-
-impl Hands for SourceHands {
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => self.hub.feed(link, from),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Progress(nodes) => {
-                let event = Event::Progress { size: self.length, sent: self.hub.farthest(), nodes };
-                (self.listener)(&event);
-            }
-            Output::Report(report) => {
-                (self.listener)(&Event::Report(report.clone()));
-                self.reports.push(report);
-            }
-            // These are a node's.
-            Output::Open(_)
-            | Output::Accept(_)
-            | Output::Reply(_)
-            | Output::CloseUpstream
-            | Output::Place(..)
-            | Output::Discard(_)
-            | Output::Done => {}
-        }
-    }
-
-    fn attend(&mut self) -> Option<Duration> {
-        None
-    }
-
-    fn urgent(&mut self) -> Option<Input<'static>> {
-        self.stop.swap(false, Ordering::AcqRel).then_some(Input::Stop(Duration::ZERO))
-    }
 }

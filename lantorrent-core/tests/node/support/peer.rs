@@ -55,6 +55,8 @@ pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length
             expires,
             to: nodes[0].address,
             source: None,
+            from: None,
+            min_rate: None,
         }),
     }
 }

@@ -1,0 +1,66 @@
+//! What goes to a session ahead of all that happens to it, from threads that must not wait for it.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::control::Happening;
+use super::live::Guest;
+use crate::session::{Input, Proven};
+
+/// A connection whose sender has proven to have the password.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) guest: Arc<Guest>,
+    pub(super) proven: Box<Proven>,
+    /// What came behind the greeting.
+    pub(super) first: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum Knock {
+    Stop(Duration),
+    Superseded,
+    Claim(Arrival),
+}
+
+#[derive(Debug)]
+pub(super) struct Doorbell {
+    knocks: Mutex<VecDeque<Knock>>,
+    happenings: SyncSender<Happening>,
+}
+
+impl Doorbell {
+    /// For the session that reads these happenings.
+    pub(super) fn new(happenings: SyncSender<Happening>) -> Arc<Self> {
+        Arc::new(Self { knocks: Mutex::default(), happenings })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Knock>> {
+        self.knocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never waits.
+    pub(super) fn ring(&self, knock: Knock) {
+        self.lock().push_back(knock);
+        // Only to wake the session. Where there is no room for it, the session is awake.
+        let _ = self.happenings.try_send(Input::Tick.into());
+    }
+
+    pub(super) fn answer(&self) -> Option<Knock> {
+        self.lock().pop_front()
+    }
+
+    /// Those who came too late. The session is over, and nobody rings any more.
+    pub(super) fn unanswered(&self) -> Vec<Arrival> {
+        let knocks = std::mem::take(&mut *self.lock());
+        knocks
+            .into_iter()
+            .filter_map(|knock| match knock {
+                Knock::Claim(arrival) => Some(arrival),
+                Knock::Stop(_) | Knock::Superseded => None,
+            })
+            .collect()
+    }
+}

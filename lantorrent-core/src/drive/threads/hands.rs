@@ -1,0 +1,164 @@
+//! What a session of a node works with.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::super::block::Pool;
+use super::super::hub::{ChildOrder, DiskOrder, Hub};
+use super::super::ring::Ring;
+use super::children::Children;
+use super::control::{Hands, Happening};
+use super::disk::{Disk, Files};
+use super::doorbell::{Arrival, Doorbell, Knock};
+use super::receiver::Receiving;
+use super::ring_capacity;
+use super::upstreams::Upstreams;
+use crate::session::{Input, Output, Proven, Timing, UpstreamId};
+use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
+
+/// How soon to try again to say what upstream has not taken yet.
+const RETRY: Duration = Duration::from_millis(20);
+
+pub(super) struct NodeHands {
+    hub: Arc<Hub>,
+    upstreams: Upstreams,
+    children: Children,
+    disk: JoinHandle<()>,
+    receiving: Arc<Receiving>,
+    /// Whether the payload has begun.
+    begun: bool,
+    doorbell: Arc<Doorbell>,
+    /// What nobody else can tell the session. Never sent to it: it would wait for itself.
+    untold: VecDeque<Input<'static>>,
+}
+
+impl NodeHands {
+    /// Starts what every session has. None where the header's wire has no password, which the greeting would not have
+    /// let pass.
+    pub(super) fn new(
+        header: &Header,
+        keys: &Keyring,
+        timing: &Timing,
+        files: Files,
+        doorbell: Arc<Doorbell>,
+        happenings: &SyncSender<Happening>,
+    ) -> std::io::Result<Option<Self>> {
+        let Some(writer) = PayloadWriter::new(header, keys) else { return Ok(None) };
+        // The list behind this node may be long, and is the session's.
+        let header = Header { destinations: Vec::new(), ..header.clone() };
+        let capacity = ring_capacity(header.block_size);
+        let hub = Arc::new(Hub::new(Ring::for_node(capacity)));
+        let pool = Pool::new(header.block_size, capacity);
+        let disk = Disk::new(Arc::clone(&hub), happenings.clone(), files, header.clone());
+        let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
+        let children =
+            Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), timing.connect);
+        let receiving = Arc::new(Receiving {
+            header,
+            keys: keys.clone(),
+            hub: Arc::clone(&hub),
+            pool,
+            happenings: happenings.clone(),
+            baton: Mutex::default(),
+        });
+        Ok(Some(Self {
+            hub,
+            upstreams: Upstreams::default(),
+            children,
+            disk,
+            receiving,
+            begun: false,
+            doorbell,
+            untold: VecDeque::new(),
+        }))
+    }
+
+    /// Takes in a connection from upstream.
+    pub(super) fn add(&mut self, arrival: Arrival) -> (UpstreamId, Box<Proven>) {
+        self.upstreams.add(arrival)
+    }
+
+    fn accept(&mut self, id: UpstreamId, from: u64) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.hub.begin(from);
+        }
+        self.hub.go_on();
+        let receiving = Arc::clone(&self.receiving);
+        let begun = self.upstreams.read(id).is_some_and(|reading| {
+            let receive = move || receiving.run(&reading, from);
+            match thread::Builder::new().name("receive".into()).spawn(receive) {
+                Ok(_) => true,
+                Err(error) => {
+                    log::error!("no thread to receive with: {error}");
+                    false
+                }
+            }
+        });
+        if !begun {
+            // Nobody reads, so nobody else says that nothing is read.
+            let cause = Some(PayloadError::Truncated { offset: from });
+            self.untold.push_back(Input::Halted { offset: from, cause });
+        }
+    }
+
+    fn reset(&mut self, id: UpstreamId) {
+        if self.upstreams.is_read(id) {
+            self.hub.halt();
+        }
+        self.upstreams.reset(id);
+    }
+
+    /// Ends every thread. Files that have no name by now are let go.
+    pub(super) fn finish(self) {
+        self.hub.close();
+        self.hub.order_disk(DiskOrder::Leave);
+        self.children.join();
+        if self.disk.join().is_err() {
+            log::error!("the thread for the disk panicked");
+        }
+    }
+}
+
+impl Hands for NodeHands {
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Open(file) => self.hub.order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => self.hub.order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => self.hub.order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => self.hub.order_disk(DiskOrder::Keep(file)),
+            Output::Accept(id, from) => self.accept(id, from),
+            Output::Halt => self.hub.halt(),
+            Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
+            Output::CloseUpstream(id) => self.upstreams.close(id),
+            Output::DropUpstream(id) => self.reset(id),
+            Output::Connect { link, host, port } => self.children.connect(link, host, port),
+            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
+            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
+            Output::Feed(link, from) => self.hub.feed(link, from),
+            Output::Close(link) => self.hub.close_child(link),
+            // These are a source's, or are dealt with before they come here.
+            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Done => {}
+        }
+    }
+
+    fn attend(&mut self) -> Option<Duration> {
+        self.upstreams.flush().then_some(RETRY)
+    }
+
+    fn urgent(&mut self) -> Option<Input<'static>> {
+        if let Some(input) = self.untold.pop_front() {
+            return Some(input);
+        }
+        Some(match self.doorbell.answer()? {
+            Knock::Stop(grace) => Input::Stop(grace),
+            Knock::Superseded => Input::Superseded,
+            Knock::Claim(arrival) => {
+                let (id, proven) = self.add(arrival);
+                Input::Claimed(id, proven)
+            }
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! What a source's user hears of a transfer.
+
+use std::time::Duration;
+
+use crate::wire::{Progress, Report};
+
+/// What happens while a transfer runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// About once a second.
+    Progress {
+        /// Bytes of the file, where known.
+        size: Option<u64>,
+        /// Bytes sent to the first node.
+        sent: u64,
+        /// How far the nodes are.
+        nodes: Progress,
+    },
+    /// A node was bypassed: those behind it are served by somebody else. What becomes of its own requests is still to
+    /// be reported, and may be a success.
+    Bypassed(Report),
+    /// What became of a request, once for each.
+    Report(Report),
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Exactly one for each target, in the order in which they were given; `id` is the place in that order.
+    pub reports: Vec<Report>,
+    /// Bytes of the file that were sent to the first node.
+    pub size: u64,
+    /// How long it took, results included.
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// Whether every target has the file, whole and in place.
+    pub fn all_succeeded(&self) -> bool {
+        self.reports.iter().all(|report| report.code.is_success())
+    }
+}

@@ -1,0 +1,45 @@
+//! What a header asks for, in the words of the store, and what the store says to it, in those of the wire.
+
+use crate::session::FileFault;
+use crate::store::{Durability, Placement, Resume, StoreError, Target};
+use crate::wire::{Code, Header, Request};
+
+/// What tells the version of a file from every other one. None where nobody knows, as with a stream: nothing is gone
+/// on with then.
+pub(super) fn version(header: &Header) -> Option<Vec<u8>> {
+    let source = header.envelope.as_ref()?.source.as_ref()?;
+    header.length?;
+    serde_json::to_vec(source).ok()
+}
+
+/// What to ask the store for. `version` is the header's.
+pub(super) fn target<'a>(
+    header: &Header,
+    request: &'a Request,
+    version: Option<&'a [u8]>,
+    durability: Durability,
+) -> Target<'a> {
+    let block_size = header.block_size;
+    Target {
+        path: &request.filename,
+        placement: if request.rename { Placement::Rename } else { Placement::InPlace },
+        length: header.length,
+        resume: version.map(|version| Resume { version, block_size, durability }),
+    }
+}
+
+/// A code of the wire for what the store says. The message is the store's own.
+pub(super) fn fault(error: &StoreError) -> FileFault {
+    let code = match error {
+        StoreError::NotAllowed { .. } => Code::NOT_ALLOWED,
+        StoreError::InUse { .. } => Code::IN_USE,
+        StoreError::NoSpace { .. } => Code::NO_SPACE,
+        StoreError::CannotWrite { .. } => Code::CANNOT_WRITE,
+        StoreError::TooLong { .. }
+        | StoreError::NotAFile { .. }
+        | StoreError::CannotOpen { .. }
+        | StoreError::BadRoot { .. }
+        | StoreError::CannotConfine { .. } => Code::CANNOT_OPEN,
+    };
+    FileFault { code, message: error.to_string() }
+}

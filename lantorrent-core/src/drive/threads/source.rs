@@ -1,0 +1,114 @@
+//! Runs a transfer from its source.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::super::block::Pool;
+use super::super::error::Error;
+use super::super::hub::{ChildOrder, Hub};
+use super::super::ring::Ring;
+use super::children::Children;
+use super::control::{self, Hands, now};
+use super::origin::Origin;
+use super::outcome::Event;
+use super::stop::StopSign;
+use super::supply::Supply;
+use super::{HAPPENINGS, random, ring_capacity};
+use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
+use crate::wire::{Keyring, PayloadWriter, Report};
+
+pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
+
+/// What a source works with, whatever it does.
+pub(super) struct Desk {
+    pub(super) keys: Keyring,
+    pub(super) timing: Timing,
+    pub(super) listener: Listener,
+    pub(super) stop: Arc<StopSign>,
+}
+
+/// Sends what comes from `origin` to everybody in the plan. Returns what became of each request, and how many bytes
+/// were sent to who was sent most.
+pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<(Vec<Report>, u64), Error> {
+    let Desk { keys, timing, listener, stop } = desk;
+    let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
+    let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
+    let connect_timeout = timing.connect;
+    let mut session = SourceSession::new(now(), plan, keys.clone(), timing, seed);
+    let Some(writer) = PayloadWriter::new(session.header(), &keys) else {
+        return Err(Error::no_password(wire));
+    };
+    let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
+    stop.wakes(happenings.clone());
+    let capacity = ring_capacity(block_size);
+    let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
+    let pool = Pool::new(block_size, capacity);
+    let children =
+        Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), connect_timeout);
+    let supply = Supply { origin, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
+    // Not waited for at the end: a stream may never say another byte.
+    thread::Builder::new()
+        .name("read".into())
+        .spawn(|| supply.run())
+        .map_err(Error::system("start a thread"))?;
+    let mut hands = SourceHands { hub, children, listener, stop, length, reports: Vec::new() };
+    control::run(&mut session, &mut hands, &happened);
+    drop(happened);
+    let SourceHands { hub, children, reports, .. } = hands;
+    let size = hub.farthest();
+    hub.close();
+    children.join();
+    Ok((reports, size))
+}
+
+/// What a session of a source works with.
+struct SourceHands {
+    hub: Arc<Hub>,
+    children: Children,
+    listener: Listener,
+    stop: Arc<StopSign>,
+    length: Option<u64>,
+    reports: Vec<Report>,
+}
+
+impl Hands for SourceHands {
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Connect { link, host, port } => self.children.connect(link, host, port),
+            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
+            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
+            Output::Feed(link, from) => self.hub.feed(link, from),
+            Output::Close(link) => self.hub.close_child(link),
+            Output::Progress(nodes) => {
+                let event = Event::Progress { size: self.length, sent: self.hub.farthest(), nodes };
+                (self.listener)(&event);
+            }
+            Output::Report(report) => {
+                (self.listener)(&Event::Report(report.clone()));
+                self.reports.push(report);
+            }
+            Output::Bypassed(report) => (self.listener)(&Event::Bypassed(report)),
+            // These are a node's, or are dealt with before they come here.
+            Output::Open(_)
+            | Output::Accept(..)
+            | Output::Halt
+            | Output::Reply(..)
+            | Output::CloseUpstream(_)
+            | Output::DropUpstream(_)
+            | Output::Place(..)
+            | Output::Discard(_)
+            | Output::Keep(_)
+            | Output::Done => {}
+        }
+    }
+
+    fn attend(&mut self) -> Option<Duration> {
+        None
+    }
+
+    fn urgent(&mut self) -> Option<Input<'static>> {
+        self.stop.take().then_some(Input::Stop(Duration::ZERO))
+    }
+}

@@ -1,0 +1,50 @@
+//! The journal's file, beside the partial file. Whoever touches it holds the lock on the partial file.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{AtFlags, FileType, OFlags, fstat, unlinkat};
+use rustix::io::Errno;
+
+use super::confine::{READ_WRITE, open_beneath};
+use super::partial::{FileId, file_type, id_of_name};
+
+/// The name of a journal that is ours, and the means to remove it.
+#[derive(Debug)]
+pub(super) struct Beside {
+    name: String,
+    id: FileId,
+}
+
+impl Beside {
+    /// Opens what has the name, if that can be a journal. `Ok(None)` when nothing has it; an error when something
+    /// does that is to be left alone.
+    pub(super) fn open(folder: &File, name: &str) -> io::Result<Option<(Self, File)>> {
+        let file = match open_beneath(folder, name, READ_WRITE | OFlags::NOFOLLOW) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(io::Error::other("there is a symlink")),
+            Err(errno) => return Err(errno.into()),
+        };
+        let stat = fstat(&file)?;
+        if file_type(&stat) != FileType::RegularFile || stat.st_nlink != 1 {
+            return Err(io::Error::other("there is no file, or one with several names"));
+        }
+        Ok(Some((Self { name: name.to_owned(), id: FileId::of(&stat) }, file)))
+    }
+
+    /// Makes an empty one where there is none.
+    pub(super) fn create(folder: &File, name: &str) -> io::Result<(Self, File)> {
+        let file = File::from(open_beneath(folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL)?);
+        let id = FileId::of(&fstat(&file)?);
+        Ok((Self { name: name.to_owned(), id }, file))
+    }
+
+    /// Removes it, if it still has its name. If that fails, it speaks of a file that is not there, and is removed when
+    /// the next one comes or when somebody cleans up.
+    pub(super) fn remove(self, folder: &File) {
+        if id_of_name(folder, &self.name) == Some(self.id) {
+            let _ = unlinkat(folder, &self.name, AtFlags::empty());
+        }
+    }
+}

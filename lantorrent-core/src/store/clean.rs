@@ -1,0 +1,120 @@
+//! Removing what was interrupted and never gone on with.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, openat2, statat, unlinkat,
+};
+
+use super::beside::Beside;
+use super::confine::{FOLDER, open_beneath};
+use super::journal::Header;
+use super::partial::{file_type, open_plain, still_named};
+use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX};
+
+/// How many folders below one another are looked into. Each is open while those in it are.
+const DEPTH: usize = 32;
+
+/// Removes what is stale below a root, and says how many.
+pub(super) fn clean(root: impl AsFd, older_than: Duration) -> usize {
+    let Some(before) = SystemTime::now().checked_sub(older_than) else { return 0 };
+    open_beneath(root, ".", FOLDER).map_or(0, |folder| clean_folder(folder, before, DEPTH))
+}
+
+fn clean_folder(folder: OwnedFd, before: SystemTime, depth: usize) -> usize {
+    let folder = File::from(folder);
+    let Ok(Entries { folders, journals }) = entries(&folder) else { return 0 };
+    let mut cleaned = journals.iter().filter(|name| clean_one(&folder, name, before).is_some()).count();
+    if depth > 0 {
+        for name in &folders {
+            if let Some(below) = open_folder_in(&folder, name) {
+                cleaned += clean_folder(below, before, depth - 1);
+            }
+        }
+    }
+    cleaned
+}
+
+/// What matters in a folder.
+#[derive(Default)]
+struct Entries {
+    folders: Vec<CString>,
+    /// The names of files for which there are journals.
+    journals: Vec<String>,
+}
+
+fn entries(folder: &File) -> rustix::io::Result<Entries> {
+    let mut found = Entries::default();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            // Not every file system says it here.
+            FileType::Unknown => match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => file_type(&stat),
+                Err(_) => continue,
+            },
+            kind => kind,
+        };
+        match kind {
+            FileType::Directory => found.folders.push(name.to_owned()),
+            FileType::RegularFile => found.journals.extend(name_of_file(name)),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn name_of_file(journal: &CStr) -> Option<String> {
+    let name = journal.to_str().ok()?.strip_suffix(JOURNAL_SUFFIX)?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn open_folder_in(folder: &File, name: &CStr) -> Option<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    openat2(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty(), resolve).ok()
+}
+
+/// Removes a journal, and the partial file if there is one, if both are stale.
+fn clean_one(folder: &File, name: &str, before: SystemTime) -> Option<()> {
+    let partial = format!("{name}{PARTIAL_SUFFIX}");
+    let journal = format!("{name}{JOURNAL_SUFFIX}");
+    // First without the lock, which somebody may want just now.
+    stale_journal(folder, &journal, before)?;
+    let (file, made) = lock_partial(folder, &partial)?;
+    let stale = stale_journal(folder, &journal, before).filter(|_| made || is_older(&file, before));
+    if stale.is_some() || made {
+        // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
+        unlinkat(folder, &partial, AtFlags::empty()).ok()?;
+    }
+    stale.map(|journal| journal.remove(folder))
+}
+
+/// Opens and locks the partial file, or makes it where there is none: who has the lock may touch the journal. Says
+/// whether it was made.
+fn lock_partial(folder: &File, name: &str) -> Option<(File, bool)> {
+    let open = |flags| open_plain(folder, name, flags, Path::new(name));
+    let (file, made) = match open(OFlags::empty()) {
+        Ok(file) => (file, false),
+        Err(error) if error.is_missing() => (open(OFlags::CREATE | OFlags::EXCL).ok()?, true),
+        Err(_) => return None,
+    };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    still_named(folder, name, &file).then(|| (File::from(file), made))
+}
+
+fn stale_journal(folder: &File, name: &str, before: SystemTime) -> Option<Beside> {
+    let (journal, file) = Beside::open(folder, name).ok()??;
+    (is_older(&file, before) && Header::is_in(&file)).then_some(journal)
+}
+
+fn is_older(file: &File, before: SystemTime) -> bool {
+    file.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| modified < before)
+}

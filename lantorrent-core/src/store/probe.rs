@@ -1,0 +1,67 @@
+//! Whether a partial file could be opened, found out without leaving a trace.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, OFlags, flock, fstat};
+use rustix::io::Errno;
+
+use super::beside::Beside;
+use super::journal::{Header, Journal};
+use super::partial::{may_make_files, open_folder, open_plain, refuse_irreplaceable, refuse_several_names};
+use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, StoreError, Target, space};
+
+/// Whether the partial file for `name` in the folder `parents` below `root` could be opened now, and has room.
+pub(super) fn probe(
+    root: impl AsFd,
+    parents: &str,
+    name: &str,
+    path: &Path,
+    target: &Target<'_>,
+) -> Result<(), StoreError> {
+    let folder = open_folder(root, parents, path)?;
+    refuse_irreplaceable(&folder, name, path)?;
+    may_make_files(&folder, path)?;
+    let partial = format!("{name}{PARTIAL_SUFFIX}");
+    let beside = path.with_file_name(&partial);
+    let held = match open_plain(&folder, &partial, OFlags::empty(), &beside) {
+        Ok(file) => {
+            // Shared, so that two who ask are not in each other's way.
+            flock(&file, FlockOperation::NonBlockingLockShared)
+                .map_err(|errno| StoreError::opening(path, errno))?;
+            held(&folder, &file, name, target, &beside)?
+        }
+        Err(error) if error.is_missing() => 0,
+        Err(error) => return Err(error),
+    };
+    space::check(&folder, path, target.length.unwrap_or(0).saturating_sub(held))
+}
+
+/// How many bytes of the file need no more room: either it is gone on with, or its room is free again.
+fn held(
+    folder: &File,
+    file: &OwnedFd,
+    name: &str,
+    target: &Target<'_>,
+    beside: &Path,
+) -> Result<u64, StoreError> {
+    let stat = fstat(file).map_err(|errno: Errno| StoreError::opening(beside, errno))?;
+    refuse_several_names(&stat, beside)?;
+    let occupied = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    // Not read again, which takes long: this much it can be at most.
+    Ok(occupied.max(recorded(folder, name, target).min(length)))
+}
+
+/// How many bytes a journal for the same content speaks of. They are more than the file occupies where it has holes.
+fn recorded(folder: &File, name: &str, target: &Target<'_>) -> u64 {
+    let journal = || {
+        let resume = target.resume.as_ref()?;
+        let header = Header::new(resume, target.length)?;
+        let (_, file) = Beside::open(folder, &format!("{name}{JOURNAL_SUFFIX}")).ok()??;
+        let blocks = Journal::load(file, &header)?.blocks();
+        Some(blocks.saturating_mul(u64::from(resume.block_size)))
+    };
+    journal().unwrap_or(0)
+}

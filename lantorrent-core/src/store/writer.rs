@@ -1,0 +1,71 @@
+//! One step after the other: first the data is durable, then the journal says so.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Durability;
+use super::digests::Digests;
+
+/// How often the journal itself goes to the disk, at most. What a power failure takes of it is received again.
+const JOURNAL_SYNC: Duration = Duration::from_secs(1);
+
+/// Writes the journal of one partial file. There is only one for a file.
+pub(super) struct Writer {
+    digests: Arc<Digests>,
+    file: Arc<File>,
+    sync: fn(&File) -> io::Result<()>,
+    /// The folder, until the names in it are durable.
+    folder: Option<Arc<File>>,
+    synced: Instant,
+}
+
+/// What went wrong.
+pub(super) enum Trouble {
+    /// The data may never get to the disk, whatever comes. The kernel says so once and then forgets it.
+    File(io::Error),
+    /// The data is there, only the journal does not say so.
+    Journal(io::Error),
+}
+
+impl Writer {
+    pub(super) fn new(
+        digests: Arc<Digests>,
+        file: Arc<File>,
+        folder: &Arc<File>,
+        durability: Durability,
+    ) -> Self {
+        let synced = Instant::now();
+        match durability {
+            Durability::Sync => {
+                Self { digests, file, sync: File::sync_data, folder: Some(Arc::clone(folder)), synced }
+            }
+            Durability::NoSync => Self { digests, file, sync: |_| Ok(()), folder: None, synced },
+        }
+    }
+
+    /// Makes all that was noted so far durable and has the journal say so.
+    pub(super) fn step(&mut self) -> Result<(), Trouble> {
+        // Taken before the sync: what is noted from here on may or may not be covered by that.
+        let Some((batch, journal)) = self.digests.batch() else { return Ok(()) };
+        (self.sync)(&self.file).map_err(Trouble::File)?;
+        batch.write(&journal).map_err(Trouble::Journal)?;
+        self.digests.commit(batch);
+        if self.synced.elapsed() < JOURNAL_SYNC && self.folder.is_none() {
+            return Ok(());
+        }
+        self.sync_journal()
+    }
+
+    /// Makes the journal durable, and once the names of it and of the file.
+    pub(super) fn sync_journal(&mut self) -> Result<(), Trouble> {
+        let Some(journal) = self.digests.journal_file() else { return Ok(()) };
+        (self.sync)(&journal).map_err(Trouble::Journal)?;
+        if let Some(folder) = self.folder.take() {
+            folder.sync_all().map_err(Trouble::Journal)?;
+        }
+        self.synced = Instant::now();
+        Ok(())
+    }
+}
