@@ -15,5 +15,5 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Error, Event, Fault, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer, TransferHandle,
+    Check, Error, Event, Fault, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer, TransferHandle,
 };

@@ -8,12 +8,94 @@ use super::super::block::Pool;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
 use super::super::ring::Ring;
+use super::super::target::{Target, destinations};
 use super::children::Children;
 use super::control::{self, Hands, now};
 use super::stop::StopSign;
+use super::transfer::{check_list, sort};
 use super::{HAPPENINGS, random};
 use crate::session::{CheckSession, Input, Output, Plan, Seed, Timing};
-use crate::wire::{Destination, Keyring, PayloadWriter, Report, limits};
+use crate::store::Placement;
+use crate::wire::{Destination, Keyring, PayloadWriter, Report, Wire, block_size, limits};
+
+/// A question to many nodes at once: could they write these files? Each is asked whether it is there and has the same
+/// password and time, whether it may write that path, and whether it has the space. Nothing is sent, and nothing is
+/// changed anywhere. Wire 2 only.
+///
+/// ```no_run
+/// use lantorrent_core::Check;
+/// use lantorrent_core::wire::{Keyring, Password};
+///
+/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let reports = Check::new(keys).to("10.0.0.7/srv/images/a.img".parse()?).run()?;
+/// assert!(reports[0].code.is_success(), "{}", reports[0].message);
+/// # Ok::<(), lantorrent_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Check {
+    keys: Keyring,
+    targets: Vec<Target>,
+    length: Option<u64>,
+    placement: Placement,
+    timing: Timing,
+}
+
+impl Check {
+    /// Asks nobody yet.
+    pub fn new(keys: Keyring) -> Self {
+        let (targets, timing) = (Vec::new(), Timing::default());
+        Self { keys, targets, length: None, placement: Placement::Rename, timing }
+    }
+
+    /// One more target to ask for.
+    pub fn to(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// How many bytes there has to be room for; any, unless said otherwise.
+    pub fn length(mut self, bytes: Option<u64>) -> Self {
+        self.length = bytes;
+        self
+    }
+
+    /// How the file would get to its path; by [`Placement::Rename`] unless said otherwise.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Deadlines other than the default ones.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Asks, and waits for every answer, a few seconds at most for each 256 nodes. Returns one report for each target,
+    /// in the order in which they were given.
+    ///
+    /// # Errors
+    /// What makes it impossible to ask.
+    pub fn run(self) -> Result<Vec<Report>, Error> {
+        if !self.keys.has_wire_2() {
+            return Err(Error::no_password(Wire::Two));
+        }
+        let destinations = destinations(&self.targets, self.placement);
+        check_list(&destinations)?;
+        let plan = Plan {
+            wire: Wire::Two,
+            destinations,
+            degree: 1,
+            block_size: block_size(self.length, 1),
+            length: self.length,
+            source: None,
+            min_rate: None,
+        };
+        let mut reports = run(plan, self.keys, self.timing, &Arc::default())?.reports;
+        sort(&mut reports);
+        Ok(reports)
+    }
+}
 
 /// What a check has found.
 #[derive(Debug)]

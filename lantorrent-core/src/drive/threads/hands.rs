@@ -140,7 +140,11 @@ impl Hands for NodeHands {
             Output::Feed(link, from) => self.hub.feed(link, from),
             Output::Close(link) => self.hub.close_child(link),
             // These are a source's, or are dealt with before they come here.
-            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Done => {}
+            Output::Progress(_)
+            | Output::Report(_)
+            | Output::Bypassed(_)
+            | Output::Answer(_)
+            | Output::Done => {}
         }
     }
 

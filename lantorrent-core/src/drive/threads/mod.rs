@@ -27,6 +27,7 @@ mod upstreams;
 
 use std::time::Duration;
 
+pub use check::Check;
 pub use node::{Node, NodeHandle};
 pub use outcome::{Event, Outcome};
 pub use stop::TransferHandle;

@@ -28,6 +28,8 @@ pub enum Event {
 pub struct Outcome {
     /// Exactly one for each target, in the order in which they were given; `id` is the place in that order.
     pub reports: Vec<Report>,
+    /// Who was bypassed on the way and why, in that order; what became of their requests is in `reports`.
+    pub bypassed: Vec<Report>,
     /// Bytes of the file that were sent to the first node.
     pub size: u64,
     /// How long it took, results included.

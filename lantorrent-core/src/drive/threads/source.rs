@@ -29,9 +29,17 @@ pub(super) struct Desk {
     pub(super) stop: Arc<StopSign>,
 }
 
-/// Sends what comes from `origin` to everybody in the plan. Returns what became of each request, and how many bytes
-/// were sent to who was sent most.
-pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<(Vec<Report>, u64), Error> {
+/// What became of a transfer.
+pub(super) struct Sent {
+    /// One for each request.
+    pub(super) reports: Vec<Report>,
+    pub(super) bypassed: Vec<Report>,
+    /// Bytes that were sent to who was sent most.
+    pub(super) size: u64,
+}
+
+/// Sends what comes from `origin` to everybody in the plan.
+pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<Sent, Error> {
     let Desk { keys, timing, listener, stop } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -53,14 +61,15 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<(Vec<Report>
         .name("read".into())
         .spawn(|| supply.run())
         .map_err(Error::system("start a thread"))?;
-    let mut hands = SourceHands { hub, children, listener, stop, length, reports: Vec::new() };
+    let mut hands =
+        SourceHands { hub, children, listener, stop, length, reports: Vec::new(), bypassed: Vec::new() };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
-    let SourceHands { hub, children, reports, .. } = hands;
+    let SourceHands { hub, children, reports, bypassed, .. } = hands;
     let size = hub.farthest();
     hub.close();
     children.join();
-    Ok((reports, size))
+    Ok(Sent { reports, bypassed, size })
 }
 
 /// What a session of a source works with.
@@ -71,6 +80,7 @@ struct SourceHands {
     stop: Arc<StopSign>,
     length: Option<u64>,
     reports: Vec<Report>,
+    bypassed: Vec<Report>,
 }
 
 impl Hands for SourceHands {
@@ -89,7 +99,10 @@ impl Hands for SourceHands {
                 (self.listener)(&Event::Report(report.clone()));
                 self.reports.push(report);
             }
-            Output::Bypassed(report) => (self.listener)(&Event::Bypassed(report)),
+            Output::Bypassed(report) => {
+                (self.listener)(&Event::Bypassed(report.clone()));
+                self.bypassed.push(report);
+            }
             // These are a node's, or are dealt with before they come here.
             Output::Open(_)
             | Output::Accept(..)
@@ -100,6 +113,7 @@ impl Hands for SourceHands {
             | Output::Place(..)
             | Output::Discard(_)
             | Output::Keep(_)
+            | Output::Answer(_)
             | Output::Done => {}
         }
     }

@@ -169,32 +169,17 @@ impl Transfer {
                 reports.push(report);
             }
         }
-        let mut size = 0;
+        let (mut size, mut bypassed) = (0, Vec::new());
         if !plan.destinations.is_empty() {
             let desk =
                 Desk { keys: self.keys, timing: self.timing, listener: self.listener, stop: self.stop };
-            let (sent, bytes) = source::run(self.origin, plan, desk)?;
-            reports.extend(sent);
-            size = bytes;
+            let sent = source::run(self.origin, plan, desk)?;
+            reports.extend(sent.reports);
+            bypassed = sent.bypassed;
+            size = sent.size;
         }
         sort(&mut reports);
-        Ok(Outcome { reports, size, elapsed: started.elapsed() })
-    }
-
-    /// Only asks all nodes whether they could write what they are asked for: whether they are there and have the same
-    /// password and time, may write that path, and have the space. Returns one report for each target, in the order in
-    /// which they were given. Nothing is sent, and nothing is changed anywhere.
-    ///
-    /// # Errors
-    /// What makes it impossible to ask: among other things, that wire 1 has no such question.
-    pub fn check(self) -> Result<Vec<Report>, Error> {
-        if self.wire == Wire::One {
-            return Err(Error::Arguments("nodes cannot be asked by wire 1; use wire 2".into()));
-        }
-        let plan = self.plan()?;
-        let mut reports = check::run(plan, self.keys, self.timing, &self.stop)?.reports;
-        sort(&mut reports);
-        Ok(reports)
+        Ok(Outcome { reports, bypassed, size, elapsed: started.elapsed() })
     }
 
     /// Asks all nodes, and returns what those say that cannot take part.
@@ -258,7 +243,7 @@ impl Transfer {
 }
 
 /// What a node would refuse is better refused here, where somebody can change it.
-fn check_list(list: &[Destination]) -> Result<(), Error> {
+pub(super) fn check_list(list: &[Destination]) -> Result<(), Error> {
     let wrong = |text: String| Err(Error::Arguments(text));
     if list.len() > limits::DESTINATIONS {
         return wrong(format!("more than {} nodes at once", limits::DESTINATIONS));
@@ -278,7 +263,7 @@ fn check_list(list: &[Destination]) -> Result<(), Error> {
 }
 
 /// In the order in which the targets were given.
-fn sort(reports: &mut [Report]) {
+pub(super) fn sort(reports: &mut [Report]) {
     reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
 }
 
