@@ -52,10 +52,24 @@ pub(super) fn print_table(results: &Outcome) {
     let mut table = Table::new(["request", "node", "file", "outcome"]);
     for report in &results.reports {
         let id = report.id.clone().unwrap_or_else(|| "-".into());
-        table.row([id, node(report), report.file.clone().unwrap_or_else(|| "-".into()), outcome(report)]);
+        let file = report.file.clone().unwrap_or_else(|| "-".into());
+        table.row([id, node(report), file, told(report, &results.bypassed)]);
     }
     terminal::print(&table.render());
     terminal::print_line(&summary(results));
+}
+
+/// How it ended, and what happened to the node on the way.
+fn told(report: &Report, bypassed: &[Report]) -> String {
+    let outcome = outcome(report);
+    let about = bypassed.iter().filter(|bypass| (&bypass.host, bypass.port) == (&report.host, report.port));
+    match about.last() {
+        // Where nothing better is known in the end, the result says why already.
+        Some(bypass) if !outcome.contains(&bypass.message) => {
+            format!("{outcome} (bypassed: {})", bypass.message)
+        }
+        _ => outcome,
+    }
 }
 
 fn summary(results: &Outcome) -> String {
