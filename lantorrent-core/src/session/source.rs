@@ -228,7 +228,7 @@ impl SourceSession {
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
                 self.desk.out.push_back(Output::Report(report));
-            } else if relayed.report.code.is_provisional() {
+            } else if relayed.report.code.is_provisional() && self.round != Round::Direct {
                 self.watch(now, relayed.report.index);
                 self.desk.out.push_back(Output::Bypassed(relayed.report));
             }
