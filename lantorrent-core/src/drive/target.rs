@@ -73,7 +73,14 @@ impl fmt::Display for Target {
 
 /// Turns what people ask for into the list of a chain: requests of one host and port become one destination, where
 /// the first of them stands. The id of a request is its place in `targets`.
-pub(super) fn destinations(targets: &[Target], placement: Placement) -> Vec<Destination> {
+pub(super) fn destinations(targets: &[Target], placement: Placement) -> Result<Vec<Destination>, Error> {
+    if targets.is_empty() {
+        return Err(Error::Arguments("nothing to do: there is no destination".into()));
+    }
+    if targets.len() > limits::REQUESTS_TOTAL {
+        let text = format!("more than {} destinations at once", limits::REQUESTS_TOTAL);
+        return Err(Error::Arguments(text));
+    }
     let mut list: Vec<Destination> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for (number, target) in targets.iter().enumerate() {
@@ -95,7 +102,28 @@ pub(super) fn destinations(targets: &[Target], placement: Placement) -> Vec<Dest
         });
         list[place].requests.push(request);
     }
-    list
+    check(&list)?;
+    Ok(list)
+}
+
+/// What a node would refuse is better refused here, where somebody can change it.
+fn check(list: &[Destination]) -> Result<(), Error> {
+    let wrong = |text: String| Err(Error::Arguments(text));
+    if list.len() > limits::DESTINATIONS {
+        return wrong(format!("more than {} nodes at once", limits::DESTINATIONS));
+    }
+    for node in list {
+        if node.requests.len() > limits::REQUESTS {
+            return wrong(format!("more than {} files on {}:{}", limits::REQUESTS, node.host, node.port));
+        }
+        if let Some(request) =
+            node.requests.iter().find(|request| request.filename.len() > limits::FILENAME_BYTES)
+        {
+            let start: String = request.filename.chars().take(64).collect();
+            return wrong(format!("the path {start}… is longer than {} bytes", limits::FILENAME_BYTES));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -140,7 +168,7 @@ mod tests {
     fn one_node_is_one_destination() {
         let targets: Vec<Target> =
             ["a/1", "b/1", "a/2", "a:5/1"].iter().map(|text| text.parse().unwrap()).collect();
-        let list = destinations(&targets, Placement::Rename);
+        let list = destinations(&targets, Placement::Rename).unwrap();
         assert_eq!(list.len(), 3);
         let ids: Vec<&str> = list[0].requests.iter().map(|request| request.id.as_str()).collect();
         assert_eq!(ids, ["0", "2"]);

@@ -10,7 +10,7 @@ use lantorrent_core::wire::{Code, Frame, RootHasher, Sum, Wire, digest};
 use lantorrent_core::{Outcome, Target, Transfer};
 
 use crate::support::{
-    BOTH, Peer, TestNode, codes, content, header, header_for, payload, send, target, transfer,
+    BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, payload, send, target, transfer,
 };
 
 fn in_place(wire: Wire, content: &[u8], targets: impl IntoIterator<Item = Target>) -> Outcome {
@@ -52,14 +52,14 @@ fn a_file_in_place_can_be_written_again_at_once() {
 
 #[test]
 fn what_failed_can_be_tried_again_at_once() {
-    // A failure means that nothing is left of the partial file, and nobody keeps it locked.
+    // Given up means that nothing is left of the partial file, and nobody keeps it locked.
     let node = TestNode::new();
     let content = content(20_000);
     for round in 0..30 {
         let peer = Peer::ready(header(Wire::Two, &node, "a", 20_000), node.address);
-        peer.write(&payload(&peer.header, &content)[..5000]);
-        peer.socket.shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(peer.codes(), [Code::CONNECTION_LOST.0]);
+        peer.write(&first_blocks(&peer.header, &content, 1));
+        let code = peer.give_up();
+        assert_eq!(peer.codes(), [code.0]);
         let outcome = send(Wire::Two, &content, [node.target("a")]);
         assert!(outcome.all_succeeded(), "round {round}: {outcome:?}");
     }
@@ -275,7 +275,7 @@ fn holes_are_made_and_forwarded() {
 }
 
 #[test]
-fn a_file_in_place_that_is_cut_says_that_it_is_not_whole() {
+fn a_file_in_place_that_is_given_up_says_that_it_is_not_whole() {
     let content = content(20_000);
     for wire in BOTH {
         let mut node = TestNode::new();
@@ -283,10 +283,10 @@ fn a_file_in_place_that_is_cut_says_that_it_is_not_whole() {
         let mut header = header(wire, &node, "a", 20_000);
         header.node.requests[0].rename = false;
         let peer = Peer::ready(header, node.address);
-        peer.write(&payload(&peer.header, &content)[..10_000]);
-        peer.socket.shutdown(std::net::Shutdown::Write).unwrap();
+        peer.write(&first_blocks(&peer.header, &content, 2));
+        let code = peer.give_up();
         let reports = peer.reports();
-        assert_eq!(reports[0].code, Code::CONNECTION_LOST, "{reports:?}");
+        assert_eq!(reports[0].code, code, "{reports:?}");
         assert!(reports[0].message.contains("not whole"), "{reports:?}");
         node.stop();
         assert_eq!(node.names(), ["a"]);

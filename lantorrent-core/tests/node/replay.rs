@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use lantorrent_core::wire::{Code, Keyring, LineReader, Nonce, Password, ReportReader, Wire};
+use lantorrent_core::wire::{Code, Keyring, Line, LineReader, Nonce, Password, ReportReader, Wire};
 
 use crate::support::{
     BOTH, Peer, Proxy, TestNode, Way, content, exchange, header, keys, payload, send, target, transfer,
@@ -86,9 +86,10 @@ fn an_overheard_payload_is_worth_nothing_in_a_transfer_of_ones_own() {
     let mut node = TestNode::new();
     let first = header(Wire::Two, &node, "a", 5000);
     let frames = payload(&first, &content);
-    let peer = Peer::ready(header(Wire::Two, &node, "a", 5000), node.address);
+    let mut peer = Peer::ready(header(Wire::Two, &node, "a", 5000), node.address);
     peer.write(&frames);
-    assert_eq!(peer.codes(), [Code::BAD_FRAME.0]);
+    assert_eq!(peer.line(), Some(Line::Damaged { offset: 0 }));
+    assert_eq!(peer.line(), None);
     assert_empty(&mut node);
 }
 
@@ -163,7 +164,7 @@ fn an_expired_header_opens_nothing() {
 
 #[test]
 fn a_proof_for_another_challenge_opens_nothing() {
-    use lantorrent_core::wire::{FromNode, Line, proof};
+    use lantorrent_core::wire::{FromNode, proof};
     let mut node = TestNode::new();
     // Two connections with the same header: the proof of one is no proof on the other.
     let header = header(Wire::Two, &node, "a", 5);
@@ -187,11 +188,13 @@ fn a_proof_for_another_challenge_opens_nothing() {
 }
 
 #[test]
-fn the_same_header_twice_at_once_is_served_once() {
+fn a_node_has_one_place_in_a_transfer() {
     let node = TestNode::new();
     let header = header(Wire::Two, &node, "a", 5);
     let first = Peer::ready(header.clone(), node.address);
-    let mut second = Peer::greet(header, node.address);
+    let mut other = header;
+    other.node.index = 1;
+    let mut second = Peer::greet(other, node.address);
     second.prove();
     assert_eq!(second.codes(), [Code::TAKING_PART.0]);
     first.write(&payload(&first.header, b"fives"));

@@ -9,7 +9,8 @@ use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{Node, NodeConfig};
 
 use crate::support::{
-    BOTH, Peer, TestNode, codes, content, header, header_for, keys, payload, send, short, wait_until,
+    BOTH, Peer, TestNode, codes, content, header, header_for, keys, payload, send, short, transfer,
+    wait_until,
 };
 
 #[test]
@@ -25,12 +26,14 @@ fn a_node_that_is_stopped_gives_up_its_transfers() {
         let reports = peer.reports();
         assert_eq!(reports[0].code, Code::STOPPED, "{reports:?}");
         if wire == Wire::Two {
-            assert_eq!(reports[1].code, Code::STOPPED, "{reports:?}");
+            // Who is behind may be taken up by somebody else, and answers for itself.
+            assert_eq!(reports.len(), 1, "{reports:?}");
         } else {
             assert!(!reports[1].code.is_success(), "{reports:?}");
         }
         node.stop();
         next.stop();
+        // Nobody said which version of which file it is, so that nobody could go on with it.
         assert_eq!((node.names(), next.names()), (vec![], vec![]));
     }
 }
@@ -96,7 +99,9 @@ fn a_node_for_one_connection_serves_it_and_ends() {
                 assert_eq!(node.local_addr(), None);
                 node.run().unwrap();
             });
-            let outcome = send(wire, &content, [to, next.target("a")]);
+            // A question would be another connection.
+            let begin = transfer(&content).wire(wire).no_check();
+            let outcome = begin.to(to).to(next.target("a")).send().unwrap();
             serving.join().unwrap();
             outcome
         });
@@ -204,7 +209,14 @@ fn a_sender_that_falls_silent_has_failed() {
         for sent in [0, 9000] {
             let peer = Peer::ready(header(wire, &node, "a", 50_000), node.address);
             peer.write(&payload(&peer.header, &content(50_000))[..sent]);
-            assert_eq!(peer.codes(), [Code::TIMED_OUT.0]);
+            if wire == Wire::One {
+                assert_eq!(peer.codes(), [Code::TIMED_OUT.0]);
+            } else {
+                // Without a word: nobody is there to hear it. Somebody else may come for the node, and for a while it
+                // waits for that.
+                wait_until("nobody is waited for", || node.names().is_empty());
+                drop(peer);
+            }
         }
         node.stop();
         assert_eq!(node.names(), [""; 0]);
@@ -212,11 +224,12 @@ fn a_sender_that_falls_silent_has_failed() {
 }
 
 #[test]
-fn a_sender_that_dies_leaves_nothing_anywhere() {
+fn a_sender_that_dies_leaves_nothing_that_nobody_could_go_on_with() {
     let content = content(50_000);
     for wire in BOTH {
         for reset in [false, true] {
-            let (mut node, mut next) = (TestNode::new(), TestNode::new());
+            let node = || TestNode::with(|config| config.timing.orphan = Duration::from_millis(300));
+            let (mut node, mut next) = (node(), node());
             let header = header_for(wire, &[&node, &next], &["a", "b"], Some(50_000));
             let peer = Peer::ready(header, node.address);
             peer.write(&payload(&peer.header, &content)[..30_000]);
@@ -242,6 +255,11 @@ fn a_sender_that_leaves_before_the_end_hears_of_it() {
         peer.write(&payload(&peer.header, &content(50_000))[..30_000]);
         peer.socket.shutdown(Shutdown::Write).unwrap();
         let codes = peer.codes();
+        if wire == Wire::Two {
+            // It may come back, so nothing is decided yet; but not over this connection.
+            assert_eq!(codes, [0; 0]);
+            continue;
+        }
         assert_eq!(codes[..2], [Code::CONNECTION_LOST.0; 2]);
         assert_eq!(codes.len(), 4);
         assert!(!codes.contains(&0), "{codes:?}");

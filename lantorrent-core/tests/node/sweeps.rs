@@ -36,7 +36,8 @@ fn cut(wire: Wire, node: &TestNode, name: &str, content: &[u8], upto: usize) -> 
 fn a_transfer_that_is_cut_at_any_byte_is_no_file() {
     for wire in BOTH {
         let content = content(SIZE);
-        let mut node = TestNode::new();
+        // Who is cut off in the middle is waited for, but not in this test.
+        let mut node = TestNode::with(|config| config.timing.orphan = Duration::from_millis(100));
         let sample = header(wire, &node, "000", SIZE as u64);
         let whole = sample.sign(&keys()).unwrap().len() + payload(&sample, &content).len();
         let name = |upto: usize| format!("{upto:03}");
@@ -118,12 +119,12 @@ fn lengths(content: &[u8]) -> [usize; 2] {
         count[usize::from(way == Way::Up)].fetch_add(bytes.len(), Ordering::Relaxed);
     };
     let node = TestNode::behind(Arc::new(tap), |_| ());
-    assert!(transfer(content).to(node.target("000000")).send().unwrap().all_succeeded());
+    assert!(transfer(content).no_check().to(node.target("000000")).send().unwrap().all_succeeded());
     lengths.each_ref().map(|length| length.load(Ordering::Relaxed))
 }
 
 #[test]
-fn a_bit_that_flips_anywhere_is_no_wrong_byte_and_no_false_success() {
+fn a_bit_that_flips_anywhere_is_mended() {
     let content = content(SIZE);
     let [down, up] = lengths(&content);
     // Where the end of a line is damaged both sides wait for it.
@@ -132,7 +133,6 @@ fn a_bit_that_flips_anywhere_is_no_wrong_byte_and_no_false_success() {
         Timing { greeting: patience, handshake: patience, dead_after: patience, ..Timing::default() };
     let timing = Timing { finish: patience, alive: Duration::from_millis(100), ..timing };
     let lanes: Vec<_> = (0..WORKERS).map(|_| Mutex::new(Damaged::new(&timing))).collect();
-    let (good, whole) = (AtomicUsize::new(0), AtomicUsize::new(0));
     in_parallel(down + up, WORKERS, |number| {
         // There are as many lanes as there are workers.
         let lane = lanes.iter().find_map(|lane| lane.try_lock().ok()).unwrap();
@@ -142,30 +142,23 @@ fn a_bit_that_flips_anywhere_is_no_wrong_byte_and_no_false_success() {
         let bit = (at * 5 + at / 8) as u8 % 8;
         *lane.plan.lock().unwrap() = Some(Damage { way, at, bit });
         let target = lane.node.target(&name);
-        let outcome = transfer(&content).timing(timing.clone()).to(target).send().unwrap();
+        let outcome = transfer(&content).no_check().timing(timing.clone()).to(target).send().unwrap();
         *lane.plan.lock().unwrap() = None;
-        if outcome.all_succeeded() {
-            good.fetch_add(1, Ordering::Relaxed);
-            lane.node.assert_has(&name, &content);
-        }
+        // Whatever it was, it is said again over another connection.
+        assert!(outcome.all_succeeded(), "bit {bit} of byte {at}, {way:?}: {outcome:?}");
+        lane.node.assert_has(&name, &content);
     });
-    let mut hit = 0;
+    let (mut hit, mut whole) = (0, 0);
     for lane in lanes {
         let mut lane = lane.into_inner().unwrap();
         lane.node.stop();
-        for name in lane.node.names() {
-            assert_eq!(name.len(), 6, "nothing but whole files is left: {name}");
-            lane.node.assert_has(&name, &content);
-            whole.fetch_add(1, Ordering::Relaxed);
-        }
+        let names = lane.node.names();
+        assert!(names.iter().all(|name| name.len() == 6), "nothing but whole files is left: {names:?}");
+        whole += names.len();
         hit += lane.done.load(Ordering::Relaxed);
     }
-    let (good, whole) = (good.into_inner(), whole.into_inner());
-    println!("{down} bytes down, {up} up; {hit} flips, {good} successes, {whole} files");
+    println!("{down} bytes down, {up} up; {hit} flips, {whole} files");
+    assert_eq!(whole, down + up);
     // The two streams are not of exactly the same length each time: ports and results differ by a few digits.
     assert!(hit > (down + up) * 9 / 10, "{hit} of {} flips have been made", down + up);
-    // A success that is damaged on the way back is no success, but the file is there.
-    assert!(whole >= good && whole < up + 50, "{good} successes, {whole} files");
-    // Blanks of the signature line, and its CR, mean nothing; everything else does.
-    assert!(good <= down + up - hit + 20, "{good} successes in spite of {hit} flips");
 }

@@ -11,24 +11,25 @@ use super::super::ring::Ring;
 use super::super::target::{Target, destinations};
 use super::children::Children;
 use super::control::{self, Hands, now};
+use super::outcome::sort;
 use super::stop::StopSign;
-use super::transfer::{check_list, sort};
 use super::{HAPPENINGS, random};
 use crate::session::{CheckSession, Input, Output, Plan, Seed, Timing};
 use crate::store::Placement;
 use crate::wire::{Destination, Keyring, PayloadWriter, Report, Wire, block_size, limits};
 
-/// A question to many nodes at once: could they write these files? Each is asked whether it is there and has the same
-/// password and time, whether it may write that path, and whether it has the space. Nothing is sent, and nothing is
-/// changed anywhere. Wire 2 only.
+/// A question to many nodes: whether they are there and have the same password and time, may write a file where it is
+/// wanted, and have the space for it. Nothing is sent, and nothing is changed anywhere.
 ///
 /// ```no_run
 /// use lantorrent_core::Check;
 /// use lantorrent_core::wire::{Keyring, Password};
 ///
 /// let keys = Keyring::new(Password::new("a secret of many bytes"));
-/// let reports = Check::new(keys).to("10.0.0.7/srv/images/a.img".parse()?).run()?;
-/// assert!(reports[0].code.is_success(), "{}", reports[0].message);
+/// let check = Check::new(keys).length(Some(20 << 30)).to("10.0.0.7/srv/images/a.img".parse()?);
+/// for report in check.run()? {
+///     println!("{:?}: {}", report.host, report.message);
+/// }
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -41,25 +42,25 @@ pub struct Check {
 }
 
 impl Check {
-    /// Asks nobody yet.
+    /// Asks nodes that have this password, of wire 2.
     pub fn new(keys: Keyring) -> Self {
         let (targets, timing) = (Vec::new(), Timing::default());
         Self { keys, targets, length: None, placement: Placement::Rename, timing }
     }
 
-    /// One more target to ask for.
+    /// One more target. Those with the same host and port are one node.
     pub fn to(mut self, target: Target) -> Self {
         self.targets.push(target);
         self
     }
 
-    /// How many bytes there has to be room for; any, unless said otherwise.
+    /// Bytes of the file, so that nodes can say whether they have the space. Not known unless said.
     pub fn length(mut self, bytes: Option<u64>) -> Self {
         self.length = bytes;
         self
     }
 
-    /// How the file would get to its path; by [`Placement::Rename`] unless said otherwise.
+    /// How the file is to get to its path; by [`Placement::Rename`] unless said otherwise.
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
@@ -71,27 +72,25 @@ impl Check {
         self
     }
 
-    /// Asks, and waits for every answer, a few seconds at most for each 256 nodes. Returns one report for each target,
-    /// in the order in which they were given.
+    /// Asks, and waits until everybody has answered or had the time to. Returns one report for each target, in the
+    /// order in which they were given.
     ///
     /// # Errors
-    /// What makes it impossible to ask.
+    /// Only what makes it impossible to ask.
     pub fn run(self) -> Result<Vec<Report>, Error> {
         if !self.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
-        let destinations = destinations(&self.targets, self.placement);
-        check_list(&destinations)?;
         let plan = Plan {
             wire: Wire::Two,
-            destinations,
+            destinations: destinations(&self.targets, self.placement)?,
             degree: 1,
             block_size: block_size(self.length, 1),
             length: self.length,
             source: None,
             min_rate: None,
         };
-        let mut reports = run(plan, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = ask(plan, self.keys, self.timing, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }
@@ -107,7 +106,7 @@ pub(super) struct Findings {
 }
 
 /// Asks everybody in the plan.
-pub(super) fn run(
+pub(super) fn ask(
     plan: Plan,
     keys: Keyring,
     timing: Timing,

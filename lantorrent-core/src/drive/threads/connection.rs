@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::control::{self, now};
-use super::disk::Files;
+use super::disk::{Files, patiently};
 use super::doorbell::{Arrival, Doorbell};
 use super::greeting::greet;
 use super::hands::NodeHands;
@@ -164,9 +164,10 @@ fn answer_check(shared: &Shared, arrival: Arrival) {
 fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
     let version = version(header);
     let may_supersede = shared.transfers.would_supersede(header);
+    let patient_until = Instant::now() + PATIENCE;
     let probe = |request| {
         let target = target(header, request, version.as_deref(), shared.durability);
-        match shared.roots.probe(&target) {
+        match patiently(patient_until, || shared.roots.probe(&target)) {
             // It would be let go.
             Err(StoreError::InUse { .. }) if may_supersede => Ok(()),
             result => result.map_err(|error| fault(&error)),

@@ -11,7 +11,7 @@ use super::TELL;
 use super::control::Happening;
 use super::request::{fault, target, version};
 use crate::session::{Input, Opened, ReadBack};
-use crate::store::{Durability, Output, Roots, StoreError, Target};
+use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Digest, Header, Wire, digest};
 
 /// How soon to try a file again that is in use.
@@ -32,7 +32,7 @@ pub(super) struct Disk {
     files: Files,
     header: Header,
     version: Option<Vec<u8>>,
-    outputs: Vec<Option<Open>>,
+    outputs: Vec<Option<Output>>,
     backing: Option<usize>,
     told: Instant,
     patient_until: Instant,
@@ -40,11 +40,17 @@ pub(super) struct Disk {
     zero_block: Option<Digest>,
 }
 
-/// A file that takes the payload.
-struct Open {
-    output: Output,
-    /// Whether anything is in it that is worth keeping.
-    touched: bool,
+/// Does something again for as long as the file is in use.
+pub(super) fn patiently<T>(
+    until: Instant,
+    mut what: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    loop {
+        match what() {
+            Err(StoreError::InUse { .. }) if Instant::now() < until => thread::sleep(RETRY),
+            result => return result,
+        }
+    }
 }
 
 impl Disk {
@@ -99,13 +105,13 @@ impl Disk {
         // What this transfer itself holds will not become free.
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
         let patient_until = if ours { self.told } else { self.patient_until };
-        let result = self.create(&target, patient_until).map_err(|error| fault(&error));
-        let result = result.map(|output| {
+        let result = patiently(patient_until, || self.files.roots.create(&target));
+        let result = result.map_err(|error| fault(&error)).map(|output| {
             let resumed = output.resumed();
             if resumed > 0 {
                 self.hub.has_resumed(resumed, output.digests());
             }
-            self.outputs[file] = Some(Open { output, touched: resumed > 0 });
+            self.outputs[file] = Some(output);
             let read_back =
                 if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
             Opened { read_back, resumed }
@@ -113,18 +119,9 @@ impl Disk {
         self.tell(Input::Opened(file, result));
     }
 
-    fn create(&self, target: &Target<'_>, patient_until: Instant) -> Result<Output, StoreError> {
-        loop {
-            match self.files.roots.create(target) {
-                Err(StoreError::InUse { .. }) if Instant::now() < patient_until => thread::sleep(RETRY),
-                result => return result,
-            }
-        }
-    }
-
     /// Children that fall behind are served from the first file that can be read. Returns whether this one can be.
     fn use_for_children(&mut self, file: usize) -> bool {
-        let Some(Open { output, .. }) = &self.outputs[file] else { return false };
+        let Some(output) = &self.outputs[file] else { return false };
         let Some(handle) = output.read_back() else { return false };
         if self.backing.is_none() {
             let digests = (self.header.wire() == Wire::Two).then(|| output.digests());
@@ -135,7 +132,7 @@ impl Disk {
     }
 
     fn begin(&mut self, from: u64) {
-        self.outputs.iter().flatten().for_each(|open| open.output.begin(from));
+        self.outputs.iter().flatten().for_each(|output| output.begin(from));
     }
 
     fn write(&mut self, item: &Item) {
@@ -145,15 +142,14 @@ impl Disk {
         };
         let notes = self.notes(item);
         for file in 0..self.outputs.len() {
-            let Some(open) = &mut self.outputs[file] else { continue };
-            open.touched = true;
+            let Some(output) = &self.outputs[file] else { continue };
             let result = match item {
-                Item::Data(block) => open.output.write_at(block.data(), block.offset),
-                Item::Hole { offset, span } => open.output.zero(*offset, *span),
+                Item::Data(block) => output.write_at(block.data(), block.offset),
+                Item::Hole { offset, span } => output.zero(*offset, *span),
             };
             match result {
                 Ok(()) => {
-                    notes.iter().flatten().for_each(|(digest, blocks)| open.output.note(digest, *blocks));
+                    notes.iter().flatten().for_each(|(digest, blocks)| output.note(digest, *blocks));
                 }
                 Err(error) => {
                     self.discard(file);
@@ -184,33 +180,31 @@ impl Disk {
     }
 
     fn place(&mut self, file: usize, size: u64) {
-        let Some(Open { output, .. }) = self.outputs.get_mut(file).and_then(Option::take) else { return };
+        let Some(output) = self.outputs.get_mut(file).and_then(Option::take) else { return };
         let result = output.finish(size, self.files.durability).map_err(|error| fault(&error));
         self.tell(Input::Placed(file, result));
     }
 
     fn discard(&mut self, file: usize) {
-        if let Some(Open { output, .. }) = self.let_go(file) {
+        if let Some(output) = self.let_go(file) {
             output.discard();
         }
     }
 
     /// Lets go of a file, but not of what was received.
     fn keep(&mut self, file: usize) {
-        match self.let_go(file) {
-            Some(Open { output, touched: true }) => output.keep(),
-            Some(Open { output, touched: false }) => output.discard(),
-            None => {}
+        if let Some(output) = self.let_go(file) {
+            output.keep();
         }
     }
 
-    fn let_go(&mut self, file: usize) -> Option<Open> {
-        let open = self.outputs.get_mut(file).and_then(Option::take)?;
+    fn let_go(&mut self, file: usize) -> Option<Output> {
+        let output = self.outputs.get_mut(file).and_then(Option::take)?;
         if self.backing == Some(file) {
             self.backing = None;
             self.find_backing();
         }
-        Some(open)
+        Some(output)
     }
 
     /// Another file takes over for children that fall behind, or none can: what they need then stays in memory.

@@ -28,7 +28,7 @@ pub enum Event {
 pub struct Outcome {
     /// Exactly one for each target, in the order in which they were given; `id` is the place in that order.
     pub reports: Vec<Report>,
-    /// Who was bypassed on the way and why, in that order; what became of their requests is in `reports`.
+    /// Nodes that were bypassed on the way, in the order in which that happened. What became of them is in `reports`.
     pub bypassed: Vec<Report>,
     /// Bytes of the file that were sent to the first node.
     pub size: u64,
@@ -41,4 +41,9 @@ impl Outcome {
     pub fn all_succeeded(&self) -> bool {
         self.reports.iter().all(|report| report.code.is_success())
     }
+}
+
+/// Puts reports into the order in which their targets were given.
+pub(super) fn sort(reports: &mut [Report]) {
+    reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
 }

@@ -129,9 +129,13 @@ impl Receiving {
             return Some(root);
         }
         let digests = self.hub.digests_before(from)?;
-        let mut told = Instant::now();
-        for block in 0..from.div_ceil(self.header.block_size.into()) {
-            root.block(&digests.get(block)?);
+        let blocks = from.div_ceil(self.header.block_size.into());
+        let (mut block, mut told) = (0, Instant::now());
+        while block < blocks {
+            let (digest, equal) = digests.run(block)?;
+            let equal = equal.min(blocks - block);
+            (0..equal).for_each(|_| root.block(&digest));
+            block += equal;
             if told.elapsed() >= PATIENCE {
                 told = Instant::now();
                 // While nobody reads, silence is nobody's fault.
@@ -178,7 +182,8 @@ impl Receiver<'_> {
             return Err(Stop::Asked);
         }
         let frame = if first.is_empty() {
-            self.read()?
+            let Some(count) = self.read()? else { return Ok(()) };
+            self.reader.filled(count, &self.block)?
         } else {
             let (used, frame) = self.reader.push(first, &mut self.block)?;
             *first = &first[used..];
@@ -191,7 +196,8 @@ impl Receiver<'_> {
         }
     }
 
-    fn read(&mut self) -> Result<Option<Frame>, Stop> {
+    /// Reads what there is. None if nothing came for a while.
+    fn read(&mut self) -> Result<Option<usize>, Stop> {
         let [first, second] = self.reader.slots(&mut self.block);
         let mut slots = [IoSliceMut::new(first), IoSliceMut::new(second)];
         match self.socket.read_vectored(&mut slots) {
@@ -199,7 +205,7 @@ impl Receiver<'_> {
             // The session has closed it.
             Ok(0) | Err(_) if self.shared.hub.is_halted() => Err(Stop::Asked),
             Ok(0) | Err(_) => Err(Stop::Lost),
-            Ok(count) => Ok(self.reader.filled(count, &self.block)?),
+            Ok(count) => Ok(Some(count)),
         }
     }
 

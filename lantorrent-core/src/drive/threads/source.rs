@@ -12,12 +12,12 @@ use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{self, Hands, now};
 use super::origin::Origin;
-use super::outcome::Event;
+use super::outcome::{Event, Outcome};
 use super::stop::StopSign;
 use super::supply::Supply;
 use super::{HAPPENINGS, random, ring_capacity};
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
-use crate::wire::{Keyring, PayloadWriter, Report};
+use crate::wire::{Keyring, PayloadWriter};
 
 pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 
@@ -29,17 +29,8 @@ pub(super) struct Desk {
     pub(super) stop: Arc<StopSign>,
 }
 
-/// What became of a transfer.
-pub(super) struct Sent {
-    /// One for each request.
-    pub(super) reports: Vec<Report>,
-    pub(super) bypassed: Vec<Report>,
-    /// Bytes that were sent to who was sent most.
-    pub(super) size: u64,
-}
-
-/// Sends what comes from `origin` to everybody in the plan.
-pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<Sent, Error> {
+/// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
+pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
     let Desk { keys, timing, listener, stop } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -61,29 +52,27 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk) -> Result<Sent, Error>
         .name("read".into())
         .spawn(|| supply.run())
         .map_err(Error::system("start a thread"))?;
-    let mut hands =
-        SourceHands { hub, children, listener, stop, length, reports: Vec::new(), bypassed: Vec::new() };
+    let mut hands = SourceHands { hub, children, listener, stop, length, outcome };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
-    let SourceHands { hub, children, reports, bypassed, .. } = hands;
-    let size = hub.farthest();
+    let SourceHands { hub, children, outcome, .. } = hands;
+    outcome.size = hub.farthest();
     hub.close();
     children.join();
-    Ok(Sent { reports, bypassed, size })
+    Ok(())
 }
 
 /// What a session of a source works with.
-struct SourceHands {
+struct SourceHands<'a> {
     hub: Arc<Hub>,
     children: Children,
     listener: Listener,
     stop: Arc<StopSign>,
     length: Option<u64>,
-    reports: Vec<Report>,
-    bypassed: Vec<Report>,
+    outcome: &'a mut Outcome,
 }
 
-impl Hands for SourceHands {
+impl Hands for SourceHands<'_> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Connect { link, host, port } => self.children.connect(link, host, port),
@@ -97,11 +86,11 @@ impl Hands for SourceHands {
             }
             Output::Report(report) => {
                 (self.listener)(&Event::Report(report.clone()));
-                self.reports.push(report);
+                self.outcome.reports.push(report);
             }
             Output::Bypassed(report) => {
                 (self.listener)(&Event::Bypassed(report.clone()));
-                self.bypassed.push(report);
+                self.outcome.bypassed.push(report);
             }
             // These are a node's, or are dealt with before they come here.
             Output::Open(_)

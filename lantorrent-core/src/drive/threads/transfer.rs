@@ -3,18 +3,18 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::error::Error;
 use super::super::target::{Target, destinations};
 use super::check::{self, leave_out};
 use super::origin::{Origin, open, spool};
-use super::outcome::{Event, Outcome};
+use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
 use super::stop::{StopSign, TransferHandle};
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Destination, Keyring, Report, SourceHint, Wire, block_size, limits};
+use crate::wire::{Keyring, Report, SourceHint, Wire, block_size, limits};
 
 /// One file, or stream, on its way to many targets.
 ///
@@ -169,22 +169,20 @@ impl Transfer {
                 reports.push(report);
             }
         }
-        let (mut size, mut bypassed) = (0, Vec::new());
+        let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
             let desk =
                 Desk { keys: self.keys, timing: self.timing, listener: self.listener, stop: self.stop };
-            let sent = source::run(self.origin, plan, desk)?;
-            reports.extend(sent.reports);
-            bypassed = sent.bypassed;
-            size = sent.size;
+            source::run(self.origin, plan, desk, &mut outcome)?;
         }
-        sort(&mut reports);
-        Ok(Outcome { reports, bypassed, size, elapsed: started.elapsed() })
+        sort(&mut outcome.reports);
+        outcome.elapsed = started.elapsed();
+        Ok(outcome)
     }
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = check::run(plan, self.keys.clone(), self.timing.clone(), &self.stop)?;
+        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.stop)?;
         if found.stopped {
             // The session shall hear of it too, and answer for everybody.
             self.stop.ask();
@@ -195,8 +193,7 @@ impl Transfer {
 
     fn plan(&self) -> Result<Plan, Error> {
         self.check_arguments()?;
-        let list = destinations(&self.targets, self.placement);
-        check_list(&list)?;
+        let list = destinations(&self.targets, self.placement)?;
         let length = self.origin.length();
         let block_size = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
         Ok(Plan {
@@ -219,12 +216,6 @@ impl Transfer {
         if !has_password {
             return Err(Error::no_password(self.wire));
         }
-        if self.targets.is_empty() {
-            return wrong("nothing to do: there is no destination".into());
-        }
-        if self.targets.len() > limits::REQUESTS_TOTAL {
-            return wrong(format!("more than {} destinations at once", limits::REQUESTS_TOTAL));
-        }
         if !(1..=limits::DEGREE).contains(&self.degree) {
             return wrong(format!("a degree of {}, not within 1 to {}", self.degree, limits::DEGREE));
         }
@@ -240,31 +231,6 @@ impl Transfer {
         }
         Ok(())
     }
-}
-
-/// What a node would refuse is better refused here, where somebody can change it.
-pub(super) fn check_list(list: &[Destination]) -> Result<(), Error> {
-    let wrong = |text: String| Err(Error::Arguments(text));
-    if list.len() > limits::DESTINATIONS {
-        return wrong(format!("more than {} nodes at once", limits::DESTINATIONS));
-    }
-    for node in list {
-        if node.requests.len() > limits::REQUESTS {
-            return wrong(format!("more than {} files on {}:{}", limits::REQUESTS, node.host, node.port));
-        }
-        if let Some(request) =
-            node.requests.iter().find(|request| request.filename.len() > limits::FILENAME_BYTES)
-        {
-            let start: String = request.filename.chars().take(64).collect();
-            return wrong(format!("the path {start}… is longer than {} bytes", limits::FILENAME_BYTES));
-        }
-    }
-    Ok(())
-}
-
-/// In the order in which the targets were given.
-pub(super) fn sort(reports: &mut [Report]) {
-    reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
 }
 
 /// Links between the source and the node that is farthest away.

@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use lantorrent_core::Target;
 use lantorrent_core::wire::{
     Code, Frame, Header, HeaderReader, Line, LineWriter, Nonce, PayloadReader, Report, ResultKey,
-    SealedReport, Wire, proof::ProofReader,
+    SealedReport, Verb, Wire, proof::ProofReader,
 };
 
 use super::peer::PATIENCE;
@@ -16,39 +18,53 @@ use super::{keys, target};
 
 pub(crate) struct FakeNode {
     pub(crate) address: SocketAddr,
+    over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl FakeNode {
-    /// Serves one connection by `script`.
-    pub(crate) fn new(script: impl FnOnce(Child) + Send + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let thread = thread::spawn(move || {
-            let mut child = Child::accept(&listener);
+    /// Serves connections by `script`, one after the other: who loses a child tries again.
+    pub(crate) fn new(script: impl Fn(Child) + Send + 'static) -> Self {
+        Self::raw(move |mut child| {
             if child.header.wire() == Wire::Two {
                 child.line(&Line::Accepted);
                 child.line(&Line::Ready { offset: 0 });
             }
             script(child);
-        });
-        Self { address, thread }
+        })
     }
 
-    /// Serves one connection of wire 2 by `script`, which begins after the proof.
-    pub(crate) fn raw(script: impl FnOnce(Child) + Send + 'static) -> Self {
+    /// Serves connections by `script`, which begins after the proof. Questions before the start are answered with yes.
+    pub(crate) fn raw(script: impl Fn(Child) + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let thread = thread::spawn(move || script(Child::accept(&listener)));
-        Self { address, thread }
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let serve = move || {
+            loop {
+                let (socket, _) = listener.accept().unwrap();
+                if is_over.load(Ordering::Acquire) {
+                    return;
+                }
+                // Of several candidates that answer only one is let in.
+                match Child::welcome(socket) {
+                    Some(child) if child.is_check() => child.says_yes(),
+                    Some(child) => script(child),
+                    None => {}
+                }
+            }
+        };
+        Self { address, over, thread: thread::spawn(serve) }
     }
 
     pub(crate) fn target(&self) -> Target {
         target(self.address, "/fake")
     }
 
-    /// Waits for the end of the script.
+    /// Waits for the end of the script, and serves nobody any more.
     pub(crate) fn join(self) {
+        self.over.store(true, Ordering::Release);
+        let _wakes_it = TcpStream::connect(self.address);
         self.thread.join().unwrap();
     }
 }
@@ -61,9 +77,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Takes a connection so far that upstream has proven itself.
-    fn accept(listener: &TcpListener) -> Self {
-        let (socket, _) = listener.accept().unwrap();
+    /// Takes a connection so far that upstream has proven itself. None if it does not.
+    fn welcome(socket: TcpStream) -> Option<Self> {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         // Where upstream shut its side down while there was no room, the kernel may try for a minute.
         socket.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
@@ -71,7 +86,7 @@ impl Child {
         let mut reader = HeaderReader::default();
         // Byte by byte, so that what follows stays where it is.
         let signed = loop {
-            if let (_, Some(signed)) = reader.push(&[next(&socket)]).unwrap() {
+            if let (_, Some(signed)) = reader.push(&[next(&socket)?]).unwrap() {
                 break signed;
             }
         };
@@ -82,9 +97,20 @@ impl Child {
             let mut proof = ProofReader::new(&keys(), &envelope.nonce, &challenge).unwrap();
             child.lines = Some(LineWriter::new(keys().line_key(&envelope.nonce, &challenge).unwrap()));
             child.line(&Line::Challenge { challenge });
-            while !proof.push(&[next(&child.socket)]).unwrap().1 {}
+            while !proof.push(&[next(&child.socket)?]).unwrap().1 {}
         }
-        child
+        Some(child)
+    }
+
+    fn is_check(&self) -> bool {
+        self.header.envelope.as_ref().is_some_and(|envelope| envelope.verb == Verb::Check)
+    }
+
+    fn says_yes(mut self) {
+        self.line(&Line::Accepted);
+        let report = self.report(Code::SUCCESS, None);
+        self.say(&report);
+        self.wait();
     }
 
     pub(crate) fn encode(&mut self, line: &Line) -> Vec<u8> {
@@ -159,8 +185,8 @@ impl Child {
     }
 }
 
-fn next(mut socket: &TcpStream) -> u8 {
+fn next(mut socket: &TcpStream) -> Option<u8> {
     let mut byte = [0];
-    socket.read_exact(&mut byte).unwrap();
-    byte[0]
+    socket.read_exact(&mut byte).ok()?;
+    Some(byte[0])
 }

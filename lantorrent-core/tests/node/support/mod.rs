@@ -19,7 +19,7 @@ use socket2::{Domain, Socket, Type};
 
 pub(crate) use fake::{Child, FakeNode};
 pub(crate) use node::TestNode;
-pub(crate) use peer::{Peer, exchange, header, header_for, payload};
+pub(crate) use peer::{Peer, exchange, first_blocks, header, header_for, payload};
 pub(crate) use proxy::{Proxy, Way};
 pub(crate) use sign::{sign, sign_bytes, signature_1};
 
@@ -41,6 +41,7 @@ pub(crate) fn short(time: u64) -> Timing {
         dead_after: time,
         dead_after_wire_1: time,
         finish: time,
+        orphan: time,
         alive: time / 5,
         progress: time / 5,
         ..Timing::default()

@@ -69,11 +69,15 @@ impl TestNode {
         self.handle.clone()
     }
 
-    /// The names of all files in the folder, in order.
+    /// The names of all files in the folder, in order. A partial file and its journal are one.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<String> =
+        let all: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let of_partial = |name: &str| {
+            name.strip_suffix("-journal").is_some_and(|partial| all.iter().any(|name| name == partial))
+        };
+        let mut names: Vec<String> = all.iter().filter(|name| !of_partial(name)).cloned().collect();
         names.sort();
         names
     }

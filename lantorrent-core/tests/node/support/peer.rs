@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lantorrent_core::wire::{
-    Destination, Envelope, Frame, FromNode, Header, Line, LineReader, Nonce, PayloadWriter, RawWriter,
-    Report, ReportReader, Request, RootHasher, Sum, TransferId, Verb, Wire, digest, proof,
+    Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, Sum, TAG_BYTES, TransferId, Verb,
+    Wire, digest, proof,
 };
 
 use super::{TestNode, keys};
@@ -94,6 +95,16 @@ pub(crate) fn payload(header: &Header, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The beginning of that: as many blocks as are said, whole.
+pub(crate) fn first_blocks(header: &Header, content: &[u8], blocks: usize) -> Vec<u8> {
+    let block = header.block_size as usize;
+    let frame = match header.wire() {
+        Wire::One => block,
+        Wire::Two => HEAD_BYTES + block + TAG_BYTES,
+    };
+    payload(header, content)[..blocks * frame].to_vec()
+}
+
 /// Sends bytes, says that this was all, and returns what comes back until the node closes.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let socket = connect(address);
@@ -171,6 +182,16 @@ impl Peer {
     pub(crate) fn frame(&self, frame: &Frame, data: &[u8]) {
         let wrapping = PayloadWriter::new(&self.header, &keys()).unwrap().encode(frame).unwrap();
         self.write(&[&wrapping.before, data, &wrapping.after].concat());
+    }
+
+    /// Gives the transfer up, in the way of its wire, and returns the code that this leads to.
+    pub(crate) fn give_up(&self) -> Code {
+        if self.header.wire() == Wire::One {
+            self.socket.shutdown(Shutdown::Write).unwrap();
+            return Code::CONNECTION_LOST;
+        }
+        self.frame(&Frame::Abort(Abort { code: Code::STOPPED, reason: "enough".into() }), &[]);
+        Code::STOPPED
     }
 
     /// The next thing that the node says, none when it closes.
