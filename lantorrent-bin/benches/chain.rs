@@ -1,7 +1,7 @@
 //! How fast a chain of three nodes carries a file, beside a relay that only reads and writes: the least that a chain
 //! in user space could do. All on loopback, files on tmpfs, real processes, medians.
 //!
-//! `cargo bench -p lantorrent-bin` (with `-- --size 1024 --runs 5` for MiB and repetitions)
+//! `cargo bench -p lantorrent-bin --bench chain` (with `-- --size 1024 --runs 5` for MiB and repetitions)
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};

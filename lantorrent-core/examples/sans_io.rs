@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, Plan, ReadBack, Seed, SourceSession,
-    Timing,
+    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, Plan, ReadBack, Seed,
+    SourceSession, Timing, UpstreamId,
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
@@ -15,6 +15,8 @@ use lantorrent_core::wire::{
 };
 
 const BLOCK: u32 = 4096;
+/// The one connection that the node has from upstream.
+const UPSTREAM: UpstreamId = UpstreamId(1);
 
 fn main() {
     let keys = Keyring::new(Password::new("a secret that both sides know"));
@@ -35,6 +37,7 @@ fn main() {
         block_size: BLOCK,
         length: Some(content.len() as u64),
         source: None,
+        min_rate: None,
     };
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
     let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
@@ -81,8 +84,9 @@ fn main() {
                     Greeting::Reply(reply) | Greeting::Refused { reply, .. } => up.extend(reply),
                     Greeting::Proven(proven) => {
                         let reader = PayloadReader::new(&proven.header, &keys).expect("there is a password");
-                        let (keys, seed) = (keys.clone(), Seed([3; 32]));
-                        node = Some((NodeSession::new(now, *proven, keys, Timing::default(), seed), reader));
+                        let (keys, timing, seed) = (keys.clone(), Timing::default(), Seed([3; 32]));
+                        let session = NodeSession::new(now, UPSTREAM, *proven, keys, timing, seed);
+                        node = Some((session, reader));
                     }
                 }
                 continue;
@@ -102,7 +106,8 @@ fn main() {
                     }
                 }
                 Err(error) => {
-                    session.handle(now, Input::BadPayload(error));
+                    let offset = reader.offset();
+                    session.handle(now, Input::Halted { offset, cause: Some(error) });
                     break;
                 }
             }
@@ -112,8 +117,11 @@ fn main() {
         while let Some(output) = node.as_mut().and_then(|(session, _)| session.poll()) {
             let Some((session, _)) = &mut node else { break };
             match output {
-                Output::Open(number) => session.handle(now, Input::Opened(number, Ok(ReadBack::Possible))),
-                Output::Reply(bytes) => up.extend(bytes),
+                Output::Open(number) => {
+                    let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
+                    session.handle(now, Input::Opened(number, Ok(opened)));
+                }
+                Output::Reply(_, bytes) => up.extend(bytes),
                 Output::Place(number, size) => {
                     println!("node: place {size} bytes");
                     session.handle(now, Input::Placed(number, Ok(())));

@@ -11,9 +11,7 @@ use super::io::{Input, LinkId, Now, Output};
 use super::ledger::News;
 use super::source::Plan;
 use super::timing::Timing;
-use crate::wire::{
-    Code, Destination, Envelope, Header, HeaderLink, Keyring, Line, LineReader, Nonce, Report, Verb, proof,
-};
+use crate::wire::{Code, Destination, Envelope, Header, Keyring, Line, Nonce, Report, Verb, proof};
 
 /// Nodes that are asked at the same time.
 const AT_ONCE: usize = 256;
@@ -135,17 +133,9 @@ impl CheckSession {
     }
 
     fn connected(&mut self, now: Now, link: LinkId, to: SocketAddr) {
-        let nonce = self.desk.entropy.nonce();
-        let (keys, expires) = (self.desk.keys.clone(), now.unix + self.desk.timing.validity.as_secs());
-        let Some(node) = self.find(link).map(|child| child.node.clone()) else { return };
-        let ours = HeaderLink { from: None, to, nonce, expires };
-        let Some(header) = self.desk.header.for_child(node, Vec::new(), ours).sign(&keys) else {
-            return self.fail(link, Code::UNSUPPORTED, "no password for this wire");
-        };
-        self.desk.out.push_back(Output::Send(link, header));
-        if let Some(child) = self.find(link) {
-            child.reader = Reader::Wire2(LineReader::new(keys, nonce));
-            child.enter(Stage::Greeting, now.instant);
+        let Some((child, ..)) = self.open.iter_mut().find(|(child, ..)| child.link == link) else { return };
+        if self.desk.introduce(now, child, Vec::new(), None, to).is_none() {
+            self.fail(link, Code::UNSUPPORTED, "no password for this wire");
         }
     }
 

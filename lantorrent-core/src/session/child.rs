@@ -104,9 +104,14 @@ impl Child {
         self.pace = Pace::default();
     }
 
+    /// When it has been asked for that long.
+    pub(super) fn asked_until(&self, time: Duration) -> Instant {
+        self.asked + time
+    }
+
     /// When a later candidate need not wait for this one any more.
     pub(super) fn grace_until(&self, timing: &Timing) -> Instant {
-        self.asked + timing.grace
+        self.asked_until(timing.grace)
     }
 
     /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.

@@ -1,12 +1,17 @@
 //! What all parts of one session share: its outputs, its ledger, and what it knows of its transfer.
 
+use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
-use super::io::Output;
+use super::io::{Now, Output};
 use super::ledger::{Ledger, News};
 use super::timing::Timing;
-use crate::wire::{Code, Destination, Header, Keyring, Report, ResultKey, SealedReport, Wire};
+use crate::wire::{
+    Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
+    SealedReport, Wire,
+};
 
 /// A report on its way to the source.
 #[derive(Debug)]
@@ -62,6 +67,33 @@ impl Desk {
 
     pub(super) fn wire(&self) -> Wire {
         self.header.wire()
+    }
+
+    /// Sends a child its header, with `rest` behind it. None where there is no password for the wire.
+    pub(super) fn introduce(
+        &mut self,
+        now: Now,
+        child: &mut Child,
+        rest: Vec<Destination>,
+        from: Option<u32>,
+        to: SocketAddr,
+    ) -> Option<()> {
+        let nonce = self.entropy.nonce();
+        let expires = now.unix + self.timing.validity.as_secs();
+        let link = HeaderLink { from, to, nonce, expires };
+        let header = self.header.for_child(child.node.clone(), rest, link).sign(&self.keys)?;
+        self.out.push_back(Output::Send(child.link, header));
+        match self.wire() {
+            Wire::One => {
+                child.reader = Reader::Wire1(ReportReader::default());
+                child.enter(Stage::Feeding, now.instant);
+            }
+            Wire::Two => {
+                child.reader = Reader::Wire2(LineReader::new(self.keys.clone(), nonce));
+                child.enter(Stage::Greeting, now.instant);
+            }
+        }
+        Some(())
     }
 
     /// Takes note of a report, and hands it on if it is news.

@@ -20,9 +20,7 @@ use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
 use super::run::Run;
 use super::share::share;
-use crate::wire::{
-    Abort, Change, Code, Destination, HeaderLink, LineReader, NodeState, Nonce, ReportReader, Wire, proof,
-};
+use crate::wire::{Abort, Change, Code, Destination, NodeState, Wire, proof};
 
 #[derive(Debug)]
 pub(super) struct Downstream {
@@ -108,6 +106,7 @@ impl Downstream {
     /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
     fn seek(&mut self, desk: &mut Desk, now: Now, at: usize) {
         if self.aborting.is_some() || !desk.adopting {
+            self.runs[at].over |= self.runs[at].exhausted();
             return;
         }
         while !self.runs[at].over && self.runs[at].child.is_none() {
@@ -178,45 +177,19 @@ impl Downstream {
 
     /// A connection stands: the header goes out.
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
-        let Some((at, _)) = self.find(link) else { return };
-        let nonce = desk.entropy.nonce();
-        let Some(header) = self.header(desk, now, at, link, to, nonce) else {
-            return self.lose(desk, now, link, Code::UNSUPPORTED, "no password for this wire");
-        };
+        let Some(at) = self.find(link).map(|(at, _)| at) else { return };
         let run = &mut self.runs[at];
-        desk.out.push_back(Output::Send(link, header));
-        match desk.wire() {
-            Wire::One => {
-                let Some(mut child) = run.take_attempt(link) else { return };
-                child.reader = Reader::Wire1(ReportReader::default());
-                child.enter(Stage::Feeding, now.instant);
-                run.child = Some(child);
-                desk.out.push_back(Output::Feed(link, 0));
-            }
-            Wire::Two => {
-                let Some(child) = run.find(link) else { return };
-                child.reader = Reader::Wire2(LineReader::new(desk.keys.clone(), nonce));
-                child.enter(Stage::Greeting, now.instant);
-            }
+        let Some(mut attempt) = run.take_attempt(link) else { return };
+        let rest = run.behind(attempt.place).to_vec();
+        let introduced = desk.introduce(now, &mut attempt, rest, self.by, to);
+        if introduced.is_some() && desk.wire() == Wire::One {
+            run.child = Some(attempt);
+            return desk.out.push_back(Output::Feed(link, 0));
         }
-    }
-
-    fn header(
-        &mut self,
-        desk: &Desk,
-        now: Now,
-        at: usize,
-        link: LinkId,
-        to: SocketAddr,
-        nonce: Nonce,
-    ) -> Option<Vec<u8>> {
-        let run = &mut self.runs[at];
-        let child = run.find(link)?;
-        let (place, node) = (child.place, child.node.clone());
-        let rest = run.behind(place).to_vec();
-        let expires = now.unix + desk.timing.validity.as_secs();
-        let link = HeaderLink { from: self.by, to, nonce, expires };
-        desk.header.for_child(node, rest, link).sign(&desk.keys)
+        run.put_attempt(attempt);
+        if introduced.is_none() {
+            self.lose(desk, now, link, Code::UNSUPPORTED, "no password for this wire");
+        }
     }
 
     fn ready(&mut self, desk: &mut Desk, now: Now, at: usize, offset: u64) {
@@ -282,8 +255,10 @@ impl Downstream {
         }
         self.aborting = Some(now.instant + desk.timing.linger);
         for run in self.runs.iter_mut().filter(|run| !run.over) {
-            for attempt in run.attempts.drain(..) {
-                desk.out.push_back(Output::Close(attempt.link));
+            if let Some(first) = run.attempts.first() {
+                let place = first.place;
+                desk.out.extend(run.attempts.drain(..).map(|attempt| Output::Close(attempt.link)));
+                run.resume_at(place);
             }
             match &run.child {
                 // After the end an abort would take back what may be complete already.
@@ -324,9 +299,12 @@ impl Downstream {
         let open = self.runs.iter().filter(|run| !run.over);
         open.flat_map(|run| {
             let children = run.child.iter().chain(&run.attempts).flat_map(of_child);
+            let star = self.most != usize::MAX;
+            let asked = run.attempts.iter().filter(|attempt| star && attempt.stage <= Stage::Greeting);
+            let asked = asked.map(|attempt| attempt.asked_until(timing.direct)).min();
             let crowded = self.most != usize::MAX && !run.active();
             let seek = run.seek_at(desk).filter(|_| seeking && !crowded);
-            children.chain([seek]).flatten().collect::<Vec<_>>()
+            children.chain([seek, asked]).flatten().collect::<Vec<_>>()
         })
         .min()
     }
@@ -342,6 +320,15 @@ impl Downstream {
     fn tick_run(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let mut dead = Vec::new();
+        for attempt in &run.attempts {
+            // Who is asked directly was asked before, or is the last one who is waited for.
+            if self.most != usize::MAX
+                && attempt.stage <= Stage::Greeting
+                && attempt.asked_until(desk.timing.direct) <= now.instant
+            {
+                dead.push((attempt.link, Code::TIMED_OUT, "no answer in time"));
+            }
+        }
         for child in run.child.iter_mut().chain(&mut run.attempts) {
             let idle = child.idle_at(&desk.timing).is_some_and(|idle| idle <= now.instant);
             // Who has no upstream sends no sign of life: those behind may then be taken up by others.

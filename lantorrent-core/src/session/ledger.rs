@@ -86,8 +86,12 @@ impl Ledger {
                 entry.known = Known::Settled { good: report.code.is_success() };
                 News::Settles
             }
-            (Known::Nothing | Known::Doubt(_), false) => {
+            (Known::Nothing, false) => {
                 entry.known = Known::Hearsay(report.clone());
+                News::Hearsay
+            }
+            (Known::Doubt(former), false) => {
+                entry.known = Known::Hearsay(former.followed_by(report));
                 News::Hearsay
             }
         }

@@ -22,6 +22,7 @@ mod files;
 mod incoming;
 mod io;
 mod ledger;
+mod lookout;
 mod node;
 mod pace;
 mod roster;

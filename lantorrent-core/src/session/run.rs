@@ -131,9 +131,14 @@ impl Run {
             self.next = place + 1;
             self.launch_at = Some(now + desk.timing.race);
         }
-        let at = self.attempts.partition_point(|attempt| attempt.place < place);
-        self.attempts.insert(at, Child::new(link, place, self.nodes[place].clone(), now));
+        self.put_attempt(Child::new(link, place, self.nodes[place].clone(), now));
         &self.nodes[place]
+    }
+
+    /// Puts an attempt where it belongs by its place.
+    pub(super) fn put_attempt(&mut self, attempt: Child) {
+        let at = self.attempts.partition_point(|other| other.place < attempt.place);
+        self.attempts.insert(at, attempt);
     }
 
     /// Whether there is anybody left to ask.

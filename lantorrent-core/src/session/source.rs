@@ -8,9 +8,11 @@ use super::downstream::Downstream;
 use super::entropy::{Entropy, Seed};
 use super::io::{Input, Now, Output};
 use super::ledger::News;
+use super::lookout::{Lookout, Sight};
 use super::timing::{LATE, Timing};
 use crate::wire::{
-    Abort, Code, Destination, Envelope, Header, Keyring, Nonce, Progress, Report, SourceHint, Sum, Verb, Wire,
+    Abort, Code, Destination, Envelope, Header, Keyring, NodeState, Nonce, Progress, Report, SourceHint, Sum,
+    Verb, Wire,
 };
 
 /// What a source is to send, and to whom.
@@ -53,6 +55,7 @@ const FEW: usize = 8;
 pub struct SourceSession {
     desk: Desk,
     downstream: Downstream,
+    lookout: Lookout,
     nodes: Vec<Destination>,
     round: Round,
     sum: Option<Sum>,
@@ -104,7 +107,8 @@ impl SourceSession {
         downstream.start(&mut desk, now);
         let progress_at = now.instant + desk.timing.progress;
         let (sum, round) = (None, Round::First);
-        Self { desk, downstream, nodes, round, sum, aborted: false, done: false, progress_at }
+        let lookout = Lookout::default();
+        Self { desk, downstream, lookout, nodes, round, sum, aborted: false, done: false, progress_at }
     }
 
     /// The header that all headers of this transfer are made from, for
@@ -123,7 +127,8 @@ impl SourceSession {
         if self.done {
             return None;
         }
-        Some(self.downstream.deadline(&self.desk).map_or(self.progress_at, |at| at.min(self.progress_at)))
+        let deadlines = [self.downstream.deadline(&self.desk), self.lookout.deadline(&self.desk)];
+        deadlines.into_iter().flatten().chain([self.progress_at]).min()
     }
 
     /// Something happened. Inputs that only concern a node change nothing.
@@ -147,11 +152,20 @@ impl SourceSession {
                 self.downstream.payload_ended();
             }
             Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
-            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
+            Input::Connected(link, to) => {
+                self.downstream.connected(&mut self.desk, now, link, to);
+                self.lookout.connected(&mut self.desk, now, link, to);
+            }
+            Input::Bytes(link, bytes) => {
+                self.downstream.bytes(&mut self.desk, now, link, bytes);
+                self.lookout.bytes(&mut self.desk, now, link, bytes);
+            }
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::SentEnd(link) => self.downstream.sent_end(now, link),
-            Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
+            Input::Closed(link, why) => {
+                self.downstream.closed(&mut self.desk, now, link, &why);
+                self.lookout.close(&mut self.desk, now, link);
+            }
             Input::Unservable(link) => {
                 // The source's file is all there is: its children are lost where it fails.
                 self.downstream.unservable(&mut self.desk, now, link);
@@ -163,12 +177,14 @@ impl SourceSession {
 
     fn abort(&mut self, now: Now, abort: &Abort) {
         if !std::mem::replace(&mut self.aborted, true) {
+            self.lookout.stop(&mut self.desk);
             self.downstream.abort(&mut self.desk, now, abort);
         }
     }
 
     fn tick(&mut self, now: Now) {
         self.downstream.tick(&mut self.desk, now);
+        self.lookout.tick(&mut self.desk, now);
         // Where the second is slow too it is this side, and nobody else can serve them.
         self.downstream.watch_pace(&mut self.desk, now);
         if self.progress_at <= now.instant {
@@ -180,8 +196,30 @@ impl SourceSession {
     fn tell_progress(&mut self) {
         let mut sum = Progress::default();
         self.downstream.progress(&self.desk, &mut sum);
+        self.count_the_rest(&mut sum);
         sum.changed.extend(self.downstream.take_changes(usize::MAX));
         self.desk.out.push_back(Output::Progress(sum));
+    }
+
+    /// Those of former rounds are in no run any more.
+    fn count_the_rest(&self, sum: &mut Progress) {
+        let counted: usize = sum.states.values().map(|&count| count as usize).sum();
+        let missing = u32::try_from(self.nodes.len().saturating_sub(counted)).unwrap_or(0);
+        let (done, _) = self.desk.ledger.done(&(0..=u32::MAX));
+        let done = done.saturating_sub(sum.count(NodeState::Done)).min(missing);
+        for (state, count) in [(NodeState::Done, done), (NodeState::Failed, missing - done)] {
+            if count > 0 {
+                *sum.states.entry(state).or_default() += count;
+            }
+        }
+    }
+
+    /// A node was lost, and may come back.
+    fn watch(&mut self, now: Now, index: Option<u32>) {
+        let node = self.nodes.iter().find(|node| Some(node.index) == index);
+        if let Some(node) = node.filter(|_| !self.aborted && self.round == Round::First) {
+            self.lookout.watch(now, node);
+        }
     }
 
     fn advance(&mut self, now: Now) {
@@ -190,7 +228,8 @@ impl SourceSession {
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
                 self.desk.out.push_back(Output::Report(report));
-            } else if relayed.report.code.is_provisional() {
+            } else if relayed.report.code.is_provisional() && self.round != Round::Direct {
+                self.watch(now, relayed.report.index);
                 self.desk.out.push_back(Output::Bypassed(relayed.report));
             }
         }
@@ -224,8 +263,12 @@ impl SourceSession {
             }
             Round::Direct => return false,
         };
+        let gone = |node: &Destination| self.lookout.sight(&self.desk, now, node.index) == Sight::Gone;
+        let (gone, open): (Vec<_>, Vec<_>) = open.into_iter().partition(gone);
+        self.lookout.stop(&mut self.desk);
         log::info!("asking {} nodes that have not reported", open.len());
         self.desk.ledger.doubt_hearsay();
+        self.desk.report_for(&gone, None, Code::LOST, "it has not answered since");
         let degree = self.desk.header.degree;
         self.downstream.renew(&mut self.desk, open, degree, star);
         self.downstream.start(&mut self.desk, now);

@@ -43,6 +43,8 @@ pub struct Timing {
     pub retain: Duration,
     /// How long a child must be slower than it should before it is bypassed.
     pub slow: Duration,
+    /// For a node that has not reported to answer when it is asked directly, at the end.
+    pub direct: Duration,
     /// For a node to answer a check, each time that it is asked.
     pub check: Duration,
 }
@@ -71,6 +73,7 @@ impl Default for Timing {
             orphan: Duration::from_secs(60),
             retain: Duration::from_secs(600),
             slow: Duration::from_secs(5),
+            direct: Duration::from_secs(1),
             check: Duration::from_secs(2),
         }
     }

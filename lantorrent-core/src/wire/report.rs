@@ -76,6 +76,16 @@ impl Report {
         self.by.is_some() && self.by == self.index
     }
 
+    /// What others said of a node, and what they say now. Who was lost on the way may have become whole before it
+    /// could not be reached any more.
+    pub(crate) fn followed_by(&self, later: &Self) -> Self {
+        if !self.code.is_provisional() {
+            return later.clone();
+        }
+        let message = format!("{}; later: {}", self.message, later.message);
+        Self { message: cut(&message, limits::MESSAGE_BYTES).into(), ..self.clone() }
+    }
+
     /// One JSON object, without a line end.
     #[expect(clippy::missing_panics_doc, reason = "a report is always plain JSON")]
     pub fn encode(&self) -> String {

@@ -26,7 +26,11 @@ pub(crate) struct SmallDisk(pub(crate) TempDir);
 impl SmallDisk {
     /// With that many bytes.
     pub(crate) fn new(size: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), size as u64)
+    }
+
+    /// With that many bytes, on this folder.
+    pub(crate) fn on(folder: TempDir, size: u64) -> Option<Self> {
         let size = format!("size={size}");
         run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder.path().to_str().unwrap()])?;
         Some(Self(folder))

@@ -1,7 +1,7 @@
 //! Somebody between two neighbours, who sees, holds up and changes what passes.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -24,7 +24,12 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn new() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// On that address of this machine.
+    pub(crate) fn on(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         Self { address: listener.local_addr().unwrap(), listener }
     }
 

@@ -1,0 +1,40 @@
+//! A lab of real processes: hosts of their own on one switch, a node on each, and what can befall them. Shared by the
+//! tests, which ask whether the outcome is right, and the benchmark, which asks how long it took.
+//!
+//! Needs root and iproute2, and reaches nothing but its own network namespaces.
+
+mod commands;
+mod damage;
+mod direct;
+pub(crate) mod fate;
+mod fault;
+mod folder;
+mod leftovers;
+mod network;
+mod node;
+mod program;
+#[allow(dead_code)] // The tests of the library use it on loopback.
+#[path = "../../../../lantorrent-core/tests/node/support/proxy.rs"]
+mod proxy;
+pub(crate) mod run;
+pub(crate) mod scenario;
+mod sender;
+mod stage;
+#[allow(dead_code)] // The tests of the library have more kinds of small disks.
+#[path = "../../../../lantorrent-core/tests/common/system.rs"]
+mod system;
+mod turn;
+
+pub(crate) use direct::direct_copy;
+pub(crate) use scenario::SCENARIOS;
+
+use std::time::Duration;
+
+/// How many nodes stand in the chain. Host 0 is the source, hosts 1 to this one are the nodes.
+pub(crate) const NODES: usize = 16;
+/// Of the file, in bytes.
+pub(crate) const SIZE: u64 = 128 << 20;
+/// Of every link, in both directions, as `tc` has it.
+pub(crate) const RATE: &str = "200mbit";
+/// Between two looks at something that has to change.
+const POLL: Duration = Duration::from_millis(5);
