@@ -77,6 +77,10 @@ fn records_count_only_in_their_order() {
         fs::write(&journal, parts.concat()).unwrap();
         assert_eq!(WISH.resumed(&bench, "a"), expected * BLOCK as u64);
     }
+    // Not even where it would be right.
+    fs::write(&partial, [&all[..BLOCK], &all[..BLOCK]].concat()).unwrap();
+    fs::write(&journal, [head, one, one].concat()).unwrap();
+    assert_eq!(WISH.resumed(&bench, "a"), BLOCK as u64);
     // A partial file of the same name and length, of another content.
     fs::write(&partial, vec![0; all.len()]).unwrap();
     fs::write(&journal, &good).unwrap();
