@@ -7,14 +7,18 @@
 mod support;
 
 mod chains;
+mod checks;
 mod children;
+mod claims;
 mod devices;
 mod files;
 mod headers;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;
+mod repair;
 mod replay;
+mod resume;
 mod serving;
 mod sources;
 mod sweeps;

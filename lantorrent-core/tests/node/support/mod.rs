@@ -19,7 +19,9 @@ use socket2::{Domain, Socket, Type};
 
 pub(crate) use fake::{Child, FakeNode};
 pub(crate) use node::TestNode;
-pub(crate) use peer::{Peer, exchange, first_blocks, header, header_for, payload};
+pub(crate) use peer::{
+    Peer, anew, exchange, first_blocks, from_to, header, header_for, of_version, payload, without_blocks,
+};
 pub(crate) use proxy::{Proxy, Way};
 pub(crate) use sign::{sign, sign_bytes, signature_1};
 

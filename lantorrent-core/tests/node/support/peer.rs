@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
-    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, Sum, TAG_BYTES, TransferId, Verb,
-    Wire, digest, proof,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SourceHint, Sum, TAG_BYTES,
+    TransferId, Verb, Wire, digest, proof,
 };
 
 use super::{TestNode, keys};
@@ -95,14 +95,42 @@ pub(crate) fn payload(header: &Header, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Bytes that a whole block takes in the payload.
+fn frame_len(header: &Header) -> usize {
+    match header.wire() {
+        Wire::One => header.block_size as usize,
+        Wire::Two => HEAD_BYTES + header.block_size as usize + TAG_BYTES,
+    }
+}
+
 /// The beginning of that: as many blocks as are said, whole.
 pub(crate) fn first_blocks(header: &Header, content: &[u8], blocks: usize) -> Vec<u8> {
-    let block = header.block_size as usize;
-    let frame = match header.wire() {
-        Wire::One => block,
-        Wire::Two => HEAD_BYTES + block + TAG_BYTES,
-    };
-    payload(header, content)[..blocks * frame].to_vec()
+    payload(header, content)[..blocks * frame_len(header)].to_vec()
+}
+
+/// The rest of that, without so many blocks.
+pub(crate) fn without_blocks(header: &Header, content: &[u8], blocks: usize) -> Vec<u8> {
+    payload(header, content)[blocks * frame_len(header)..].to_vec()
+}
+
+/// Says which version of which file it is. Equal names are equal versions.
+pub(crate) fn of_version(mut header: Header, name: &str) -> Header {
+    let hint = SourceHint { size: header.length, mtime: Some(1), id: name.to_owned() };
+    header.envelope.as_mut().unwrap().source = Some(hint);
+    header
+}
+
+/// The same, as another transfer.
+pub(crate) fn anew(mut header: Header) -> Header {
+    header.envelope.as_mut().unwrap().transfer = TransferId(unique());
+    header
+}
+
+/// The same, in another place of the list, as made by that one.
+pub(crate) fn from_to(mut header: Header, from: Option<u32>, index: u32) -> Header {
+    header.envelope.as_mut().unwrap().from = from;
+    header.node.index = index;
+    header
 }
 
 /// Sends bytes, says that this was all, and returns what comes back until the node closes.
@@ -157,11 +185,17 @@ impl Peer {
 
     /// Comes so far that the node waits for the payload.
     pub(crate) fn ready(header: Header, address: SocketAddr) -> Self {
+        Self::ready_at(header, address, 0)
+    }
+
+    /// Comes so far that the node waits for the payload from that offset on.
+    #[track_caller]
+    pub(crate) fn ready_at(header: Header, address: SocketAddr, offset: u64) -> Self {
         let wire = header.wire();
         let mut peer = Self::greet(header, address);
         if wire == Wire::Two {
             peer.prove();
-            assert_eq!(peer.line(), Some(Line::Ready { offset: 0 }));
+            assert_eq!(peer.line(), Some(Line::Ready { offset }));
         }
         peer
     }
@@ -169,9 +203,13 @@ impl Peer {
     /// Answers the challenge and hears that it is accepted.
     pub(crate) fn prove(&mut self) {
         let Some(Line::Challenge { challenge }) = self.line() else { panic!("no challenge") };
-        let proof = proof::line(&keys(), &self.lines.nonce(), &challenge).unwrap();
-        self.write(&proof);
+        self.answer(&challenge);
         assert_eq!(self.line(), Some(Line::Accepted));
+    }
+
+    /// Answers the challenge.
+    pub(crate) fn answer(&self, challenge: &Nonce) {
+        self.write(&proof::line(&keys(), &self.lines.nonce(), challenge).unwrap());
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) {
@@ -209,6 +247,24 @@ impl Peer {
             if count == 0 {
                 return None;
             }
+            self.unread.extend_from_slice(&bytes[..count]);
+        }
+    }
+
+    /// The next line, none when it closes or says nothing within the time that its socket allows.
+    pub(crate) fn line_soon(&mut self) -> Option<Line> {
+        loop {
+            while !self.unread.is_empty() {
+                let (used, said) = self.lines.push(&self.unread).unwrap();
+                self.unread.drain(..used);
+                match said {
+                    Some(FromNode::Line(Line::Alive | Line::Progress(_))) | None => {}
+                    Some(FromNode::Line(line)) => return Some(line),
+                    Some(FromNode::Refusal(report)) => panic!("refused: {report:?}"),
+                }
+            }
+            let mut bytes = [0; 4096];
+            let count = self.socket.read(&mut bytes).ok().filter(|&count| count > 0)?;
             self.unread.extend_from_slice(&bytes[..count]);
         }
     }
