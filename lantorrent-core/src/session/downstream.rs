@@ -71,7 +71,7 @@ impl Downstream {
         let blind = self.runs.iter().any(|run| run.blind);
         let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
         let runs = share(list, degree).into_iter().filter_map(Run::new);
-        self.runs = runs.map(|run| Run { blind, ..run }).collect();
+        self.runs = runs.map(|run| run.blind(blind)).collect();
         self.most = star.unwrap_or(usize::MAX);
     }
 

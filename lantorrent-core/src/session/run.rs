@@ -60,6 +60,11 @@ impl Run {
         })
     }
 
+    /// The same, where nobody knows who has been served already.
+    pub(super) fn blind(self, blind: bool) -> Self {
+        Self { blind, ..self }
+    }
+
     /// Those that are still of interest: the child, or who is to be asked next, and everybody behind.
     pub(super) fn rest(&self) -> &[Destination] {
         let first = self.attempts.first().map_or(self.next, |attempt| attempt.place.min(self.next));

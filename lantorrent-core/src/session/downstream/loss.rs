@@ -144,7 +144,7 @@ impl Downstream {
         let behind = self.runs[at].cut_behind(place);
         let first = self.runs.len();
         let runs = share(behind, node.degree.unwrap_or(desk.header.degree));
-        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| Run { blind: true, ..run }));
+        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.blind(true)));
         for run in first..self.runs.len() {
             self.seek(desk, now, run);
         }
