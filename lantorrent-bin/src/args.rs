@@ -92,6 +92,7 @@ pub(crate) struct Serve {
     help_triggers("-h", "--help"),
     note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img."
 )]
+#[allow(clippy::struct_excessive_bools)] // Switches are yes or no.
 pub(crate) struct Send {
     /// the file to send, or - for standard input
     #[argh(positional, arg_name = "file")]

@@ -25,7 +25,9 @@ pub(crate) fn run(check: &Arguments, config: &Config, strength: Strength) -> Res
     }
     let reports = asked.run()?;
     if check.json {
-        reports.iter().for_each(|report| terminal::print_line(&clean_json(&report.encode())));
+        for report in &reports {
+            terminal::print_line(&clean_json(&report.encode()));
+        }
     } else {
         print_table(&reports);
     }

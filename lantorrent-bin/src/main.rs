@@ -91,7 +91,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
         Command::Serve(serve) if serve.inetd => {
             let config = configure(arguments, Shown::all(LevelFilter::Off))?;
-            serve::inetd(serve, &config, strength(arguments))
+            serve::inetd(serve, &config, &Home::find()?, strength(arguments))
         }
         Command::Serve(serve) => {
             let config = configure(arguments, Shown::all(LevelFilter::Info))?;

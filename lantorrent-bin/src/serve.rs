@@ -10,7 +10,7 @@ use lantorrent_core::store::Durability;
 use lantorrent_core::{Node, NodeConfig};
 
 use crate::args::Serve;
-use crate::config::{Config, Strength, Sync, absolute};
+use crate::config::{Config, Home, Strength, Sync, absolute};
 use crate::exit::{Failure, Status};
 use crate::signals::{self, Request};
 use crate::terminal::print;
@@ -44,7 +44,12 @@ pub(crate) fn run(serve: &Serve, config: &Config, strength: Strength) -> Result<
 }
 
 /// One connection, handed over on standard input.
-pub(crate) fn inetd(serve: &Serve, config: &Config, strength: Strength) -> Result<Status, Failure> {
+pub(crate) fn inetd(
+    serve: &Serve,
+    config: &Config,
+    home: &Home,
+    strength: Strength,
+) -> Result<Status, Failure> {
     let not_a_socket = |error: std::io::Error| {
         Failure::usage(
             format_args!("standard input is no TCP connection: {error}"),
@@ -54,7 +59,9 @@ pub(crate) fn inetd(serve: &Serve, config: &Config, strength: Strength) -> Resul
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map(TcpStream::from).map_err(not_a_socket)?;
     let peer = stream.peer_addr().map_err(not_a_socket)?;
     log::debug!("serving {peer}");
-    let node = Node::for_connection(stream, node_config(serve, config, strength)?)?;
+    let mut node = node_config(serve, config, strength)?;
+    node.state = Some(home.path().join("state"));
+    let node = Node::for_connection(stream, node)?;
     stop_on_signal(&node)?;
     node.run()?;
     Ok(Status::Success)

@@ -7,8 +7,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lantorrent_core::store::{Durability, Output, Placement, Roots, StoreError, Target};
+use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, StoreError, Target};
 use tempfile::TempDir;
 
 #[path = "common/system.rs"]
@@ -28,6 +29,13 @@ impl Disk {
 
     fn create(&self, placement: Placement, length: Option<u64>) -> Result<Output, StoreError> {
         create(self.0.path(), &self.0.path().join("a"), placement, length)
+    }
+
+    fn resume(&self, length: Option<u64>) -> Result<Output, StoreError> {
+        let roots = Roots::open(&[self.0.path().to_owned()]).unwrap();
+        let path = self.0.path().join("a");
+        let (path, placement) = (path.to_str().unwrap(), Placement::Rename);
+        roots.create(&Target { path, placement, length, resume: Some(RESUME) })
     }
 
     fn is_empty(&self) -> bool {
@@ -52,6 +60,12 @@ impl LoopDevice {
 
     fn create(&self, length: Option<u64>) -> Result<Output, StoreError> {
         create(&self.path, &self.path, Placement::InPlace, length)
+    }
+
+    fn probe(&self, length: Option<u64>) -> Result<(), StoreError> {
+        let (path, placement) = (self.path.to_str().unwrap(), Placement::InPlace);
+        let roots = Roots::open(std::slice::from_ref(&self.path)).unwrap();
+        roots.probe(&Target { path, placement, length, resume: None })
     }
 
     fn content(&self) -> Vec<u8> {
@@ -109,6 +123,98 @@ fn the_room_that_a_stale_partial_takes_counts_as_free() {
     assert!(disk.is_empty());
 }
 
+const RESUME: Resume<'_> = Resume { version: b"1", block_size: MIB as u32 / 8, durability: Durability::Sync };
+
+/// Leaves that many of the eight blocks that fit on the disk.
+fn interrupt(disk: &Disk, blocks: usize) {
+    let output = disk.resume(None).unwrap();
+    for block in 0..blocks {
+        let data = vec![block as u8; MIB / 8];
+        output.write_at(&data, (block * MIB / 8) as u64).unwrap();
+        output.note(blake3::hash(&data).as_bytes(), 1);
+    }
+    output.keep();
+}
+
+#[test]
+fn what_is_resumed_needs_no_more_space() {
+    let Some(disk) = Disk::new() else { return };
+    interrupt(&disk, 6);
+    let path = disk.0.path().join("a");
+    let roots = Roots::open(&[disk.0.path().to_owned()]).unwrap();
+    let target = |length| Target {
+        path: path.to_str().unwrap(),
+        placement: Placement::Rename,
+        length,
+        resume: Some(RESUME),
+    };
+    roots.probe(&target(None)).unwrap();
+    // The journal takes its part.
+    roots.probe(&target(Some(7 * MIB as u64 / 8))).unwrap();
+    assert!(matches!(roots.probe(&target(Some(MIB as u64 + 1))), Err(StoreError::NoSpace { .. })));
+    let output = disk.resume(None).unwrap();
+    assert_eq!(output.resumed(), 6 * MIB as u64 / 8);
+    output.discard();
+
+    // The same with a length, which is a part of what is compared.
+    let output = disk.resume(Some(7 * MIB as u64 / 8)).unwrap();
+    let data = vec![1; 6 * MIB / 8];
+    output.write_at(&data, 0).unwrap();
+    for block in data.chunks(MIB / 8) {
+        output.note(blake3::hash(block).as_bytes(), 1);
+    }
+    output.keep();
+    let output = disk.resume(Some(7 * MIB as u64 / 8)).unwrap();
+    assert_eq!(output.resumed(), 6 * MIB as u64 / 8);
+    output.keep();
+    // Somebody else takes the space: what there is stays for later.
+    fs::write(disk.0.path().join("b"), vec![0; MIB / 8]).unwrap();
+    for _ in 0..2 {
+        let error = disk.resume(Some(7 * MIB as u64 / 8)).unwrap_err();
+        assert!(matches!(error, StoreError::NoSpace { needed, .. } if needed == MIB as u64 / 8), "{error}");
+    }
+    fs::remove_file(disk.0.path().join("b")).unwrap();
+    let output = disk.resume(Some(7 * MIB as u64 / 8)).unwrap();
+    assert_eq!(output.resumed(), 6 * MIB as u64 / 8);
+    output.finish(7 * MIB as u64 / 8, Durability::Sync).unwrap();
+}
+
+#[test]
+fn a_disk_too_full_for_a_journal_can_still_take_the_file() {
+    let Some(disk) = Disk::new() else { return };
+    let filler = disk.0.path().join("filler");
+    // As much as there is.
+    let _ = fs::write(&filler, vec![7; 2 * MIB]);
+    let output = disk.resume(None).unwrap();
+    assert!(!disk.0.path().join("a.lantorrent-journal").exists());
+    fs::remove_file(&filler).unwrap();
+    output.begin(0);
+    output.write_at(b"hello", 0).unwrap();
+    output.note(&[1; 32], 1);
+    assert_eq!(output.digests().get(0), Some([1; 32]));
+    output.finish(5, Durability::Sync).unwrap();
+    assert_eq!(fs::read(disk.0.path().join("a")).unwrap(), b"hello");
+}
+
+#[test]
+fn cleaning_stays_on_its_file_system() {
+    let Some(disk) = Disk::new() else { return };
+    interrupt(&disk, 1);
+    let outside = disk.0.path().parent().unwrap();
+    let here = tempfile::tempdir_in(outside).unwrap();
+    let below = here.path().join("mounted");
+    fs::create_dir(&below).unwrap();
+    let (from, to) = (disk.0.path().to_str().unwrap(), below.to_str().unwrap());
+    if run("mount", &["--bind", from, to]).is_none() {
+        return;
+    }
+    let cleaned = Roots::open(&[here.path().to_owned()]).unwrap().clean(Duration::ZERO);
+    run("umount", &[to]);
+    assert_eq!(cleaned, 0);
+    assert_eq!(Roots::open(&[disk.0.path().to_owned()]).unwrap().clean(Duration::ZERO), 1);
+    assert!(disk.is_empty());
+}
+
 #[test]
 fn a_disk_without_a_size_is_not_taken_for_full() {
     let Some(disk) = SmallDisk::new(0).map(Disk) else { return };
@@ -120,6 +226,8 @@ fn a_block_device_is_written_in_place() {
     let Some(device) = LoopDevice::new() else { return };
     let output = device.create(Some(4 * MIB as u64)).unwrap();
     let error = device.create(None).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    let error = device.probe(None).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     output.write_at(b"hello", 10).unwrap();
     // One range that fits the blocks, one that does not.
@@ -147,6 +255,8 @@ fn a_block_device_that_is_too_small_is_refused() {
         assert_eq!(available, Some(size));
     };
     too_small(device.create(Some(size + 1)).map(drop));
+    too_small(device.probe(Some(size + 1)));
+    device.probe(Some(size)).unwrap();
     too_small(device.create(None).unwrap().write_at(b"xy", size - 1));
     too_small(device.create(None).unwrap().zero(size - 1, 2));
     too_small(device.create(None).unwrap().finish(size + 1, Durability::NoSync));

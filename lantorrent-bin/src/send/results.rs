@@ -62,8 +62,8 @@ pub(super) fn print_table(results: &Outcome) {
 /// How it ended, and what happened to the node on the way.
 fn told(report: &Report, bypassed: &[Report]) -> String {
     let outcome = outcome(report);
-    let about = bypassed.iter().filter(|bypass| (&bypass.host, bypass.port) == (&report.host, report.port));
-    match about.last() {
+    let about = |bypass: &&Report| (&bypass.host, bypass.port) == (&report.host, report.port);
+    match bypassed.iter().rfind(about) {
         // Where nothing better is known in the end, the result says why already.
         Some(bypass) if !outcome.contains(&bypass.message) => {
             format!("{outcome} (bypassed: {})", bypass.message)

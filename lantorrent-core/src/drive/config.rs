@@ -23,6 +23,9 @@ pub struct NodeConfig {
     pub connections: usize,
     /// How long a file that did not become whole is kept, so that a transfer of the same source can go on with it.
     pub keep_partial: Duration,
+    /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
+    /// needed. None: a source that asks again is sent to for nothing. Other nodes keep that in memory.
+    pub state: Option<PathBuf>,
     /// All deadlines.
     pub timing: Timing,
 }
@@ -37,6 +40,7 @@ impl NodeConfig {
             durability: Durability::Sync,
             connections: 256,
             keep_partial: Duration::from_secs(24 * 3600),
+            state: None,
             timing: Timing::default(),
         }
     }

@@ -68,8 +68,10 @@ impl Downstream {
         star: Option<usize>,
     ) {
         self.hang_up(desk);
+        let blind = self.runs.iter().any(|run| run.blind);
         let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
-        self.runs = share(list, degree).into_iter().filter_map(Run::new).collect();
+        let runs = share(list, degree).into_iter().filter_map(Run::new);
+        self.runs = runs.map(|run| run.blind(blind)).collect();
         self.most = star.unwrap_or(usize::MAX);
     }
 

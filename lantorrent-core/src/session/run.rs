@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) left: Option<Left>,
     /// The place of the child that was given a fresh connection after it lost one, which is done once.
     pub(super) retried: Option<usize>,
+    /// Whether somebody in it was let in and lost: those behind may have the file from him, and nobody knows.
+    pub(super) blind: bool,
     pub(super) over: bool,
 }
 
@@ -53,8 +55,14 @@ impl Run {
             child: None,
             left: None,
             retried: None,
+            blind: false,
             over: false,
         })
+    }
+
+    /// The same, where nobody knows who has been served already.
+    pub(super) fn blind(self, blind: bool) -> Self {
+        Self { blind, ..self }
     }
 
     /// Those that are still of interest: the child, or who is to be asked next, and everybody behind.

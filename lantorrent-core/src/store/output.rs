@@ -292,3 +292,49 @@ pub(super) fn beyond_all_files(path: &Path, size: u64) -> StoreError {
     let (path, available, remains) = (path.to_owned(), Some(LONGEST), Remains::Open);
     StoreError::NoSpace { path, needed: size, available, remains }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_made_durable_is_as_bad_as_what_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = || {
+            let resume = Resume { version: b"v", block_size: 1 << 24, durability: Durability::Sync };
+            let path = folder.path().join("a");
+            let opened = Partial::open(File::open(folder.path()).unwrap(), ".", "a", &path).unwrap();
+            let target = Target {
+                path: path.to_str().unwrap(),
+                placement: Placement::Rename,
+                length: None,
+                resume: Some(resume),
+            };
+            let mut output = Output::from_partial(opened, &path, &target).unwrap();
+            let Place::Rename(partial) = &output.place else { panic!() };
+            let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
+            let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);
+            writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
+            output.recorder = Some(Recorder::new(writer, 1 << 24));
+            output.write_at(b"hello", 0).unwrap();
+            output.note(&[1; 32], 1);
+            while output.recorder.as_ref().unwrap().fault().is_none() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            output
+        };
+        let is_fault =
+            |error: StoreError| assert!(error.to_string().contains("Input/output error"), "{error}");
+        let output = create();
+        is_fault(output.write_at(b"more", 5).unwrap_err());
+        is_fault(output.zero(9, 10).unwrap_err());
+        is_fault(output.finish(19, Durability::Sync).unwrap_err());
+        is_fault(create().finish(5, Durability::NoSync).unwrap_err());
+        create().keep();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "there was nothing to keep");
+    }
+}

@@ -189,3 +189,176 @@ impl Shared {
         self.changed.wait(control).unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::super::digests::Digests;
+    use super::super::journal::{Header, Journal};
+    use super::super::{Durability, Resume};
+    use super::*;
+
+    const MIB: u32 = 1 << 20;
+    const WISH: Resume<'_> = Resume { version: b"v", block_size: MIB, durability: Durability::Sync };
+
+    struct Bench {
+        digests: Arc<Digests>,
+        recorder: Recorder,
+        folder: TempDir,
+    }
+
+    impl Bench {
+        fn new(sync: fn(&File) -> io::Result<()>) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let make = |name| {
+                let mut options = File::options();
+                options.read(true).write(true).create(true).truncate(false);
+                options.open(folder.path().join(name)).unwrap()
+            };
+            let journal = Journal::begin(make("journal"), &Header::new(&WISH, None).unwrap()).unwrap();
+            let digests = Arc::new(Digests::new(Some(journal)));
+            let there = Arc::new(File::open(folder.path()).unwrap());
+            let mut writer =
+                Writer::new(Arc::clone(&digests), Arc::new(make("partial")), &there, Durability::Sync);
+            writer.replace_sync(sync);
+            Self { digests, recorder: Recorder::new(writer, MIB), folder }
+        }
+
+        fn note(&self, blocks: u8) {
+            for block in 0..blocks {
+                self.digests.note(&[block; 32], 1);
+                self.recorder.noted();
+            }
+        }
+
+        /// What the next process would find.
+        fn journal(&self) -> u64 {
+            let file = File::options().read(true).write(true).open(self.folder.path().join("journal"));
+            Journal::load(file.unwrap(), &Header::new(&WISH, None).unwrap()).unwrap().blocks()
+        }
+    }
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        for _ in 0..2000 {
+            if condition() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it did not come to that");
+    }
+
+    #[test]
+    fn a_small_file_needs_no_thread() {
+        let bench = Bench::new(|_| panic!("nothing is to be synced yet"));
+        bench.note(15);
+        assert!(matches!(*bench.recorder.worker(), Worker::Idle(_)));
+        assert_eq!(bench.journal(), 0);
+    }
+
+    #[test]
+    fn nothing_is_recorded_before_it_is_durable_and_who_notes_waits_at_last() {
+        static DURABLE: AtomicBool = AtomicBool::new(false);
+        let bench = Bench::new(|_| {
+            while !DURABLE.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
+        let noted = AtomicU64::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for block in 0..100 {
+                    bench.digests.note(&[block; 32], 1);
+                    bench.recorder.noted();
+                    noted.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            wait_until(|| noted.load(Ordering::SeqCst) == 64);
+            thread::sleep(Duration::from_millis(50));
+            assert_eq!(noted.load(Ordering::SeqCst), 64, "64 MiB may be missing, and no more");
+            assert_eq!((bench.journal(), bench.digests.recorded()), (0, 0));
+            // What waits can be looked up, and so can what is in the file.
+            assert_eq!(bench.digests.get(64).unwrap(), [64; 32]);
+            DURABLE.store(true, Ordering::SeqCst);
+        });
+        bench.recorder.complete();
+        assert_eq!((bench.journal(), bench.digests.recorded()), (100, 100));
+        for block in 0..100 {
+            assert_eq!(bench.digests.get(u64::from(block)).unwrap(), [block; 32]);
+        }
+        assert!(bench.digests.get(100).is_none());
+    }
+
+    #[test]
+    fn a_failed_sync_is_final() {
+        static BROKEN: AtomicBool = AtomicBool::new(false);
+        let bench = Bench::new(|_| {
+            if BROKEN.load(Ordering::SeqCst) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+        });
+        bench.note(16);
+        wait_until(|| bench.journal() == 16);
+        BROKEN.store(true, Ordering::SeqCst);
+        // Nobody waits for what will never be.
+        bench.note(200);
+        wait_until(|| bench.recorder.fault().is_some());
+        assert_eq!(bench.recorder.fault().unwrap().raw_os_error(), Some(5));
+        BROKEN.store(false, Ordering::SeqCst);
+        bench.note(50);
+        bench.recorder.complete();
+        assert!(bench.recorder.fault().is_some());
+        assert_eq!(bench.journal(), 16);
+        // Who reads back still finds all.
+        assert_eq!(bench.digests.get(16 + 199).unwrap(), [199; 32]);
+    }
+
+    #[test]
+    fn the_last_sync_can_fail_too() {
+        let bench = Bench::new(|_| Err(io::Error::other("broken")));
+        bench.note(3);
+        bench.recorder.complete();
+        assert_eq!(bench.recorder.fault().unwrap().to_string(), "broken");
+        assert_eq!(bench.journal(), 0);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_hinders_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("journal");
+        drop(Journal::begin(File::create(&name).unwrap(), &Header::new(&WISH, None).unwrap()).unwrap());
+        let read_only = File::open(&name).unwrap();
+        let journal = Journal::load(read_only, &Header::new(&WISH, None).unwrap()).unwrap();
+        let mut bench = Bench::new(|_| Ok(()));
+        bench.digests = Arc::new(Digests::new(Some(journal)));
+        let there = Arc::new(File::open(folder.path()).unwrap());
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let writer = Writer::new(Arc::clone(&bench.digests), file, &there, Durability::NoSync);
+        bench.recorder = Recorder::new(writer, MIB);
+        bench.note(250);
+        assert!(bench.recorder.fault().is_none());
+        assert_eq!(bench.digests.get(249).unwrap(), [249; 32]);
+        assert_eq!(bench.digests.recorded(), 0);
+        bench.recorder.complete();
+        assert!(bench.recorder.fault().is_none());
+    }
+
+    #[test]
+    fn blocks_larger_than_the_bounds_do_not_wait_for_ever() {
+        let bench = Bench::new(|_| Ok(()));
+        let writer = bench.recorder.take_writer().unwrap();
+        let recorder = Recorder::new(writer, u32::MAX);
+        for block in 0..5 {
+            bench.digests.note(&[block; 32], 1);
+            recorder.noted();
+            assert!(
+                bench.digests.recorded() > u64::from(block),
+                "one such block is more than may be missing"
+            );
+        }
+    }
+}

@@ -45,6 +45,12 @@ impl Writer {
         }
     }
 
+    /// For disks that are slow or broken.
+    #[cfg(test)]
+    pub(super) fn replace_sync(&mut self, sync: fn(&File) -> io::Result<()>) {
+        self.sync = sync;
+    }
+
     /// Makes all that was noted so far durable and has the journal say so.
     pub(super) fn step(&mut self) -> Result<(), Trouble> {
         // Taken before the sync: what is noted from here on may or may not be covered by that.

@@ -1,10 +1,15 @@
 //! The store, seen from outside: what a caller asks of it, and what is in the folder afterwards.
 #![cfg(feature = "store")]
 
+mod clean;
+mod damage;
 mod holes;
 mod in_place;
 mod paths;
+#[path = "../common/random.rs"]
+mod random;
 mod rename;
+mod resume;
 
 use std::ffi::OsString;
 use std::fs;

@@ -13,6 +13,7 @@ use super::hands::NodeHands;
 use super::live::{Guest, Unwanted};
 use super::node::Shared;
 use super::request::{fault, target, version};
+use super::solo;
 use super::transfers::Way;
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
@@ -40,6 +41,13 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         answer_check(shared, arrival);
         return Ok(());
     }
+    let arrival = match &shared.siblings {
+        Some(siblings) => match solo::admit(shared, siblings, arrival) {
+            Some(arrival) => arrival,
+            None => return Ok(()),
+        },
+        None => arrival,
+    };
     let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
     let doorbell = Doorbell::new(happenings.clone());
     match shared.transfers.enter(arrival, &doorbell) {
@@ -99,6 +107,7 @@ fn run_session(
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
     let seed = Seed(random()?);
     let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
+    let counter = shared.siblings.as_ref().map(|siblings| siblings.open_counter(header, &doorbell));
     let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
         return Ok(());
     };
@@ -108,8 +117,13 @@ fn run_session(
     // Whoever still waits to tell something need not.
     drop(heard);
     // First the files are let go: who comes next for this transfer, or for its files, shall find them free.
-    hands.finish();
+    let mut askers = hands.finish();
     place.results = session.results();
+    if let (Some(siblings), Some(transfer), Some(results)) = (&shared.siblings, &transfer, &place.results) {
+        siblings.keep(transfer, session.header().node.index, results);
+    }
+    drop(counter);
+    askers.keep_promises();
     Ok(())
 }
 

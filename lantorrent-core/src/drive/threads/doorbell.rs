@@ -1,13 +1,14 @@
 //! What goes to a session ahead of all that happens to it, from threads that must not wait for it.
 
 use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control::Happening;
 use super::live::Guest;
-use crate::session::{Input, Proven};
+use crate::session::{Ask, Input, Proven};
 
 /// A connection whose sender has proven to have the password.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) enum Knock {
     Stop(Duration),
     Superseded,
     Claim(Arrival),
+    /// Another process of this node asks for the files.
+    Ask(Ask, UnixStream),
 }
 
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Doorbell {
             .into_iter()
             .filter_map(|knock| match knock {
                 Knock::Claim(arrival) => Some(arrival),
-                Knock::Stop(_) | Knock::Superseded => None,
+                Knock::Stop(_) | Knock::Superseded | Knock::Ask(..) => None,
             })
             .collect()
     }

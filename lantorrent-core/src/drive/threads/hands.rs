@@ -15,6 +15,7 @@ use super::disk::{Disk, Files};
 use super::doorbell::{Arrival, Doorbell, Knock};
 use super::receiver::Receiving;
 use super::ring_capacity;
+use super::siblings::Askers;
 use super::upstreams::Upstreams;
 use crate::session::{Input, Output, Proven, Timing, UpstreamId};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
@@ -31,6 +32,7 @@ pub(super) struct NodeHands {
     /// Whether the payload has begun.
     begun: bool,
     doorbell: Arc<Doorbell>,
+    askers: Askers,
     /// What nobody else can tell the session. Never sent to it: it would wait for itself.
     untold: VecDeque<Input<'static>>,
 }
@@ -72,6 +74,7 @@ impl NodeHands {
             receiving,
             begun: false,
             doorbell,
+            askers: Askers::default(),
             untold: VecDeque::new(),
         }))
     }
@@ -111,14 +114,15 @@ impl NodeHands {
         self.upstreams.reset(id);
     }
 
-    /// Ends every thread. Files that have no name by now are let go.
-    pub(super) fn finish(self) {
+    /// Ends every thread. Files that have no name by now are let go. Returns who waits for them.
+    pub(super) fn finish(self) -> Askers {
         self.hub.close();
         self.hub.order_disk(DiskOrder::Leave);
         self.children.join();
         if self.disk.join().is_err() {
             log::error!("the thread for the disk panicked");
         }
+        self.askers
     }
 }
 
@@ -139,12 +143,9 @@ impl Hands for NodeHands {
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),
             Output::Close(link) => self.hub.close_child(link),
+            Output::Answer(answer) => self.askers.answer(answer),
             // These are a source's, or are dealt with before they come here.
-            Output::Progress(_)
-            | Output::Report(_)
-            | Output::Bypassed(_)
-            | Output::Answer(_)
-            | Output::Done => {}
+            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Done => {}
         }
     }
 
@@ -159,6 +160,10 @@ impl Hands for NodeHands {
         Some(match self.doorbell.answer()? {
             Knock::Stop(grace) => Input::Stop(grace),
             Knock::Superseded => Input::Superseded,
+            Knock::Ask(ask, stream) => {
+                self.askers.add(stream);
+                Input::Asked(ask)
+            }
             Knock::Claim(arrival) => {
                 let (id, proven) = self.add(arrival);
                 Input::Claimed(id, proven)

@@ -11,6 +11,7 @@ use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::connection;
 use super::live::{Guest, Live};
+use super::siblings::Siblings;
 use super::transfers::Transfers;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
@@ -18,6 +19,13 @@ use crate::wire::Wire;
 
 /// How often to look for partial files that nobody came back for.
 const CLEANING: Duration = Duration::from_secs(3600);
+
+/// Whether all connections of the node come to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    Yes,
+    No,
+}
 
 /// What all connections of a node share.
 #[derive(Debug)]
@@ -27,18 +35,23 @@ pub(super) struct Shared {
     pub(super) durability: Durability,
     pub(super) transfers: Transfers,
     pub(super) live: Arc<Live>,
+    /// Where each connection has a process of its own.
+    pub(super) siblings: Option<Siblings>,
     keep_partial: Duration,
 }
 
 impl Shared {
-    fn new(config: NodeConfig) -> Result<Arc<Self>, Error> {
+    fn new(config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
         let roots = Arc::new(Roots::open(&config.roots)?);
+        let siblings =
+            (alone == Alone::No).then(|| Siblings::new(config.state, config.timing.retain, &config.roots));
         Ok(Arc::new(Self {
             transfers: Transfers::new(config.timing.retain),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing },
+            siblings,
             roots,
             durability: config.durability,
             live: Live::new(config.connections),
@@ -97,19 +110,20 @@ impl Node {
     /// # Errors
     /// The address, the roots or the passwords cannot be used.
     pub fn bind(listen: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
-        let shared = Shared::new(config)?;
+        let shared = Shared::new(config, Alone::Yes)?;
         let failed = |cause| Error::Listen { address: listen, cause };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { door: Door::Listener(listener, address), shared })
     }
 
-    /// A node for one connection that somebody else has accepted, as inetd does.
+    /// A node for one connection that somebody else has accepted, as inetd does. The processes of such a node find each
+    /// other by names in the kernel, and by what they keep in [`NodeConfig::state`].
     ///
     /// # Errors
     /// The roots or the passwords cannot be used.
     pub fn for_connection(socket: TcpStream, config: NodeConfig) -> Result<Self, Error> {
-        Ok(Self { door: Door::Connection(socket), shared: Shared::new(config)? })
+        Ok(Self { door: Door::Connection(socket), shared: Shared::new(config, Alone::No)? })
     }
 
     /// The address that it listens on; none for a single connection.

@@ -63,10 +63,11 @@ impl Downstream {
             log::warn!("skipped {}:{}: {why}", node.host, node.port);
             self.note(node, NodeState::Failed, 0);
         }
-        // Who was fed before may be whole by now.
-        let was_fed = self.runs[at].retried == Some(child.place);
-        let (code, message) = if was_fed && !code.is_provisional() {
+        // Who was fed before may be whole by now, and so may those behind.
+        let (code, message) = if self.runs[at].retried == Some(child.place) {
             (Code::LOST, format!("connection lost, and then: {why}"))
+        } else if self.runs[at].blind {
+            (Code::LOST, why.to_owned())
         } else {
             (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
         };
@@ -89,6 +90,7 @@ impl Downstream {
             self.skip(desk, at, child, code, why);
             return self.seek(desk, now, at);
         }
+        run.blind = true;
         let silent = code == Code::TIMED_OUT;
         let done = desk.ledger.settled(&child.node);
         if !silent && !done && run.retried != Some(child.place) {
@@ -118,6 +120,7 @@ impl Downstream {
             Some(length) => format!("{why}, at {} %", child.sent.saturating_mul(100) / length),
             None => why.to_owned(),
         };
+        self.runs[at].blind = true;
         self.report_lost(desk, child, code, &message);
         let degree = child.node.degree.unwrap_or(desk.header.degree);
         if degree > 1 {
@@ -141,7 +144,7 @@ impl Downstream {
         let behind = self.runs[at].cut_behind(place);
         let first = self.runs.len();
         let runs = share(behind, node.degree.unwrap_or(desk.header.degree));
-        self.runs.extend(runs.into_iter().filter_map(Run::new));
+        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.blind(true)));
         for run in first..self.runs.len() {
             self.seek(desk, now, run);
         }
