@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn dates() {
-        let at = |seconds| timestamp(UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 250));
+        let at = |seconds: u64| timestamp(UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 250));
         assert_eq!(at(0), "1970-01-01T00:00:00.250Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.250Z");
         assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59.250Z");
