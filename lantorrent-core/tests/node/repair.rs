@@ -34,7 +34,7 @@ fn who_is_behind_a_node_that_is_stopped_goes_on() {
     for lost in 0..3 {
         // The source is held up, so that the others have not all of it yet.
         let (first, gate) = gated(20 << 20);
-        let mut nodes = vec![first, TestNode::new(), TestNode::new(), TestNode::new()];
+        let mut nodes = [first, TestNode::new(), TestNode::new(), TestNode::new()];
         let bypassed = Arc::new(AtomicBool::new(false));
         let hear = Arc::clone(&bypassed);
         let begin = transfer(&content).on_event(move |event| {

@@ -161,11 +161,15 @@ fn a_second_send_completes_what_the_first_began() {
     let outcome = transfer.send().unwrap();
     assert!(!outcome.reports[0].code.is_success(), "{outcome:?}");
     assert!(outcome.reports[1..].iter().all(|report| report.code.is_success()), "{outcome:?}");
-    others.iter().for_each(|node| node.assert_has("a", &content));
+    for node in &others {
+        node.assert_has("a", &content);
+    }
     // Another way is good, and what is there already does not go over it.
     let passed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&passed);
-    let tap = move |_, _, _, bytes: &mut [u8]| drop(count.fetch_add(bytes.len(), Ordering::Relaxed));
+    let tap = move |_, _, _, bytes: &mut [u8]| {
+        count.fetch_add(bytes.len(), Ordering::Relaxed);
+    };
     good.run(node.own, Arc::new(tap));
     let outcome = begin().to(target(to_good, path)).send().unwrap();
     assert!(outcome.all_succeeded(), "{outcome:?}");
