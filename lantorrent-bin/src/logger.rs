@@ -113,11 +113,12 @@ fn open(path: &Path) -> Result<File, Failure> {
 
 /// UTC, as in RFC 3339.
 fn timestamp(now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, millis) = (since.as_secs(), since.subsec_millis());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// The date in the Gregorian calendar, `days` after 1970-01-01. Counts in eras of 400 years that begin in March, so
@@ -139,12 +140,12 @@ mod tests {
 
     #[test]
     fn dates() {
-        let at = |seconds| timestamp(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59Z");
-        assert_eq!(at(1_735_689_600), "2025-01-01T00:00:00Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+        let at = |seconds: u64| timestamp(UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 250));
+        assert_eq!(at(0), "1970-01-01T00:00:00.250Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.250Z");
+        assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59.250Z");
+        assert_eq!(at(1_735_689_600), "2025-01-01T00:00:00.250Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.250Z");
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn one_connection_on_standard_input() {
         command.stdin(fd()).stdout(fd()).stderr(fd()).status().unwrap()
     });
     let source = lab.source(1_000_000);
-    assert_eq!(lab.send(&source, &[destination], &["--json"]).expect(0).codes(), [0]);
+    assert_eq!(lab.send(&source, &[destination], &["--json", "--no-check"]).expect(0).codes(), [0]);
     assert!(server.join().unwrap().success());
     assert_eq!(names(&root), ["a"]);
     assert!(std::fs::read(root.join("a")).unwrap() == content(1_000_000));
@@ -107,7 +107,7 @@ fn one_connection_is_stopped_when_told() {
     let root = lab.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut sender = lab.command(["send", "--json", "-"]);
+    let mut sender = lab.command(["send", "--json", "--no-check", "-"]);
     sender.arg(format!("{}{}/a", listener.local_addr().unwrap(), root.display()));
     let mut sender =
         sender.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -8,6 +8,8 @@ use crate::wire::{Header, SealedReport, SourceHint, TransferId};
 
 /// Finished transfers that are remembered; the oldest go first.
 const FINISHED: usize = 256;
+/// Results that are remembered, of all of them together.
+const RESULTS: usize = 100_000;
 
 /// The transfers of a node. One for all its connections.
 #[derive(Debug)]
@@ -98,20 +100,112 @@ impl Roster {
         self.forget_old(now);
     }
 
+    /// Drops finished transfers that are too old, or too many.
     fn forget_old(&mut self, now: Instant) {
-        let age = |entry: &Entry| match entry.state {
+        let finished = self.entries.iter().filter_map(|(&id, entry)| match &entry.state {
             State::Live => None,
-            State::Finished { at, .. } => Some(now.saturating_duration_since(at)),
-        };
-        self.entries.retain(|_, entry| age(entry).is_none_or(|age| age < self.retain));
-        let finished = self.entries.iter().filter_map(|(&id, entry)| Some((age(entry)?, id)));
-        let mut finished: Vec<(Duration, TransferId)> = finished.collect();
-        if finished.len() > FINISHED {
-            finished.sort_unstable_by_key(|&(age, _)| age);
-            finished.drain(..FINISHED);
-            for (_, id) in &finished {
-                self.entries.remove(id);
+            State::Finished { at, results } => Some((*at, id, results.len())),
+        });
+        let mut finished: Vec<(Instant, TransferId, usize)> = finished.collect();
+        finished.sort_unstable_by_key(|&(at, ..)| std::cmp::Reverse(at));
+        let mut kept = 0;
+        for (place, (at, id, results)) in finished.into_iter().enumerate() {
+            kept += results;
+            let young = now.saturating_duration_since(at) < self.retain;
+            // The latest one is kept whatever its size.
+            if !young || place >= FINISHED || (place > 0 && kept > RESULTS) {
+                self.entries.remove(&id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, Verb};
+
+    fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
+        let hint = |id: &str| SourceHint { size: None, mtime: None, id: id.into() };
+        let request = Request { filename: file.into(), id: "0".into(), rename: true };
+        Header {
+            node: Destination {
+                host: "h".into(),
+                port: 1,
+                index,
+                requests: vec![request],
+                degree: None,
+                block_size: None,
+            },
+            length: None,
+            block_size: 4096,
+            degree: 1,
+            destinations: Vec::new(),
+            envelope: Some(Envelope {
+                verb: Verb::Send,
+                transfer: TransferId([transfer; 16]),
+                nonce: Nonce([0; 16]),
+                expires: 0,
+                to: ([10, 0, 0, 1], 1).into(),
+                source: source.map(hint),
+                from: None,
+                min_rate: None,
+            }),
+        }
+    }
+
+    fn results(count: usize) -> Vec<SealedReport> {
+        let key = Keyring::new(Password::new("p")).result_key(&TransferId([0; 16])).unwrap();
+        vec![SealedReport::seal(&Report::refusal(Code::SUCCESS, ""), &key); count]
+    }
+
+    fn begins(entrance: &Entrance) -> bool {
+        matches!(entrance, Entrance::New { supersedes } if supersedes.is_empty())
+    }
+
+    #[test]
+    fn a_transfer_is_live_once_and_then_finished_for_a_while() {
+        let mut roster = Roster::new(Duration::from_secs(10));
+        let now = Instant::now();
+        let header = header(1, 3, "/f", None);
+        let id = TransferId([1; 16]);
+        assert!(begins(&roster.enter(now, &header)));
+        assert_eq!(roster.enter(now, &header), Entrance::Claim);
+        assert_eq!(roster.enter(now, &self::header(1, 4, "/f", None)), Entrance::Taken(3));
+        roster.leave(now, &id, Some(results(2)));
+        assert_eq!(roster.enter(now + Duration::from_secs(9), &header), Entrance::Finished(results(2)));
+        assert!(begins(&roster.enter(now + Duration::from_secs(10), &header)));
+        roster.leave(now, &id, None);
+        assert!(begins(&roster.enter(now, &header)));
+    }
+
+    #[test]
+    fn the_same_source_for_the_same_file_supersedes() {
+        let mut roster = Roster::new(Duration::from_secs(10));
+        let now = Instant::now();
+        roster.enter(now, &header(1, 0, "/f", Some("a")));
+        for other in [header(2, 0, "/g", Some("a")), header(3, 0, "/f", Some("b")), header(4, 0, "/f", None)]
+        {
+            assert!(begins(&roster.enter(now, &other)));
+        }
+        let newer = header(5, 7, "/f", Some("a"));
+        assert_eq!(roster.superseded_by(&newer), [TransferId([1; 16])]);
+        let supersedes = vec![TransferId([1; 16])];
+        assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes });
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut roster = Roster::new(Duration::from_secs(1000));
+        let now = Instant::now();
+        for transfer in 0..=255 {
+            roster.enter(now, &header(transfer, 0, "/f", None));
+            let at = now + Duration::from_secs(transfer.into());
+            roster.leave(at, &TransferId([transfer; 16]), Some(results(1000)));
+        }
+        let later = now + Duration::from_secs(300);
+        assert!(begins(&roster.enter(later, &header(0, 0, "/f", None))), "the oldest made room");
+        assert!(matches!(roster.enter(later, &header(255, 0, "/f", None)), Entrance::Finished(_)));
+        assert!(roster.entries.len() <= 101);
     }
 }

@@ -42,7 +42,13 @@ impl Downstream {
             let settled = match &run.child {
                 Some(child) if !run.over => {
                     match &child.reader {
-                        Reader::Wire2(_) if child.stage >= Stage::Opening => sum.merge(&child.progress),
+                        Reader::Wire2(_) if child.stage >= Stage::Opening => {
+                            sum.merge(&child.progress);
+                            // It learns only little by little who is behind it.
+                            let told =
+                                child.progress.states.values().fold(0, |sum: u32, &n| sum.saturating_add(n));
+                            add(sum, NodeState::Waiting, nodes.saturating_sub(told));
+                        }
                         // Wire 1 says nothing on the way.
                         Reader::Wire1(_) => add(sum, NodeState::Receiving, nodes),
                         _ => add(sum, NodeState::Waiting, nodes),
