@@ -179,9 +179,10 @@ fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
     let version = version(header);
     let may_supersede = shared.transfers.would_supersede(header);
     let patient_until = Instant::now() + PATIENCE;
+    let wanted = || !shared.live.is_stopping();
     let probe = |request| {
         let target = target(header, request, version.as_deref(), shared.durability);
-        match patiently(patient_until, || shared.roots.probe(&target)) {
+        match patiently(patient_until, wanted, || shared.roots.probe(&target)) {
             // It would be let go.
             Err(StoreError::InUse { .. }) if may_supersede => Ok(()),
             result => result.map_err(|error| fault(&error)),
