@@ -39,7 +39,7 @@ pub use check::CheckSession;
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
-pub use node::NodeSession;
+pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
 pub use roster::{Entrance, Roster};
 pub use share::share;

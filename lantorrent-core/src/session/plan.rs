@@ -4,6 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use super::desk::Desk;
 use super::entropy::{Entropy, Seed};
+use super::io::Now;
 use super::timing::Timing;
 use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, Verb, Wire};
 
@@ -28,7 +29,14 @@ pub struct Plan {
 
 impl Desk {
     /// For the source of a transfer of its own, with a number for each destination.
-    pub(super) fn for_plan(plan: &mut Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
+    pub(super) fn for_plan(
+        now: Now,
+        plan: &mut Plan,
+        verb: Verb,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> Self {
         for (destination, index) in plan.destinations.iter_mut().zip(0..) {
             destination.index = index;
         }
@@ -42,6 +50,7 @@ impl Desk {
             expires: 0,
             to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             source: plan.source.clone(),
+            begun: Some(now.unix),
             from: None,
             min_rate: plan.min_rate,
         });

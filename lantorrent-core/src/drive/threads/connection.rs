@@ -57,6 +57,10 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
             run_session(shared, arrival, channel, patience)
         }
         Way::HandedOver => Ok(()),
+        Way::Outdated(arrival) => {
+            refuse(shared, arrival, Code::SUPERSEDED, session::SUPERSEDED);
+            Ok(())
+        }
         Way::Taken(arrival, place) => {
             let why = format!(
                 "this node is number {place} of the transfer already; its address stands in the list twice, or two \
