@@ -37,6 +37,7 @@ fn main() {
         block_size: BLOCK,
         length: Some(content.len() as u64),
         source: None,
+        begun: None,
         min_rate: None,
     };
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));

@@ -62,7 +62,7 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let mut desk = Desk::for_plan(now, &mut plan, Verb::Send, keys, timing, seed);
+        let mut desk = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);

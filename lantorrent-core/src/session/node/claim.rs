@@ -42,8 +42,9 @@ impl NodeSession {
         let claims =
             ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
         let before = ask.from.is_none_or(|from| from < ask.index);
-        let age = |ask: &Ask| (ask.begun, ask.transfer);
-        let newer = ours.is_some_and(|ours| age(&ours) < age(ask) && ours.source == ask.source);
+        let newer = ours.is_some_and(|ours| {
+            ours.transfer != ask.transfer && !ours.outranks(ask) && ours.source == ask.source
+        });
         let answer = if claims && self.phase == Phase::Ended {
             Answer::Finishing
         } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
