@@ -7,7 +7,7 @@ use lantorrent_core::wire::{
     Change, Code, Keyring, Line, NodeState, Nonce, Progress, Report, SealedReport, TransferId, Wire,
 };
 
-use crate::host::{Manner, Script};
+use crate::world::host::{Manner, Script};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::seeds::seeds;
@@ -66,7 +66,7 @@ fn a_liar_that_is_caught_before_the_payload_is_skipped() {
         |proven, _| say(proven, &[Line::Accepted, Line::Challenge { challenge: Nonce([0; 16]) }]),
         |proven, _| say(proven, &[Line::Accepted, Line::Left]),
         |proven, _| say(proven, &[Line::Accepted, Line::Aside, Line::Ready { offset: 0 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Parked]),
+        |proven, _| say(proven, &[Line::Accepted, Line::Damaged { offset: 0 }]),
         |_, _| b"{\"code\": 0, \"id\": \"1/0\"}\n".to_vec(),
         |_, _| vec![b'x'; 300_000],
         // A line that is lost, one that comes twice, and one inside of another.

@@ -74,6 +74,19 @@ impl Disk {
         self.partials.get(name).is_some_and(|partial| partial.locked)
     }
 
+    /// Something from an earlier time.
+    pub(crate) fn leave_partial(
+        &mut self,
+        name: &str,
+        version: Version,
+        data: Vec<u8>,
+        digests: Vec<Digest>,
+    ) {
+        let durable = data.len() as u64;
+        let partial = Partial { version: Some(version), data, digests, durable, locked: false };
+        self.partials.insert(name.into(), partial);
+    }
+
     /// Opens a file, and says how much of it is there and verified.
     pub(crate) fn open(
         &mut self,
@@ -101,6 +114,16 @@ impl Disk {
         let resumed = partial.data.len() as u64;
         self.partials.insert(name.into(), partial);
         Ok((if kind == Kind::NotReadable { ReadBack::Impossible } else { ReadBack::Possible }, resumed))
+    }
+
+    /// Whether it could be opened.
+    pub(crate) fn probe(&self, name: &str) -> Result<(), FileFault> {
+        match self.kind(name) {
+            _ if self.broken => Err(broken()),
+            _ if self.full => Err(fault(Code::NO_SPACE, "the disk is full")),
+            Kind::CannotOpen => Err(fault(Code::CANNOT_OPEN, "no such folder")),
+            _ => Ok(()),
+        }
     }
 
     fn partial(&mut self, name: &str) -> &mut Partial {

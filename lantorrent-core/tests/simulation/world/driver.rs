@@ -2,67 +2,73 @@
 //! between connections, disk and memory, and decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Input, LinkId, Output};
-use lantorrent_core::wire::{Keyring, PayloadWriter, Progress, Report, TransferId, Wire};
+use lantorrent_core::session::{Input, LinkId, Output, UpstreamId};
+use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, TransferId};
 
-use crate::host::Host;
-use crate::link::{ConnId, Read, Side};
-use crate::machine::{Happening, Machine};
-use crate::net::{ActorId, Event, Net};
-use crate::plane::{Feed, Plane};
-use crate::storage::{Order, Storage};
-use crate::supply::Supply;
-use crate::upstream::Upstream;
-
-/// How much may come that is not yet where it must go, in bytes.
-const WINDOW: u64 = 32 << 10;
+use super::feed::{Feed, Next};
+use super::host::Host;
+use super::link::{ConnId, Read, Side};
+use super::machine::{Happening, Machine};
+use super::net::{ActorId, Event, Net};
+use super::ring::{Backing, Ring};
+use super::storage::{Order, Storage};
+use super::supply::Supply;
+use super::upstream::Upstreams;
 
 /// What only a node has.
 #[derive(Debug)]
 pub(crate) struct NodeSide {
-    pub(crate) upstream: Upstream,
+    pub(crate) upstreams: Upstreams,
     pub(crate) storage: Storage,
     pub(crate) transfer: Option<TransferId>,
-    /// Whether the payload was accepted with nothing that could be read back.
-    pub(crate) only_once: bool,
+    /// Whether it was said where the payload begins.
+    pub(crate) begun: bool,
 }
 
 pub(crate) struct Driver {
     pub(crate) id: ActorId,
+    /// The host that it runs on.
+    pub(crate) at: usize,
     pub(crate) machine: Machine,
     pub(crate) writer: PayloadWriter,
     pub(crate) node: Option<NodeSide>,
     pub(crate) supply: Option<Supply>,
-    plane: Plane,
+    pub(crate) ring: Ring,
     feeds: BTreeMap<LinkId, Feed>,
     told: VecDeque<Happening>,
     armed: Option<Instant>,
     nudged: bool,
     pub(crate) reports: Vec<Report>,
+    pub(crate) bypassed: Vec<Report>,
     pub(crate) progress: Vec<Progress>,
 }
 
 impl Driver {
     pub(crate) fn new(
+        net: &mut Net,
         id: ActorId,
+        at: usize,
         machine: Machine,
-        header: &lantorrent_core::wire::Header,
+        header: &Header,
         keys: &Keyring,
     ) -> Self {
         Self {
             id,
+            at,
             machine,
             writer: PayloadWriter::new(header, keys).expect("the wire has a password"),
             node: None,
             supply: None,
-            plane: Plane::default(),
+            ring: Ring::new(net.random.within(1, 8), header.block_size),
             feeds: BTreeMap::new(),
             told: VecDeque::new(),
             armed: None,
             nudged: false,
             reports: Vec::new(),
+            bypassed: Vec::new(),
             progress: Vec::new(),
         }
     }
@@ -72,9 +78,6 @@ impl Driver {
             self.carry_out(net, host, output);
         }
         self.step(net, host);
-        if self.supply.is_some() {
-            net.soon(Event::Supply(self.id));
-        }
     }
 
     pub(crate) fn tell(&mut self, input: Input<'static>) {
@@ -86,7 +89,7 @@ impl Driver {
     }
 
     /// A connection to a child stands, or cannot be made.
-    pub(crate) fn dialed(&mut self, conn: ConnId, result: Result<std::net::SocketAddr, &str>) {
+    pub(crate) fn connected(&mut self, conn: ConnId, result: Result<SocketAddr, &str>) {
         let Some(link) = self.link(conn) else { return };
         self.tell(match result {
             Ok(address) => Input::Connected(link, address),
@@ -96,23 +99,15 @@ impl Driver {
 
     pub(crate) fn readable(&mut self, net: &mut Net, host: &Host, conn: ConnId) {
         let room = self.has_room(host);
-        match &mut self.node {
-            Some(node) if node.upstream.conn == conn => {
-                if node.upstream.wants_to_read(room) {
-                    node.upstream.readable(net, &mut self.plane, &mut self.told);
-                } else if net.is_reset(conn, Side::Acceptor) && net.random.chance(50) {
-                    node.upstream.lost(&mut self.told);
-                }
-            }
-            _ => {
-                let Some(link) = self.link(conn) else { return };
-                match net.read(conn, Side::Dialer) {
-                    Read::Bytes(bytes) => self.told.push_back(Happening::Bytes(link, bytes)),
-                    Read::Nothing => {}
-                    Read::Eof => self.tell(Input::Closed(link, "it closed the connection".into())),
-                    Read::Reset => self.tell(Input::Closed(link, "it reset the connection".into())),
-                }
-            }
+        if let Some(node) = self.node.as_mut().filter(|node| node.upstreams.owns(conn)) {
+            return node.upstreams.readable(net, conn, room, &self.ring, &mut self.told);
+        }
+        let Some(link) = self.link(conn) else { return };
+        match net.read(conn, Side::Dialer) {
+            Read::Bytes(bytes) => self.told.push_back(Happening::Bytes(link, bytes)),
+            Read::Nothing => {}
+            Read::Eof => self.tell(Input::Closed(link, "it closed the connection".into())),
+            Read::Reset => self.tell(Input::Closed(link, "it reset the connection".into())),
         }
     }
 
@@ -125,17 +120,20 @@ impl Driver {
 
     pub(crate) fn disk(&mut self, net: &mut Net, host: &mut Host) {
         if let Some(node) = self.node.as_mut().filter(|_| !self.machine.done) {
-            node.storage.work(net, &mut host.disk, &self.plane, &mut self.told);
+            node.storage.work(net, self.id, &mut host.disk, &self.ring, &mut self.told);
         }
     }
 
-    pub(crate) fn supply(&mut self, net: &mut Net) {
+    pub(crate) fn supply(&mut self) {
         let Some(supply) = self.supply.as_mut().filter(|_| !self.machine.done) else { return };
-        if let Some(input) = supply.step(&mut self.plane) {
-            self.told.push_back(Happening::Input(input));
-        } else {
-            let delay = net.random.below(supply.micros_per_block + 1) as u64;
-            net.after(Duration::from_micros(delay), Event::Supply(self.id));
+        supply.busy = false;
+        let input = supply.step(&mut self.ring);
+        self.tell(input);
+    }
+
+    pub(crate) fn halted(&mut self) {
+        if let Some(node) = &mut self.node {
+            node.upstreams.halted(&self.ring, &mut self.told);
         }
     }
 
@@ -147,13 +145,15 @@ impl Driver {
         }
     }
 
-    /// Only the disk throttles what comes, unless nothing written can be read back.
-    fn has_room(&self, host: &Host) -> bool {
-        let Some(node) = &self.node else { return true };
-        let near = |position: u64| self.plane.received() - position.min(self.plane.received()) < WINDOW;
-        near(node.storage.written)
-            && (node.storage.readable(&host.disk)
-                || self.feeds.values().all(|feed| near(feed.position.unwrap_or(0))))
+    fn has_room(&mut self, host: &Host) -> bool {
+        let children = self.feeds.values().map(|feed| feed.position);
+        match &self.node {
+            Some(node) => {
+                let backing = node.storage.backing(&host.disk);
+                self.ring.has_room(backing, Some(node.storage.written.unwrap_or(0)), children)
+            }
+            None => self.ring.has_room(Backing::Whole, None, children),
+        }
     }
 
     /// Lets the session hear all that happened, and does what it says, until nothing is left to do now.
@@ -164,22 +164,58 @@ impl Driver {
         }
         loop {
             while let Some(happening) = self.told.pop_front() {
+                self.note(net, &happening);
                 for output in self.machine.handle(net.now(), happening) {
                     self.carry_out(net, host, output);
                 }
             }
-            for feed in self.feeds.values_mut() {
-                feed.pump(net, &self.plane, &self.writer, &mut self.told);
-            }
-            if let Some(node) = &mut self.node {
-                node.upstream.pump(net);
-            }
-            if self.told.is_empty() {
+            self.pump(net, host);
+            let moved = self.take_payload(net, host);
+            if self.told.is_empty() && !moved {
                 break;
             }
         }
-        host.received = host.received.max(self.plane.received());
+        host.received = host.received.max(self.ring.head);
+        host.ended |= self.ring.end.is_some();
         self.wait(net, host);
+    }
+
+    fn note(&self, net: &Net, happening: &Happening) {
+        net.note(self.at, || match happening {
+            Happening::Input(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Bytes(link, bytes) => {
+                format!("<- {link:?} says {}", cut(&String::from_utf8_lossy(bytes)))
+            }
+        });
+    }
+
+    fn pump(&mut self, net: &mut Net, host: &Host) {
+        let (ring, told) = (&self.ring, &mut self.told);
+        for feed in self.feeds.values_mut() {
+            let file = |offset: u64| match (&self.node, &self.supply) {
+                (Some(node), _) => node.storage.read(&host.disk, ring, offset),
+                (None, Some(supply)) => supply.read(offset),
+                (None, None) => Next::Gone,
+            };
+            feed.pump(net, ring, &file, &self.writer, told);
+        }
+        if let Some(node) = &mut self.node {
+            node.upstreams.pump(net);
+        }
+    }
+
+    /// Takes one more frame, if there is one and room for it. Returns whether that moved anything.
+    fn take_payload(&mut self, net: &mut Net, host: &mut Host) -> bool {
+        let waits = |node: &NodeSide| node.upstreams.reads().is_some_and(|(_, idle)| !idle);
+        if !self.node.as_ref().is_some_and(waits) || !self.has_room(host) {
+            return false;
+        }
+        let before = self.ring.head;
+        if let Some(node) = &mut self.node {
+            node.upstreams.take(net, &mut self.ring, &mut self.told);
+        }
+        host.taken += self.ring.head - before;
+        true
     }
 
     fn wait(&mut self, net: &mut Net, host: &Host) {
@@ -189,34 +225,40 @@ impl Driver {
             net.at(at, Event::Timer(self.id));
         }
         let room = self.has_room(host);
+        if let Some(supply) = &mut self.supply {
+            if room && !supply.busy && !supply.over && !self.machine.done {
+                supply.busy = true;
+                net.within(supply.micros_per_block + 1, Event::Supply(self.id));
+            }
+        }
         let Some(node) = &mut self.node else { return };
-        if node.upstream.wants_to_read(room) {
-            net.announce(node.upstream.conn, Side::Acceptor);
-        } else if node.upstream.wants_payload() && !std::mem::replace(&mut self.nudged, true) {
-            net.after(Duration::from_millis(500), Event::Nudge(self.id));
+        if let Some((conn, idle)) = node.upstreams.reads() {
+            if room && idle {
+                net.announce(conn, Side::Acceptor);
+            } else if !std::mem::replace(&mut self.nudged, true) {
+                net.after(Duration::from_millis(500), Event::Nudge(self.id));
+            }
+        }
+        for conn in node.upstreams.shut() {
+            net.announce(conn, Side::Acceptor);
         }
         if !self.machine.done {
-            node.storage.kick(net, self.id, &host.disk, &self.plane);
+            node.storage.kick(net, self.id, &host.disk, &self.ring);
         }
     }
 
     fn carry_out(&mut self, net: &mut Net, host: &mut Host, output: Output) {
+        net.note(self.at, || format!("-> {}", cut(&format!("{:?}", Said(&output)))));
         match output {
             Output::Connect { link, host, port } => {
                 assert_eq!(port, 2893);
                 let to = host.strip_prefix('h').and_then(|number| number.parse().ok());
-                let conn = net.dial(self.id, to);
+                let conn = net.dial(self.id, self.at, to);
                 self.feeds.insert(link, Feed::new(link, conn));
             }
             Output::Send(link, bytes) => self.feed(link).send(bytes),
             Output::Control(link, control) => self.feed(link).control(control),
-            Output::Feed(link, from) => {
-                // On wire 1 nobody says that he is ready, and a refusal may come late.
-                let late =
-                    self.writer.wire() == Wire::Two && self.node.as_ref().is_some_and(|node| node.only_once);
-                assert!(!late, "a child to be fed with what is not there any more");
-                self.feed(link).position = Some(from);
-            }
+            Output::Feed(link, from) => self.feed(link).position = Some(from),
             Output::Close(link) => {
                 let feed = self.feeds.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);
@@ -224,8 +266,9 @@ impl Driver {
             }
             Output::Progress(progress) => self.progress.push(progress),
             Output::Report(report) => self.reports.push(report),
+            Output::Bypassed(report) => self.bypassed.push(report),
             Output::Done if self.node.is_none() => {}
-            other => self.carry_out_node(net, host, &other),
+            other => self.carry_out_node(net, host, other),
         }
     }
 
@@ -233,26 +276,55 @@ impl Driver {
         self.feeds.get_mut(&link).expect("a link that was asked for, and is not closed")
     }
 
-    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: &Output) {
+    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: Output) {
         let node = self.node.as_mut().expect("outputs of a node");
         match output {
-            Output::Open(file) => node.storage.order(Order::Open(*file)),
-            Output::Place(file, size) => node.storage.order(Order::Place(*file, *size)),
-            Output::Discard(file) => node.storage.order(Order::Discard(*file)),
-            Output::Accept(_) => {
-                node.only_once = !node.storage.readable(&host.disk);
-                node.upstream.accept(net, &mut self.plane, &mut self.told);
-            }
-            Output::Reply(bytes) => node.upstream.out.extend(bytes),
-            Output::CloseUpstream => node.upstream.closing = true,
+            Output::Open(file) => node.storage.order(Order::Open(file)),
+            Output::Place(file, size) => node.storage.order(Order::Place(file, size)),
+            Output::Discard(file) => node.storage.order(Order::Discard(file)),
+            Output::Keep(file) => node.storage.order(Order::Keep(file)),
+            Output::Accept(upstream, from) => self.accept(host, upstream, from),
+            Output::Halt => node.upstreams.halt(net, self.id),
+            Output::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
+            Output::CloseUpstream(upstream) => node.upstreams.close(upstream),
+            Output::DropUpstream(upstream) => node.upstreams.abandon(net, self.id, upstream),
             Output::Done => {
                 node.storage.leave(&mut host.disk);
-                node.upstream.finish();
+                node.upstreams.finish();
                 if let Some(transfer) = &node.transfer {
-                    host.roster.leave(transfer);
+                    host.roster.leave(net.now().instant, transfer, self.machine.results());
+                    host.sessions.retain(|(other, _)| other != transfer);
                 }
             }
             other => unreachable!("{other:?} is no output of a node"),
         }
     }
+
+    fn accept(&mut self, host: &Host, upstream: UpstreamId, from: u64) {
+        let node = self.node.as_mut().expect("outputs of a node");
+        if !std::mem::replace(&mut node.begun, true) {
+            let journal = node.storage.journal(&host.disk, from);
+            self.ring.begin(from, journal.unwrap_or_default());
+            node.storage.order(Order::Begin(from));
+        }
+        node.upstreams.accept(upstream, &self.ring);
+    }
+}
+
+/// An output as the story tells it: what goes over the network as text.
+struct Said<'a>(&'a Output);
+
+impl std::fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Output::Reply(id, bytes) => write!(f, "Reply({id:?}) {}", String::from_utf8_lossy(bytes)),
+            Output::Send(link, bytes) => write!(f, "Send({link:?}) {} bytes", bytes.len()),
+            other => other.fmt(f),
+        }
+    }
+}
+
+fn cut(text: &str) -> &str {
+    let text = text.trim_end();
+    text.char_indices().nth(160).map_or(text, |(end, _)| &text[..end])
 }

@@ -243,3 +243,10 @@ pub(crate) struct Conn {
     /// What became of the attempt, once that is known.
     pub(crate) dialed: Option<Result<SocketAddr, &'static str>>,
 }
+
+impl Conn {
+    /// Whether that end listens no more.
+    pub(crate) fn is_closed(&self, side: Side) -> bool {
+        self.pipes[side.other() as usize].deaf
+    }
+}
