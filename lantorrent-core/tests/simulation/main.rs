@@ -5,14 +5,17 @@
 
 #![expect(clippy::struct_excessive_bools, reason = "what a socket or a driver remembers is yes or no")]
 
+mod any;
 mod chain;
 mod chance;
 mod faults;
 mod hostile;
+mod plan;
 #[path = "../common/random.rs"]
 mod random;
 mod scenario;
 mod seeds;
 mod stall;
 mod trace;
+mod verdict;
 mod world;

@@ -241,7 +241,7 @@ impl Scenario {
         assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
     }
 
-    fn kind(&self, host: usize, name: &str) -> Kind {
+    pub(crate) fn kind(&self, host: usize, name: &str) -> Kind {
         let found = self.kinds.iter().find(|&&(other, file, _)| other == host && file == name);
         found.map_or(Kind::Good, |&(_, _, kind)| kind)
     }

@@ -30,6 +30,9 @@ pub(crate) struct Feed {
     controls: VecDeque<Control>,
     /// How far it is, once it is fed.
     pub(crate) position: Option<u64>,
+    /// Whether it was sent the end, or cannot be sent any more.
+    ended: bool,
+    /// Nothing follows what was sent.
     over: bool,
 }
 
@@ -43,6 +46,7 @@ impl Feed {
             sends: VecDeque::new(),
             controls: VecDeque::new(),
             position: None,
+            ended: false,
             over: false,
         }
     }
@@ -105,18 +109,18 @@ impl Feed {
             self.frame(writer, &frame, None);
             return true;
         }
-        let Some(position) = self.position else { return false };
+        let Some(position) = self.position.filter(|_| !self.ended) else { return false };
         let next = if position < ring.base { file(position) } else { Self::in_memory(ring, position) };
         match next {
             Next::Wait => return false,
             Next::Gone => {
-                self.over = true;
+                self.ended = true;
                 told.push_back(Happening::Input(Input::Unservable(self.link)));
                 return false;
             }
             Next::End => {
                 let (size, sum) = ring.end.expect("the end is known");
-                self.over = true;
+                self.ended = true;
                 self.after = Some(Input::SentEnd(self.link));
                 self.frame(writer, &Frame::End { size, sum }, None);
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use lantorrent_core::session::{FileFault, Input, Opened};
-use lantorrent_core::wire::Request;
+use lantorrent_core::wire::{Digest, Request};
 
 use super::disk::{Disk, Kind, Version};
 use super::feed::Next;
@@ -38,6 +38,8 @@ pub(crate) struct Storage {
     names: Vec<String>,
     version: Option<Version>,
     states: Vec<State>,
+    /// What was in the last file that could be read, where it is written no more. Whoever has it open can go on reading.
+    former: Vec<u8>,
     orders: VecDeque<Order>,
     /// How far the payload is written; none before it has begun.
     pub(crate) written: Option<u64>,
@@ -53,6 +55,7 @@ impl Storage {
             names: requests.iter().map(|request| request.filename.clone()).collect(),
             version,
             states: vec![State::Closed; requests.len()],
+            former: Vec::new(),
             orders: VecDeque::new(),
             written: None,
             block_size: block_size.into(),
@@ -84,7 +87,10 @@ impl Storage {
             return Next::Wait;
         }
         let block = |name: &String| disk.read(name, offset, self.block_size);
-        let Some((data, digest)) = self.readable(disk).find_map(block) else { return Next::Gone };
+        let Some((data, digest)) = self.readable(disk).find_map(block).or_else(|| self.read_former(offset))
+        else {
+            return Next::Gone;
+        };
         let known = ring.digests.get((offset / self.block_size) as usize).copied();
         assert!(known.is_none() || digest.is_none() || digest == known, "the journal is wrong");
         let zero = known.is_some() && data.len() as u64 == self.block_size && data.iter().all(|&byte| byte == 0);
@@ -96,8 +102,13 @@ impl Storage {
         })
     }
 
+    fn read_former(&self, offset: u64) -> Option<(Vec<u8>, Option<Digest>)> {
+        let end = (offset + self.block_size).min(self.former.len() as u64);
+        (offset < end).then(|| (self.former[offset as usize..end as usize].to_vec(), None))
+    }
+
     /// The journal of the first file that has as much as that.
-    pub(crate) fn journal<'a>(&self, disk: &'a Disk, from: u64) -> Option<&'a [lantorrent_core::wire::Digest]> {
+    pub(crate) fn journal<'a>(&self, disk: &'a Disk, from: u64) -> Option<&'a [Digest]> {
         let open = self.states.iter().zip(&self.names).filter(|(state, _)| **state == State::Open);
         let mut partials = open.filter_map(|(_, name)| disk.partials.get(name));
         partials.find(|partial| partial.data.len() as u64 >= from).map(|partial| &partial.digests[..])
@@ -205,8 +216,14 @@ impl Storage {
     fn close(&mut self, disk: &mut Disk, file: usize, how: fn(&mut Disk, &str)) {
         // One that could not be written is gone already.
         if self.states[file] == State::Open {
+            let name = &self.names[file];
+            if disk.kind(name) != Kind::NotReadable
+                && let Some(partial) = disk.partials.get(name)
+            {
+                self.former.clone_from(&partial.data);
+            }
             self.states[file] = State::Closed;
-            how(disk, &self.names[file]);
+            how(disk, name);
         }
     }
 
