@@ -1,8 +1,13 @@
 //! Whole transfers under any faults: 10,000 of them, or as many as `LANTORRENT_SEEDS` says.
 
+use std::collections::BTreeMap;
+
 use crate::plan::{KINDS, STATES, plan};
 use crate::seeds::{Failure, many, only};
 use crate::verdict::judge;
+
+/// How many of those that failed alike are told.
+const ALIKE: usize = 5;
 
 /// Kinds of faults that are drawn: all, or those that the environment names.
 fn is_allowed(kind: &str) -> bool {
@@ -45,8 +50,14 @@ fn nothing_stops_the_chain() {
         return;
     }
     tell(count, &failures);
-    for failure in failures.iter().take(20) {
-        eprintln!("LANTORRENT_SEED={} {:?}: {}", failure.seed, kinds(failure.seed), failure.message);
+    let mut told = BTreeMap::<String, usize>::new();
+    for failure in &failures {
+        // Most that fail alike have the same reason.
+        let times = told.entry(failure.message.chars().take(100).collect()).or_default();
+        *times += 1;
+        if *times <= ALIKE {
+            eprintln!("LANTORRENT_SEED={} {:?}: {}", failure.seed, kinds(failure.seed), failure.message);
+        }
     }
     panic!("{} of {count} runs failed", failures.len());
 }

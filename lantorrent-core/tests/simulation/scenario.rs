@@ -12,7 +12,7 @@ use lantorrent_core::wire::{
 use crate::random::Random;
 use crate::world::disk::{Kind, Version};
 use crate::world::driver::Driver;
-use crate::world::fault::Mishap;
+use crate::world::fault::{Fault, Mishap};
 use crate::world::host::{Host, Manner};
 use crate::world::link::Side;
 use crate::world::machine::{Machine, Session};
@@ -242,7 +242,7 @@ impl Scenario {
     }
 
     pub(crate) fn kind(&self, host: usize, name: &str) -> Kind {
-        let found = self.kinds.iter().find(|&&(other, file, _)| other == host && file == name);
+        let found = self.kinds.iter().rfind(|&&(other, file, _)| other == host && file == name);
         found.map_or(Kind::Good, |&(_, _, kind)| kind)
     }
 
@@ -261,13 +261,21 @@ impl Scenario {
                 assert_eq!(report.file.as_ref(), Some(name), "{report:?}");
                 let found = outcome.files[*host].get(name);
                 if report.code.is_success() {
-                    assert_eq!(found, Some(&self.content), "a success, and not the file: {report:?}");
+                    assert!(found == Some(&self.content), "a success, and not the file: {report:?}");
                     assert_ne!(self.kind(*host, name), Kind::CannotPlace);
-                } else if report.is_own() && report.code != Code::TAKING_PART {
-                    assert_eq!(found, None, "the node says it has not got it, and it has: {report:?}");
+                } else if report.is_own() && report.code != Code::TAKING_PART && !self.is_sent_again(outcome) {
+                    assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
                 }
             }
         }
+    }
+
+    /// Whether another source has come after the first one.
+    fn is_sent_again(&self, outcome: &Outcome) -> bool {
+        let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| **struck);
+        struck.map(|(mishap, _)| mishap).any(|mishap| {
+            mishap.fault == Fault::Kill(self.source()) && mishap.ends.is_some()
+        })
     }
 
     fn check_files(&self, outcome: &Outcome) {
