@@ -61,8 +61,8 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     /// Whether the source lived to its end.
     pub(crate) told: bool,
-    /// Which of the mishaps have happened.
-    pub(crate) struck: Vec<bool>,
+    /// When each of the mishaps has happened.
+    pub(crate) struck: Vec<Option<Duration>>,
     /// How much of the payload each host has received, all in all.
     pub(crate) taken: Vec<u64>,
 }
@@ -272,7 +272,7 @@ impl Scenario {
 
     /// Whether another source has come after the first one.
     fn is_sent_again(&self, outcome: &Outcome) -> bool {
-        let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| **struck);
+        let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| struck.is_some());
         struck.map(|(mishap, _)| mishap).any(|mishap| {
             mishap.fault == Fault::Kill(self.source()) && mishap.ends.is_some()
         })

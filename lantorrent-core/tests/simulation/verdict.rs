@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lantorrent_core::wire::Code;
+
 use crate::plan::Plan;
 use crate::scenario::{BLOCK, Outcome, Scenario};
 use crate::world::disk::Kind;
@@ -9,49 +11,98 @@ use crate::world::fault::{Fault, Mishap};
 
 /// How long a source may stand still without anybody being lost: nodes wait for a minute.
 const NAP: Duration = Duration::from_secs(40);
+/// How long a node must be well again before the end, to be asked once more in time.
+const NOTICE: Duration = Duration::from_secs(10);
 /// How many blocks may be received and not be written when a session lets go.
 const PENDING: u64 = 9;
 
 struct Verdict<'a> {
     scenario: &'a Scenario,
     outcome: &'a Outcome,
-    struck: Vec<Mishap>,
+    /// What has happened, and when.
+    struck: Vec<(Mishap, Duration)>,
 }
 
 pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
-    let struck = plan.scenario.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| **struck);
-    let struck = struck.map(|(mishap, _)| *mishap).collect();
+    let struck = plan.scenario.mishaps.iter().zip(&outcome.struck);
+    let struck = struck.filter_map(|(mishap, at)| Some((*mishap, (*at)?))).collect();
     let verdict = Verdict { scenario: &plan.scenario, outcome, struck };
     for node in 0..plan.scenario.list.len() {
-        if verdict.is_untouched(node) {
+        verdict.check_exact(node);
+        if verdict.is_fine(node) {
             verdict.check_success(node);
+        }
+        if verdict.is_untouched(node) {
             verdict.check_moved(node);
         }
     }
 }
 
 impl Verdict<'_> {
-    /// Whether nothing happened to a node: its process, its disk, its links.
-    fn is_untouched(&self, node: usize) -> bool {
+    /// What happened to a node: to its process, its disk, its links.
+    fn happened(&self, node: usize) -> impl Iterator<Item = &(Mishap, Duration)> {
         let source = self.scenario.source();
+        self.struck.iter().filter(move |(mishap, _)| mishap.fault.touches(node, source))
+    }
+
+    fn is_untouched(&self, node: usize) -> bool {
+        self.happened(node).next().is_none()
+    }
+
+    /// Whether a node must have the file in the end: nothing happened to it, or nothing that lasts.
+    fn is_fine(&self, node: usize) -> bool {
         let files = &self.scenario.list[node].1;
-        let bad = |name: &String| !matches!(self.scenario.kind(node, name), Kind::Good | Kind::NotReadable);
-        !files.iter().any(bad) && !self.struck.iter().any(|mishap| mishap.fault.touches(node, source))
+        let good = |name: &String| matches!(self.scenario.kind(node, name), Kind::Good | Kind::NotReadable);
+        files.iter().all(good)
+            && self.happened(node).all(|(mishap, at)| self.is_harmless(mishap) || self.is_over(mishap, *at))
+    }
+
+    /// Whether it is repaired without anybody being lost.
+    fn is_harmless(&self, mishap: &Mishap) -> bool {
+        let source = self.scenario.source();
+        match mishap.fault {
+            Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
+            // Somebody else can serve both.
+            Fault::Silence { cut, .. } => !cut.from.contains(source) && !cut.to.contains(source),
+            _ => false,
+        }
+    }
+
+    /// How often connections were reset or damaged. Each is tried again once.
+    fn insults(&self) -> u32 {
+        self.struck.iter().map(|(mishap, _)| mishap.fault.insults()).sum()
+    }
+
+    /// Whether it was over so early that the node was asked once more, by a source that was awake.
+    fn is_over(&self, mishap: &Mishap, at: Duration) -> bool {
+        let lasts = matches!(mishap.fault, Fault::Fill(_) | Fault::Break(_) | Fault::Stop(..));
+        let source = self.scenario.source();
+        !lasts && !self.happened(source).any(|(mishap, _)| mishap.ends.is_some()) && mishap.ends.is_some_and(|time| at + time + NOTICE < self.outcome.took)
     }
 
     /// Whether the source was there all the time, or the one that came after it was.
     fn source_lives(&self) -> bool {
         let source = self.scenario.source();
-        self.struck.iter().filter(|mishap| mishap.fault.touches(source, source)).all(|mishap| match mishap.fault {
+        self.happened(source).all(|(mishap, _)| match mishap.fault {
             Fault::Kill(_) => mishap.ends.is_some(),
             Fault::Freeze(_) => mishap.ends.is_some_and(|time| time < NAP),
-            Fault::Reset(_) | Fault::Damage(..) => true,
+            Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
             _ => false,
         })
     }
 
     fn source_was_restarted(&self) -> bool {
-        self.struck.iter().any(|mishap| mishap.fault == Fault::Kill(self.scenario.source()))
+        self.struck.iter().any(|(mishap, _)| mishap.fault == Fault::Kill(self.scenario.source()))
+    }
+
+    /// Who speaks for another node says that it has not got the file only if that is so.
+    fn check_exact(&self, node: usize) {
+        for (file, name) in self.scenario.list[node].1.iter().enumerate() {
+            let Some(report) = self.outcome.reports.get(&format!("{node}/{file}")) else { continue };
+            let whole = self.outcome.files[node].contains_key(name);
+            let fine = !whole || report.code.is_success() || report.code == Code::NEVER_REPORTED;
+            assert!(fine || self.source_was_restarted(), "it has the file: {report:?}");
+        }
     }
 
     fn check_success(&self, node: usize) {
@@ -60,7 +111,7 @@ impl Verdict<'_> {
         }
         for file in 0..self.scenario.list[node].1.len() {
             let report = &self.outcome.reports[&format!("{node}/{file}")];
-            assert!(report.code.is_success(), "nothing happened to h{node}, and it failed: {report:?}");
+            assert!(report.code.is_success(), "h{node} is fine, and failed: {report:?}");
         }
     }
 

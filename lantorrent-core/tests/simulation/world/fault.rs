@@ -29,7 +29,16 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The hosts that something happens to, where it does not happen to some of them alone.
+    /// How often a connection suffers by it.
+    pub(crate) fn insults(&self) -> u32 {
+        match *self {
+            Self::Damage(_, bits) => bits,
+            Self::Reset(_) => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether it happens to that host.
     pub(crate) fn touches(&self, host: usize, source: usize) -> bool {
         match *self {
             Self::Kill(at)

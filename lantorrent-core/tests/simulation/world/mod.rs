@@ -53,7 +53,8 @@ pub(crate) struct World {
     /// The source's actor; of several, the last one.
     source: ActorId,
     mishaps: Vec<Mishap>,
-    pub(crate) struck: Vec<bool>,
+    /// When each of them has happened.
+    pub(crate) struck: Vec<Option<Duration>>,
     /// A byte that is damaged on its way: to the host, or from the host towards the source.
     pub(crate) flip: Option<(usize, Side, u64, u8)>,
 }
@@ -71,7 +72,7 @@ impl World {
         mishaps: Vec<Mishap>,
         launch: Launch,
     ) -> Self {
-        let struck = vec![false; mishaps.len()];
+        let struck = vec![None; mishaps.len()];
         let mut world = Self {
             net,
             hosts,

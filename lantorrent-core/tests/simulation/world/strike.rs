@@ -26,14 +26,14 @@ impl World {
                 When::Has(host, bytes) => self.hosts[host].received >= bytes && bytes > 0,
                 When::Ended(host) => self.hosts[host].ended,
             };
-            if due && !self.struck[number] {
+            if due && self.struck[number].is_none() {
                 self.strike(number);
             }
         }
     }
 
     pub(super) fn strike(&mut self, number: usize) {
-        self.struck[number] = true;
+        self.struck[number] = Some(self.net.elapsed());
         let mishap = self.mishaps[number];
         self.net.note(self.home, || format!("*** {:?} for {:?}", mishap.fault, mishap.ends));
         if let Some(time) = mishap.ends {
