@@ -6,13 +6,13 @@ use std::time::Duration;
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Wire;
 
-use crate::world::disk::Kind;
-use crate::world::host::Manner;
-use crate::world::link::Side;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::seeds::seeds;
+use crate::world::disk::Kind;
 use crate::world::fault::{Fault, Mishap, When};
+use crate::world::host::Manner;
+use crate::world::link::Side;
 
 const WIRES: &[Wire] = &[Wire::One, Wire::Two];
 
@@ -231,7 +231,8 @@ fn a_source_that_stops_or_breaks_leaves_nothing_behind() {
             scenario.broken_at = Some(at);
             529
         } else {
-            scenario.mishaps = vec![Mishap::new(When::Has(0, at as u64), Fault::Stop(scenario.source(), Duration::ZERO))];
+            scenario.mishaps =
+                vec![Mishap::new(When::Has(0, at as u64), Fault::Stop(scenario.source(), Duration::ZERO))];
             521
         };
         let outcome = scenario.run(seed);
@@ -252,7 +253,8 @@ fn a_source_may_stop_at_any_moment() {
         let mut scenario = Scenario::chain(wire(seed), 4, random.pick(&[0, 10_000, 200_000]));
         scenario.degree = random.within(1, 3) as u32;
         let when = Duration::from_micros(random.below(10_000) as u64);
-        scenario.mishaps = vec![Mishap::new(When::After(when), Fault::Stop(scenario.source(), Duration::ZERO))];
+        scenario.mishaps =
+            vec![Mishap::new(When::After(when), Fault::Stop(scenario.source(), Duration::ZERO))];
         if random.chance(30) {
             scenario.manners[random.below(4)] = random.pick_manner();
         }

@@ -7,10 +7,10 @@ use lantorrent_core::wire::{
     Change, Code, Keyring, Line, NodeState, Nonce, Progress, Report, SealedReport, TransferId, Wire,
 };
 
-use crate::world::host::{Manner, Script};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::seeds::seeds;
+use crate::world::host::{Manner, Script};
 
 /// The lines that a liar says, each as it should be but for what it means.
 fn say(proven: &mut Proven, lines: &[Line]) -> Vec<u8> {

@@ -30,6 +30,7 @@ pub(crate) const KINDS: &[&str] = &[
     "source-restart",
     "source-wake",
     "source-dies",
+    "source-twice",
 ];
 
 /// Things that are wrong with a node from the beginning.
@@ -93,7 +94,8 @@ impl Draw<'_> {
         if self.is("two-files", 10) {
             let node = self.node();
             self.scenario.list[node].1.push("/g".into());
-            let kind = self.random.pick(&[Kind::Good, Kind::CannotOpen, Kind::NotReadable, Kind::FullAt(9000)]);
+            let kind =
+                self.random.pick(&[Kind::Good, Kind::CannotOpen, Kind::NotReadable, Kind::FullAt(9000)]);
             self.scenario.kinds.push((node, "/g", kind));
         }
         if self.is("unreadable", 10) {
@@ -126,13 +128,22 @@ impl Draw<'_> {
     }
 
     fn mishaps(&mut self) {
-        let count = self.random.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 3, 4]);
+        let storm = self.random.within(5, 10);
+        let count = match self.random.below(100) {
+            0..10 => 0,
+            10..50 => 1,
+            50..75 => 2,
+            75..85 => 3,
+            85..95 => 4,
+            _ => storm,
+        };
         for _ in 0..count {
             let kind = self.random.pick(KINDS);
             let when = self.when();
             let mishap = self.mishap(kind, when);
             // One source is enough to be sent for twice.
-            let again = kind.starts_with("source") && self.kinds.iter().any(|kind| kind.starts_with("source"));
+            let again =
+                kind.starts_with("source") && self.kinds.iter().any(|kind| kind.starts_with("source"));
             if (self.allowed)(kind) && !again {
                 self.kinds.push(kind);
                 self.scenario.mishaps.push(mishap);
@@ -172,7 +183,8 @@ impl Draw<'_> {
     }
 
     fn a_while(&mut self) -> Duration {
-        let (least, most) = self.random.pick(&[(100, 2_000), (2_000, 6_000), (6_000, 20_000), (20_000, 50_000)]);
+        let (least, most) =
+            self.random.pick(&[(100, 2_000), (2_000, 6_000), (6_000, 20_000), (20_000, 50_000)]);
         Duration::from_millis(self.random.within(least, most) as u64)
     }
 
@@ -182,7 +194,8 @@ impl Draw<'_> {
         let time = self.a_while();
         let lasting = |fault| Mishap::new(when, fault);
         let passing = |fault| Mishap::new(when, fault).ends_after(time);
-        let sometimes = |draw: &mut Self, fault| if draw.random.chance(70) { passing(fault) } else { lasting(fault) };
+        let sometimes =
+            |draw: &mut Self, fault| if draw.random.chance(70) { passing(fault) } else { lasting(fault) };
         match kind {
             "kill" => lasting(Fault::Kill(victim)),
             "restart" => passing(Fault::Kill(victim)),
@@ -209,15 +222,19 @@ impl Draw<'_> {
                 passing(Fault::Silence { cut, both: true })
             }
             "reset" => lasting(Fault::Reset(self.random.below(source + 1))),
-            "damage" => lasting(Fault::Damage(self.random.below(source + 1), self.random.within(1, 3) as u32)),
+            "damage" => {
+                lasting(Fault::Damage(self.random.below(source + 1), self.random.within(1, 3) as u32))
+            }
             "fill" => sometimes(self, Fault::Fill(victim)),
             "break" => lasting(Fault::Break(victim)),
             "stall" => passing(Fault::Stall(victim)),
             "stop" => lasting(Fault::Stop(victim, time)),
             "source-restart" => passing(Fault::Kill(source)),
             "source-wake" => passing(Fault::Freeze(source)),
+            "source-twice" => lasting(Fault::Again),
             "source-dies" => {
-                let fault = self.random.pick(&[Fault::Kill(source), Fault::PowerCut(source), Fault::Freeze(source)]);
+                let fault =
+                    self.random.pick(&[Fault::Kill(source), Fault::PowerCut(source), Fault::Freeze(source)]);
                 lasting(fault)
             }
             other => unreachable!("no kind {other}"),
@@ -227,10 +244,6 @@ impl Draw<'_> {
     /// Some hosts against all others, in the direction that is cut if only one is.
     fn cut_off(&mut self, group: Hosts) -> Cut {
         let others = Hosts::ALL.but(group);
-        if self.random.chance(50) {
-            Cut { from: group, to: others }
-        } else {
-            Cut { from: others, to: group }
-        }
+        if self.random.chance(50) { Cut { from: group, to: others } } else { Cut { from: others, to: group } }
     }
 }

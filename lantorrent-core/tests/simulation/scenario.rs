@@ -65,6 +65,12 @@ pub(crate) struct Outcome {
     pub(crate) struck: Vec<Option<Duration>>,
     /// How much of the payload each host has received, all in all.
     pub(crate) taken: Vec<u64>,
+    /// How far the payload came on each host.
+    pub(crate) received: Vec<u64>,
+    /// How much each host has for a later transfer to go on with.
+    pub(crate) kept: Vec<u64>,
+    /// When the last thing happened.
+    pub(crate) quiet: Duration,
 }
 
 /// Any content: every size has its blocks of zeros too.
@@ -202,15 +208,11 @@ impl Scenario {
         let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
         world.flip = self.flip;
         let took = world.run(self.limit);
-        let mut reports = BTreeMap::new();
-        let mut progress = Vec::new();
-        if let Some(driver) = world.source() {
-            for report in &driver.reports {
-                let id = report.id.clone().expect("the source says which request it means");
-                assert!(reports.insert(id, report.clone()).is_none(), "a second report: {report:?}");
-            }
-            progress.clone_from(&driver.progress);
+        for source in world.sources().filter(|source| source.machine.done) {
+            self.check_reports_of(source);
         }
+        let reports = world.source().map(Self::reports).unwrap_or_default();
+        let progress = world.source().map(|source| source.progress.clone()).unwrap_or_default();
         for (place, host) in world.hosts.iter().enumerate().filter(|(_, host)| !host.frozen) {
             let locked = host.disk.partials.iter().find(|(_, partial)| partial.locked);
             assert!(locked.is_none(), "h{place} keeps {:?} open", locked.map(|(name, _)| name));
@@ -222,6 +224,9 @@ impl Scenario {
             begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
+            received: world.hosts.iter().map(|host| host.received).collect(),
+            kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
+            quiet: world.net.elapsed(),
             files: world.hosts.into_iter().map(|host| host.disk.files).collect(),
             took: took.unwrap_or_default(),
             told: took.is_some(),
@@ -232,6 +237,20 @@ impl Scenario {
         }
         self.check_files(&outcome);
         outcome
+    }
+
+    /// What a source has told, by request.
+    fn reports(source: &Driver) -> BTreeMap<String, Report> {
+        let id = |report: &Report| report.id.clone().expect("the source says which request it means");
+        source.reports.iter().map(|report| (id(report), report.clone())).collect()
+    }
+
+    fn check_reports_of(&self, source: &Driver) {
+        let told = Self::reports(source);
+        assert_eq!(told.len(), source.reports.len(), "a request with two reports");
+        let asked = self.destinations();
+        let asked = asked.iter().flat_map(|node| &node.requests).map(|request| &request.id);
+        assert!(told.keys().eq(asked.collect::<BTreeSet<_>>()), "one report for each request");
     }
 
     fn check_nonces(&self, world: &World) {
@@ -247,14 +266,6 @@ impl Scenario {
     }
 
     fn check_reports(&self, outcome: &Outcome) {
-        let asked: BTreeSet<String> = self
-            .destinations()
-            .iter()
-            .flat_map(|node| &node.requests)
-            .map(|request| request.id.clone())
-            .collect();
-        let told: BTreeSet<String> = outcome.reports.keys().cloned().collect();
-        assert_eq!(told, asked, "one report for each request");
         for (place, (host, files)) in self.list.iter().enumerate() {
             for (file, name) in files.iter().enumerate() {
                 let report = &outcome.reports[&format!("{place}/{file}")];
@@ -263,7 +274,8 @@ impl Scenario {
                 if report.code.is_success() {
                     assert!(found == Some(&self.content), "a success, and not the file: {report:?}");
                     assert_ne!(self.kind(*host, name), Kind::CannotPlace);
-                } else if report.is_own() && report.code != Code::TAKING_PART && !self.is_sent_again(outcome) {
+                } else if report.is_own() && report.code != Code::TAKING_PART && !self.is_sent_again(outcome)
+                {
                     assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
                 }
             }
@@ -275,6 +287,7 @@ impl Scenario {
         let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| struck.is_some());
         struck.map(|(mishap, _)| mishap).any(|mishap| {
             mishap.fault == Fault::Kill(self.source()) && mishap.ends.is_some()
+                || mishap.fault == Fault::Again
         })
     }
 

@@ -42,9 +42,8 @@ fn catch_quietly() {
     ONCE.call_once(|| {
         let loud = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            let quiet = CAUGHT.with_borrow_mut(|caught| {
-                caught.as_mut().map(|message| *message = describe(info)).is_some()
-            });
+            let quiet = CAUGHT
+                .with_borrow_mut(|caught| caught.as_mut().map(|message| *message = describe(info)).is_some());
             if !quiet {
                 loud(info);
             }

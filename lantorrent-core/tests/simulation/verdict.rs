@@ -34,6 +34,7 @@ pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
         }
         if verdict.is_untouched(node) {
             verdict.check_moved(node);
+            verdict.check_kept(node);
         }
     }
 }
@@ -77,7 +78,9 @@ impl Verdict<'_> {
     fn is_over(&self, mishap: &Mishap, at: Duration) -> bool {
         let lasts = matches!(mishap.fault, Fault::Fill(_) | Fault::Break(_) | Fault::Stop(..));
         let source = self.scenario.source();
-        !lasts && !self.happened(source).any(|(mishap, _)| mishap.ends.is_some()) && mishap.ends.is_some_and(|time| at + time + NOTICE < self.outcome.took)
+        !lasts
+            && !self.happened(source).any(|(mishap, _)| mishap.ends.is_some())
+            && mishap.ends.is_some_and(|time| at + time + NOTICE < self.outcome.took)
     }
 
     /// Whether the source was there all the time, or the one that came after it was.
@@ -92,7 +95,8 @@ impl Verdict<'_> {
     }
 
     fn source_was_restarted(&self) -> bool {
-        self.struck.iter().any(|(mishap, _)| mishap.fault == Fault::Kill(self.scenario.source()))
+        let restarts = [Fault::Kill(self.scenario.source()), Fault::Again];
+        self.struck.iter().any(|(mishap, _)| restarts.contains(&mishap.fault))
     }
 
     /// Who speaks for another node says that it has not got the file only if that is so.
@@ -118,7 +122,8 @@ impl Verdict<'_> {
     /// Nobody receives anything twice, but for what was not written when one session took over from another.
     fn check_moved(&self, node: usize) {
         let size = self.scenario.content.len() as u64;
-        let had = self.scenario.partials.iter().filter(|(host, _)| *host == node).map(|&(_, bytes)| bytes as u64);
+        let had =
+            self.scenario.partials.iter().filter(|(host, _)| *host == node).map(|&(_, bytes)| bytes as u64);
         let had = had.last().unwrap_or(0);
         let readable = self.scenario.kind(node, "/f") == Kind::Good && self.scenario.list[node].1.len() == 1;
         let sessions = self.outcome.begun[node].len() as u64;
@@ -129,6 +134,23 @@ impl Verdict<'_> {
             (false, _) => sessions * size,
         };
         let taken = self.outcome.taken[node];
-        assert!(taken <= most, "h{node} received {taken} bytes of {size}, and had {had}: {sessions} sessions");
+        assert!(
+            taken <= most,
+            "h{node} received {taken} bytes of {size}, and had {had}: {sessions} sessions"
+        );
+    }
+
+    /// What a node has received and not got a name for is there for a later source to go on with.
+    fn check_kept(&self, node: usize) {
+        let files = &self.scenario.list[node].1;
+        if self.scenario.kind(node, "/f") != Kind::Good
+            || files.len() > 1
+            || self.outcome.files[node].contains_key("/f")
+        {
+            return;
+        }
+        let (kept, received) = (self.outcome.kept[node], self.outcome.received[node]);
+        let least = received.saturating_sub(PENDING * u64::from(BLOCK));
+        assert!(kept >= least, "h{node} has received {received} bytes, and kept {kept}");
     }
 }

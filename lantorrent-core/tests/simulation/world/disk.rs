@@ -87,6 +87,11 @@ impl Disk {
         self.partials.insert(name.into(), partial);
     }
 
+    /// How much of a file there is that a later transfer can go on with.
+    pub(crate) fn kept(&self, name: &str) -> u64 {
+        self.partials.get(name).map_or(0, |partial| partial.durable)
+    }
+
     /// Opens a file, and says how much of it is there and verified.
     pub(crate) fn open(
         &mut self,
@@ -165,9 +170,7 @@ impl Disk {
     /// The bytes of one block, if it is there and agrees with the journal.
     pub(crate) fn read(&self, name: &str, offset: u64, block: u64) -> Option<(Vec<u8>, Option<Digest>)> {
         let (data, digest) = match (self.partials.get(name), self.files.get(name)) {
-            (Some(partial), _) => {
-                (&partial.data, partial.digests.get((offset / block) as usize).copied())
-            }
+            (Some(partial), _) => (&partial.data, partial.digests.get((offset / block) as usize).copied()),
             (None, Some(file)) => (file, None),
             (None, None) => return None,
         };

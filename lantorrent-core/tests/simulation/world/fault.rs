@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Break(usize),
     /// The disk does nothing.
     Stall(usize),
+    /// A second source of the same file begins, although the first one is there.
+    Again,
     /// Its owner stops what runs there, and gives it that long.
     Stop(usize, Duration),
 }
@@ -50,6 +52,7 @@ impl Fault {
             | Self::Break(at)
             | Self::Stall(at)
             | Self::Stop(at, _) => at == host,
+            Self::Again => false,
             // Those are cut off that cannot talk to the source any more.
             Self::Silence { cut, .. } => {
                 let from = cut.from.contains(source);

@@ -50,8 +50,8 @@ pub(crate) struct World {
     launch: Launch,
     /// Where the source is.
     home: usize,
-    /// The source's actor; of several, the last one.
-    source: ActorId,
+    /// The sources' actors, in the order in which they came.
+    sources: Vec<ActorId>,
     mishaps: Vec<Mishap>,
     /// When each of them has happened.
     pub(crate) struck: Vec<Option<Duration>>,
@@ -80,7 +80,7 @@ impl World {
             truth,
             launch,
             home,
-            source: ActorId(0),
+            sources: Vec::new(),
             mishaps,
             struck,
             flip: None,
@@ -89,8 +89,8 @@ impl World {
         world
     }
 
-    /// Starts the source, and runs until nothing is left to happen. Returns when the source was done, unless it stands
-    /// still or is gone.
+    /// Starts the source, and runs until nothing is left to happen. Returns when the last source was done, unless it
+    /// stands still or is gone.
     pub(crate) fn run(&mut self, limit: Duration) -> Option<Duration> {
         self.start_source();
         self.schedule_mishaps();
@@ -99,20 +99,21 @@ impl World {
             assert!(self.net.elapsed() < limit, "it does not come to an end");
             self.happen(event);
             self.strike_when_due();
-            if done.is_none_or(|(source, _)| source != self.source)
+            let newest = self.sources.last().copied();
+            if done.is_none_or(|(source, _)| source != newest)
                 && self.source().is_some_and(|source| source.machine.done)
             {
-                done = Some((self.source, self.net.elapsed()));
+                done = Some((newest, self.net.elapsed()));
             }
         }
         let unfinished: Vec<usize> = self.unfinished().collect();
         assert!(unfinished.is_empty(), "nothing happens any more, and sessions wait on {unfinished:?}");
-        done.filter(|&(source, _)| source == self.source).map(|(_, at)| at)
+        done.filter(|&(source, _)| source == self.sources.last().copied()).map(|(_, at)| at)
     }
 
     fn start_source(&mut self) {
         let id = ActorId(self.actors.len());
-        self.source = id;
+        self.sources.push(id);
         let mut driver = (self.launch)(id, &mut self.net);
         driver.begin(&mut self.net, &mut self.hosts[self.home]);
         self.actors.push(Actor { role: Role::Driver(Box::new(driver)), at: self.home });
@@ -120,15 +121,25 @@ impl World {
 
     /// Hosts with sessions that are not over, although they are awake.
     fn unfinished(&self) -> impl Iterator<Item = usize> {
-        let drivers = self.actors.iter().filter(
-            |actor| matches!(&actor.role, Role::Driver(driver) if !driver.machine.done),
-        );
+        let drivers = self
+            .actors
+            .iter()
+            .filter(|actor| matches!(&actor.role, Role::Driver(driver) if !driver.machine.done));
         drivers.map(|actor| actor.at).filter(|&at| !self.hosts[at].frozen)
     }
 
-    /// None if its process is gone.
+    /// The last source; none if its process is gone.
     pub(crate) fn source(&self) -> Option<&Driver> {
-        match &self.actors[self.source.0].role {
+        self.sources.last().and_then(|&id| self.driver(id))
+    }
+
+    /// All sources that there were, but for those whose process is gone.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Driver> {
+        self.sources.iter().filter_map(|&id| self.driver(id))
+    }
+
+    fn driver(&self, id: ActorId) -> Option<&Driver> {
+        match &self.actors[id.0].role {
             Role::Driver(driver) => Some(driver),
             _ => None,
         }
@@ -141,11 +152,9 @@ impl World {
             Event::Connected(conn) => end(conn, Side::Dialer),
             Event::Accepted(conn) => end(conn, Side::Acceptor),
             Event::Readable(conn, side) | Event::Writable(conn, side) => end(conn, side),
-            Event::Timer(id)
-            | Event::Disk(id)
-            | Event::Supply(id)
-            | Event::Nudge(id)
-            | Event::Halted(id) => Some(self.actors[id.0].at),
+            Event::Timer(id) | Event::Disk(id) | Event::Supply(id) | Event::Nudge(id) | Event::Halted(id) => {
+                Some(self.actors[id.0].at)
+            }
             Event::Dialed(_) | Event::GivenUp(..) | Event::Fault(_) | Event::FaultEnds(_) => None,
         }
     }
@@ -251,7 +260,7 @@ impl World {
             }
         };
         self.net.conns[conn.0].dialed = Some(result);
-        self.net.soon(Event::Connected(conn));
+        self.net.answer_dial(conn);
     }
 
     /// There was no answer: a kernel tries again after a second, and its process gives up after three.
@@ -259,7 +268,7 @@ impl World {
         let since = self.net.micros() - self.net.conns[conn.0].dialed_at;
         if since >= 2_900_000 {
             self.net.conns[conn.0].dialed = Some(Err("no connection within three seconds"));
-            self.net.soon(Event::Connected(conn));
+            self.net.answer_dial(conn);
         } else {
             self.net.after(Duration::from_millis(1000), Event::Dialed(conn));
         }

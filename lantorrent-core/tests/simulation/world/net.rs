@@ -49,6 +49,10 @@ pub(crate) struct Net {
     /// For each host, how many bits are still to be damaged on their way to it.
     pub(crate) damage: Vec<u32>,
     chunking: Chunking,
+    /// How long anything takes to get from one host to another, at most, in microseconds.
+    latency: usize,
+    /// How late a timer goes off at most, where processors are busy.
+    lateness: usize,
     start: Instant,
     micros: u64,
     // The random number in the middle shuffles what happens at the same time.
@@ -58,12 +62,16 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(mut random: Random, payload: usize) -> Self {
         let chunking = Chunking::any(&mut random, payload);
+        let latency = random.pick(&[300, 300, 300, 3_000, 20_000]);
+        let lateness = random.pick(&[1, 1, 30_000]);
         Self {
             random,
             conns: Vec::new(),
             routes: Routes::default(),
             damage: Vec::new(),
             chunking,
+            latency,
+            lateness,
             start: Instant::now(),
             micros: 0,
             queue: BinaryHeap::new(),
@@ -97,7 +105,8 @@ impl Net {
     pub(crate) fn at(&mut self, instant: Instant, event: Event) {
         // Rounded up, or the event would come just before its time.
         let delay = instant.saturating_duration_since(self.now().instant) + Duration::from_nanos(999);
-        self.after(delay, event);
+        let late = Duration::from_micros(self.random.below(self.lateness) as u64);
+        self.after(delay + late, event);
     }
 
     pub(crate) fn within(&mut self, micros: usize, event: Event) {
@@ -128,8 +137,13 @@ impl Net {
             dialed_at: self.micros,
             dialed: None,
         });
-        self.soon(Event::Dialed(conn));
+        self.within(self.latency, Event::Dialed(conn));
         conn
+    }
+
+    /// What became of an attempt to connect is on its way to who made it.
+    pub(crate) fn answer_dial(&mut self, conn: ConnId) {
+        self.within(self.latency, Event::Connected(conn));
     }
 
     /// Whether what that end sends gets to the other one.
@@ -182,7 +196,7 @@ impl Net {
 
     fn unblock(&mut self, conn: ConnId, side: Side) {
         if self.conns[conn.0].pipes[side as usize].unblock() {
-            self.soon(Event::Writable(conn, side));
+            self.within(self.latency, Event::Writable(conn, side));
         }
     }
 
@@ -206,7 +220,7 @@ impl Net {
 
     /// Tells the reader at that side to look, if there is something to see.
     pub(crate) fn announce(&mut self, conn: ConnId, side: Side) {
-        self.announce_within(conn, side, 300);
+        self.announce_within(conn, side, self.latency);
     }
 
     fn announce_within(&mut self, conn: ConnId, side: Side, micros: usize) {

@@ -93,7 +93,8 @@ impl Storage {
         };
         let known = ring.digests.get((offset / self.block_size) as usize).copied();
         assert!(known.is_none() || digest.is_none() || digest == known, "the journal is wrong");
-        let zero = known.is_some() && data.len() as u64 == self.block_size && data.iter().all(|&byte| byte == 0);
+        let zero =
+            known.is_some() && data.len() as u64 == self.block_size && data.iter().all(|&byte| byte == 0);
         Next::Item(Item {
             offset,
             span: data.len() as u64,
@@ -116,9 +117,9 @@ impl Storage {
 
     /// Goes on with the next piece of work, if there is one.
     pub(crate) fn kick(&mut self, net: &mut Net, id: ActorId, disk: &Disk, ring: &Ring) {
-        let payload = self.written.is_some_and(|written| {
-            ring.at(written).is_some() || ring.end.is_some() && !self.told_end
-        });
+        let payload = self
+            .written
+            .is_some_and(|written| ring.at(written).is_some() || ring.end.is_some() && !self.told_end);
         if self.busy || !payload && self.orders.is_empty() {
             return;
         }

@@ -49,6 +49,11 @@ impl World {
                     self.net.cut(Cut { from: cut.to, to: cut.from });
                 }
             }
+            Fault::Again => {
+                if self.source().is_some_and(|source| !source.machine.done) && !self.hosts[self.home].frozen {
+                    self.start_source();
+                }
+            }
             Fault::Reset(at) => self.reset(at),
             Fault::Damage(at, bits) => self.net.damage[at] += bits,
             Fault::Fill(at) => self.hosts[at].disk.full = true,
@@ -89,7 +94,7 @@ impl World {
                 self.hosts[at].disk.stalled = false;
                 self.catch_up(at);
             }
-            Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
+            Fault::Again | Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
         }
     }
 
@@ -120,8 +125,8 @@ impl World {
                 let conn = &self.net.conns[number];
                 // One that only the kernel has accepted is nobody's yet.
                 let backlog = side == Side::Acceptor && conn.dialed.is_some() && !conn.is_closed(side);
-                let ours =
-                    conn.hosts[side as usize] == Some(at) && (conn.owners[side as usize].is_some() || backlog);
+                let ours = conn.hosts[side as usize] == Some(at)
+                    && (conn.owners[side as usize].is_some() || backlog);
                 match (ours, vanishes) {
                     (true, true) => self.net.vanish(ConnId(number), side),
                     (true, false) => {

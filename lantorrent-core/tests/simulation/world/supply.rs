@@ -56,7 +56,9 @@ impl Supply {
         let rest = &self.content[offset as usize..];
         let data = &rest[..rest.len().min(self.block_size as usize)];
         let mut item = Item { offset, span: data.len() as u64, digest: None, data: None };
-        if self.wire == Wire::Two && data.len() == self.block_size as usize && data.iter().all(|&byte| byte == 0)
+        if self.wire == Wire::Two
+            && data.len() == self.block_size as usize
+            && data.iter().all(|&byte| byte == 0)
         {
             return item;
         }

@@ -118,11 +118,12 @@ impl Welcome {
         let transfer = transfer.filter(|transfer| world.hosts[at].session(transfer) == Some(id));
         let machine = Machine::new(Session::Node(Box::new(session))).with_upstream(upstream);
         let mut driver = Driver::new(&mut world.net, id, at, machine, &header, &keys);
-        let version = header.envelope.as_ref().and_then(|envelope| envelope.source.clone()).map(|source| {
-            Version { source, length: header.length, block_size: header.block_size }
-        });
-        let storage =
-            Storage::new(&header.node.requests, version, header.block_size, world.net.micros());
+        let version = header
+            .envelope
+            .as_ref()
+            .and_then(|envelope| envelope.source.clone())
+            .map(|source| Version { source, length: header.length, block_size: header.block_size });
+        let storage = Storage::new(&header.node.requests, version, header.block_size, world.net.micros());
         driver.node = Some(NodeSide { upstreams, storage, transfer, begun: false });
         driver.begin(&mut world.net, &mut world.hosts[at]);
         Role::Driver(Box::new(driver))
