@@ -86,12 +86,15 @@ impl Verdict<'_> {
     /// Whether the source was there all the time, or the one that came after it was.
     fn source_lives(&self) -> bool {
         let source = self.scenario.source();
-        self.happened(source).all(|(mishap, _)| match mishap.fault {
-            Fault::Kill(_) => mishap.ends.is_some(),
-            Fault::Freeze(_) => mishap.ends.is_some_and(|time| time < NAP),
-            Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
-            _ => false,
-        })
+        // Who of two comes first is not known everywhere in the same order: each may take nodes from the other.
+        let alone = self.struck.iter().all(|(mishap, _)| mishap.fault != Fault::Again);
+        alone
+            && self.happened(source).all(|(mishap, _)| match mishap.fault {
+                Fault::Kill(_) => mishap.ends.is_some(),
+                Fault::Freeze(_) => mishap.ends.is_some_and(|time| time < NAP),
+                Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
+                _ => false,
+            })
     }
 
     fn source_was_restarted(&self) -> bool {
