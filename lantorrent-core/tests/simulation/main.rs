@@ -8,6 +8,7 @@
 mod any;
 mod chain;
 mod chance;
+mod cost;
 mod faults;
 mod hostile;
 mod plan;

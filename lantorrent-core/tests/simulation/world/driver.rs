@@ -84,13 +84,16 @@ impl Driver {
         self.told.push_back(Happening::Input(input));
     }
 
-    fn link(&self, conn: ConnId) -> Option<LinkId> {
-        self.feeds.values().find(|feed| feed.conn == conn).map(Feed::link)
+    fn child(&mut self, conn: ConnId) -> Option<&mut Feed> {
+        self.feeds.values_mut().find(|feed| feed.conn == conn)
     }
 
     /// A connection to a child stands, or cannot be made.
-    pub(crate) fn connected(&mut self, conn: ConnId, result: Result<SocketAddr, &str>) {
-        let Some(link) = self.link(conn) else { return };
+    pub(crate) fn connected(&mut self, net: &mut Net, conn: ConnId, result: Result<SocketAddr, &str>) {
+        let Some(child) = self.child(conn) else { return };
+        child.connected = result.is_ok();
+        let link = child.link();
+        net.announce(conn, Side::Dialer);
         self.tell(match result {
             Ok(address) => Input::Connected(link, address),
             Err(why) => Input::Closed(link, why.into()),
@@ -102,7 +105,9 @@ impl Driver {
         if let Some(node) = self.node.as_mut().filter(|node| node.upstreams.owns(conn)) {
             return node.upstreams.readable(net, conn, room, &self.ring, &mut self.told);
         }
-        let Some(link) = self.link(conn) else { return };
+        let Some(link) = self.child(conn).filter(|child| child.connected).map(|child| child.link()) else {
+            return;
+        };
         match net.read(conn, Side::Dialer) {
             Read::Bytes(bytes) => self.told.push_back(Happening::Bytes(link, bytes)),
             Read::Nothing => {}

@@ -23,6 +23,8 @@ pub(crate) enum Next {
 pub(crate) struct Feed {
     pub(crate) conn: ConnId,
     link: LinkId,
+    /// Whether the connection stands. Nothing is read before.
+    pub(crate) connected: bool,
     out: VecDeque<u8>,
     /// What the session hears when `out` is written.
     after: Option<Input<'static>>,
@@ -41,6 +43,7 @@ impl Feed {
         Self {
             conn,
             link,
+            connected: false,
             out: VecDeque::new(),
             after: None,
             sends: VecDeque::new(),

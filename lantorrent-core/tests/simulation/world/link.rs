@@ -47,6 +47,11 @@ impl Chunking {
         }
     }
 
+    /// Whether a long way makes nothing much slower.
+    pub(crate) fn is_coarse(self) -> bool {
+        matches!(self, Self::Packets | Self::Whole)
+    }
+
     /// How many of `available` bytes go through at once: from 1 to all of them.
     fn cut(self, random: &mut Random, available: usize) -> usize {
         let most = match self {

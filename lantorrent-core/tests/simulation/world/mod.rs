@@ -174,7 +174,7 @@ impl World {
             Event::Connected(conn) => {
                 let this = &self.net.conns[conn.0];
                 if let (Some(id), Some(result)) = (this.owners[Side::Dialer as usize], this.dialed) {
-                    self.drive(id, |driver, _, _| driver.connected(conn, result));
+                    self.drive(id, |driver, net, _| driver.connected(net, conn, result));
                 }
             }
             Event::Accepted(conn) => self.accepted(conn),

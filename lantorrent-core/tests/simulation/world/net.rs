@@ -62,7 +62,7 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(mut random: Random, payload: usize) -> Self {
         let chunking = Chunking::any(&mut random, payload);
-        let latency = random.pick(&[300, 300, 300, 3_000, 20_000]);
+        let latency = if chunking.is_coarse() { random.pick(&[300, 300, 3_000, 20_000]) } else { 300 };
         let lateness = random.pick(&[1, 1, 30_000]);
         Self {
             random,

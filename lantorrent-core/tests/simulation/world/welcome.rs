@@ -1,6 +1,8 @@
 //! A sender was let in: what its connection becomes.
 
-use lantorrent_core::session::{Entrance, FileFault, Input, NodeSession, Proven, Seed, answer_check, retell};
+use lantorrent_core::session::{
+    Entrance, FileFault, Input, NodeSession, Proven, SUPERSEDED, Seed, answer_check, retell,
+};
 use lantorrent_core::wire::{Code, SealedReport, Verb};
 
 use super::disk::Version;
@@ -45,6 +47,7 @@ impl Welcome {
                 self.begin(world)
             }
             Entrance::Claim => self.claim(world),
+            Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
             Entrance::Taken(place) => {
                 let why = format!("it is number {place} of the transfer already");
                 self.refuse(world, Code::TAKING_PART, &why)
