@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{AtFlags, FileType, OFlags, fstat, unlinkat};
+use rustix::fs::{AtFlags, FileType, OFlags, fstat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::confine::{READ_WRITE, open_beneath};
@@ -38,6 +38,16 @@ impl Beside {
         let file = File::from(open_beneath(folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL)?);
         let id = FileId::of(&fstat(&file)?);
         Ok((Self { name: name.to_owned(), id }, file))
+    }
+
+    /// Takes the name of `other`, which is lost by that, at once: whoever looks finds the one or the other.
+    pub(super) fn replace(&mut self, folder: &File, other: &Self) -> io::Result<()> {
+        if [&*self, other].iter().any(|this| id_of_name(folder, &this.name) != Some(this.id)) {
+            return Err(io::Error::other("somebody removed or replaced it"));
+        }
+        renameat(folder, &self.name, folder, &other.name)?;
+        self.name.clone_from(&other.name);
+        Ok(())
     }
 
     /// Removes it, if it still has its name. If that fails, it speaks of a file that is not there, and is removed when

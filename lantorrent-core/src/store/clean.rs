@@ -14,7 +14,7 @@ use super::beside::Beside;
 use super::confine::{FOLDER, open_beneath};
 use super::journal::Header;
 use super::partial::{file_type, open_plain, still_named};
-use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX};
+use super::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 
 /// How many folders below one another are looked into. Each is open while those in it are.
 const DEPTH: usize = 32;
@@ -93,6 +93,10 @@ fn clean_one(folder: &File, name: &str, before: SystemTime) -> Option<()> {
     if stale.is_some() || made {
         // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
         unlinkat(folder, &partial, AtFlags::empty()).ok()?;
+    }
+    // With the lock nobody is making one.
+    if let Ok(Some((next, _))) = Beside::open(folder, &format!("{name}{NEXT_JOURNAL_SUFFIX}")) {
+        next.remove(folder);
     }
     stale.map(|journal| journal.remove(folder))
 }

@@ -54,6 +54,12 @@ pub enum StoreError {
         /// The path as requested.
         path: PathBuf,
     },
+    /// Whoever asked for it let it go before it was open. A partial file and its journal are as they were.
+    #[error("{path:?} is not wanted any more; what there is of it was left as it is")]
+    NotWanted {
+        /// The path as requested.
+        path: PathBuf,
+    },
     /// The disk, the device, the quota or the file system is too small for it.
     #[error("no space for {path:?}: {needed} bytes needed, {}{remains}", Available(*available))]
     NoSpace {

@@ -18,6 +18,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -26,11 +27,15 @@ use super::runs::{Digest, Runs};
 
 const MAGIC: &[u8; 16] = b"LANTorrent jrn 1";
 const HEADER: usize = 96;
+/// Where the header says the block size.
+const BLOCK_SIZE: Range<usize> = 48..52;
+/// Where it says the length, and whether that is known.
+const LENGTH: Range<usize> = 52..64;
 const COUNT: usize = 4;
 const ENTRY: usize = 40;
 const CHECKSUM: usize = 32;
 /// How many entries one record has at most, so that one is read at once when a digest is looked up.
-const MOST_ENTRIES: usize = 512;
+pub(super) const MOST_ENTRIES: usize = 512;
 
 /// Whose bytes the partial file holds.
 #[derive(Debug)]
@@ -58,11 +63,24 @@ impl Header {
         Self::read(file).is_some()
     }
 
-    fn read(file: &File) -> Option<[u8; HEADER]> {
+    fn read(file: &File) -> Option<Self> {
         let mut bytes = [0; HEADER];
         file.read_exact_at(&mut bytes, 0).ok()?;
         let (said, checksum) = bytes.split_at(HEADER - CHECKSUM);
-        (said.starts_with(MAGIC) && blake3::hash(said).as_bytes() == checksum).then_some(bytes)
+        (said.starts_with(MAGIC) && blake3::hash(said).as_bytes() == checksum).then_some(Self(bytes))
+    }
+
+    /// How many bytes a block has. Never 0 in one that was made here.
+    pub(super) fn block_size(&self) -> u32 {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.0[BLOCK_SIZE]);
+        u32::from_le_bytes(bytes)
+    }
+
+    /// Whether both are about the same bytes, in whatever blocks.
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        let but_blocks = |header: &Self| [&header.0[..BLOCK_SIZE.start], &header.0[LENGTH]].concat();
+        but_blocks(self) == but_blocks(other)
     }
 }
 
@@ -114,6 +132,7 @@ fn entries(bytes: &[u8]) -> impl Iterator<Item = (Digest, u64)> {
 #[derive(Debug)]
 pub(super) struct Journal {
     file: Arc<File>,
+    block_size: u32,
     records: Vec<Record>,
     /// Where the next record goes.
     end: u64,
@@ -140,15 +159,18 @@ impl Journal {
     fn empty(file: File, header: &Header) -> Self {
         let mut chain = [0; CHECKSUM];
         chain.copy_from_slice(&header.0[HEADER - CHECKSUM..]);
-        Self { file: Arc::new(file), records: Vec::new(), end: HEADER as u64, chain }
+        let block_size = header.block_size();
+        Self { file: Arc::new(file), block_size, records: Vec::new(), end: HEADER as u64, chain }
     }
 
-    /// Reads one that is there, up to the first record that is torn or damaged. None if it is about other bytes.
+    /// Reads one that is there, up to the first record that is torn or damaged. None if it is about other bytes; but
+    /// its blocks may have another size than those of `header`.
     pub(super) fn load(file: File, header: &Header) -> Option<Self> {
-        if Header::read(&file)? != header.0 {
+        let found = Header::read(&file)?;
+        if !found.is_about_the_same(header) || found.block_size() == 0 {
             return None;
         }
-        let mut this = Self::empty(file, header);
+        let mut this = Self::empty(file, &found);
         while let Some((record, chain)) = this.next_record() {
             this.end = record.at + (record.entries * ENTRY + CHECKSUM) as u64;
             this.records.push(record);
@@ -180,6 +202,11 @@ impl Journal {
 
     pub(super) fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    /// How many bytes each of its blocks has, but for the last one.
+    pub(super) fn block_size(&self) -> u32 {
+        self.block_size
     }
 
     pub(super) fn records(&self) -> &[Record] {

@@ -23,6 +23,7 @@ mod partial;
 mod path;
 mod probe;
 mod recorder;
+mod recut;
 mod resume;
 mod roots;
 mod runs;
@@ -33,7 +34,7 @@ mod writer;
 pub use digests::Digests;
 pub use error::{Remains, StoreError};
 pub use output::Output;
-pub use path::{JOURNAL_SUFFIX, PARTIAL_SUFFIX};
+pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
 
 /// How a file gets to its path.
@@ -72,10 +73,11 @@ pub struct Target<'a> {
 /// What tells whether a partial file is the beginning of the file that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume<'a> {
-    /// Whatever identifies the content: equal bytes mean equal content. A partial file is gone on with if this, the
-    /// block size and the length are what they were; any other one that nobody has locked is emptied.
+    /// Whatever identifies the content: equal bytes mean equal content. A partial file is gone on with if this and the
+    /// length are what they were; any other one that nobody has locked is emptied.
     pub version: &'a [u8],
-    /// How many bytes a block has, but for the last one.
+    /// How many bytes a block has, but for the last one. A partial file in blocks of another size is gone on with too,
+    /// from the last of its bytes at which one of these ends.
     pub block_size: u32,
     /// With [`Durability::Sync`] the journal speaks only of what would survive a power failure, and each 16 MiB are
     /// written to the disk in the background for that.

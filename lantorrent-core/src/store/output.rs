@@ -60,17 +60,17 @@ impl Output {
         (partial, file): (Partial, OwnedFd),
         path: &Path,
         target: &Target<'_>,
+        wanted: &dyn Fn() -> bool,
     ) -> Result<Self, StoreError> {
         let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, path, 0)?;
-        this.go_on(target)?;
+        this.go_on(target, wanted)?;
         Ok(this)
     }
 
     /// Takes up what somebody left, or takes it away.
-    fn go_on(&mut self, target: &Target<'_>) -> Result<(), StoreError> {
+    fn go_on(&mut self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<(), StoreError> {
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
-        let start = resume::start(partial, &self.file, target.resume.as_ref(), target.length, &self.path);
-        let Start { digests, resumed } = start.map_err(|cause| StoreError::opening(&self.path, cause))?;
+        let Start { digests, resumed } = resume::start(partial, &self.file, &self.path, target, wanted)?;
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
         let needed = target.length.unwrap_or(0).saturating_sub(resumed);
         if let Err(error) = space::check(partial.folder(), &self.path, needed) {
@@ -115,17 +115,19 @@ impl Output {
     }
 
     /// Bytes at the beginning that somebody wrote before, and that were read again and agree with the journal: whole
-    /// blocks.
+    /// blocks, or the whole file where its length is known.
     pub fn resumed(&self) -> u64 {
         self.resumed
     }
 
-    /// Writing begins at `from`, which is at most [`resumed`](Self::resumed) and a multiple of the block size. What the
-    /// journal says beyond is forgotten. To be called at most once, before anything is noted; without it the notes go
+    /// Writing begins at `from`, which is [`resumed`](Self::resumed) or a multiple of the block size before that. What
+    /// the journal says beyond is forgotten. To be called at most once, before anything is noted; without it the notes go
     /// on where the resumed bytes end.
     pub fn begin(&self, from: u64) {
         debug_assert!(from <= self.resumed, "{from} of {}", self.resumed);
-        if let Err(error) = self.digests.rewind(from.min(self.resumed) / u64::from(self.block_size)) {
+        // Rounded up: the last block of the file may be a short one.
+        let blocks = from.min(self.resumed).div_ceil(self.block_size.into());
+        if let Err(error) = self.digests.rewind(blocks) {
             resume::warn_in_vain(&self.path, &error);
         }
     }
@@ -314,7 +316,7 @@ mod tests {
                 length: None,
                 resume: Some(resume),
             };
-            let mut output = Output::from_partial(opened, &path, &target).unwrap();
+            let mut output = Output::from_partial(opened, &path, &target, &|| true).unwrap();
             let Place::Rename(partial) = &output.place else { panic!() };
             let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
             let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);

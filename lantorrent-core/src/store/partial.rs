@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::beside::Beside;
 use super::confine::{FOLDER, READ_WRITE, open_beneath};
 use super::journal::{Header, Journal};
-use super::{ATTEMPTS, JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
+use super::{ATTEMPTS, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
 /// The names of a partial file and its journal, and the duty to rename or remove them. Dropping it removes the files,
 /// so it must be dropped while the lock on the partial file is held.
@@ -97,6 +97,39 @@ impl Partial {
         Journal::begin(file, header).inspect_err(|_| self.remove_journal())
     }
 
+    /// An empty journal beside the one that is there, to [replace](Self::replace_journal) it once it says as much.
+    pub(super) fn make_next_journal(&self, header: &Header) -> io::Result<(Beside, Journal)> {
+        let (beside, file) = Beside::create(&self.folder, &self.next_journal_name())?;
+        match Journal::begin(file, header) {
+            Ok(journal) => Ok((beside, journal)),
+            Err(error) => {
+                beside.remove(&self.folder);
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the next journal take the place of the one that was found.
+    pub(super) fn replace_journal(&mut self, mut next: Beside) -> io::Result<()> {
+        let replaced = match &self.journal {
+            Some(journal) => next.replace(&self.folder, journal),
+            None => Err(io::Error::other("there is none to replace")),
+        };
+        match replaced {
+            Ok(()) => self.journal = Some(next),
+            Err(_) => next.remove(&self.folder),
+        }
+        replaced
+    }
+
+    /// Removes a next journal that somebody did not get ready.
+    pub(super) fn forget_next_journal(&self) {
+        // What is to be left alone is spoken of when one is wanted.
+        if let Ok(Some((stale, _))) = Beside::open(&self.folder, &self.next_journal_name()) {
+            stale.remove(&self.folder);
+        }
+    }
+
     /// Removes a journal that somebody left.
     pub(super) fn forget_journal(&mut self) -> io::Result<()> {
         self.journal = None;
@@ -114,6 +147,10 @@ impl Partial {
 
     fn journal_name(&self) -> String {
         format!("{}{JOURNAL_SUFFIX}", self.name)
+    }
+
+    fn next_journal_name(&self) -> String {
+        format!("{}{NEXT_JOURNAL_SUFFIX}", self.name)
     }
 
     /// Leaves everything where it is, for somebody who goes on with it.

@@ -10,6 +10,10 @@ pub const PARTIAL_SUFFIX: &str = ".lantorrent";
 /// What the name of a file's journal ends in, instead. It is there as long as the partial file is.
 pub const JOURNAL_SUFFIX: &str = ".lantorrent-journal";
 
+/// What the name of a journal ends in, instead, that is to take the place of one about blocks of another size, until it
+/// says as much as that one.
+pub const NEXT_JOURNAL_SUFFIX: &str = ".lantorrent-next";
+
 const PATH_LIMIT: usize = 4096;
 const NAME_LIMIT: usize = 255;
 
@@ -17,7 +21,7 @@ const NAME_LIMIT: usize = 255;
 pub(super) fn names<'a>(target: &Target<'a>) -> Result<Vec<&'a str>, StoreError> {
     let path = target.path;
     let suffix = match target.placement {
-        // The longer one, even where no journal is wanted: whether a name is accepted should not depend on that.
+        // The longest one, even where no journal is wanted: whether a name is accepted should not depend on that.
         Placement::Rename => JOURNAL_SUFFIX.len(),
         Placement::InPlace => 0,
     };
@@ -52,9 +56,10 @@ pub(super) fn names<'a>(target: &Target<'a>) -> Result<Vec<&'a str>, StoreError>
     let last = names[names.len() - 1];
     limit("its last name, with what is added until the file is whole,", last.len() + suffix, NAME_LIMIT)?;
     // Else a file that is whole would be taken for what somebody left unfinished, and overwritten.
-    if last.ends_with(PARTIAL_SUFFIX) || last.ends_with(JOURNAL_SUFFIX) {
+    if [PARTIAL_SUFFIX, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX].iter().any(|suffix| last.ends_with(suffix)) {
         return refuse(
-            "names that end in `.lantorrent` or `.lantorrent-journal` are for files that are not whole",
+            "names that end in `.lantorrent`, `.lantorrent-journal` or `.lantorrent-next` are for files that are not \
+             whole",
         );
     }
     Ok(names)
@@ -93,6 +98,7 @@ mod tests {
             "/\0",
             "/a.lantorrent",
             "/a.lantorrent-journal",
+            "/a.lantorrent-next",
         ] {
             for placement in [Placement::Rename, Placement::InPlace] {
                 let error = check(path, placement).unwrap_err();

@@ -54,14 +54,14 @@ fn held(
     Ok(occupied.max(recorded(folder, name, target).min(length)))
 }
 
-/// How many bytes a journal for the same content speaks of. They are more than the file occupies where it has holes.
+/// How many bytes a journal for the same content speaks of, in whatever blocks. They are more than the file occupies where it has holes.
 fn recorded(folder: &File, name: &str, target: &Target<'_>) -> u64 {
     let journal = || {
         let resume = target.resume.as_ref()?;
         let header = Header::new(resume, target.length)?;
         let (_, file) = Beside::open(folder, &format!("{name}{JOURNAL_SUFFIX}")).ok()??;
-        let blocks = Journal::load(file, &header)?.blocks();
-        Some(blocks.saturating_mul(u64::from(resume.block_size)))
+        let journal = Journal::load(file, &header)?;
+        Some(journal.blocks().saturating_mul(u64::from(journal.block_size())))
     };
     journal().unwrap_or(0)
 }

@@ -7,7 +7,9 @@ use std::path::Path;
 use super::digests::Digests;
 use super::journal::{Header, Journal};
 use super::partial::Partial;
-use super::{Resume, verify};
+use super::recut::recut;
+use super::verify::{Found, Interrupted};
+use super::{Durability, StoreError, Target};
 
 /// How a partial file begins.
 #[derive(Debug)]
@@ -21,22 +23,41 @@ pub(super) struct Start {
 pub(super) fn start(
     partial: &mut Partial,
     file: &File,
-    resume: Option<&Resume<'_>>,
-    length: Option<u64>,
     path: &Path,
-) -> io::Result<Start> {
-    let header = resume.and_then(|resume| Header::new(resume, length));
-    if let (Some(resume), Some(header)) = (resume, &header)
+    target: &Target<'_>,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Start, StoreError> {
+    let failed = |cause| StoreError::opening(path, cause);
+    partial.forget_next_journal();
+    let header = target.resume.as_ref().and_then(|resume| Header::new(resume, target.length));
+    if let (Some(resume), Some(header)) = (target.resume, &header)
         && let Some(journal) = partial.find_journal(header)
-        && let Some(start) = go_on(file, journal, resume.block_size, length)
     {
-        // It does not grow by this, so that a crash in between leaves no more than there was.
-        file.set_len(start.resumed)?;
-        return Ok(start);
+        let there = There { file, length: target.length, wanted };
+        match there.go_on(partial, journal, header, resume.durability) {
+            Ok(Some(start)) => {
+                // It does not grow by this, so that a crash in between leaves no more than there was.
+                file.set_len(start.resumed).map_err(failed)?;
+                return Ok(start);
+            }
+            Ok(None) => {}
+            Err(Interrupted::NotWanted) => {
+                partial.keep();
+                return Err(StoreError::NotWanted { path: path.to_owned() });
+            }
+            Err(Interrupted::Deaf(error)) => {
+                let path = path.to_string_lossy();
+                log::warn!("{path:?} begins anew, as its journal cannot be changed: {error}");
+            }
+        }
     }
+    afresh(partial, file, header.as_ref(), path).map_err(failed)
+}
+
+fn afresh(partial: &mut Partial, file: &File, header: Option<&Header>, path: &Path) -> io::Result<Start> {
     // First this: a journal that is still there then finds nothing to agree with.
     file.set_len(0)?;
-    let journal = match &header {
+    let journal = match header {
         Some(header) => partial.make_journal(header).map(Some),
         None => partial.forget_journal().map(|()| None),
     };
@@ -49,13 +70,39 @@ pub(super) fn start(
     Ok(Start { digests: Digests::new(journal), resumed: 0 })
 }
 
-fn go_on(file: &File, journal: Journal, block_size: u32, length: Option<u64>) -> Option<Start> {
-    let blocks = verify::agreeing_blocks(file, &journal, block_size, length);
-    if blocks == 0 {
-        return None;
+/// A partial file that has a journal.
+struct There<'a> {
+    file: &'a File,
+    length: Option<u64>,
+    wanted: &'a dyn Fn() -> bool,
+}
+
+impl There<'_> {
+    /// None where nothing of it is of use.
+    fn go_on(
+        &self,
+        partial: &mut Partial,
+        journal: Journal,
+        header: &Header,
+        durability: Durability,
+    ) -> Result<Option<Start>, Interrupted> {
+        let found = Found { file: self.file, journal: &journal, length: self.length, wanted: self.wanted };
+        let block_size = u64::from(header.block_size());
+        let (journal, blocks) = if found.journal.block_size() == header.block_size() {
+            let agreeing = found.agreeing(&mut ())?;
+            (journal, agreeing.div_ceil(block_size))
+        } else {
+            let journal = recut(partial, &found, header, durability)?;
+            let blocks = journal.blocks();
+            (journal, blocks)
+        };
+        if blocks == 0 {
+            return Ok(None);
+        }
+        // The last one may be short.
+        let resumed = blocks.saturating_mul(block_size).min(self.length.unwrap_or(u64::MAX));
+        Ok(Some(Start { digests: Digests::resumed(journal, blocks)?, resumed }))
     }
-    let digests = Digests::resumed(journal, blocks).ok()?;
-    Some(Start { digests, resumed: blocks * u64::from(block_size) })
 }
 
 /// Says that a file has no journal. That is no reason not to write it.

@@ -53,14 +53,24 @@ impl Roots {
     /// with is [resumed](Output::resumed), after as long as it takes to read it. On error nothing is left behind, but
     /// for such a one that there is too little space to go on with.
     pub fn create(&self, target: &Target<'_>) -> Result<Output, StoreError> {
+        self.create_while(target, &|| true)
+    }
+
+    /// As [`create`](Self::create), for as long as `wanted` says so, which is asked at the beginning and then again for
+    /// every few MiB of a partial file that are read. Otherwise this ends by [`StoreError::NotWanted`], and what there
+    /// is stays as it was.
+    pub fn create_while(&self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<Output, StoreError> {
         let (path, spot) = self.find(target)?;
+        if !wanted() {
+            return Err(StoreError::NotWanted { path });
+        }
         match (spot, target.placement) {
             (Spot::Single(own), _) => Output::in_place(
                 in_place::open_existing(|flags| open(own, flags, Mode::empty()), &path, target.length)?,
                 &path,
             ),
             (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
-                Output::from_partial(Partial::open(folder, &parents, name, &path)?, &path, target)
+                Output::from_partial(Partial::open(folder, &parents, name, &path)?, &path, target, wanted)
             }
             (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
                 Output::in_place(in_place::open_in_root(folder, &parents, name, &path, target.length)?, &path)

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use lantorrent_core::Transfer;
-use lantorrent_core::wire::{Code, Header, Wire};
+use lantorrent_core::wire::{Code, HEAD_BYTES, Header, TAG_BYTES, Wire};
 
 use crate::support::{
-    FakeNode, Peer, Proxy, TestNode, anew, codes, content, first_blocks, header, keys, of_version, payload,
-    send, short, target, wait_until, without_blocks,
+    FakeNode, Peer, Proxy, TestNode, anew, codes, content, first_blocks, header, header_for, keys,
+    of_version, payload, send, short, target, wait_until, without_blocks,
 };
 
 const BLOCK: usize = 4096;
@@ -61,6 +61,48 @@ fn a_changed_source_begins_anew() {
     peer.write(&payload(&peer.header, &content));
     assert_eq!(peer.codes(), [0]);
     node.assert_has("a", &content);
+}
+
+#[test]
+fn blocks_of_another_size_are_gone_on_with() {
+    let content = content(SIZE);
+    let node = at(left_behind(&content, 7));
+    let mut header = asked(&node);
+    header.block_size = 2 * BLOCK as u32;
+    let peer = Peer::ready_at(header, node.address, 6 * BLOCK as u64);
+    peer.write(&without_blocks(&peer.header, &content, 3));
+    assert_eq!(peer.codes(), [0]);
+    node.assert_has("a", &content);
+}
+
+#[test]
+fn a_file_that_lacked_only_its_end_is_not_sent_again() {
+    let content = content(SIZE);
+    let end = |header: &Header| {
+        let all = payload(header, &content);
+        let data = SIZE.div_ceil(header.block_size as usize) * (HEAD_BYTES + TAG_BYTES) + SIZE;
+        (all[..data].to_vec(), all[data..].to_vec())
+    };
+    for block_size in [BLOCK, 4 * BLOCK] {
+        let node = TestNode::new();
+        let peer = Peer::ready(asked(&node), node.address);
+        peer.write(&end(&peer.header).0);
+        wait_until("it is written", || {
+            fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() == SIZE as u64)
+        });
+        let node = at(node.into_folder());
+        // Another node has nothing yet, and gets all of it from this one's file.
+        let other = TestNode::new();
+        let header = header_for(Wire::Two, &[&node, &other], &["a"], Some(SIZE as u64));
+        let mut header = of_version(header, "the file");
+        header.block_size = block_size as u32;
+        let peer = Peer::ready_at(header, node.address, SIZE as u64);
+        peer.write(&end(&peer.header).1);
+        assert_eq!(peer.codes(), [0, 0]);
+        node.assert_has("a", &content);
+        other.assert_has("a", &content);
+        assert_eq!(fs::read_dir(node.path("")).unwrap().count(), 1, "no journal is left");
+    }
 }
 
 #[test]

@@ -69,9 +69,15 @@ fn only_what_is_old_and_free_and_has_a_journal_is_removed() {
     symlink(elsewhere.root(), bench.at("way-out")).unwrap();
     symlink(".", bench.at("sub/circle")).unwrap();
 
+    // Somebody was killed while he made another journal.
+    for name in ["old", "new", "in-use"] {
+        fs::write(bench.at(&format!("{name}.lantorrent-next")), "").unwrap();
+    }
+
     let before = bench.names();
     assert_eq!(bench.roots.clean(DAY), 3);
-    let gone = ["old.lantorrent", "old.lantorrent-journal", "orphan.lantorrent-journal"];
+    let gone =
+        ["old.lantorrent", "old.lantorrent-journal", "old.lantorrent-next", "orphan.lantorrent-journal"];
     let expected: Vec<_> = before.into_iter().filter(|name| !gone.iter().any(|gone| name == gone)).collect();
     assert_eq!(bench.names(), expected);
     assert_eq!(fs::read_dir(bench.at("sub/sub")).unwrap().count(), 0);

@@ -9,7 +9,7 @@ use crate::Bench;
 use crate::random::Random;
 use crate::resume::{BLOCK, WISH, Wish, beside, content, interrupt, write};
 
-fn flip(path: &std::path::Path, at: u64) {
+pub(crate) fn flip(path: &std::path::Path, at: u64) {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
@@ -144,16 +144,21 @@ impl Sample {
         Self { data, wish: Wish { resume: Resume { durability, ..WISH.resume }, length } }
     }
 
+    /// For blocks of that size.
+    fn in_blocks(&self, block_size: usize) -> Wish {
+        Wish { resume: Resume { block_size: block_size as u32, ..self.wish.resume }, ..self.wish }
+    }
+
     /// Goes on from block `from` on to `upto`, holes as holes.
-    fn write(&self, output: &Output, from: usize, upto: usize) {
-        let blocks: Vec<_> = self.data.chunks(BLOCK).take(upto).collect();
+    fn write(&self, output: &Output, block_size: usize, from: usize, upto: usize) {
+        let blocks: Vec<_> = self.data.chunks(block_size).take(upto).collect();
         let mut at = from;
         while at < blocks.len() {
-            let zeros = blocks[at..].iter().take_while(|block| **block == [0; BLOCK]).count();
-            let offset = (at * BLOCK) as u64;
+            let zeros = blocks[at..].iter().take_while(|block| **block == vec![0; block_size]).count();
+            let offset = (at * block_size) as u64;
             let digest = blake3::hash(blocks[at]);
             if zeros > 0 {
-                output.zero(offset, (zeros * BLOCK) as u64).unwrap();
+                output.zero(offset, (zeros * block_size) as u64).unwrap();
             } else {
                 output.write_at(blocks[at], offset).unwrap();
             }
@@ -162,21 +167,26 @@ impl Sample {
         }
     }
 
+    /// How many of the first `bytes` can be gone on with from the end of a block.
+    fn whole(&self, bytes: usize, block_size: usize) -> usize {
+        if self.wish.length == Some(bytes as u64) { bytes } else { bytes / block_size * block_size }
+    }
+
     /// What is resumed must be right, whatever happened before.
-    fn check(&self, output: &Output) -> usize {
+    fn check(&self, output: &Output, block_size: usize) -> usize {
         let resumed = output.resumed() as usize;
-        assert!(resumed.is_multiple_of(BLOCK) && resumed <= self.data.len());
+        assert!(resumed <= self.data.len() && resumed == self.whole(resumed, block_size));
         let file = output.read_back().unwrap();
         assert_eq!(file.metadata().unwrap().len(), resumed as u64);
         let mut found = vec![0; resumed];
         file.read_exact_at(&mut found, 0).unwrap();
         assert!(found == self.data[..resumed]);
         let digests = output.digests();
-        for (block, data) in found.chunks(BLOCK).enumerate() {
+        for (block, data) in found.chunks(block_size).enumerate() {
             assert_eq!(digests.get(block as u64), Some(*blake3::hash(data).as_bytes()));
         }
-        assert_eq!(digests.get((resumed / BLOCK) as u64), None);
-        resumed / BLOCK
+        assert_eq!(digests.get(resumed.div_ceil(block_size) as u64), None);
+        resumed
     }
 }
 
@@ -198,24 +208,40 @@ fn damage(bench: &Bench, random: &mut Random) {
 
 #[test]
 fn whatever_happens_the_resumed_bytes_are_right() {
-    for seed in 0..400 {
+    for seed in 0..600 {
         let random = &mut Random::new(seed);
         let bench = Bench::new();
         let sample = Sample::new(random);
-        let blocks = sample.data.len().div_ceil(BLOCK);
+        // The same most of the time.
+        let block_sizes = [BLOCK, BLOCK, BLOCK, BLOCK / 4, 4 * BLOCK, 333];
+        // How much is there, unless something happened to it.
+        let mut kept = Some(0);
+        let create = |random: &mut Random, kept| {
+            let block_size = block_sizes[random.below(block_sizes.len())];
+            let output = sample.in_blocks(block_size).create(&bench, "a").unwrap();
+            let resumed = sample.check(&output, block_size);
+            if let Some(kept) = kept {
+                assert_eq!(resumed, sample.whole(kept, block_size), "seed {seed}");
+            }
+            (output, block_size, resumed)
+        };
         for _ in 0..random.below(8) {
-            let output = sample.wish.create(&bench, "a").unwrap();
-            let resumed = sample.check(&output);
-            let from = if random.below(3) == 0 { random.below(resumed + 1) } else { resumed };
-            output.begin((from * BLOCK) as u64);
-            sample.write(&output, from, from + random.below(blocks - from + 1));
+            let (output, block_size, resumed) = create(random, kept);
+            let (there, blocks) = (resumed.div_ceil(block_size), sample.data.len().div_ceil(block_size));
+            let from = if random.below(3) == 0 { random.below(there + 1) } else { there };
+            output.begin((from * block_size).min(resumed) as u64);
+            let upto = from + random.below(blocks - from + 1);
+            sample.write(&output, block_size, from, upto);
             output.keep();
-            damage(&bench, random);
+            kept = Some(sample.whole((upto * block_size).min(sample.data.len()), block_size));
+            if random.below(2) == 0 {
+                damage(&bench, random);
+                kept = None;
+            }
         }
-        let output = sample.wish.create(&bench, "a").unwrap();
-        let resumed = sample.check(&output);
-        output.begin((resumed * BLOCK) as u64);
-        sample.write(&output, resumed, blocks);
+        let (output, block_size, resumed) = create(random, kept);
+        output.begin(resumed as u64);
+        sample.write(&output, block_size, resumed.div_ceil(block_size), usize::MAX);
         output.finish(sample.data.len() as u64, Durability::NoSync).unwrap();
         assert!(fs::read(bench.at("a")).unwrap() == sample.data, "seed {seed}");
         assert_eq!(bench.names(), ["a"]);

@@ -5,9 +5,11 @@ mod clean;
 mod damage;
 mod holes;
 mod in_place;
+mod interrupted;
 mod paths;
 #[path = "../common/random.rs"]
 mod random;
+mod recut;
 mod rename;
 mod resume;
 

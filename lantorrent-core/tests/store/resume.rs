@@ -66,7 +66,7 @@ pub(crate) fn beside(bench: &Bench, name: &str) -> [std::path::PathBuf; 2] {
 }
 
 /// What another process would find if that of `from` were killed now.
-fn crash(bench: &Bench, from: &str, to: &str) {
+pub(crate) fn crash(bench: &Bench, from: &str, to: &str) {
     // The journal first: it must never be ahead of the file.
     let (from, to) = (beside(bench, from), beside(bench, to));
     for at in [1, 0] {
@@ -145,7 +145,7 @@ fn without_a_wish_nothing_is_resumed() {
 }
 
 #[test]
-fn another_version_block_size_or_length_begins_anew() {
+fn another_version_or_length_begins_anew() {
     let all = content(5 * BLOCK);
     let other = |change: fn(&mut Wish)| {
         let mut wish = WISH;
@@ -155,7 +155,6 @@ fn another_version_block_size_or_length_begins_anew() {
     for wish in [
         other(|wish| wish.resume.version = b"2"),
         other(|wish| wish.resume.version = b""),
-        other(|wish| wish.resume.block_size = 500),
         other(|wish| wish.length = Some(5000)),
         other(|wish| wish.length = Some(0)),
     ] {
@@ -179,21 +178,44 @@ fn another_version_block_size_or_length_begins_anew() {
 }
 
 #[test]
-fn a_last_block_that_is_short_is_not_counted() {
+fn a_last_block_that_is_short_counts_where_the_length_is_known() {
     let all = content(5 * BLOCK + 1);
-    for length in [None, Some(5 * BLOCK as u64 + 1)] {
+    for (length, whole) in [(None, 5 * BLOCK), (Some(all.len() as u64), all.len())] {
         let bench = Bench::new();
         let wish = Wish { length, ..WISH };
         let output = wish.create(&bench, "a").unwrap();
         write(&output, &all, 0);
         output.keep();
         let output = wish.create(&bench, "a").unwrap();
-        assert_eq!(output.resumed(), 5 * BLOCK as u64);
-        digests_are(&output, &all[..5 * BLOCK]);
-        write(&output, &all, 5);
+        assert_eq!(output.resumed(), whole as u64);
+        output.begin(output.resumed());
+        digests_are(&output, &all[..whole]);
+        write(&output, &all, whole.div_ceil(BLOCK));
         digests_are(&output, &all);
         output.finish(all.len() as u64, Durability::Sync).unwrap();
         assert_eq!(fs::read(bench.at("a")).unwrap(), all);
+    }
+    // What is not right is not believed either.
+    let bench = Bench::new();
+    let wish = Wish { length: Some(all.len() as u64), ..WISH };
+    let output = wish.create(&bench, "a").unwrap();
+    write(&output, &all, 0);
+    output.keep();
+    let [partial, _] = beside(&bench, "a");
+    fs::File::options().write(true).open(partial).unwrap().write_all_at(b"?", 5 * BLOCK as u64).unwrap();
+    let output = wish.create(&bench, "a").unwrap();
+    assert_eq!(output.resumed(), 5 * BLOCK as u64);
+    digests_are(&output, &all[..5 * BLOCK]);
+    output.discard();
+    // Nor is a hole that is said to have more blocks than are whole, however long the file.
+    for block_size in [BLOCK, BLOCK / 2] {
+        let output = wish.create(&bench, "a").unwrap();
+        output.begin(0);
+        output.zero(0, 9 * BLOCK as u64).unwrap();
+        output.note(blake3::hash(&[0; BLOCK]).as_bytes(), 6);
+        output.keep();
+        let resume = Resume { block_size: block_size as u32, ..wish.resume };
+        assert_eq!(Wish { resume, ..wish }.resumed(&bench, "a"), 5 * BLOCK as u64);
     }
 }
 

@@ -110,7 +110,8 @@ impl Disk {
         // What this transfer itself holds will not become free.
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
         let patient_until = if ours { self.told } else { self.patient_until };
-        let result = patiently(patient_until, wanted, || self.files.roots.create(&target));
+        // Reading a large partial file again takes minutes, for which nobody waits who has stopped the transfer.
+        let result = patiently(patient_until, wanted, || self.files.roots.create_while(&target, &wanted));
         let result = result.map_err(|error| fault(&error)).map(|output| {
             let resumed = output.resumed();
             if resumed > 0 {
@@ -220,5 +221,50 @@ impl Disk {
             }
         }
         self.hub.keep_for_children();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use super::super::super::ring::Ring;
+    use super::*;
+    use crate::wire::{Code, Destination, Request};
+
+    #[test]
+    fn files_are_not_opened_for_a_transfer_that_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = Arc::new(Roots::open(&[folder.path().to_owned()]).unwrap());
+        let filename = folder.path().join("a").to_str().unwrap().to_owned();
+        let node = Destination {
+            host: "127.0.0.1".into(),
+            port: 1,
+            index: 0,
+            requests: vec![Request { filename, id: "a".into(), rename: true }],
+            degree: None,
+            block_size: None,
+        };
+        let header = Header {
+            node,
+            length: Some(1),
+            block_size: 4096,
+            degree: 1,
+            destinations: Vec::new(),
+            envelope: None,
+        };
+        let hub = Arc::new(Hub::new(Ring::for_node(2)));
+        let (happenings, heard) = mpsc::sync_channel(2);
+        let files = Files { roots, durability: Durability::NoSync, patience: Duration::from_secs(60) };
+        let disk = Disk::new(Arc::clone(&hub), happenings, files, header);
+        hub.order_disk(DiskOrder::Open(0));
+        hub.close();
+        hub.order_disk(DiskOrder::Leave);
+        disk.run();
+        let told = heard.recv().unwrap();
+        let Happening::Input(Input::Opened(0, Err(fault))) = told else { panic!("{told:?}") };
+        assert_eq!(fault.code, Code::STOPPED);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

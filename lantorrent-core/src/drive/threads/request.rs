@@ -33,6 +33,7 @@ pub(super) fn fault(error: &StoreError) -> FileFault {
     let code = match error {
         StoreError::NotAllowed { .. } => Code::NOT_ALLOWED,
         StoreError::InUse { .. } => Code::IN_USE,
+        StoreError::NotWanted { .. } => Code::STOPPED,
         StoreError::NoSpace { .. } => Code::NO_SPACE,
         StoreError::CannotWrite { .. } => Code::CANNOT_WRITE,
         StoreError::TooLong { .. }
