@@ -180,6 +180,7 @@ impl Scenario {
             block_size: BLOCK,
             length: self.length(),
             source: Some(self.hint()),
+            begun: Some(net.unix_millis()),
             min_rate: None,
         };
         let seed = Seed(net.random.bytes());

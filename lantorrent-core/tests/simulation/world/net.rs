@@ -12,6 +12,9 @@ use super::route::{Cut, Routes};
 use crate::random::Random;
 use crate::trace;
 
+/// When it all begins.
+const UNIX: u64 = 1_700_000_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ActorId(pub(crate) usize);
 
@@ -79,8 +82,12 @@ impl Net {
     }
 
     pub(crate) fn now(&self) -> Now {
-        let start = Now { instant: self.start, unix: 1_700_000_000 };
+        let start = Now { instant: self.start, unix: UNIX };
         start + self.elapsed()
+    }
+
+    pub(crate) fn unix_millis(&self) -> u64 {
+        UNIX * 1000 + self.micros / 1000
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
