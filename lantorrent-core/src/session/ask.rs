@@ -27,6 +27,8 @@ pub enum Answer {
     No,
     /// They are complete, and their results soon known.
     Finishing,
+    /// No: this node takes part in the transfer already, in that place of the list.
+    Elsewhere(u32),
 }
 
 impl Ask {

@@ -59,11 +59,7 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         }
         Way::HandedOver => Ok(()),
         Way::Taken(arrival, place) => {
-            let why = format!(
-                "this node is number {place} of the transfer already; its address stands in the list twice, or two \
-                 names of it"
-            );
-            refuse(shared, arrival, Code::TAKING_PART, &why);
+            refuse_second(shared, arrival, place);
             Ok(())
         }
         Way::Finished(arrival, results) => {
@@ -151,6 +147,14 @@ impl Drop for Place<'_> {
             }
         }
     }
+}
+
+/// Says no because the node has that place in the transfer, and not another.
+pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
+    let why = format!(
+        "this node is number {place} of the transfer already; its address stands in the list twice, or two names of it"
+    );
+    refuse(shared, arrival, Code::TAKING_PART, &why);
 }
 
 /// Says no to every request, by the session's own words.

@@ -54,6 +54,8 @@ pub(super) enum Turn {
     Finishing(UnixStream),
     /// Another process has the transfer, and does not answer.
     Silent,
+    /// This node has another place in the transfer, this one.
+    Elsewhere(u32),
 }
 
 /// Why a name cannot be had.
@@ -64,6 +66,7 @@ enum Holder {
     LetsGo,
     Finishes(UnixStream),
     Silent,
+    Elsewhere(u32),
     /// It is no process of this node: names are anybody's to take.
     Stranger,
 }
@@ -88,7 +91,7 @@ impl Siblings {
 
     /// Where who takes part in that transfer can be asked.
     fn of_transfer(&self, ask: &Ask) -> String {
-        self.name(&[b"transfer", &ask.transfer.0[..], &ask.index.to_be_bytes()].concat())
+        self.name(&[b"transfer", &ask.transfer.0[..]].concat())
     }
 
     /// Where who writes those files for the same source can be asked. In an order that is the same for everybody, so that
@@ -115,6 +118,7 @@ impl Siblings {
             Ok(listener) => counter.open(listener, self.user, doorbell),
             Err(Holder::Refuses | Holder::LetsGo) => return Turn::Taken,
             Err(Holder::Finishes(stream)) => return Turn::Finishing(stream),
+            Err(Holder::Elsewhere(place)) => return Turn::Elsewhere(place),
             Err(Holder::Silent) => {
                 log::warn!("another process of this node has the transfer, and does not answer");
                 return Turn::Silent;
@@ -189,6 +193,7 @@ impl Siblings {
         Ok(match serde_json::from_str(&answer)? {
             Answer::No => Err(Holder::Refuses),
             Answer::Finishing => Err(Holder::Finishes(stream)),
+            Answer::Elsewhere(place) => Err(Holder::Elsewhere(place)),
             Answer::Yes if ends_by(&stream, until)? => Ok(()),
             Answer::Yes => Err(Holder::LetsGo),
         })

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use super::connection;
 use super::counter::Counter;
 use super::doorbell::{Arrival, Doorbell};
 use super::node::Shared;
@@ -36,6 +37,7 @@ pub(super) fn admit(
                 log::info!("cannot say how the transfer ended: {error}");
             }
         }
+        Turn::Elsewhere(place) => connection::refuse_second(shared, arrival, place),
         // Nothing that is known now would be true if it wakes up.
         Turn::Silent => {}
     }

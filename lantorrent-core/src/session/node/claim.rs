@@ -38,19 +38,24 @@ impl NodeSession {
 
     /// Another process has the connection of who claims this node, or of a newer transfer of the same file.
     pub(super) fn asked(&mut self, now: Now, ask: &Ask) {
-        let ours = Ask::for_header(self.header());
-        let claims =
-            ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
+        let Some(ours) = Ask::for_header(self.header()) else {
+            return self.desk.out.push_front(Output::Answer(Answer::No));
+        };
+        let claims = ours.transfer == ask.transfer;
         let before = ask.from.is_none_or(|from| from < ask.index);
-        let newer = ours.is_some_and(|ours| ours.transfer != ask.transfer && ours.source == ask.source);
-        let answer = if claims && self.phase == Phase::Ended {
+        let newer = !claims && ask.source.is_some() && ours.source == ask.source;
+        let answer = if claims && ours.index != ask.index {
+            Answer::Elsewhere(ours.index)
+        } else if claims && self.phase == Phase::Ended {
+            // Those that cannot be served without an upstream are left to who asks.
+            self.finishing |= before && self.upstream.yields_to(&self.desk, now, ask.from);
             Answer::Finishing
         } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
             self.upstream.say(&mut self.desk, &Line::Left);
             self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
             self.retire();
             Answer::Yes
-        } else if newer && ask.source.is_some() {
+        } else if newer {
             self.let_go(Code::SUPERSEDED, SUPERSEDED);
             Answer::Yes
         } else {
