@@ -250,6 +250,11 @@ impl Hub {
         });
     }
 
+    /// Whether the transfer is over.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     pub(super) fn order_disk(&self, order: DiskOrder) {
         self.change(|state| state.disk.push_back(order));
     }

@@ -13,6 +13,8 @@ pub struct Ask {
     pub index: u32,
     /// The place of who made the header; None for the source.
     pub from: Option<u32>,
+    /// When that transfer began at its source.
+    pub begun: Option<u64>,
     /// Which version of which file it is about.
     pub source: Option<SourceHint>,
 }
@@ -29,6 +31,8 @@ pub enum Answer {
     Finishing,
     /// No: this node takes part in the transfer already, in that place of the list.
     Elsewhere(u32),
+    /// No: theirs is an older transfer of the same file.
+    Outdated,
 }
 
 impl Ask {
@@ -39,6 +43,7 @@ impl Ask {
             transfer: envelope.transfer,
             index: header.node.index,
             from: envelope.from,
+            begun: envelope.begun,
             source: envelope.source.clone(),
         })
     }

@@ -1,17 +1,17 @@
 //! Asks all nodes at once whether they could take part: the state machine of a check. PROTOCOL.md, "Check".
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::child::{Child, Reader, Said, Stage};
 use super::desk::Desk;
-use super::entropy::{Entropy, Seed};
+use super::entropy::Seed;
 use super::io::{Input, LinkId, Now, Output};
 use super::ledger::News;
-use super::source::Plan;
+use super::plan::Plan;
 use super::timing::Timing;
-use crate::wire::{Code, Destination, Envelope, Header, Keyring, Line, Nonce, Report, Verb, proof};
+use crate::wire::{Code, Destination, Keyring, Line, Report, Verb, proof};
 
 /// Nodes that are asked at the same time.
 const AT_ONCE: usize = 256;
@@ -38,38 +38,9 @@ struct Asked {
 
 impl CheckSession {
     /// Begins to ask everybody in the plan.
-    pub fn new(now: Now, plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let mut entropy = Entropy::new(seed);
-        let envelope = Envelope {
-            verb: Verb::Check,
-            transfer: entropy.transfer(),
-            nonce: Nonce([0; 16]),
-            expires: 0,
-            to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            source: plan.source,
-            from: None,
-            min_rate: None,
-        };
-        let nodes = plan.destinations.into_iter().zip(0..).map(|(node, index)| Destination { index, ..node });
-        let nodes: Vec<Destination> = nodes.collect();
-        let header = Header {
-            node: Destination {
-                host: String::new(),
-                port: 0,
-                index: 0,
-                requests: Vec::new(),
-                degree: None,
-                block_size: None,
-            },
-            length: plan.length,
-            block_size: plan.block_size,
-            degree: 1,
-            destinations: Vec::new(),
-            envelope: Some(envelope),
-        };
-        let mut desk = Desk::new(header, &nodes, keys, timing, Seed([0; 32]));
-        desk.entropy = entropy;
-        let waiting = nodes.into_iter().map(|node| Asked { node, tries: 0 }).collect();
+    pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
+        let desk = Desk::for_plan(now, &mut plan, Verb::Check, keys, timing, seed);
+        let waiting = plan.destinations.into_iter().map(|node| Asked { node, tries: 0 }).collect();
         let mut session = Self { desk, waiting, open: Vec::new(), next_link: 0, done: false };
         session.advance(now);
         session

@@ -11,6 +11,8 @@ pub(super) struct Ledger {
     entries: HashMap<String, Entry>,
     // In the order of the list, for what is said at the end.
     order: Vec<String>,
+    /// The first node that anybody has lost sight of. Whoever stands behind it may have the file from it.
+    lost_from: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,9 @@ impl Ledger {
         };
         if report.index.is_some_and(|index| index != entry.index) {
             return News::Nothing;
+        }
+        if report.code.is_provisional() {
+            self.lost_from = self.lost_from.into_iter().chain([entry.index]).min();
         }
         let settles = report.index.is_none() || report.is_own();
         match (&entry.known, settles) {
@@ -183,6 +188,7 @@ impl Ledger {
 
     /// Settles everything: what is only known from others becomes final, and what nobody answered for is 509.
     pub(super) fn close(&mut self) -> Vec<Report> {
+        let lost_from = self.lost_from.unwrap_or(u32::MAX);
         let mut last = Vec::new();
         for id in std::mem::take(&mut self.order) {
             let never = self.about(&id, Code::NEVER_REPORTED, "no word from the node: not known to be whole");
@@ -190,7 +196,10 @@ impl Ledger {
             match std::mem::replace(&mut entry.known, Known::Settled { good: false }) {
                 Known::Settled { .. } => {}
                 Known::Nothing => last.extend(never),
-                Known::Hearsay(report) | Known::Doubt(report) if report.code.is_provisional() => {
+                Known::Hearsay(report) | Known::Doubt(report)
+                    if report.code.is_provisional()
+                        || report.code.is_absence() && entry.index > lost_from =>
+                {
                     last.push(Report {
                         message: format!("not known to be whole: {}", report.message),
                         code: Code::NEVER_REPORTED,

@@ -425,4 +425,5 @@ impl NodeSession {
 }
 
 const STOPPED: &str = "the node is being stopped";
-const SUPERSEDED: &str = "a newer transfer of the same file took over";
+/// Why an older transfer of a file does not go on.
+pub const SUPERSEDED: &str = "a newer transfer of the same file took over";

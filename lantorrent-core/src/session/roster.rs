@@ -22,6 +22,7 @@ pub struct Roster {
 struct Entry {
     index: u32,
     source: Option<SourceHint>,
+    age: (Option<u64>, TransferId),
     files: Vec<String>,
     state: State,
 }
@@ -43,6 +44,8 @@ pub enum Entrance {
     },
     /// The session that is live: it is to be told [`Input::Claimed`](super::Input::Claimed).
     Claim,
+    /// Nothing: a newer transfer of the same source writes the same files. It is refused as superseded.
+    Outdated,
     /// Nothing: the node has another place in the transfer, this one. The list names it twice, or leads back to it.
     Taken(u32),
     /// The end of the transfer, told again; see [`retell`](super::retell).
@@ -66,10 +69,15 @@ impl Roster {
                 State::Finished { results, .. } => Entrance::Finished(results.clone()),
             };
         }
-        let supersedes = self.superseded_by(header);
+        let rivals = self.rivals(header);
+        if rivals.iter().any(|&(age, _)| age > envelope.age()) {
+            return Entrance::Outdated;
+        }
+        let supersedes = rivals.into_iter().map(|(_, transfer)| transfer).collect();
         let entry = Entry {
             index: header.node.index,
             source: envelope.source.clone(),
+            age: envelope.age(),
             files: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
             state: State::Live,
         };
@@ -77,8 +85,13 @@ impl Roster {
         Entrance::New { supersedes }
     }
 
-    /// The live transfers that would have to let go of their files for this one: same source, same file.
-    pub fn superseded_by(&self, header: &Header) -> Vec<TransferId> {
+    /// Whether live transfers would have to let go of their files for this one.
+    pub fn would_supersede(&self, header: &Header) -> bool {
+        !self.rivals(header).is_empty()
+    }
+
+    /// The live transfers of the same source to the same files, with what orders them.
+    fn rivals(&self, header: &Header) -> Vec<((Option<u64>, TransferId), TransferId)> {
         let Some(source) = header.envelope.as_ref().and_then(|envelope| envelope.source.as_ref()) else {
             return Vec::new();
         };
@@ -86,8 +99,8 @@ impl Roster {
             header.node.requests.iter().any(|request| entry.files.contains(&request.filename))
         };
         let live = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Live));
-        let older = live.filter(|(_, entry)| entry.source.as_ref() == Some(source) && shares(entry));
-        older.map(|(&transfer, _)| transfer).collect()
+        let rivals = live.filter(|(_, entry)| entry.source.as_ref() == Some(source) && shares(entry));
+        rivals.map(|(&transfer, entry)| (entry.age, transfer)).collect()
     }
 
     /// The session of a transfer is over. With `results` it can be asked again for a while; without, it is forgotten
@@ -126,6 +139,10 @@ mod tests {
     use crate::wire::{Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, Verb};
 
     fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
+        begun_at(7, transfer, index, file, source)
+    }
+
+    fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
         let hint = |id: &str| SourceHint { size: None, mtime: None, id: id.into() };
         let request = Request { filename: file.into(), id: "0".into(), rename: true };
         Header {
@@ -148,6 +165,7 @@ mod tests {
                 expires: 0,
                 to: ([10, 0, 0, 1], 1).into(),
                 source: source.map(hint),
+                begun: Some(begun),
                 from: None,
                 min_rate: None,
             }),
@@ -189,9 +207,11 @@ mod tests {
             assert!(begins(&roster.enter(now, &other)));
         }
         let newer = header(5, 7, "/f", Some("a"));
-        assert_eq!(roster.superseded_by(&newer), [TransferId([1; 16])]);
+        assert!(roster.would_supersede(&newer));
         let supersedes = vec![TransferId([1; 16])];
         assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes });
+        let older = begun_at(6, 9, 0, "/f", Some("a"));
+        assert_eq!(roster.enter(now, &older), Entrance::Outdated);
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) left: Option<Left>,
     /// The place of the child that was given a fresh connection after it lost one, which is done once.
     pub(super) retried: Option<usize>,
+    /// Whether who refused was asked once more.
+    pub(super) asked_again: bool,
     /// Whether somebody in it was let in and lost: those behind may have the file from him, and nobody knows.
     pub(super) blind: bool,
     pub(super) over: bool,
@@ -55,6 +57,7 @@ impl Run {
             child: None,
             left: None,
             retried: None,
+            asked_again: false,
             blind: false,
             over: false,
         })

@@ -1,38 +1,16 @@
 //! One transfer as its source sees it: send, collect results.
 
-use core::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use super::downstream::Downstream;
-use super::entropy::{Entropy, Seed};
+use super::entropy::Seed;
 use super::io::{Input, Now, Output};
 use super::ledger::News;
 use super::lookout::{Lookout, Sight};
+use super::plan::Plan;
 use super::timing::{LATE, Timing};
-use crate::wire::{
-    Abort, Code, Destination, Envelope, Header, Keyring, NodeState, Nonce, Progress, Report, SourceHint, Sum,
-    Verb, Wire,
-};
-
-/// What a source is to send, and to whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The wire that the chain speaks.
-    pub wire: Wire,
-    /// The chain, in order. Their `index` is given here.
-    pub destinations: Vec<Destination>,
-    /// Children of each node, from 1; more than one makes a tree.
-    pub degree: u32,
-    /// Bytes of a block; see [`block_size`](crate::wire::block_size).
-    pub block_size: u32,
-    /// Bytes of the file; None for a stream.
-    pub length: Option<u64>,
-    /// Which version of which file it is.
-    pub source: Option<SourceHint>,
-    /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
-    pub min_rate: Option<u64>,
-}
+use crate::wire::{Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, Verb, Wire};
 
 /// How those are reached that have not reported yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,41 +45,7 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        for (place, destination) in plan.destinations.iter_mut().enumerate() {
-            destination.index = u32::try_from(place).unwrap_or(u32::MAX);
-        }
-        let mut entropy = Entropy::new(seed);
-        let transfer = entropy.transfer();
-        let envelope = (plan.wire == Wire::Two).then(|| Envelope {
-            verb: Verb::Send,
-            transfer,
-            // These three are another for each child.
-            nonce: Nonce([0; 16]),
-            expires: 0,
-            to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            source: plan.source.take(),
-            from: None,
-            min_rate: plan.min_rate,
-        });
-        // The source itself is no destination, and its own values are never sent.
-        let node = Destination {
-            host: String::new(),
-            port: 0,
-            index: 0,
-            requests: Vec::new(),
-            degree: None,
-            block_size: None,
-        };
-        let header = Header {
-            node,
-            length: plan.length,
-            block_size: plan.block_size,
-            degree: plan.degree,
-            destinations: Vec::new(),
-            envelope,
-        };
-        let mut desk = Desk::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
-        desk.entropy = entropy;
+        let mut desk = Desk::for_plan(now, &mut plan, Verb::Send, keys, timing, seed);
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);

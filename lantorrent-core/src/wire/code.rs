@@ -71,6 +71,11 @@ impl Code {
         self == Self::SUCCESS
     }
 
+    /// Whether it says no more than that a node could not be spoken to.
+    pub(crate) fn is_absence(self) -> bool {
+        matches!(self, Self::CANNOT_CONNECT | Self::CONNECTION_LOST | Self::TIMED_OUT)
+    }
+
     /// Whether a result of the node itself, should one come, replaces a report with this code that somebody else
     /// made about it.
     pub fn is_provisional(self) -> bool {

@@ -96,6 +96,9 @@ pub struct Envelope {
     pub to: SocketAddr,
     /// Which version of which file is sent.
     pub source: Option<SourceHint>,
+    /// Unix time in seconds at which the transfer began at its source: of two transfers of the same source the later one,
+    /// and of two of the same second the one with the greater id, takes the place of the other. None is earlier than any.
+    pub begun: Option<u64>,
     /// The place in the source's list of the node that made this header; None if the source did.
     pub from: Option<u32>,
     /// Bytes a second below which a node is bypassed; None: none is.
@@ -130,6 +133,13 @@ pub struct Header {
     pub destinations: Vec<Destination>,
     /// Wire 2's part. None makes it a header of wire 1.
     pub envelope: Option<Envelope>,
+}
+
+impl Envelope {
+    /// What orders the transfers of one source: the greater one is the newer one.
+    pub(crate) fn age(&self) -> (Option<u64>, TransferId) {
+        (self.begun, self.transfer)
+    }
 }
 
 impl Header {

@@ -32,6 +32,8 @@ struct HeaderText {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<SourceHint>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    begun: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_rate: Option<Number>,
@@ -185,6 +187,7 @@ fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
         expires: required(text.expires, "expires")?.0,
         to: required(text.to, "to")?,
         source: text.source.take(),
+        begun: text.begun.map(|begun| begun.0),
         from: text.from.map(|from| self::index(Some(from))).transpose()?,
         min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
     };
@@ -330,6 +333,7 @@ fn text(header: &Header) -> HeaderText {
         expires: Some(Number(envelope.expires)),
         to: Some(envelope.to),
         source: envelope.source.clone(),
+        begun: envelope.begun.map(Number),
         from: envelope.from.map(|from| Number(from.into())),
         min_rate: envelope.min_rate.map(Number),
         index: Some(Number(header.node.index.into())),

@@ -1,16 +1,16 @@
 //! Files that are gone on with: after a restart, and when a newer transfer of the same file takes over.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use lantorrent_core::Transfer;
 use lantorrent_core::wire::{Code, Header, Wire};
 
 use crate::support::{
-    Peer, Proxy, TestNode, anew, codes, content, first_blocks, header, keys, of_version, payload, send,
-    target, wait_until, without_blocks,
+    FakeNode, Peer, Proxy, TestNode, anew, codes, content, first_blocks, header, keys, of_version, payload,
+    send, short, target, wait_until, without_blocks,
 };
 
 const BLOCK: usize = 4096;
@@ -176,6 +176,43 @@ fn a_second_send_completes_what_the_first_began() {
     node.assert_has("a", &content);
     let passed = passed.load(Ordering::Relaxed);
     assert!(passed < content.len() - CUT + (1 << 20), "{passed} bytes");
+}
+
+#[test]
+fn a_chain_whose_nodes_stand_at_different_offsets_goes_on() {
+    let content = content(SIZE);
+    let source = tempfile::NamedTempFile::new().unwrap();
+    fs::write(source.path(), &content).unwrap();
+    let begin = || Transfer::from_file(source.path(), keys()).unwrap().block_size(BLOCK as u32);
+    // Who overhears which version it is can leave something of it behind.
+    let hint = Arc::new(Mutex::new(None));
+    let overheard = Arc::clone(&hint);
+    let fake = FakeNode::raw(move |child| {
+        *overheard.lock().unwrap() = child.header.envelope.clone().unwrap().source;
+    });
+    let _lost = begin().timing(short(500)).to(fake.target()).send().unwrap();
+    fake.join();
+    let hint = hint.lock().unwrap().clone().unwrap();
+    for order in [[3, 9, 0, 17], [17, 3, 9, 1], [0, 17, 5, 20], [20, 20, 20, 20]] {
+        let leave = |blocks: usize| {
+            let node = TestNode::new();
+            let mut header = header(Wire::Two, &node, "a", SIZE as u64);
+            header.envelope.as_mut().unwrap().source = Some(hint.clone());
+            let peer = Peer::ready(header, node.address);
+            peer.write(&first_blocks(&peer.header, &content, blocks));
+            wait_for(&node, blocks);
+            at(node.into_folder())
+        };
+        let nodes = order.map(leave);
+        let begin = begin();
+        let outcome =
+            nodes.iter().fold(begin, |transfer, node| transfer.to(node.target("a"))).send().unwrap();
+        assert!(outcome.all_succeeded(), "{order:?}: {outcome:?}");
+        for node in &nodes {
+            node.assert_has("a", &content);
+            assert_eq!(node.names(), ["a"]);
+        }
+    }
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use lantorrent_core::Check;
-use lantorrent_core::wire::{Code, Header, Line, Wire};
+use lantorrent_core::wire::{Code, Header, Line, Verb, Wire};
 
 use crate::support::{
     FakeNode, Gate, Peer, TestNode, anew, content, first_blocks, from_to, header, header_for, in_parallel,
-    keys, of_version, payload, transfer, wait_until, without_blocks,
+    keys, of_version, payload, wait_until, without_blocks,
 };
 
 const BLOCK: usize = 4096;
@@ -106,6 +106,19 @@ fn a_newer_transfer_goes_on_with_the_file() {
 }
 
 #[test]
+fn an_older_transfer_is_refused() {
+    let (content, node) = (content(SIZE), solo());
+    let older = asked(&node);
+    let newer = begin(anew(older.clone()), &node, &content, 5);
+    let mut late = Peer::greet(older, node.address);
+    late.prove();
+    assert_eq!(late.codes(), [Code::SUPERSEDED.0]);
+    newer.write(&without_blocks(&newer.header, &content, 5));
+    assert_eq!(newer.codes(), [0]);
+    node.assert_has("a", &content);
+}
+
+#[test]
 fn another_source_does_not_get_the_file() {
     let (content, node) = (content(SIZE), solo());
     let first = begin(asked(&node), &node, &content, 5);
@@ -131,19 +144,16 @@ fn a_node_has_one_place_in_a_transfer() {
 #[test]
 fn a_check_disturbs_nobody_and_knows_who_would_make_room() {
     let (content, node) = (content(SIZE), solo());
-    let source = transfer(&content);
     let found = |check: Check| check.to(node.target("a")).run().unwrap()[0].code;
     let first = begin(asked(&node), &node, &content, 5);
     assert_eq!(found(Check::new(keys())), Code::IN_USE, "for another source");
-    let asked = anew(first.header.clone());
-    let mut envelope = asked.envelope.clone().unwrap();
-    envelope.verb = lantorrent_core::wire::Verb::Check;
-    let mut same = Peer::greet(Header { envelope: Some(envelope), ..asked }, node.address);
+    let mut same = anew(first.header.clone());
+    same.envelope.as_mut().unwrap().verb = Verb::Check;
+    let mut same = Peer::greet(same, node.address);
     same.prove();
     assert_eq!(same.codes(), [0]);
     first.write(&without_blocks(&first.header, &content, 5));
     assert_eq!(first.codes(), [0]);
-    drop(source);
 }
 
 #[test]

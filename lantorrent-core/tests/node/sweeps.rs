@@ -128,7 +128,7 @@ fn a_bit_that_flips_anywhere_is_mended() {
     let content = content(SIZE);
     let [down, up] = lengths(&content);
     // Where the end of a line is damaged both sides wait for it.
-    let patience = Duration::from_millis(400);
+    let patience = Duration::from_secs(1);
     let timing =
         Timing { greeting: patience, handshake: patience, dead_after: patience, ..Timing::default() };
     let timing = Timing { finish: patience, alive: Duration::from_millis(100), ..timing };

@@ -85,6 +85,7 @@ fn header(vectors: &Vectors) -> Header {
                 id: "b7e1".into(),
             }),
             from: None,
+            begun: None,
             min_rate: None,
         }),
     }

@@ -58,6 +58,10 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
             run_session(shared, arrival, channel, patience)
         }
         Way::HandedOver => Ok(()),
+        Way::Outdated(arrival) => {
+            refuse(shared, arrival, Code::SUPERSEDED, session::SUPERSEDED);
+            Ok(())
+        }
         Way::Taken(arrival, place) => {
             refuse_second(shared, arrival, place);
             Ok(())
@@ -158,7 +162,7 @@ pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
 }
 
 /// Says no to every request, by the session's own words.
-fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
+pub(super) fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
     log::warn!("took no part in a transfer: {why}");
     let Arrival { guest, proven, .. } = arrival;
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
@@ -186,9 +190,10 @@ fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
     let may_supersede = shared.transfers.would_supersede(header)
         || siblings.is_some_and(|siblings| siblings.would_make_room(header));
     let patient_until = Instant::now() + PATIENCE;
+    let wanted = || !shared.live.is_stopping();
     let probe = |request| {
         let target = target(header, request, version.as_deref(), shared.durability);
-        match patiently(patient_until, || shared.roots.probe(&target)) {
+        match patiently(patient_until, wanted, || shared.roots.probe(&target)) {
             // It would be let go.
             Err(StoreError::InUse { .. }) if may_supersede => Ok(()),
             result => result.map_err(|error| fault(&error)),

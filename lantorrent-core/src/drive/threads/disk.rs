@@ -40,14 +40,15 @@ pub(super) struct Disk {
     zero_block: Option<Digest>,
 }
 
-/// Does something again for as long as the file is in use.
+/// Does something again for as long as the file is in use, and somebody still wants it.
 pub(super) fn patiently<T>(
     until: Instant,
+    wanted: impl Fn() -> bool,
     mut what: impl FnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     loop {
         match what() {
-            Err(StoreError::InUse { .. }) if Instant::now() < until => thread::sleep(RETRY),
+            Err(StoreError::InUse { .. }) if Instant::now() < until && wanted() => thread::sleep(RETRY),
             result => return result,
         }
     }
@@ -101,11 +102,15 @@ impl Disk {
 
     fn open(&mut self, file: usize) {
         let Some(request) = self.header.node.requests.get(file) else { return };
+        let wanted = || !self.hub.is_closed();
+        if !wanted() {
+            return;
+        }
         let target = target(&self.header, request, self.version.as_deref(), self.files.durability);
         // What this transfer itself holds will not become free.
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
         let patient_until = if ours { self.told } else { self.patient_until };
-        let result = patiently(patient_until, || self.files.roots.create(&target));
+        let result = patiently(patient_until, wanted, || self.files.roots.create(&target));
         let result = result.map_err(|error| fault(&error)).map(|output| {
             let resumed = output.resumed();
             if resumed > 0 {

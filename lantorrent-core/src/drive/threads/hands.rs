@@ -24,7 +24,7 @@ use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 const RETRY: Duration = Duration::from_millis(20);
 
 pub(super) struct NodeHands {
-    hub: Arc<Hub>,
+    hub: OpenHub,
     upstreams: Upstreams,
     children: Children,
     disk: JoinHandle<()>,
@@ -35,6 +35,24 @@ pub(super) struct NodeHands {
     askers: Askers,
     /// What nobody else can tell the session. Never sent to it: it would wait for itself.
     untold: VecDeque<Input<'static>>,
+}
+
+/// Closes the hub even if the session panics: the disk would wait for ever, with the files locked.
+struct OpenHub(Arc<Hub>);
+
+impl std::ops::Deref for OpenHub {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.0
+    }
+}
+
+impl Drop for OpenHub {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.order_disk(DiskOrder::Leave);
+    }
 }
 
 impl NodeHands {
@@ -67,7 +85,7 @@ impl NodeHands {
             baton: Mutex::default(),
         });
         Ok(Some(Self {
-            hub,
+            hub: OpenHub(hub),
             upstreams: Upstreams::default(),
             children,
             disk,
@@ -116,8 +134,7 @@ impl NodeHands {
 
     /// Ends every thread. Files that have no name by now are let go. Returns who waits for them.
     pub(super) fn finish(self) -> Askers {
-        self.hub.close();
-        self.hub.order_disk(DiskOrder::Leave);
+        drop(self.hub);
         self.children.join();
         if self.disk.join().is_err() {
             log::error!("the thread for the disk panicked");

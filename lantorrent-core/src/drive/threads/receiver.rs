@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::TcpStream;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::block::{Block, Buffer, Pool};
@@ -100,25 +100,25 @@ impl Receiving {
             Stop::Lost => Some(reader.finish().err().unwrap_or(PayloadError::Truncated { offset })),
         };
         if let Some(root) = reader.into_root() {
-            let baton = Baton { root, offset, pending };
-            *self.baton.lock().unwrap_or_else(PoisonError::into_inner) = Some(baton);
+            *self.baton() = Some(Baton { root, offset, pending });
         }
         (offset, cause)
+    }
+
+    fn baton(&self) -> MutexGuard<'_, Option<Baton>> {
+        self.baton.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the last reader left, or what there is to begin with. Where the payload cannot go on at `from`, says
     /// where it can.
     fn take_baton(&self, from: u64) -> Result<Baton, u64> {
-        let mut left = self.baton.lock().unwrap_or_else(PoisonError::into_inner);
-        match left.take_if(|baton| baton.offset == from) {
-            Some(baton) => Ok(baton),
-            None => match &*left {
-                Some(baton) => Err(baton.offset),
-                None => {
-                    self.root_before(from).map(|root| Baton { root, offset: from, pending: None }).ok_or(from)
-                }
-            },
+        match &mut *self.baton() {
+            None => {}
+            Some(baton) if baton.offset != from => return Err(baton.offset),
+            left => return left.take().ok_or(from),
         }
+        let root = self.root_before(from).ok_or(from)?;
+        Ok(Baton { root, offset: from, pending: None })
     }
 
     /// Sums up what an earlier transfer has left.

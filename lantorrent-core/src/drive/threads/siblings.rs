@@ -56,6 +56,8 @@ pub(super) enum Turn {
     Silent,
     /// This node has another place in the transfer, this one.
     Elsewhere(u32),
+    /// Another process has a newer transfer of the same file.
+    Outdated,
 }
 
 /// Why a name cannot be had.
@@ -67,6 +69,7 @@ enum Holder {
     Finishes(UnixStream),
     Silent,
     Elsewhere(u32),
+    Outdated,
     /// It is no process of this node: names are anybody's to take.
     Stranger,
 }
@@ -123,7 +126,9 @@ impl Siblings {
                 log::warn!("another process of this node has the transfer, and does not answer");
                 return Turn::Silent;
             }
-            Err(Holder::Stranger) => log::warn!("the name that goes with a transfer is not to be had"),
+            Err(Holder::Stranger | Holder::Outdated) => {
+                log::warn!("the name that goes with a transfer is not to be had");
+            }
         }
         // Who had the name before has left word by now.
         if let Some(results) = self.results(&question) {
@@ -132,6 +137,7 @@ impl Siblings {
         for (name, file) in self.of_files(header) {
             match self.take(&name, &question, until) {
                 Ok(listener) => counter.open(listener, self.user, doorbell),
+                Err(Holder::Outdated) => return Turn::Outdated,
                 // Its lock tells whether it can be had all the same.
                 Err(holder) => {
                     log::warn!("{file}: another process keeps the name that goes with it: {holder:?}");
@@ -194,6 +200,7 @@ impl Siblings {
             Answer::No => Err(Holder::Refuses),
             Answer::Finishing => Err(Holder::Finishes(stream)),
             Answer::Elsewhere(place) => Err(Holder::Elsewhere(place)),
+            Answer::Outdated => Err(Holder::Outdated),
             Answer::Yes if ends_by(&stream, until)? => Ok(()),
             Answer::Yes => Err(Holder::LetsGo),
         })
@@ -266,5 +273,170 @@ fn ends_by(mut stream: &UnixStream, until: Instant) -> io::Result<bool> {
             Ok(false)
         }
         Ok(_) | Err(_) => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+
+    fn question() -> Ask {
+        Ask { transfer: TransferId([7; 16]), index: 3, from: None, begun: None, source: None }
+    }
+
+    /// Processes of a node that no other test has, and a name.
+    fn siblings() -> (Siblings, String, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
+        let name = siblings.of_transfer(&question());
+        (siblings, name, folder)
+    }
+
+    fn bind(name: &str) -> UnixListener {
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()
+    }
+
+    fn take(siblings: &Siblings, name: &str, within: Duration) -> Result<UnixListener, Holder> {
+        siblings.take(name, &question(), Instant::now() + within)
+    }
+
+    /// A process that answers the first question so, and what it does then.
+    fn answers(
+        name: &str,
+        answer: &'static str,
+        then: impl FnOnce(UnixListener, UnixStream) + Send + 'static,
+    ) {
+        let listener = bind(name);
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            read_line(&stream).unwrap();
+            (&stream).write_all(answer.as_bytes()).unwrap();
+            then(listener, stream);
+        });
+    }
+
+    #[test]
+    fn a_free_name_is_taken_and_given_back() {
+        let (siblings, name, _folder) = siblings();
+        let doorbell = Doorbell::new(sync_channel(1).0);
+        for _ in 0..20 {
+            let mut counter = Counter::default();
+            counter.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, &doorbell);
+        }
+    }
+
+    #[test]
+    fn who_lets_go_is_waited_for() {
+        let (siblings, name, _folder) = siblings();
+        let start = Instant::now();
+        answers(&name, "\"yes\"\n", |listener, stream| {
+            thread::sleep(SOON);
+            drop(listener);
+            drop(stream);
+        });
+        take(&siblings, &name, PATIENCE).unwrap();
+        assert!(start.elapsed() >= SOON);
+    }
+
+    #[test]
+    fn who_takes_too_long_to_let_go_is_said_to() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "\"yes\"\n", |_listener, _stream| thread::sleep(PATIENCE));
+        assert!(matches!(take(&siblings, &name, SOON), Err(Holder::LetsGo)));
+    }
+
+    #[test]
+    fn who_refuses_is_believed() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "\"no\"\n", |_, _| ());
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Refuses)));
+    }
+
+    #[test]
+    fn who_is_elsewhere_in_the_list_says_where() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "{\"elsewhere\":9}\n", |_, _| ());
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Elsewhere(9))));
+    }
+
+    #[test]
+    fn who_dies_while_it_is_asked_is_out_of_the_way() {
+        let (siblings, name, _folder) = siblings();
+        for read in [false, true] {
+            let listener = bind(&name);
+            thread::spawn(move || {
+                let (stream, _) = listener.accept().unwrap();
+                thread::sleep(SOON);
+                if read {
+                    read_line(&stream).unwrap();
+                }
+            });
+            take(&siblings, &name, PATIENCE).unwrap();
+        }
+        answers(&name, "\"ye", |_, _| ());
+        take(&siblings, &name, PATIENCE).unwrap();
+        // Not even accepted: it was stopped, and then killed.
+        let listener = bind(&name);
+        thread::spawn(move || {
+            thread::sleep(SOON);
+            drop(listener);
+        });
+        take(&siblings, &name, PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn who_is_stopped_or_talks_nonsense_is_told_apart_from_who_refuses() {
+        let (siblings, name, _folder) = siblings();
+        for (number, nonsense) in ["\"maybe\"\n", "\u{1b}[2J", "{\"elsewhere\":-1}\n"].into_iter().enumerate()
+        {
+            let name = format!("{name}-{number}");
+            answers(&name, nonsense, |_, _| ());
+            assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)), "{nonsense:?}");
+        }
+        let _stopped = bind(&name);
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)));
+    }
+
+    #[test]
+    fn what_strangers_do_with_the_name_changes_nothing() {
+        let (mut siblings, name, _folder) = siblings();
+        // It listens to nobody.
+        let squatter = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        squatter.bind(&SockAddr::unix(format!("\0{name}")).unwrap()).unwrap();
+        assert!(matches!(take(&siblings, &name, SOON), Err(Holder::Stranger)));
+        // Its queue is full.
+        squatter.listen(0).unwrap();
+        let _queue = connect(&name).unwrap();
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)));
+        drop(squatter);
+        // It is another user's.
+        answers(&name, "\"no\"\n", |_, _| ());
+        siblings.user += 1;
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Stranger)));
+    }
+
+    #[test]
+    fn a_question_that_is_none_reaches_nobody() {
+        let (siblings, name, _folder) = siblings();
+        let doorbell = Doorbell::new(sync_channel(1).0);
+        let mut counter = Counter::default();
+        counter.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, &doorbell);
+        for words in ["", "\n", "none\n", "{\"transfer\":1}\n", "\u{1b}", &"[".repeat(1 << 16)] {
+            let mut stream = connect(&name).unwrap();
+            let _ = stream.write_all(words.as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = read_line(&stream);
+        }
+        assert!(doorbell.answer().is_none());
+        let mut stream = connect(&name).unwrap();
+        stream.write_all(&serde_json::to_vec(&question()).unwrap()).unwrap();
+        stream.write_all(b"\n").unwrap();
+        while doorbell.answer().is_none() {
+            thread::sleep(RETRY);
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::node::Shared;
 use super::siblings::{Siblings, Turn};
 use super::upstreams::{LINGER, say_last};
 use crate::session::{self, Ask};
-use crate::wire::{Line, LineWriter};
+use crate::wire::{Code, Line, LineWriter};
 
 /// Sees to it that no other process holds what the arrival wants. Returns it if it is to go on here, and where others
 /// can ask for its session; otherwise it has had its answer.
@@ -38,6 +38,7 @@ pub(super) fn admit(
             }
         }
         Turn::Elsewhere(place) => connection::refuse_second(shared, arrival, place),
+        Turn::Outdated => connection::refuse(shared, arrival, Code::SUPERSEDED, session::SUPERSEDED),
         // Nothing that is known now would be true if it wakes up.
         Turn::Silent => {}
     }

@@ -188,7 +188,9 @@ impl Transfer {
             self.stop.ask();
             return Ok(Vec::new());
         }
-        Ok(found.reports.into_iter().filter(|report| !report.code.is_success()).collect())
+        let failed = found.reports.into_iter().filter(|report| !report.code.is_success());
+        // The places are those of the list that is sent, where these have none.
+        Ok(failed.map(|report| Report { index: None, by: None, ..report }).collect())
     }
 
     fn plan(&self) -> Result<Plan, Error> {

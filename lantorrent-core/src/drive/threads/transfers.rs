@@ -25,6 +25,8 @@ pub(super) enum Way {
     Begin { arrival: Arrival, superseding: bool },
     /// Into the session of its transfer, which has it by now.
     HandedOver,
+    /// Away: a newer transfer of the same file is under way.
+    Outdated(Arrival),
     /// Away: the node has another place in the transfer, this one.
     Taken(Arrival, u32),
     /// Away, with the results of its transfer.
@@ -65,6 +67,7 @@ impl Transfers {
                 }
                 Way::HandedOver
             }
+            Entrance::Outdated => Way::Outdated(arrival),
             Entrance::Taken(place) => Way::Taken(arrival, place),
             Entrance::Finished(results) => Way::Finished(arrival, results),
         }
@@ -79,6 +82,6 @@ impl Transfers {
 
     /// Whether a live transfer would let go of its files for this one.
     pub(super) fn would_supersede(&self, header: &Header) -> bool {
-        !self.lock().roster.superseded_by(header).is_empty()
+        self.lock().roster.would_supersede(header)
     }
 }

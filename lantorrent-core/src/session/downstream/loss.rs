@@ -6,7 +6,7 @@ use crate::session::desk::Desk;
 use crate::session::io::{LinkId, Now, Output};
 use crate::session::run::{Left, Run};
 use crate::session::share::share;
-use crate::wire::{Code, Destination, NodeState, Wire};
+use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 
 impl Downstream {
     /// A connection could not be made, or has ended.
@@ -47,7 +47,12 @@ impl Downstream {
             left.claim_at = now.instant + desk.timing.reclaim;
             return;
         }
-        if attempt.stage == Stage::Challenged {
+        // What a damaged header is answered with cannot be told from a refusal, and nobody else will ask this one again.
+        let once_more = self.most != usize::MAX
+            && attempt.stage == Stage::Greeting
+            && code != Code::TIMED_OUT
+            && !std::mem::replace(&mut run.asked_again, true);
+        if attempt.stage == Stage::Challenged || once_more {
             // It did its part, and nobody had use for it yet.
             run.resume_at(attempt.place);
         } else {
@@ -77,6 +82,7 @@ impl Downstream {
     /// A chosen child is lost on wire 2.
     fn lose_child(&mut self, desk: &mut Desk, now: Now, at: usize, child: &Child, code: Code, why: &str) {
         let run = &mut self.runs[at];
+        run.blind |= child.stage >= Stage::Opening;
         if !desk.adopting {
             // Perhaps it has only lost patience with who cannot serve it. It is the first to be asked when that is over.
             run.resume_at(child.place);
@@ -90,7 +96,6 @@ impl Downstream {
             self.skip(desk, at, child, code, why);
             return self.seek(desk, now, at);
         }
-        run.blind = true;
         let silent = code == Code::TIMED_OUT;
         let done = desk.ledger.settled(&child.node);
         if !silent && !done && run.retried != Some(child.place) {
@@ -165,7 +170,11 @@ impl Downstream {
         let Some(child) = &self.runs[at].child else { return };
         log::info!("{}:{} cannot serve those behind it", child.node.host, child.node.port);
         let (node, place) = (child.node.clone(), child.place);
+        let alone = Progress::of_node(NodeState::Receiving, child.progress.greatest);
         self.adopt_behind(desk, now, at, &node, place);
+        if let Some(child) = &mut self.runs[at].child {
+            child.progress = alone;
+        }
         self.close_if_complete(desk, now, at);
     }
 

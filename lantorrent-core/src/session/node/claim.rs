@@ -36,33 +36,46 @@ impl NodeSession {
         }
     }
 
-    /// Another process has the connection of who claims this node, or of a newer transfer of the same file.
+    /// Another process has the connection of who claims this node, or of another transfer of the same file.
     pub(super) fn asked(&mut self, now: Now, ask: &Ask) {
-        let Some(ours) = Ask::for_header(self.header()) else {
-            return self.desk.out.push_front(Output::Answer(Answer::No));
-        };
-        let claims = ours.transfer == ask.transfer;
-        let before = ask.from.is_none_or(|from| from < ask.index);
-        let newer = !claims && ask.source.is_some() && ours.source == ask.source;
-        let answer = if claims && ours.index != ask.index {
-            Answer::Elsewhere(ours.index)
-        } else if claims && self.phase == Phase::Ended {
-            // Those that cannot be served without an upstream are left to who asks.
-            self.finishing |= before && self.upstream.yields_to(&self.desk, now, ask.from);
-            Answer::Finishing
-        } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
-            self.upstream.say(&mut self.desk, &Line::Left);
-            self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
-            self.retire();
-            Answer::Yes
-        } else if newer {
-            self.let_go(Code::SUPERSEDED, SUPERSEDED);
-            Answer::Yes
-        } else {
-            Answer::No
+        let answer = match Ask::for_header(self.header()) {
+            Some(ours) if ours.transfer == ask.transfer => self.asked_for_claim(now, &ours, ask),
+            Some(ours) if ours.source.is_some() && ours.source == ask.source => {
+                self.asked_for_files(&ours, ask)
+            }
+            _ => Answer::No,
         };
         // Before the end, behind which nothing comes.
         self.desk.out.push_front(Output::Answer(answer));
+    }
+
+    fn asked_for_claim(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
+        if ours.index != ask.index {
+            return Answer::Elsewhere(ours.index);
+        }
+        let before = ask.from.is_none_or(|from| from < ask.index);
+        let granted = before && self.upstream.yields_to(&self.desk, now, ask.from);
+        if self.phase == Phase::Ended {
+            // Those that cannot be served without an upstream are left to who asks.
+            self.finishing |= granted;
+            return Answer::Finishing;
+        }
+        if !granted {
+            return Answer::No;
+        }
+        self.upstream.say(&mut self.desk, &Line::Left);
+        self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+        self.retire();
+        Answer::Yes
+    }
+
+    fn asked_for_files(&mut self, ours: &Ask, ask: &Ask) -> Answer {
+        let age = |ask: &Ask| (ask.begun, ask.transfer);
+        if age(ours) > age(ask) {
+            return Answer::Outdated;
+        }
+        self.let_go(Code::SUPERSEDED, SUPERSEDED);
+        Answer::Yes
     }
 
     /// Whatever the former upstream was told may have died with it.

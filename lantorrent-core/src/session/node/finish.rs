@@ -52,7 +52,9 @@ impl NodeSession {
     pub(super) fn progress(&mut self) -> Progress {
         let state = self.state();
         let mut sum = Progress::of_node(state, self.received);
-        self.downstream.progress(&self.desk, &mut sum);
+        if !self.aside {
+            self.downstream.progress(&self.desk, &mut sum);
+        }
         if self.told != Some(state) {
             self.told = Some(state);
             sum.changed.push(Change { index: self.header().node.index, state, offset: self.received });

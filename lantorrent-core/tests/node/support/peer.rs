@@ -57,6 +57,7 @@ pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length
             to: nodes[0].address,
             source: None,
             from: None,
+            begun: None,
             min_rate: None,
         }),
     }

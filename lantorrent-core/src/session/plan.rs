@@ -1,0 +1,78 @@
+//! What a source wants, and the first header that follows from it.
+
+use core::net::{Ipv4Addr, SocketAddr};
+
+use super::desk::Desk;
+use super::entropy::{Entropy, Seed};
+use super::io::Now;
+use super::timing::Timing;
+use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, Verb, Wire};
+
+/// What a source is to send, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The wire that the chain speaks.
+    pub wire: Wire,
+    /// The chain, in order. Their `index` is given here.
+    pub destinations: Vec<Destination>,
+    /// Children of each node, from 1; more than one makes a tree.
+    pub degree: u32,
+    /// Bytes of a block; see [`block_size`](crate::wire::block_size).
+    pub block_size: u32,
+    /// Bytes of the file; None for a stream.
+    pub length: Option<u64>,
+    /// Which version of which file it is.
+    pub source: Option<SourceHint>,
+    /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
+    pub min_rate: Option<u64>,
+}
+
+impl Desk {
+    /// For the source of a transfer of its own, with a number for each destination.
+    pub(super) fn for_plan(
+        now: Now,
+        plan: &mut Plan,
+        verb: Verb,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> Self {
+        for (destination, index) in plan.destinations.iter_mut().zip(0..) {
+            destination.index = index;
+        }
+        let mut entropy = Entropy::new(seed);
+        let transfer = entropy.transfer();
+        let envelope = (plan.wire == Wire::Two).then(|| Envelope {
+            verb,
+            transfer,
+            // These three are another for each child.
+            nonce: Nonce([0; 16]),
+            expires: 0,
+            to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            source: plan.source.clone(),
+            begun: Some(now.unix),
+            from: None,
+            min_rate: plan.min_rate,
+        });
+        // The source itself is no destination, and its own values are never sent.
+        let node = Destination {
+            host: String::new(),
+            port: 0,
+            index: 0,
+            requests: Vec::new(),
+            degree: None,
+            block_size: None,
+        };
+        let header = Header {
+            node,
+            length: plan.length,
+            block_size: plan.block_size,
+            degree: plan.degree,
+            destinations: Vec::new(),
+            envelope,
+        };
+        let mut desk = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
+        desk.entropy = entropy;
+        desk
+    }
+}
