@@ -135,6 +135,21 @@ fn a_process_that_is_stopped_is_bypassed() {
 }
 
 #[test]
+fn a_process_that_wakes_up_splits_nothing() {
+    let (_lab, nodes, finished) = strike(|nodes| {
+        nodes[1].signal("STOP");
+        let last = nodes[2].file("a.lantorrent");
+        wait_until("the last goes on without it", || len(&last) > SIZE / 2 + 6 * MIB || !last.exists());
+        nodes[1].signal("CONT");
+    });
+    let codes = finished.codes();
+    assert!([0, 509].contains(&codes[1]) && codes[0] + codes[2] == 0, "{codes:?}");
+    let whole = nodes.iter().zip(codes).filter(|(_, code)| *code == 0);
+    whole.for_each(|(node, _)| assert_whole(node));
+    assert_went_on(&nodes[2]);
+}
+
+#[test]
 fn the_sender_is_killed_and_another_goes_on() {
     let lab = Lab::new();
     let nodes = three(&lab);
