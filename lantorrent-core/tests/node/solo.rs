@@ -226,7 +226,8 @@ fn who_asks_while_others_are_waited_for_hears_the_end() {
 
 #[test]
 fn who_asks_does_not_wait_for_those_who_cannot_be_served_any_more() {
-    let (content, node) = (content(SIZE), solo());
+    let content = content(SIZE);
+    let node = TestNode::apart(|config| config.timing.handshake = Duration::from_millis(300));
     let gate = Arc::new(Gate::default());
     let pass = Arc::clone(&gate);
     // It has not let the node in yet when that loses its upstream.
