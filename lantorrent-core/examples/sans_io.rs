@@ -27,18 +27,7 @@ fn main() {
     let (mut down, mut up): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
 
     // The source. Seeds and challenges must be unpredictable in earnest: take them from the operating system.
-    let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
-    let host = "node".into();
-    let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: BLOCK,
-        length: Some(content.len() as u64),
-        source: None,
-        min_rate: None,
-    };
+    let plan = plan(content.len() as u64);
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
     let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
 
@@ -135,6 +124,23 @@ fn main() {
         source.handle(now, Input::Bytes(LinkId(0), &std::mem::take(&mut up)));
     }
     assert_eq!(file, content, "the node has what the source sent");
+}
+
+/// One file for one node.
+fn plan(length: u64) -> Plan {
+    let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
+    let host = "node".into();
+    let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
+    Plan {
+        wire: Wire::Two,
+        destinations: vec![node],
+        degree: 1,
+        block_size: BLOCK,
+        length: Some(length),
+        source: None,
+        begun: None,
+        min_rate: None,
+    }
 }
 
 /// All frames of the payload, and what it sums up to.

@@ -36,6 +36,12 @@ pub enum Answer {
 }
 
 impl Ask {
+    /// Whether this transfer is known to be newer than that one.
+    pub(super) fn outranks(&self, other: &Self) -> bool {
+        let age = |ask: &Self| Some((ask.begun?, ask.transfer));
+        age(other).is_some_and(|other| age(self) > Some(other))
+    }
+
     /// The question that goes with a header; none with one of wire 1, which resumes nothing.
     pub fn for_header(header: &Header) -> Option<Self> {
         let envelope = header.envelope.as_ref()?;

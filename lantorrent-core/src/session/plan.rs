@@ -4,7 +4,6 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use super::desk::Desk;
 use super::entropy::{Entropy, Seed};
-use super::io::Now;
 use super::timing::Timing;
 use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, Verb, Wire};
 
@@ -23,20 +22,15 @@ pub struct Plan {
     pub length: Option<u64>,
     /// Which version of which file it is.
     pub source: Option<SourceHint>,
+    /// Unix time in milliseconds, now: of two transfers of the same source the later one takes the place of the other.
+    pub begun: Option<u64>,
     /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
     pub min_rate: Option<u64>,
 }
 
 impl Desk {
     /// For the source of a transfer of its own, with a number for each destination.
-    pub(super) fn for_plan(
-        now: Now,
-        plan: &mut Plan,
-        verb: Verb,
-        keys: Keyring,
-        timing: Timing,
-        seed: Seed,
-    ) -> Self {
+    pub(super) fn for_plan(plan: &mut Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         for (destination, index) in plan.destinations.iter_mut().zip(0..) {
             destination.index = index;
         }
@@ -50,7 +44,7 @@ impl Desk {
             expires: 0,
             to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             source: plan.source.clone(),
-            begun: Some(now.unix),
+            begun: plan.begun,
             from: None,
             min_rate: plan.min_rate,
         });

@@ -22,7 +22,7 @@ pub struct Roster {
 struct Entry {
     index: u32,
     source: Option<SourceHint>,
-    age: (Option<u64>, TransferId),
+    age: Option<(u64, TransferId)>,
     files: Vec<String>,
     state: State,
 }
@@ -70,7 +70,9 @@ impl Roster {
             };
         }
         let rivals = self.rivals(header);
-        if rivals.iter().any(|&(age, _)| age > envelope.age()) {
+        // Without an order the one that comes later is the newer one.
+        let outranks = |age: Option<(u64, TransferId)>| envelope.age().is_some_and(|own| age > Some(own));
+        if rivals.iter().any(|&(age, _)| outranks(age)) {
             return Entrance::Outdated;
         }
         let supersedes = rivals.into_iter().map(|(_, transfer)| transfer).collect();
@@ -91,7 +93,7 @@ impl Roster {
     }
 
     /// The live transfers of the same source to the same files, with what orders them.
-    fn rivals(&self, header: &Header) -> Vec<((Option<u64>, TransferId), TransferId)> {
+    fn rivals(&self, header: &Header) -> Vec<(Option<(u64, TransferId)>, TransferId)> {
         let Some(source) = header.envelope.as_ref().and_then(|envelope| envelope.source.as_ref()) else {
             return Vec::new();
         };

@@ -23,6 +23,22 @@ enum Round {
     Direct,
 }
 
+/// When those were asked who had not reported, and how many they were.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    at: Instant,
+    open: usize,
+}
+
+impl Asked {
+    /// Whether some have reported since, and it took so long that the others are worth asking again.
+    fn was_worth_it(self, now: Now, open: usize) -> bool {
+        open < self.open && now.instant.saturating_duration_since(self.at) >= AGAIN_AFTER
+    }
+}
+
+/// How long a round has to last for those who did not answer at its beginning to be asked again.
+const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
 /// More than that many who have not reported are worth another chain.
@@ -36,6 +52,7 @@ pub struct SourceSession {
     lookout: Lookout,
     nodes: Vec<Destination>,
     round: Round,
+    asked: Option<Asked>,
     sum: Option<Sum>,
     aborted: bool,
     done: bool,
@@ -45,14 +62,14 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let mut desk = Desk::for_plan(now, &mut plan, Verb::Send, keys, timing, seed);
+        let mut desk = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);
         let progress_at = now.instant + desk.timing.progress;
-        let (sum, round) = (None, Round::First);
+        let (sum, round, asked) = (None, Round::First, None);
         let lookout = Lookout::default();
-        Self { desk, downstream, lookout, nodes, round, sum, aborted: false, done: false, progress_at }
+        Self { desk, downstream, lookout, nodes, round, asked, sum, aborted: false, done: false, progress_at }
     }
 
     /// The header that all headers of this transfer are made from, for
@@ -205,8 +222,13 @@ impl SourceSession {
                 self.round = Round::Direct;
                 Some(DIRECT)
             }
+            // While some were served others may have come back.
+            Round::Direct if self.asked.is_some_and(|asked| asked.was_worth_it(now, open.len())) => {
+                Some(DIRECT)
+            }
             Round::Direct => return false,
         };
+        self.asked = Some(Asked { at: now.instant, open: open.len() });
         let gone = |node: &Destination| self.lookout.sight(&self.desk, now, node.index) == Sight::Gone;
         let (gone, open): (Vec<_>, Vec<_>) = open.into_iter().partition(gone);
         self.lookout.stop(&mut self.desk);

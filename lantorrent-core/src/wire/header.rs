@@ -96,8 +96,9 @@ pub struct Envelope {
     pub to: SocketAddr,
     /// Which version of which file is sent.
     pub source: Option<SourceHint>,
-    /// Unix time in seconds at which the transfer began at its source: of two transfers of the same source the later one,
-    /// and of two of the same second the one with the greater id, takes the place of the other. None is earlier than any.
+    /// Unix time in milliseconds at which the transfer began at its source: of two transfers of the same source the later
+    /// one takes the place of the other, and of two of the same millisecond the one with the greater id. Without it, the
+    /// one that comes later to the node.
     pub begun: Option<u64>,
     /// The place in the source's list of the node that made this header; None if the source did.
     pub from: Option<u32>,
@@ -136,9 +137,9 @@ pub struct Header {
 }
 
 impl Envelope {
-    /// What orders the transfers of one source: the greater one is the newer one.
-    pub(crate) fn age(&self) -> (Option<u64>, TransferId) {
-        (self.begun, self.transfer)
+    /// What orders the transfers of one source, where it says so: the greater one is the newer one.
+    pub(crate) fn age(&self) -> Option<(u64, TransferId)> {
+        Some((self.begun?, self.transfer))
     }
 }
 

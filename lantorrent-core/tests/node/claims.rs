@@ -51,7 +51,7 @@ fn who_stands_before_the_upstream_takes_over_in_the_middle_of_a_block() {
 fn who_stands_behind_the_upstream_is_turned_away_while_that_lives() {
     let content = content(SIZE);
     let node = TestNode::new();
-    let mut first = Peer::ready(from_to(third(&node), Some(0), 2), node.address);
+    let first = Peer::ready(from_to(third(&node), Some(0), 2), node.address);
     first.write(&first_blocks(&first.header, &content, 3));
     for from in [Some(1), Some(2), Some(7)] {
         let mut other = Peer::greet(from_to(first.header.clone(), from, 2), node.address);
@@ -60,10 +60,19 @@ fn who_stands_behind_the_upstream_is_turned_away_while_that_lives() {
         assert_eq!(other.line(), Some(Line::Left), "from {from:?}");
         assert_eq!(other.line(), None);
     }
-    // That one is cut off; now somebody else may.
+    // That one is gone; now somebody else may, as soon as the node has noticed.
     first.socket.shutdown(std::net::Shutdown::Both).unwrap();
-    assert!(first.said().is_none());
-    let second = Peer::ready_at(from_to(first.header.clone(), Some(1), 2), node.address, 3 * BLOCK as u64);
+    let mut second = loop {
+        let mut peer = Peer::greet(from_to(first.header.clone(), Some(1), 2), node.address);
+        let Some(Line::Challenge { challenge }) = peer.line() else { panic!("no challenge") };
+        peer.answer(&challenge);
+        match peer.line() {
+            Some(Line::Accepted) => break peer,
+            Some(Line::Left) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(second.line(), Some(Line::Ready { offset: 3 * BLOCK as u64 }));
     second.write(&without_blocks(&second.header, &content, 3));
     assert_eq!(second.codes(), [0]);
     node.assert_has("a", &content);

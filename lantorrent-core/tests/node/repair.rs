@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use lantorrent_core::wire::{Code, FromNode, Line, Wire};
-use lantorrent_core::{Event, Transfer};
+use lantorrent_core::{Event, NodeConfig, Transfer};
 
 use crate::support::{
     FakeNode, Gate, Peer, TestNode, Way, codes, content, header_for, payload, transfer, wait_until,
@@ -21,7 +22,9 @@ fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
             pass.pass();
         }
     };
-    (TestNode::behind(Arc::new(tap), |_| ()), gate)
+    // Behind the gate there is silence, for as long as the test takes.
+    let patient = |config: &mut NodeConfig| config.timing.dead_after = Duration::from_secs(600);
+    (TestNode::behind(Arc::new(tap), patient), gate)
 }
 
 fn len(node: &TestNode) -> u64 {

@@ -108,7 +108,8 @@ fn a_newer_transfer_goes_on_with_the_file() {
 #[test]
 fn an_older_transfer_is_refused() {
     let (content, node) = (content(SIZE), solo());
-    let older = asked(&node);
+    let mut older = asked(&node);
+    older.envelope.as_mut().unwrap().begun = Some(7);
     let newer = begin(anew(older.clone()), &node, &content, 5);
     let mut late = Peer::greet(older, node.address);
     late.prove();

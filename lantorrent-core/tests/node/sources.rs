@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Wire};
-use lantorrent_core::{Event, Outcome, Transfer};
+use lantorrent_core::{Event, NodeConfig, Outcome, Transfer};
 
 use crate::support::{
     BOTH, DeadPort, Gate, TestNode, Way, codes, content, keys, short, target, transfer, wait_until,
@@ -23,7 +23,9 @@ fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
             pass.pass();
         }
     };
-    (TestNode::behind(Arc::new(tap), |_| ()), gate)
+    // Behind the gate there is silence, for as long as the test takes.
+    let patient = |config: &mut NodeConfig| config.timing.dead_after = Duration::from_secs(600);
+    (TestNode::behind(Arc::new(tap), patient), gate)
 }
 
 /// Sends on a thread of its own.

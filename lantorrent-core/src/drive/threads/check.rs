@@ -88,6 +88,7 @@ impl Check {
             block_size: block_size(self.length, 1),
             length: self.length,
             source: None,
+            begun: None,
             min_rate: None,
         };
         let mut reports = ask(plan, self.keys, self.timing, &Arc::default())?.reports;

@@ -7,8 +7,12 @@ use crate::session::{CheckSession, Input, LinkId, NodeSession, Now, Output, Sour
 
 /// The time.
 pub(super) fn now() -> Now {
-    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Now { instant: Instant::now(), unix: unix.as_secs() }
+    Now { instant: Instant::now(), unix: unix_time().as_secs() }
+}
+
+/// Since the Unix epoch.
+pub(super) fn unix_time() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Something that happened, on its way from the thread that saw it.

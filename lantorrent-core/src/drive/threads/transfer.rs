@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::error::Error;
 use super::super::target::{Target, destinations};
 use super::check::{self, leave_out};
+use super::control::unix_time;
 use super::origin::{Origin, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
@@ -205,6 +206,7 @@ impl Transfer {
             block_size,
             length,
             source: self.hint.clone(),
+            begun: u64::try_from(unix_time().as_millis()).ok(),
             min_rate: self.min_rate,
         })
     }

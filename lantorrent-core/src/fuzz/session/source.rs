@@ -25,8 +25,16 @@ impl Source {
         let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
         destinations[0].degree = Some(degree);
         let length = Some(LENGTH as u64);
-        let plan =
-            Plan { wire, destinations, degree: 1, block_size: BLOCK, length, source: None, min_rate: None };
+        let plan = Plan {
+            wire,
+            destinations,
+            degree: 1,
+            block_size: BLOCK,
+            length,
+            source: None,
+            begun: None,
+            min_rate: None,
+        };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
         let content = (0..LENGTH).map(|place| place as u8).collect();
         let mut this = Self { session, content, down: Vec::new(), over: false };

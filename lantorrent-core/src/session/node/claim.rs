@@ -70,8 +70,7 @@ impl NodeSession {
     }
 
     fn asked_for_files(&mut self, ours: &Ask, ask: &Ask) -> Answer {
-        let age = |ask: &Ask| (ask.begun, ask.transfer);
-        if age(ours) > age(ask) {
+        if ours.outranks(ask) {
             return Answer::Outdated;
         }
         self.let_go(Code::SUPERSEDED, SUPERSEDED);

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use lantorrent_core::session::{Proven, Roster, Timing};
-use lantorrent_core::wire::{Keyring, Nonce};
+use lantorrent_core::wire::{Keyring, Nonce, TransferId};
 
-use crate::disk::Disk;
+use super::disk::Disk;
+use super::net::{ActorId, Event};
 
 /// What a liar writes towards its parent once it was let in.
 pub(crate) type Script = fn(&mut Proven, &Keyring) -> Vec<u8>;
@@ -48,31 +49,59 @@ pub(crate) struct Host {
     pub(crate) timing: Timing,
     pub(crate) disk: Disk,
     pub(crate) roster: Roster,
+    /// The sessions that are live in its process.
+    pub(crate) sessions: Vec<(TransferId, ActorId)>,
     pub(crate) stopping: Option<Duration>,
-    /// It stands still, and its connections with it.
+    /// Its process stands still; its kernel does not.
     pub(crate) frozen: bool,
+    /// What the process will find when it wakes up.
+    pub(crate) missed: Vec<Event>,
     /// The ids of each request whose transfer was begun here, each time that it was.
     pub(crate) begun: Vec<String>,
     /// The nonce of each header that was proven here.
     pub(crate) nonces: Vec<Nonce>,
     /// How far the payload came here.
     pub(crate) received: u64,
+    /// How many bytes of payload came here, all in all.
+    pub(crate) taken: u64,
+    /// Whether the end of the payload came here.
+    pub(crate) ended: bool,
 }
 
 impl Host {
     pub(crate) fn new(manner: Manner, keys: Keyring, timing: Timing) -> Self {
+        let roster = Roster::new(timing.retain);
         Self {
             manner,
             keys,
             timing,
             disk: Disk::default(),
-            roster: Roster::default(),
+            roster,
+            sessions: Vec::new(),
             stopping: None,
             frozen: false,
+            missed: Vec::new(),
             begun: Vec::new(),
             nonces: Vec::new(),
             received: 0,
+            taken: 0,
+            ended: false,
         }
+    }
+
+    pub(crate) fn session(&self, transfer: &TransferId) -> Option<ActorId> {
+        self.sessions.iter().find(|(other, _)| other == transfer).map(|&(_, id)| id)
+    }
+
+    /// The process is gone, and with it everything but what the disk has.
+    pub(crate) fn crash(&mut self) {
+        self.manner = Manner::Refuses;
+        self.roster = Roster::new(self.timing.retain);
+        self.sessions.clear();
+        self.stopping = None;
+        self.frozen = false;
+        self.missed.clear();
+        self.disk.crash();
     }
 }
 

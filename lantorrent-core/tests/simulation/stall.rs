@@ -26,6 +26,7 @@ fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
         block_size: 4096,
         length: Some(1 << 20),
         source: None,
+        min_rate: None,
     };
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
     outputs(&mut source);

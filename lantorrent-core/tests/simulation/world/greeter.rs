@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use lantorrent_core::session::{Gate, Greeting, Incoming, Proven};
 use lantorrent_core::wire::Nonce;
 
-use crate::host::{Host, Manner, Script};
-use crate::link::{ConnId, Read, Side};
-use crate::net::{ActorId, Event, Net};
+use super::host::{Host, Manner, Script};
+use super::link::{ConnId, Read, Side};
+use super::net::{ActorId, Event, Net};
 
 /// What becomes of a connection that was accepted.
 pub(crate) enum Next {
@@ -17,7 +17,7 @@ pub(crate) enum Next {
     Proven(Box<Proven>, Vec<u8>),
 }
 
-pub(crate) struct Peer {
+pub(crate) struct Greeter {
     pub(crate) conn: ConnId,
     pub(crate) out: VecDeque<u8>,
     greeting: Option<Incoming>,
@@ -25,7 +25,7 @@ pub(crate) struct Peer {
     pub(crate) script: Option<Script>,
 }
 
-impl Peer {
+impl Greeter {
     pub(crate) fn accept(net: &mut Net, host: &Host, id: ActorId, conn: ConnId, local: SocketAddr) -> Self {
         let greets = matches!(host.manner, Manner::Node | Manner::Liar(_));
         let challenge = Nonce(net.random.bytes());
@@ -100,8 +100,11 @@ impl Peer {
         }
     }
 
-    pub(crate) fn close(&mut self) {
+    /// Says this, and goes.
+    pub(crate) fn say_last(&mut self, net: &mut Net, bytes: Vec<u8>) {
+        self.out.extend(bytes);
         self.closing = true;
+        self.pump(net);
     }
 
     pub(crate) fn timer(&mut self, net: &mut Net, id: ActorId) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lantorrent_core::wire::{NodeState, Wire};
 
-use crate::disk::Kind;
-use crate::host::Manner;
+use crate::world::disk::Kind;
+use crate::world::host::Manner;
 
 use crate::random::Random;
 use crate::scenario::{BLOCK, Scenario};

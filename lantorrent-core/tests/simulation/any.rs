@@ -1,0 +1,68 @@
+//! Whole transfers under any faults: 10,000 of them, or as many as `LANTORRENT_SEEDS` says.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{KINDS, STATES, plan};
+use crate::seeds::{Failure, many, only};
+use crate::verdict::judge;
+
+/// How many of those that failed alike are told.
+const ALIKE: usize = 5;
+
+/// Kinds of faults that are drawn: all, or those that the environment names.
+fn is_allowed(kind: &str) -> bool {
+    std::env::var("LANTORRENT_KINDS").map_or(true, |kinds| kinds.split(',').any(|allowed| allowed == kind))
+}
+
+fn run(seed: u64) {
+    let plan = plan(seed, &is_allowed);
+    crate::trace::line(0, None, || format!("{plan:?}"));
+    let outcome = plan.scenario.run(seed);
+    judge(&plan, &outcome);
+}
+
+fn kinds(seed: u64) -> Vec<&'static str> {
+    plan(seed, &is_allowed).kinds
+}
+
+/// How many runs there were with each kind of fault, and how many of them failed.
+fn tell(count: u64, failures: &[Failure]) {
+    let with = |kind: &str, seeds: &mut dyn Iterator<Item = u64>| {
+        seeds.filter(|&seed| kinds(seed).contains(&kind)).count()
+    };
+    for kind in KINDS.iter().chain(STATES) {
+        let failed = with(kind, &mut failures.iter().map(|failure| failure.seed));
+        let all = with(kind, &mut (0..count));
+        if all > 0 {
+            eprintln!("{kind:>16}: {failed:>5} of {all:>5} failed");
+        }
+    }
+}
+
+#[test]
+fn nothing_stops_the_chain() {
+    if let Some(seed) = only() {
+        return run(seed);
+    }
+    let count = std::env::var("LANTORRENT_SEEDS").map_or(10_000, |count| count.parse().expect("a number"));
+    let failures = many(count, run);
+    if failures.is_empty() {
+        return;
+    }
+    tell(count, &failures);
+    let mut told = BTreeMap::<String, usize>::new();
+    for failure in &failures {
+        // Most that fail alike have the same reason.
+        let times = told.entry(alike(&failure.message)).or_default();
+        *times += 1;
+        if *times <= ALIKE {
+            eprintln!("LANTORRENT_SEED={} {:?}: {}", failure.seed, kinds(failure.seed), failure.message);
+        }
+    }
+    panic!("{} of {count} runs failed", failures.len());
+}
+
+/// A message without what differs from run to run.
+fn alike(message: &str) -> String {
+    message.chars().filter(|letter| !letter.is_ascii_digit()).take(90).collect()
+}

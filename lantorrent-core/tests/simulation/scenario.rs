@@ -1,0 +1,325 @@
+//! One run: who is there, what is sent, what goes wrong, and what must be true of every run whatever happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lantorrent_core::session::{Plan, Seed, SourceSession, Timing};
+use lantorrent_core::wire::{
+    Code, Destination, Keyring, NodeState, Password, Progress, RawWriter, Report, Request, RootHasher,
+    SourceHint, Wire, digest,
+};
+
+use crate::random::Random;
+use crate::world::disk::{Kind, Version};
+use crate::world::driver::Driver;
+use crate::world::fault::{Fault, Mishap};
+use crate::world::host::{Host, Manner};
+use crate::world::link::Side;
+use crate::world::machine::{Machine, Session};
+use crate::world::net::{ActorId, Net};
+use crate::world::supply::Supply;
+use crate::world::{Launch, World};
+
+pub(crate) const BLOCK: u32 = 4096;
+
+pub(crate) fn keys() -> Keyring {
+    Keyring::new(Password::new("a password of these tests")).with_wire_1(Password::new("another one"))
+}
+
+/// Everything that decides a run but its seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) wire: Wire,
+    pub(crate) degree: u32,
+    pub(crate) content: Vec<u8>,
+    pub(crate) length_known: bool,
+    pub(crate) manners: Vec<Manner>,
+    /// The hosts in the order of the list, each with its files. A file's id is "place in the list/place in the node".
+    pub(crate) list: Vec<(usize, Vec<String>)>,
+    pub(crate) kinds: Vec<(usize, &'static str, Kind)>,
+    pub(crate) micros_per_block: Vec<(usize, usize)>,
+    pub(crate) strangers: Vec<usize>,
+    pub(crate) mishaps: Vec<Mishap>,
+    /// Hosts that have something of the file from an earlier time, and how many bytes.
+    pub(crate) partials: Vec<(usize, usize)>,
+    pub(crate) flip: Option<(usize, Side, u64, u8)>,
+    pub(crate) broken_at: Option<usize>,
+    pub(crate) source_micros: usize,
+    /// When it must have come to its end.
+    pub(crate) limit: Duration,
+}
+
+/// What is left when nothing happens any more.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) reports: BTreeMap<String, Report>,
+    pub(crate) progress: Vec<Progress>,
+    /// The files of each host.
+    pub(crate) files: Vec<BTreeMap<String, Vec<u8>>>,
+    pub(crate) begun: Vec<Vec<String>>,
+    /// When the source was done; at once if it stands still.
+    pub(crate) took: Duration,
+    /// Whether the source lived to its end.
+    pub(crate) told: bool,
+    /// When each of the mishaps has happened.
+    pub(crate) struck: Vec<Option<Duration>>,
+    /// How much of the payload each host has received, all in all.
+    pub(crate) taken: Vec<u64>,
+    /// How far the payload came on each host.
+    pub(crate) received: Vec<u64>,
+    /// How much each host has for a later transfer to go on with.
+    pub(crate) kept: Vec<u64>,
+    /// When the last thing happened.
+    pub(crate) quiet: Duration,
+}
+
+/// Any content: every size has its blocks of zeros too.
+pub(crate) fn content(size: usize) -> Vec<u8> {
+    let mut random = Random::new(size as u64);
+    let mut content = Vec::with_capacity(size);
+    while content.len() < size {
+        let block = (size - content.len()).min(BLOCK as usize);
+        let zeros = random.chance(15);
+        content.extend((0..block).map(|_| if zeros { 0 } else { random.next() as u8 }));
+    }
+    content
+}
+
+impl Scenario {
+    /// A chain of `nodes` good hosts, each with one file.
+    pub(crate) fn chain(wire: Wire, nodes: usize, size: usize) -> Self {
+        Self {
+            wire,
+            degree: 1,
+            content: content(size),
+            length_known: true,
+            manners: vec![Manner::Node; nodes],
+            list: (0..nodes).map(|node| (node, vec!["/f".to_owned()])).collect(),
+            kinds: Vec::new(),
+            micros_per_block: Vec::new(),
+            strangers: Vec::new(),
+            mishaps: Vec::new(),
+            partials: Vec::new(),
+            flip: None,
+            broken_at: None,
+            source_micros: 100,
+            // No run needs more, whatever goes wrong: the longest wait is for a result, half an hour.
+            limit: Duration::from_secs(4000),
+        }
+    }
+
+    /// The place of the source among the hosts: behind all others.
+    pub(crate) fn source(&self) -> usize {
+        self.manners.len()
+    }
+
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        let node = |(place, (host, files)): (usize, &(usize, Vec<String>))| Destination {
+            host: format!("h{host}"),
+            port: 2893,
+            index: 0,
+            requests: files
+                .iter()
+                .enumerate()
+                .map(|(file, name)| Request {
+                    filename: name.clone(),
+                    id: format!("{place}/{file}"),
+                    rename: true,
+                })
+                .collect(),
+            degree: None,
+            block_size: None,
+        };
+        self.list.iter().enumerate().map(node).collect()
+    }
+
+    fn hosts(&self) -> Vec<Host> {
+        let mut hosts: Vec<Host> =
+            self.manners.iter().map(|manner| Host::new(manner.clone(), keys(), Timing::default())).collect();
+        for &(host, name, kind) in &self.kinds {
+            hosts[host].disk.kinds.insert(name.into(), kind);
+        }
+        for &(host, micros) in &self.micros_per_block {
+            hosts[host].disk.micros_per_block = micros;
+        }
+        for &host in &self.strangers {
+            hosts[host].keys =
+                Keyring::new(Password::new("wrong")).with_wire_1(Password::new("wrong as well"));
+        }
+        for &(host, bytes) in &self.partials {
+            let content = &self.content[..bytes];
+            let digests = content.chunks(BLOCK as usize).map(digest).collect();
+            hosts[host].disk.leave_partial("/f", self.version(), content.to_vec(), digests);
+        }
+        hosts.push(Host::new(Manner::Refuses, keys(), Timing::default()));
+        hosts
+    }
+
+    fn hint(&self) -> SourceHint {
+        SourceHint { size: Some(self.content.len() as u64), mtime: Some(1), id: "the file".into() }
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length_known.then_some(self.content.len() as u64)
+    }
+
+    fn version(&self) -> Version {
+        Version { source: self.hint(), length: self.length(), block_size: BLOCK }
+    }
+
+    fn launch(&self) -> Launch {
+        let scenario = self.clone();
+        Box::new(move |id, net| scenario.source_driver(id, net))
+    }
+
+    fn source_driver(&self, id: ActorId, net: &mut Net) -> Driver {
+        let plan = Plan {
+            wire: self.wire,
+            destinations: self.destinations(),
+            degree: self.degree,
+            block_size: BLOCK,
+            length: self.length(),
+            source: Some(self.hint()),
+            min_rate: None,
+        };
+        let seed = Seed(net.random.bytes());
+        let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
+        let header = session.header().clone();
+        let machine = Machine::new(Session::Source(Box::new(session)));
+        let mut driver = Driver::new(net, id, self.source(), machine, &header, &keys());
+        driver.supply = Some(Supply {
+            content: self.content.clone(),
+            block_size: BLOCK,
+            wire: self.wire,
+            broken_at: self.broken_at,
+            micros_per_block: self.source_micros,
+            root: RootHasher::new(BLOCK),
+            md5: RawWriter::default(),
+            busy: false,
+            over: false,
+        });
+        driver
+    }
+
+    /// Runs to the end. Panics if anything is not as it must be in every run.
+    pub(crate) fn run(&self, seed: u64) -> Outcome {
+        let net = Net::new(Random::new(seed), self.content.len());
+        let (content, mishaps) = (self.content.clone(), self.mishaps.clone());
+        let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
+        world.flip = self.flip;
+        let took = world.run(self.limit);
+        for source in world.sources().filter(|source| source.machine.done) {
+            self.check_reports_of(source);
+        }
+        let reports = world.source().map(Self::reports).unwrap_or_default();
+        let progress = world.source().map(|source| source.progress.clone()).unwrap_or_default();
+        for (place, host) in world.hosts.iter().enumerate().filter(|(_, host)| !host.frozen) {
+            let locked = host.disk.partials.iter().find(|(_, partial)| partial.locked);
+            assert!(locked.is_none(), "h{place} keeps {:?} open", locked.map(|(name, _)| name));
+        }
+        self.check_nonces(&world);
+        let outcome = Outcome {
+            reports,
+            progress,
+            begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
+            taken: world.hosts.iter().map(|host| host.taken).collect(),
+            struck: std::mem::take(&mut world.struck),
+            received: world.hosts.iter().map(|host| host.received).collect(),
+            kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
+            quiet: world.net.elapsed(),
+            files: world.hosts.into_iter().map(|host| host.disk.files).collect(),
+            took: took.unwrap_or_default(),
+            told: took.is_some(),
+        };
+        if outcome.told {
+            self.check_reports(&outcome);
+            self.check_progress(&outcome);
+        }
+        self.check_files(&outcome);
+        outcome
+    }
+
+    /// What a source has told, by request.
+    fn reports(source: &Driver) -> BTreeMap<String, Report> {
+        let id = |report: &Report| report.id.clone().expect("the source says which request it means");
+        source.reports.iter().map(|report| (id(report), report.clone())).collect()
+    }
+
+    fn check_reports_of(&self, source: &Driver) {
+        let told = Self::reports(source);
+        assert_eq!(told.len(), source.reports.len(), "a request with two reports");
+        let asked = self.destinations();
+        let asked = asked.iter().flat_map(|node| &node.requests).map(|request| &request.id);
+        assert!(told.keys().eq(asked.collect::<BTreeSet<_>>()), "one report for each request");
+    }
+
+    fn check_nonces(&self, world: &World) {
+        let nonces = world.hosts.iter().flat_map(|host| &host.nonces);
+        let nonces: Vec<_> = nonces.map(|nonce| nonce.0).collect();
+        let different: BTreeSet<_> = nonces.iter().collect();
+        assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
+    }
+
+    pub(crate) fn kind(&self, host: usize, name: &str) -> Kind {
+        let found = self.kinds.iter().rfind(|&&(other, file, _)| other == host && file == name);
+        found.map_or(Kind::Good, |&(_, _, kind)| kind)
+    }
+
+    fn check_reports(&self, outcome: &Outcome) {
+        for (place, (host, files)) in self.list.iter().enumerate() {
+            for (file, name) in files.iter().enumerate() {
+                let report = &outcome.reports[&format!("{place}/{file}")];
+                assert_eq!(report.file.as_ref(), Some(name), "{report:?}");
+                let found = outcome.files[*host].get(name);
+                if report.code.is_success() {
+                    assert!(found == Some(&self.content), "a success, and not the file: {report:?}");
+                    assert_ne!(self.kind(*host, name), Kind::CannotPlace);
+                } else if report.is_own() && report.code != Code::TAKING_PART && !self.is_sent_again(outcome)
+                {
+                    assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
+                }
+            }
+        }
+    }
+
+    /// Whether another source has come after the first one.
+    fn is_sent_again(&self, outcome: &Outcome) -> bool {
+        let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| struck.is_some());
+        struck.map(|(mishap, _)| mishap).any(|mishap| {
+            mishap.fault == Fault::Kill(self.source()) && mishap.ends.is_some()
+                || mishap.fault == Fault::Again
+        })
+    }
+
+    fn check_files(&self, outcome: &Outcome) {
+        for file in outcome.files.iter().flat_map(BTreeMap::values) {
+            assert!(file == &self.content, "something else has the name of the file");
+        }
+    }
+
+    fn check_progress(&self, outcome: &Outcome) {
+        let size = self.content.len() as u64;
+        let nodes = self.list.len() as u32;
+        for progress in &outcome.progress {
+            assert!(progress.least <= progress.greatest, "{progress:?}");
+            assert!(progress.greatest <= size, "{progress:?}");
+            let count: u32 = progress.states.values().sum();
+            assert!(count <= nodes, "more nodes than there are: {progress:?}");
+            assert!(progress.changed.iter().all(|change| change.index < nodes), "{progress:?}");
+        }
+        let last = outcome.progress.last().expect("progress is told at the end at least");
+        assert!(last.count(NodeState::Done) <= nodes, "{last:?}");
+    }
+}
+
+impl Outcome {
+    /// The code for the first file of each node of the list.
+    pub(crate) fn codes(&self) -> Vec<u16> {
+        let first = self.reports.iter().filter(|(id, _)| id.ends_with("/0"));
+        let mut codes: Vec<(usize, u16)> = first
+            .map(|(id, report)| (id.trim_end_matches("/0").parse().expect("a number"), report.code.0))
+            .collect();
+        codes.sort_unstable();
+        codes.into_iter().map(|(_, code)| code).collect()
+    }
+}

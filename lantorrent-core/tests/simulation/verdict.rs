@@ -1,0 +1,159 @@
+//! What must be true of a run, given what has gone wrong in it.
+
+use std::time::Duration;
+
+use lantorrent_core::wire::Code;
+
+use crate::plan::Plan;
+use crate::scenario::{BLOCK, Outcome, Scenario};
+use crate::world::disk::Kind;
+use crate::world::fault::{Fault, Mishap};
+
+/// How long a source may stand still without anybody being lost: nodes wait for a minute.
+const NAP: Duration = Duration::from_secs(40);
+/// How long a node must be well again before the end, to be asked once more in time.
+const NOTICE: Duration = Duration::from_secs(10);
+/// How many blocks may be received and not be written when a session lets go.
+const PENDING: u64 = 9;
+
+struct Verdict<'a> {
+    scenario: &'a Scenario,
+    outcome: &'a Outcome,
+    /// What has happened, and when.
+    struck: Vec<(Mishap, Duration)>,
+}
+
+pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
+    let struck = plan.scenario.mishaps.iter().zip(&outcome.struck);
+    let struck = struck.filter_map(|(mishap, at)| Some((*mishap, (*at)?))).collect();
+    let verdict = Verdict { scenario: &plan.scenario, outcome, struck };
+    for node in 0..plan.scenario.list.len() {
+        verdict.check_exact(node);
+        if verdict.is_fine(node) {
+            verdict.check_success(node);
+        }
+        if verdict.is_untouched(node) {
+            verdict.check_moved(node);
+            verdict.check_kept(node);
+        }
+    }
+}
+
+impl Verdict<'_> {
+    /// What happened to a node: to its process, its disk, its links.
+    fn happened(&self, node: usize) -> impl Iterator<Item = &(Mishap, Duration)> {
+        let source = self.scenario.source();
+        self.struck.iter().filter(move |(mishap, _)| mishap.fault.touches(node, source))
+    }
+
+    fn is_untouched(&self, node: usize) -> bool {
+        self.happened(node).next().is_none()
+    }
+
+    /// Whether a node must have the file in the end: nothing happened to it, or nothing that lasts.
+    fn is_fine(&self, node: usize) -> bool {
+        let files = &self.scenario.list[node].1;
+        let good = |name: &String| matches!(self.scenario.kind(node, name), Kind::Good | Kind::NotReadable);
+        files.iter().all(good)
+            && self.happened(node).all(|(mishap, at)| self.is_harmless(mishap) || self.is_over(mishap, *at))
+    }
+
+    /// Whether it is repaired without anybody being lost.
+    fn is_harmless(&self, mishap: &Mishap) -> bool {
+        let source = self.scenario.source();
+        match mishap.fault {
+            Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
+            // Somebody else can serve both.
+            Fault::Silence { cut, .. } => !cut.from.contains(source) && !cut.to.contains(source),
+            _ => false,
+        }
+    }
+
+    /// How often connections were reset or damaged. Each is tried again once.
+    fn insults(&self) -> u32 {
+        self.struck.iter().map(|(mishap, _)| mishap.fault.insults()).sum()
+    }
+
+    /// Whether it was over so early that the node was asked once more, by a source that was awake.
+    fn is_over(&self, mishap: &Mishap, at: Duration) -> bool {
+        let lasts = matches!(mishap.fault, Fault::Fill(_) | Fault::Break(_) | Fault::Stop(..));
+        let source = self.scenario.source();
+        !lasts
+            && !self.happened(source).any(|(mishap, _)| mishap.ends.is_some())
+            && mishap.ends.is_some_and(|time| at + time + NOTICE < self.outcome.took)
+    }
+
+    /// Whether the source was there all the time, or the one that came after it was.
+    fn source_lives(&self) -> bool {
+        let source = self.scenario.source();
+        // Who of two comes first is not known everywhere in the same order: each may take nodes from the other.
+        let alone = self.struck.iter().all(|(mishap, _)| mishap.fault != Fault::Again);
+        alone
+            && self.happened(source).all(|(mishap, _)| match mishap.fault {
+                Fault::Kill(_) => mishap.ends.is_some(),
+                Fault::Freeze(_) => mishap.ends.is_some_and(|time| time < NAP),
+                Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
+                _ => false,
+            })
+    }
+
+    fn source_was_restarted(&self) -> bool {
+        let restarts = [Fault::Kill(self.scenario.source()), Fault::Again];
+        self.struck.iter().any(|(mishap, _)| restarts.contains(&mishap.fault))
+    }
+
+    /// Who speaks for another node says that it has not got the file only if that is so.
+    fn check_exact(&self, node: usize) {
+        for (file, name) in self.scenario.list[node].1.iter().enumerate() {
+            let Some(report) = self.outcome.reports.get(&format!("{node}/{file}")) else { continue };
+            let whole = self.outcome.files[node].contains_key(name);
+            let fine = !whole || report.code.is_success() || report.code == Code::NEVER_REPORTED;
+            assert!(fine || self.source_was_restarted(), "it has the file: {report:?}");
+        }
+    }
+
+    fn check_success(&self, node: usize) {
+        if !self.source_lives() || !self.outcome.told {
+            return;
+        }
+        for file in 0..self.scenario.list[node].1.len() {
+            let report = &self.outcome.reports[&format!("{node}/{file}")];
+            assert!(report.code.is_success(), "h{node} is fine, and failed: {report:?}");
+        }
+    }
+
+    /// Nobody receives anything twice, but for what was not written when one session took over from another.
+    fn check_moved(&self, node: usize) {
+        let size = self.scenario.content.len() as u64;
+        let had =
+            self.scenario.partials.iter().filter(|(host, _)| *host == node).map(|&(_, bytes)| bytes as u64);
+        let had = had.last().unwrap_or(0);
+        let readable = self.scenario.kind(node, "/f") == Kind::Good && self.scenario.list[node].1.len() == 1;
+        let sessions = self.outcome.begun[node].len() as u64;
+        let again = sessions.saturating_sub(1) * PENDING * u64::from(BLOCK);
+        let most = match (readable, self.source_was_restarted()) {
+            (true, false) => size - had + again,
+            (true, true) => 2 * size,
+            (false, _) => sessions * size,
+        };
+        let taken = self.outcome.taken[node];
+        assert!(
+            taken <= most,
+            "h{node} received {taken} bytes of {size}, and had {had}: {sessions} sessions"
+        );
+    }
+
+    /// What a node has received and not got a name for is there for a later source to go on with.
+    fn check_kept(&self, node: usize) {
+        let files = &self.scenario.list[node].1;
+        if self.scenario.kind(node, "/f") != Kind::Good
+            || files.len() > 1
+            || self.outcome.files[node].contains_key("/f")
+        {
+            return;
+        }
+        let (kept, received) = (self.outcome.kept[node], self.outcome.received[node]);
+        let least = received.saturating_sub(PENDING * u64::from(BLOCK));
+        assert!(kept >= least, "h{node} has received {received} bytes, and kept {kept}");
+    }
+}

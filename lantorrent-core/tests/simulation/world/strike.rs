@@ -1,0 +1,162 @@
+//! Faults as they happen, and as they end.
+
+use lantorrent_core::session::Input;
+
+use super::fault::{Fault, When, off};
+use super::host::Manner;
+use super::link::{ConnId, Side};
+use super::net::{ActorId, Event};
+use super::route::Cut;
+use super::{Role, World};
+
+impl World {
+    pub(super) fn schedule_mishaps(&mut self) {
+        for (number, mishap) in self.mishaps.iter().enumerate() {
+            if let When::After(delay) = mishap.when {
+                self.net.after(delay, Event::Fault(number));
+            }
+        }
+    }
+
+    /// Faults that wait for the payload to come so far.
+    pub(super) fn strike_when_due(&mut self) {
+        for number in 0..self.mishaps.len() {
+            let due = match self.mishaps[number].when {
+                When::After(_) => false,
+                When::Has(host, bytes) => self.hosts[host].received >= bytes && bytes > 0,
+                When::Ended(host) => self.hosts[host].ended,
+            };
+            if due && self.struck[number].is_none() {
+                self.strike(number);
+            }
+        }
+    }
+
+    pub(super) fn strike(&mut self, number: usize) {
+        self.struck[number] = Some(self.net.elapsed());
+        let mishap = self.mishaps[number];
+        self.net.note(self.home, || format!("*** {:?} for {:?}", mishap.fault, mishap.ends));
+        if let Some(time) = mishap.ends {
+            self.net.after(time, Event::FaultEnds(number));
+        }
+        match mishap.fault {
+            Fault::Kill(at) => self.kill(at, false),
+            Fault::PowerCut(at) => self.kill(at, true),
+            Fault::Freeze(at) => self.hosts[at].frozen = true,
+            Fault::Silence { cut, both } => {
+                self.net.cut(cut);
+                if both {
+                    self.net.cut(Cut { from: cut.to, to: cut.from });
+                }
+            }
+            Fault::Again => {
+                if self.source().is_some_and(|source| !source.machine.done) && !self.hosts[self.home].frozen {
+                    self.start_source();
+                }
+            }
+            Fault::Reset(at) => self.reset(at),
+            Fault::Damage(at, bits) => self.net.damage[at] += bits,
+            Fault::Fill(at) => self.hosts[at].disk.full = true,
+            Fault::Break(at) => self.hosts[at].disk.broken = true,
+            Fault::Stall(at) => self.hosts[at].disk.stalled = true,
+            Fault::Stop(at, grace) => {
+                self.hosts[at].stopping = Some(grace);
+                for id in 0..self.actors.len() {
+                    if self.actors[id].at == at && !self.hosts[at].frozen {
+                        self.drive(ActorId(id), |driver, _, _| driver.tell(Input::Stop(grace)));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn relieve(&mut self, number: usize) {
+        let fault = self.mishaps[number].fault;
+        self.net.note(self.home, || format!("*** over: {fault:?}"));
+        match fault {
+            Fault::Kill(at) => self.restart(at),
+            Fault::PowerCut(at) => {
+                off(at).iter().for_each(|cut| self.net.mend(cut));
+                self.restart(at);
+            }
+            Fault::Freeze(at) => {
+                self.hosts[at].frozen = false;
+                self.catch_up(at);
+            }
+            Fault::Silence { cut, both } => {
+                self.net.mend(&cut);
+                if both {
+                    self.net.mend(&Cut { from: cut.to, to: cut.from });
+                }
+            }
+            Fault::Fill(at) => self.hosts[at].disk.full = false,
+            Fault::Stall(at) => {
+                self.hosts[at].disk.stalled = false;
+                self.catch_up(at);
+            }
+            Fault::Again | Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
+        }
+    }
+
+    /// What was missed happens now, in any order.
+    fn catch_up(&mut self, at: usize) {
+        for event in std::mem::take(&mut self.hosts[at].missed) {
+            self.net.soon(event);
+        }
+        // Children may have waited for the disk.
+        for id in (0..self.actors.len()).filter(|&id| self.actors[id].at == at) {
+            self.net.soon(Event::Nudge(ActorId(id)));
+        }
+    }
+
+    fn kill(&mut self, at: usize, vanishes: bool) {
+        if vanishes {
+            off(at).into_iter().for_each(|cut| self.net.cut(cut));
+        }
+        for actor in self.actors.iter_mut().filter(|actor| actor.at == at) {
+            // What a source has said before it ended stays said.
+            let said = at == self.home && matches!(&actor.role, Role::Driver(driver) if driver.machine.done);
+            if !said {
+                actor.role = Role::Gone;
+            }
+        }
+        for number in 0..self.net.conns.len() {
+            for side in Side::BOTH {
+                let conn = &self.net.conns[number];
+                // One that only the kernel has accepted is nobody's yet.
+                let backlog = side == Side::Acceptor && conn.dialed.is_some() && !conn.is_closed(side);
+                let ours = conn.hosts[side as usize] == Some(at)
+                    && (conn.owners[side as usize].is_some() || backlog);
+                match (ours, vanishes) {
+                    (true, true) => self.net.vanish(ConnId(number), side),
+                    (true, false) => {
+                        let lose = self.net.random.chance(50);
+                        self.net.close(ConnId(number), side, lose);
+                    }
+                    (false, _) => {}
+                }
+            }
+        }
+        self.hosts[at].crash();
+    }
+
+    fn restart(&mut self, at: usize) {
+        if at == self.home {
+            if self.source().is_none() {
+                self.start_source();
+            }
+        } else {
+            self.hosts[at].manner = Manner::Node;
+        }
+    }
+
+    fn reset(&mut self, at: usize) {
+        for number in 0..self.net.conns.len() {
+            let conn = &self.net.conns[number];
+            let alive = conn.owners.iter().all(Option::is_some);
+            if alive && conn.hosts.contains(&Some(at)) && self.net.random.chance(50) {
+                self.net.sever(ConnId(number));
+            }
+        }
+    }
+}
