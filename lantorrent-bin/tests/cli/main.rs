@@ -3,6 +3,7 @@
 mod chain;
 mod common;
 mod demo;
+mod inetd;
 mod init;
 mod password;
 mod serve;

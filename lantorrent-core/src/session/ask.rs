@@ -29,6 +29,10 @@ pub enum Answer {
     No,
     /// They are complete, and their results soon known.
     Finishing,
+    /// No: this node takes part in the transfer already, in that place of the list.
+    Elsewhere(u32),
+    /// No: theirs is an older transfer of the same file.
+    Outdated,
 }
 
 impl Ask {

@@ -72,6 +72,8 @@ pub struct NodeSession {
     aside: bool,
     /// Whether it is to be forgotten, so that it may begin anew.
     forget: bool,
+    /// Whether another process waits for its end.
+    finishing: bool,
 }
 
 impl NodeSession {
@@ -144,6 +146,7 @@ impl NodeSession {
             told: None,
             aside: false,
             forget: false,
+            finishing: false,
         }
     }
 
@@ -353,6 +356,9 @@ impl NodeSession {
     fn advance(&mut self, now: Now) {
         self.get_ready(now);
         self.place();
+        if self.finishing {
+            self.downstream.forgo();
+        }
         let over = self.is_over();
         if over {
             self.tell_last_progress();

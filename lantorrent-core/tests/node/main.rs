@@ -20,6 +20,7 @@ mod repair;
 mod replay;
 mod resume;
 mod serving;
+mod solo;
 mod sources;
 mod sweeps;
 #[path = "../common/system.rs"]

@@ -15,6 +15,13 @@ pub(crate) const WIRE_1_PASSWORD: &str = "a password for tests, wire 1";
 pub(crate) const INI: &str =
     "[security]\npassword = a password for tests, wire 2\nwire_1_password = a password for tests, wire 1\n";
 
+/// Makes `file`, and what it is in.
+pub(crate) fn write_ini(file: &Path, text: &str) {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// A folder of its own with `home/etc/lt.ini`, and all that a test makes in it.
 pub(crate) struct Lab {
     folder: TempDir,
@@ -46,9 +53,7 @@ impl Lab {
     }
 
     pub(crate) fn write_ini(&self, text: &str) {
-        std::fs::create_dir_all(self.home().join("etc")).unwrap();
-        std::fs::write(self.ini(), text).unwrap();
-        std::fs::set_permissions(self.ini(), PermissionsExt::from_mode(0o600)).unwrap();
+        write_ini(&self.ini(), text);
     }
 
     /// The program, with this lab for a home and nothing on standard input.

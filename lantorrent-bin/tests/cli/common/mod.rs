@@ -1,9 +1,11 @@
 //! A place for each test: a folder with a configuration, and real processes that end with it.
 
+mod inetd;
 mod lab;
 mod node;
 mod output;
 
+pub(crate) use inetd::Inetd;
 pub(crate) use lab::{INI, Lab, PASSWORD, WIRE_1_PASSWORD};
 pub(crate) use node::Node;
 pub(crate) use output::{Finished, finish};

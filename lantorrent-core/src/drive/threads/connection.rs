@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::control::{self, now};
+use super::counter::Counter;
 use super::disk::{Files, patiently};
 use super::doorbell::{Arrival, Doorbell};
 use super::greeting::greet;
@@ -41,19 +42,19 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         answer_check(shared, arrival);
         return Ok(());
     }
-    let arrival = match &shared.siblings {
-        Some(siblings) => match solo::admit(shared, siblings, arrival) {
-            Some(arrival) => arrival,
-            None => return Ok(()),
-        },
-        None => arrival,
-    };
     let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
     let doorbell = Doorbell::new(happenings.clone());
+    let (arrival, counter) = match &shared.siblings {
+        Some(siblings) => match solo::admit(shared, siblings, arrival, &doorbell) {
+            Some(admitted) => admitted,
+            None => return Ok(()),
+        },
+        None => (arrival, Counter::default()),
+    };
     match shared.transfers.enter(arrival, &doorbell) {
         Way::Begin { arrival, superseding } => {
             let patience = if superseding { PATIENCE_WITH_SUPERSEDED } else { PATIENCE };
-            let channel = Channel { happenings, heard, doorbell };
+            let channel = Channel { happenings, heard, doorbell, counter };
             run_session(shared, arrival, channel, patience)
         }
         Way::HandedOver => Ok(()),
@@ -62,11 +63,7 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
             Ok(())
         }
         Way::Taken(arrival, place) => {
-            let why = format!(
-                "this node is number {place} of the transfer already; its address stands in the list twice, or two \
-                 names of it"
-            );
-            refuse(shared, arrival, Code::TAKING_PART, &why);
+            refuse_second(shared, arrival, place);
             Ok(())
         }
         Way::Finished(arrival, results) => {
@@ -82,6 +79,7 @@ struct Channel {
     happenings: mpsc::SyncSender<control::Happening>,
     heard: mpsc::Receiver<control::Happening>,
     doorbell: Arc<Doorbell>,
+    counter: Counter,
 }
 
 fn run_session(
@@ -90,7 +88,7 @@ fn run_session(
     channel: Channel,
     patience: Duration,
 ) -> std::io::Result<()> {
-    let Channel { happenings, heard, doorbell } = channel;
+    let Channel { happenings, heard, doorbell, counter } = channel;
     let header = &arrival.proven.header;
     let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
     // Leaves, and sees to who came too late, whichever way this ends.
@@ -111,7 +109,6 @@ fn run_session(
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
     let seed = Seed(random()?);
     let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
-    let counter = shared.siblings.as_ref().map(|siblings| siblings.open_counter(header, &doorbell));
     let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
         return Ok(());
     };
@@ -121,13 +118,13 @@ fn run_session(
     // Whoever still waits to tell something need not.
     drop(heard);
     // First the files are let go: who comes next for this transfer, or for its files, shall find them free.
-    let mut askers = hands.finish();
+    let askers = hands.finish();
     place.results = session.results();
     if let (Some(siblings), Some(transfer), Some(results)) = (&shared.siblings, &transfer, &place.results) {
         siblings.keep(transfer, session.header().node.index, results);
     }
     drop(counter);
-    askers.keep_promises();
+    drop(askers);
     Ok(())
 }
 
@@ -156,8 +153,16 @@ impl Drop for Place<'_> {
     }
 }
 
+/// Says no because the node has that place in the transfer, and not another.
+pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
+    let why = format!(
+        "this node is number {place} of the transfer already; its address stands in the list twice, or two names of it"
+    );
+    refuse(shared, arrival, Code::TAKING_PART, &why);
+}
+
 /// Says no to every request, by the session's own words.
-fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
+pub(super) fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
     log::warn!("took no part in a transfer: {why}");
     let Arrival { guest, proven, .. } = arrival;
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
@@ -181,7 +186,9 @@ fn answer_check(shared: &Shared, arrival: Arrival) {
 
 fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
     let version = version(header);
-    let may_supersede = shared.transfers.would_supersede(header);
+    let siblings = shared.siblings.as_ref();
+    let may_supersede = shared.transfers.would_supersede(header)
+        || siblings.is_some_and(|siblings| siblings.would_make_room(header));
     let patient_until = Instant::now() + PATIENCE;
     let wanted = || !shared.live.is_stopping();
     let probe = |request| {

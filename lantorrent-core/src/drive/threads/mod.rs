@@ -6,6 +6,7 @@ mod check;
 mod children;
 mod connection;
 mod control;
+mod counter;
 mod disk;
 mod doorbell;
 mod greeting;

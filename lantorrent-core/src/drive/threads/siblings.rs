@@ -1,26 +1,34 @@
 //! Where each connection has a process of its own, as under inetd: how the processes of one node find each other. They
 //! share no memory, but the files that they write, a socket for each, and a folder for what has ended.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::socket_peercred;
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::doorbell::{Doorbell, Knock};
+use super::counter::{Counter, belongs_to, read_line};
+use super::doorbell::Doorbell;
 use crate::session::{Answer, Ask};
-use crate::wire::{Header, SealedReport, TransferId};
+use crate::wire::{Header, SealedReport, SourceHint, TransferId};
 
-/// How long a question may take. Who yields first brings to the disk what there is.
+/// How long it may take until it is known what becomes of a connection. Who made it waits a little longer. Who yields to
+/// it first brings to the disk what there is.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Bytes of a question.
-const LINE_BYTES: u64 = 4096;
+/// How long a process may take to answer that has nothing to do first.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How soon to look again whether a name is free.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Behind the name of a file that nobody is to read yet.
+const UNFINISHED: &str = "new";
 
 /// What one process knows of the others.
 #[derive(Debug)]
@@ -28,6 +36,7 @@ pub(super) struct Siblings {
     /// Where results are kept.
     folder: Option<PathBuf>,
     retain: Duration,
+    user: u32,
     /// Tells the processes of this node from those of others on this machine.
     node: Vec<u8>,
 }
@@ -35,79 +44,166 @@ pub(super) struct Siblings {
 /// What becomes of a new connection.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// The files are free, as far as anybody knows.
-    Free,
-    /// Another process has a better right to the transfer.
+    /// It goes on here, and others can ask there for the files.
+    Ours(Counter),
+    /// The transfer is over, with these results.
+    Over(Vec<SealedReport>),
+    /// Another process has a better right to the transfer, or is about to give it up and takes its time.
     Taken,
     /// Another process has the file, and will soon have its results; it holds the other end until then.
     Finishing(UnixStream),
+    /// Another process has the transfer, and does not answer.
+    Silent,
+    /// This node has another place in the transfer, this one.
+    Elsewhere(u32),
+    /// Another process has a newer transfer of the same file.
+    Outdated,
+}
+
+/// Why a name cannot be had.
+#[derive(Debug)]
+enum Holder {
+    Refuses,
+    /// It has promised to let go, and has not yet.
+    LetsGo,
+    Finishes(UnixStream),
+    Silent,
+    Elsewhere(u32),
+    Outdated,
+    /// It is no process of this node: names are anybody's to take.
+    Stranger,
 }
 
 impl Siblings {
     /// For a node that may write below these roots.
     pub(super) fn new(folder: Option<PathBuf>, retain: Duration, roots: &[PathBuf]) -> Self {
-        let mut node = rustix::process::geteuid().as_raw().to_be_bytes().to_vec();
+        let user = rustix::process::geteuid().as_raw();
+        let mut node = user.to_be_bytes().to_vec();
         for root in roots.iter().filter_map(|root| root.metadata().ok()) {
             node.extend([root.dev().to_be_bytes(), root.ino().to_be_bytes()].concat());
         }
-        let this = Self { folder, retain, node };
+        let this = Self { folder, retain, user, node };
         this.forget_old();
         this
     }
 
     /// A name without a file, which goes with who has it.
-    fn address(&self, key: &[u8]) -> io::Result<SocketAddr> {
-        let hash = blake3::hash(&[&self.node, key].concat());
-        SocketAddr::from_abstract_name(format!("lantorrent-{}", hash.to_hex()))
+    fn name(&self, key: &[u8]) -> String {
+        format!("lantorrent-{}", blake3::hash(&[&self.node, key].concat()).to_hex())
     }
 
     /// Where who takes part in that transfer can be asked.
-    fn of_transfer(&self, ask: &Ask) -> io::Result<SocketAddr> {
-        self.address(&[b"transfer", &ask.transfer.0[..], &ask.index.to_be_bytes()].concat())
+    fn of_transfer(&self, ask: &Ask) -> String {
+        self.name(&[b"transfer", &ask.transfer.0[..]].concat())
     }
 
-    /// Where who writes those files for the same source can be asked.
-    fn of_files(&self, header: &Header, ask: &Ask) -> Vec<SocketAddr> {
-        let Some(source) = ask.source.as_ref().and_then(|source| serde_json::to_vec(source).ok()) else {
-            return Vec::new();
+    /// Where who writes those files for the same source can be asked. In an order that is the same for everybody, so that
+    /// no two wait for each other.
+    fn of_files(&self, header: &Header) -> BTreeMap<String, String> {
+        let source: Option<&SourceHint> =
+            header.envelope.as_ref().and_then(|envelope| envelope.source.as_ref());
+        let Some(source) = source.and_then(|source| serde_json::to_vec(source).ok()) else {
+            return BTreeMap::new();
         };
-        let requests = header.node.requests.iter();
-        let keys = requests.map(|request| [b"file", &source[..], request.filename.as_bytes()].concat());
-        keys.filter_map(|key| self.address(&key).ok()).collect()
+        let files = header.node.requests.iter().map(|request| &request.filename);
+        files
+            .map(|file| (self.name(&[b"file", &source[..], file.as_bytes()].concat()), file.clone()))
+            .collect()
     }
 
-    /// Asks whoever has to do with the same transfer, or the same files, to make room.
-    pub(super) fn make_room(&self, header: &Header) -> Turn {
-        let Some(question) = Ask::for_header(header) else { return Turn::Free };
-        let asked = self.of_transfer(&question).and_then(|address| ask(&address, &question));
-        match asked {
-            Ok((Answer::No, _)) => return Turn::Taken,
-            Ok((Answer::Finishing, stream)) => return Turn::Finishing(stream),
-            Ok((Answer::Yes, _)) => return Turn::Free,
-            // Nobody is there, or he has just gone.
-            Err(error) if is_absence(&error) => {}
-            Err(error) => {
-                log::warn!("a process of this node does not say whether it makes room: {error}");
-                return Turn::Taken;
+    /// Sees to it that no other process holds what the header asks for.
+    pub(super) fn make_room(&self, header: &Header, doorbell: &Arc<Doorbell>) -> Turn {
+        let mut counter = Counter::default();
+        // Wire 1 goes on with nothing, and asks nobody again.
+        let Some(question) = Ask::for_header(header) else { return Turn::Ours(counter) };
+        let until = Instant::now() + PATIENCE;
+        match self.take(&self.of_transfer(&question), &question, until) {
+            Ok(listener) => counter.open(listener, self.user, doorbell),
+            Err(Holder::Refuses | Holder::LetsGo) => return Turn::Taken,
+            Err(Holder::Finishes(stream)) => return Turn::Finishing(stream),
+            Err(Holder::Elsewhere(place)) => return Turn::Elsewhere(place),
+            Err(Holder::Silent) => {
+                log::warn!("another process of this node has the transfer, and does not answer");
+                return Turn::Silent;
+            }
+            Err(Holder::Stranger | Holder::Outdated) => {
+                log::warn!("the name that goes with a transfer is not to be had");
             }
         }
-        for address in self.of_files(header, &question) {
-            // Who does not make room is found by the lock on his file.
-            if let Err(error) = ask(&address, &question)
-                && !is_absence(&error)
-            {
-                log::warn!("a process of this node does not make room: {error}");
+        // Who had the name before has left word by now.
+        if let Some(results) = self.results(&question) {
+            return Turn::Over(results);
+        }
+        for (name, file) in self.of_files(header) {
+            match self.take(&name, &question, until) {
+                Ok(listener) => counter.open(listener, self.user, doorbell),
+                Err(Holder::Outdated) => return Turn::Outdated,
+                // Its lock tells whether it can be had all the same.
+                Err(holder) => {
+                    log::warn!("{file}: another process keeps the name that goes with it: {holder:?}");
+                }
             }
         }
-        Turn::Free
+        Turn::Ours(counter)
     }
 
-    /// From now on others can ask the session behind that doorbell.
-    pub(super) fn open_counter(&self, header: &Header, doorbell: &Arc<Doorbell>) -> Counter {
-        let Some(ask) = Ask::for_header(header) else { return Counter(Vec::new()) };
-        let addresses = self.of_transfer(&ask).into_iter().chain(self.of_files(header, &ask));
-        let listeners = addresses.filter_map(|address| listen(&address, Arc::clone(doorbell)));
-        Counter(listeners.collect())
+    /// Whether there are processes that would make room for that header, by all that can be known without asking them to.
+    pub(super) fn would_make_room(&self, header: &Header) -> bool {
+        let names = self.of_files(header).into_keys();
+        names.into_iter().any(|name| connect(&name).is_ok_and(|stream| belongs_to(&stream, self.user)))
+    }
+
+    /// Takes a name for this process. Who has it is asked to give it up.
+    fn take(&self, name: &str, question: &Ask, until: Instant) -> Result<UnixListener, Holder> {
+        loop {
+            match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
+                Ok(listener) => return Ok(listener),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(error) => {
+                    log::warn!("cannot listen to other processes of this node: {error}");
+                    return Err(Holder::Stranger);
+                }
+            }
+            match self.ask(name, question, until) {
+                // It is gone, or about to go; or it has just come, and does not listen yet.
+                Err(error) if is_absence(&error) => thread::sleep(RETRY),
+                Err(error) => {
+                    log::debug!("a process of this node does not say whether it makes room: {error}");
+                    return Err(Holder::Silent);
+                }
+                Ok(Err(holder)) => return Err(holder),
+                // Somebody else may be faster, and is asked in turn.
+                Ok(Ok(())) => {}
+            }
+            if Instant::now() >= until {
+                return Err(Holder::Stranger);
+            }
+        }
+    }
+
+    /// Asks who has that name, and waits until it is given up.
+    fn ask(&self, name: &str, question: &Ask, until: Instant) -> io::Result<Result<(), Holder>> {
+        let mut stream = connect(name)?;
+        if !belongs_to(&stream, self.user) {
+            return Ok(Err(Holder::Stranger));
+        }
+        stream.set_write_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        let mut line = serde_json::to_vec(question)?;
+        line.push(b'\n');
+        stream.write_all(&line)?;
+        let answer = read_line(&stream)?;
+        if answer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(match serde_json::from_str(&answer)? {
+            Answer::No => Err(Holder::Refuses),
+            Answer::Finishing => Err(Holder::Finishes(stream)),
+            Answer::Elsewhere(place) => Err(Holder::Elsewhere(place)),
+            Answer::Outdated => Err(Holder::Outdated),
+            Answer::Yes if ends_by(&stream, until)? => Ok(()),
+            Answer::Yes => Err(Holder::LetsGo),
+        })
     }
 
     fn results_file(&self, transfer: &TransferId, index: u32) -> Option<PathBuf> {
@@ -115,9 +211,8 @@ impl Siblings {
     }
 
     /// How a transfer has ended here, if it has of late.
-    pub(super) fn results(&self, header: &Header) -> Option<Vec<SealedReport>> {
-        let transfer = header.envelope.as_ref()?.transfer;
-        let text = std::fs::read(self.results_file(&transfer, header.node.index)?).ok()?;
+    pub(super) fn results(&self, ask: &Ask) -> Option<Vec<SealedReport>> {
+        let text = std::fs::read(self.results_file(&ask.transfer, ask.index)?).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -137,7 +232,8 @@ impl Siblings {
                 .metadata()
                 .and_then(|metadata| metadata.modified())
                 .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= self.retain));
-            if old && entry.path().extension().is_some_and(|extension| extension == "results") {
+            let ours = |extension: &std::ffi::OsStr| extension == "results" || extension == UNFINISHED;
+            if old && entry.path().extension().is_some_and(ours) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
@@ -149,115 +245,198 @@ fn write_whole(file: &Path, results: &[SealedReport]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let new = file.with_extension("new");
+    let new = file.with_extension(UNFINISHED);
     std::fs::write(&new, serde_json::to_vec(results)?)?;
     std::fs::rename(&new, file)
 }
 
+/// Whether nobody is there any more, or the one who was has just gone.
 fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::UnexpectedEof)
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
-/// Only processes of the same user are believed: names without a file are anybody's to take.
-fn is_ours(stream: &UnixStream) -> bool {
-    socket_peercred(stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+/// Never waits for long, as it would where nobody accepts and the queue is full.
+fn connect(name: &str) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(ANSWER))?;
+    socket.connect(&SockAddr::unix(format!("\0{name}"))?)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
-fn ask(address: &SocketAddr, question: &Ask) -> io::Result<(Answer, UnixStream)> {
-    let mut stream = UnixStream::connect_addr(address)?;
-    if !is_ours(&stream) {
-        return Err(io::Error::other("it belongs to another user"));
+/// Whether the other side closes by then. It has nothing more to say.
+fn ends_by(mut stream: &UnixStream, until: Instant) -> io::Result<bool> {
+    let patience = until.saturating_duration_since(Instant::now());
+    stream.set_read_timeout(Some(patience.max(RETRY)))?;
+    match stream.read(&mut [0]) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Ok(false)
+        }
+        Ok(_) | Err(_) => Ok(true),
     }
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(question)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(io::Read::take(&stream, LINE_BYTES)).read_line(&mut answer)?;
-    if answer.is_empty() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok((serde_json::from_str(&answer)?, stream))
 }
 
-/// Where others ask. Nobody can any more when this is dropped.
-#[derive(Debug)]
-pub(super) struct Counter(Vec<Arc<UnixListener>>);
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
 
-impl Drop for Counter {
-    fn drop(&mut self) {
-        for listener in &self.0 {
-            // Wakes the thread that waits in accept.
-            let _ = SockRef::from(listener.as_ref()).shutdown(std::net::Shutdown::Both);
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+
+    fn question() -> Ask {
+        Ask { transfer: TransferId([7; 16]), index: 3, from: None, begun: None, source: None }
+    }
+
+    /// Processes of a node that no other test has, and a name.
+    fn siblings() -> (Siblings, String, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
+        let name = siblings.of_transfer(&question());
+        (siblings, name, folder)
+    }
+
+    fn bind(name: &str) -> UnixListener {
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()
+    }
+
+    fn take(siblings: &Siblings, name: &str, within: Duration) -> Result<UnixListener, Holder> {
+        siblings.take(name, &question(), Instant::now() + within)
+    }
+
+    /// A process that answers the first question so, and what it does then.
+    fn answers(
+        name: &str,
+        answer: &'static str,
+        then: impl FnOnce(UnixListener, UnixStream) + Send + 'static,
+    ) {
+        let listener = bind(name);
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            read_line(&stream).unwrap();
+            (&stream).write_all(answer.as_bytes()).unwrap();
+            then(listener, stream);
+        });
+    }
+
+    #[test]
+    fn a_free_name_is_taken_and_given_back() {
+        let (siblings, name, _folder) = siblings();
+        let doorbell = Doorbell::new(sync_channel(1).0);
+        for _ in 0..20 {
+            let mut counter = Counter::default();
+            counter.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, &doorbell);
         }
     }
-}
 
-fn listen(address: &SocketAddr, doorbell: Arc<Doorbell>) -> Option<Arc<UnixListener>> {
-    let listener = Arc::new(UnixListener::bind_addr(address).ok()?);
-    let accepting = Arc::clone(&listener);
-    let accept = move || {
-        while let Ok((stream, _)) = accepting.accept() {
-            match read_question(&stream) {
-                Ok(ask) => doorbell.ring(Knock::Ask(ask, stream)),
-                Err(error) => {
-                    log::warn!("a process of this machine asked for nothing that makes sense: {error}");
+    #[test]
+    fn who_lets_go_is_waited_for() {
+        let (siblings, name, _folder) = siblings();
+        let start = Instant::now();
+        answers(&name, "\"yes\"\n", |listener, stream| {
+            thread::sleep(SOON);
+            drop(listener);
+            drop(stream);
+        });
+        take(&siblings, &name, PATIENCE).unwrap();
+        assert!(start.elapsed() >= SOON);
+    }
+
+    #[test]
+    fn who_takes_too_long_to_let_go_is_said_to() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "\"yes\"\n", |_listener, _stream| thread::sleep(PATIENCE));
+        assert!(matches!(take(&siblings, &name, SOON), Err(Holder::LetsGo)));
+    }
+
+    #[test]
+    fn who_refuses_is_believed() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "\"no\"\n", |_, _| ());
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Refuses)));
+    }
+
+    #[test]
+    fn who_is_elsewhere_in_the_list_says_where() {
+        let (siblings, name, _folder) = siblings();
+        answers(&name, "{\"elsewhere\":9}\n", |_, _| ());
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Elsewhere(9))));
+    }
+
+    #[test]
+    fn who_dies_while_it_is_asked_is_out_of_the_way() {
+        let (siblings, name, _folder) = siblings();
+        for read in [false, true] {
+            let listener = bind(&name);
+            thread::spawn(move || {
+                let (stream, _) = listener.accept().unwrap();
+                thread::sleep(SOON);
+                if read {
+                    read_line(&stream).unwrap();
                 }
-            }
+            });
+            take(&siblings, &name, PATIENCE).unwrap();
         }
-    };
-    thread::Builder::new().name("counter".into()).spawn(accept).ok()?;
-    Some(listener)
-}
-
-fn read_question(stream: &UnixStream) -> io::Result<Ask> {
-    if !is_ours(stream) {
-        return Err(io::Error::other("it belongs to another user"));
-    }
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    let mut line = String::new();
-    BufReader::new(io::Read::take(stream, LINE_BYTES)).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line)?)
-}
-
-/// Those who have asked the session, in order, and what they were promised.
-#[derive(Debug, Default)]
-pub(super) struct Askers {
-    waiting: std::collections::VecDeque<UnixStream>,
-    promised: Vec<UnixStream>,
-    patient: Vec<UnixStream>,
-}
-
-impl Askers {
-    pub(super) fn add(&mut self, stream: UnixStream) {
-        self.waiting.push_back(stream);
+        answers(&name, "\"ye", |_, _| ());
+        take(&siblings, &name, PATIENCE).unwrap();
+        // Not even accepted: it was stopped, and then killed.
+        let listener = bind(&name);
+        thread::spawn(move || {
+            thread::sleep(SOON);
+            drop(listener);
+        });
+        take(&siblings, &name, PATIENCE).unwrap();
     }
 
-    /// The session has answered the first of them.
-    pub(super) fn answer(&mut self, answer: Answer) {
-        let Some(stream) = self.waiting.pop_front() else { return };
-        match answer {
-            // When the files are free.
-            Answer::Yes => self.promised.push(stream),
-            Answer::No => say(&stream, answer),
-            Answer::Finishing => {
-                say(&stream, answer);
-                self.patient.push(stream);
-            }
+    #[test]
+    fn who_is_stopped_or_talks_nonsense_is_told_apart_from_who_refuses() {
+        let (siblings, name, _folder) = siblings();
+        for (number, nonsense) in ["\"maybe\"\n", "\u{1b}[2J", "{\"elsewhere\":-1}\n"].into_iter().enumerate()
+        {
+            let name = format!("{name}-{number}");
+            answers(&name, nonsense, |_, _| ());
+            assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)), "{nonsense:?}");
+        }
+        let _stopped = bind(&name);
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)));
+    }
+
+    #[test]
+    fn what_strangers_do_with_the_name_changes_nothing() {
+        let (mut siblings, name, _folder) = siblings();
+        // It listens to nobody.
+        let squatter = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        squatter.bind(&SockAddr::unix(format!("\0{name}")).unwrap()).unwrap();
+        assert!(matches!(take(&siblings, &name, SOON), Err(Holder::Stranger)));
+        // Its queue is full.
+        squatter.listen(0).unwrap();
+        let _queue = connect(&name).unwrap();
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Silent)));
+        drop(squatter);
+        // It is another user's.
+        answers(&name, "\"no\"\n", |_, _| ());
+        siblings.user += 1;
+        assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Stranger)));
+    }
+
+    #[test]
+    fn a_question_that_is_none_reaches_nobody() {
+        let (siblings, name, _folder) = siblings();
+        let doorbell = Doorbell::new(sync_channel(1).0);
+        let mut counter = Counter::default();
+        counter.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, &doorbell);
+        for words in ["", "\n", "none\n", "{\"transfer\":1}\n", "\u{1b}", &"[".repeat(1 << 16)] {
+            let mut stream = connect(&name).unwrap();
+            let _ = stream.write_all(words.as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = read_line(&stream);
+        }
+        assert!(doorbell.answer().is_none());
+        let mut stream = connect(&name).unwrap();
+        stream.write_all(&serde_json::to_vec(&question()).unwrap()).unwrap();
+        stream.write_all(b"\n").unwrap();
+        while doorbell.answer().is_none() {
+            thread::sleep(RETRY);
         }
     }
-
-    /// The files are free.
-    pub(super) fn keep_promises(&mut self) {
-        self.promised.drain(..).for_each(|stream| say(&stream, Answer::Yes));
-    }
-}
-
-fn say(mut stream: &UnixStream, answer: Answer) {
-    let Ok(mut line) = serde_json::to_vec(&answer) else { return };
-    line.push(b'\n');
-    // Who asked may have gone.
-    let _ = stream.set_write_timeout(Some(PATIENCE));
-    let _ = stream.write_all(&line);
 }

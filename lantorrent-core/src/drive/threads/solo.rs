@@ -2,24 +2,31 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
-use super::doorbell::Arrival;
+use super::connection;
+use super::counter::Counter;
+use super::doorbell::{Arrival, Doorbell};
 use super::node::Shared;
 use super::siblings::{Siblings, Turn};
 use super::upstreams::{LINGER, say_last};
-use crate::session;
-use crate::wire::{Line, LineWriter};
+use crate::session::{self, Ask};
+use crate::wire::{Code, Line, LineWriter};
 
-/// Sees to it that no other process holds what the arrival wants. Returns it if it is to go on here; otherwise it has had
-/// its answer.
-pub(super) fn admit(shared: &Shared, siblings: &Siblings, arrival: Arrival) -> Option<Arrival> {
-    let header = &arrival.proven.header;
-    if let Some(results) = siblings.results(header) {
-        say_last(&arrival.guest, &session::retell(*arrival.proven, &results));
-        return None;
-    }
-    match siblings.make_room(header) {
-        Turn::Free => return Some(arrival),
+/// Sees to it that no other process holds what the arrival wants. Returns it if it is to go on here, and where others
+/// can ask for its session; otherwise it has had its answer.
+pub(super) fn admit(
+    shared: &Shared,
+    siblings: &Siblings,
+    arrival: Arrival,
+    doorbell: &Arc<Doorbell>,
+) -> Option<(Arrival, Counter)> {
+    match siblings.make_room(&arrival.proven.header, doorbell) {
+        Turn::Ours(counter) => return Some((arrival, counter)),
+        Turn::Over(results) => {
+            let Arrival { guest, proven, .. } = arrival;
+            say_last(&guest, &session::retell(*proven, &results));
+        }
         Turn::Taken => {
             let Arrival { guest, proven, .. } = arrival;
             let left = proven.lines.map(|mut lines| lines.encode(&Line::Left));
@@ -30,6 +37,10 @@ pub(super) fn admit(shared: &Shared, siblings: &Siblings, arrival: Arrival) -> O
                 log::info!("cannot say how the transfer ended: {error}");
             }
         }
+        Turn::Elsewhere(place) => connection::refuse_second(shared, arrival, place),
+        Turn::Outdated => connection::refuse(shared, arrival, Code::SUPERSEDED, session::SUPERSEDED),
+        // Nothing that is known now would be true if it wakes up.
+        Turn::Silent => {}
     }
     None
 }
@@ -54,7 +65,8 @@ fn relay_results(
         }
         say(&mut lines, &Line::Alive)?;
     }
-    for sealed in siblings.results(&proven.header).unwrap_or_default() {
+    let results = Ask::for_header(&proven.header).and_then(|ask| siblings.results(&ask));
+    for sealed in results.unwrap_or_default() {
         say(&mut lines, &Line::Result(sealed))?;
     }
     say_last(&guest, &[]);

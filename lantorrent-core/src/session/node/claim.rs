@@ -36,30 +36,45 @@ impl NodeSession {
         }
     }
 
-    /// Another process has the connection of who claims this node, or of a newer transfer of the same file.
+    /// Another process has the connection of who claims this node, or of another transfer of the same file.
     pub(super) fn asked(&mut self, now: Now, ask: &Ask) {
-        let ours = Ask::for_header(self.header());
-        let claims =
-            ours.as_ref().is_some_and(|ours| ours.transfer == ask.transfer && ours.index == ask.index);
-        let before = ask.from.is_none_or(|from| from < ask.index);
-        let newer = ours.is_some_and(|ours| {
-            ours.transfer != ask.transfer && !ours.outranks(ask) && ours.source == ask.source
-        });
-        let answer = if claims && self.phase == Phase::Ended {
-            Answer::Finishing
-        } else if claims && before && self.upstream.yields_to(&self.desk, now, ask.from) {
-            self.upstream.say(&mut self.desk, &Line::Left);
-            self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
-            self.retire();
-            Answer::Yes
-        } else if newer && ask.source.is_some() {
-            self.let_go(Code::SUPERSEDED, SUPERSEDED);
-            Answer::Yes
-        } else {
-            Answer::No
+        let answer = match Ask::for_header(self.header()) {
+            Some(ours) if ours.transfer == ask.transfer => self.asked_for_claim(now, &ours, ask),
+            Some(ours) if ours.source.is_some() && ours.source == ask.source => {
+                self.asked_for_files(&ours, ask)
+            }
+            _ => Answer::No,
         };
         // Before the end, behind which nothing comes.
         self.desk.out.push_front(Output::Answer(answer));
+    }
+
+    fn asked_for_claim(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
+        if ours.index != ask.index {
+            return Answer::Elsewhere(ours.index);
+        }
+        let before = ask.from.is_none_or(|from| from < ask.index);
+        let granted = before && self.upstream.yields_to(&self.desk, now, ask.from);
+        if self.phase == Phase::Ended {
+            // Those that cannot be served without an upstream are left to who asks.
+            self.finishing |= granted;
+            return Answer::Finishing;
+        }
+        if !granted {
+            return Answer::No;
+        }
+        self.upstream.say(&mut self.desk, &Line::Left);
+        self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+        self.retire();
+        Answer::Yes
+    }
+
+    fn asked_for_files(&mut self, ours: &Ask, ask: &Ask) -> Answer {
+        if ours.outranks(ask) {
+            return Answer::Outdated;
+        }
+        self.let_go(Code::SUPERSEDED, SUPERSEDED);
+        Answer::Yes
     }
 
     /// Whatever the former upstream was told may have died with it.

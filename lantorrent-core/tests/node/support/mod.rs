@@ -1,5 +1,6 @@
 //! What every module needs: nodes, hand-made peers on either side of them, and proxies between.
 
+mod apart;
 mod fake;
 mod node;
 mod peer;

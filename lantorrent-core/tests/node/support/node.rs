@@ -10,6 +10,7 @@ use lantorrent_core::store::Durability;
 use lantorrent_core::{Error, Node, NodeConfig, NodeHandle, Target};
 use tempfile::TempDir;
 
+use super::apart::Apart;
 use super::proxy::{Proxy, Tap};
 use super::{keys, target};
 
@@ -19,8 +20,13 @@ pub(crate) struct TestNode {
     /// The node's own.
     pub(crate) own: SocketAddr,
     folder: TempDir,
-    handle: NodeHandle,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    serving: Serving,
+}
+
+enum Serving {
+    Together(NodeHandle, Option<JoinHandle<Result<(), Error>>>),
+    /// With the folder for its results.
+    Apart(Apart, TempDir),
 }
 
 impl TestNode {
@@ -46,15 +52,31 @@ impl TestNode {
     }
 
     pub(crate) fn at(listen: SocketAddr, folder: TempDir, change: impl FnOnce(&mut NodeConfig)) -> Self {
-        let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
-        // Nobody cuts the power in these tests.
-        config.durability = Durability::NoSync;
+        let mut config = config(&folder);
         change(&mut config);
         let node = Node::bind(listen, config).unwrap();
         let own = node.local_addr().unwrap();
         let handle = node.handle().unwrap();
         let thread = Some(thread::spawn(|| node.run()));
-        Self { address: own, own, folder, handle, thread }
+        Self { address: own, own, folder, serving: Serving::Together(handle, thread) }
+    }
+
+    /// A node that serves each connection as if it knew of no other.
+    pub(crate) fn apart(change: impl FnOnce(&mut NodeConfig)) -> Self {
+        let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut config = config(&folder);
+        config.state = Some(state.path().join("state"));
+        change(&mut config);
+        let apart = Apart::start(([127, 0, 0, 1], 0).into(), config);
+        let own = apart.address();
+        Self { address: own, own, folder, serving: Serving::Apart(apart, state) }
+    }
+
+    /// The results that a node keeps that serves each connection by itself.
+    pub(crate) fn kept(&self) -> Vec<PathBuf> {
+        let Serving::Apart(_, state) = &self.serving else { panic!("its results are in memory") };
+        let entries = fs::read_dir(state.path().join("state")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +88,8 @@ impl TestNode {
     }
 
     pub(crate) fn handle(&self) -> NodeHandle {
-        self.handle.clone()
+        let Serving::Together(handle, _) = &self.serving else { panic!("there is one for each connection") };
+        handle.clone()
     }
 
     /// The names of all files in the folder, in order. A partial file and its journal are one.
@@ -91,9 +114,14 @@ impl TestNode {
 
     /// Ends everything that is under way; after this nothing changes any more.
     pub(crate) fn stop(&mut self) {
-        self.handle.stop(Duration::ZERO);
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
+        match &mut self.serving {
+            Serving::Together(handle, thread) => {
+                handle.stop(Duration::ZERO);
+                if let Some(thread) = thread.take() {
+                    thread.join().unwrap().unwrap();
+                }
+            }
+            Serving::Apart(apart, _) => apart.stop(),
         }
     }
 
@@ -106,10 +134,21 @@ impl TestNode {
 
 impl Drop for TestNode {
     fn drop(&mut self) {
-        self.handle.stop(Duration::ZERO);
-        if let Some(thread) = self.thread.take() {
-            // A panic of the test itself is the better message.
-            let _ = thread.join();
+        match &mut self.serving {
+            Serving::Together(handle, thread) => {
+                handle.stop(Duration::ZERO);
+                // A panic of the test itself is the better message.
+                let _ = thread.take().map(JoinHandle::join);
+            }
+            Serving::Apart(..) if thread::panicking() => {}
+            Serving::Apart(apart, _) => apart.stop(),
         }
     }
+}
+
+fn config(folder: &TempDir) -> NodeConfig {
+    let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
+    // Nobody cuts the power in these tests.
+    config.durability = Durability::NoSync;
+    config
 }
