@@ -53,7 +53,9 @@ fn catch_quietly() {
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map_or(String::new(), |at| format!("{}:{}: ", at.file(), at.line()));
-    place + info.payload_as_str().unwrap_or("a panic")
+    let payload = info.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    place + text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic")
 }
 
 /// Runs `run` with each seed from 0 to `count` - 1, on all processors, and returns the failures in order.

@@ -41,6 +41,6 @@ pub(crate) fn clock(micros: u64) {
 pub(crate) fn line(micros: u64, host: Option<usize>, what: impl FnOnce() -> String) {
     if is_wanted() {
         let host = host.map_or(String::new(), |host| format!("h{host}"));
-        eprintln!("{:>11.6} {host:<4} {}", micros as f64 / 1e6, what());
+        eprintln!("{:>4}.{:06} {host:<4} {}", micros / 1_000_000, micros % 1_000_000, what());
     }
 }
