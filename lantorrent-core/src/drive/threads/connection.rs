@@ -121,7 +121,7 @@ fn run_session(
     let askers = hands.finish();
     place.results = session.results();
     if let (Some(siblings), Some(transfer), Some(results)) = (&shared.siblings, &transfer, &place.results) {
-        siblings.keep(transfer, session.header().node.index, results);
+        siblings.archive.keep(transfer, session.header().node.index, results);
     }
     drop(counter);
     drop(askers);

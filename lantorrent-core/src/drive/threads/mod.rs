@@ -2,6 +2,7 @@
 //! disk, and two for each child: one that sends and one that hears what the child says. Another connection for the same
 //! transfer is handed to its session. Whoever waits for a socket is woken by shutting it down.
 
+mod archive;
 mod check;
 mod children;
 mod connection;

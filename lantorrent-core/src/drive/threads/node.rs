@@ -65,13 +65,17 @@ impl Shared {
         }
     }
 
+    fn clean_once(&self) {
+        let count = self.roots.clean(self.keep_partial);
+        if count > 0 {
+            log::info!("removed {count} partial files that nobody came back for");
+        }
+    }
+
     /// Removes partial files that are too old, now and then, until the node is stopped.
     fn clean(&self) {
         loop {
-            let count = self.roots.clean(self.keep_partial);
-            if count > 0 {
-                log::info!("removed {count} partial files that nobody came back for");
-            }
+            self.clean_once();
             if self.live.stops_within(CLEANING) {
                 return;
             }
@@ -149,7 +153,8 @@ impl Node {
     }
 
     /// Serves until it is stopped, and until every connection has ended. Partial files that were left for later are
-    /// removed when their time is over; a node for one connection leaves that to others.
+    /// removed when their time is over; a node for one connection looks for them at its end, once an hour, where it has
+    /// [`NodeConfig::state`].
     ///
     /// # Errors
     /// The listener fails for good.
@@ -168,6 +173,12 @@ impl Node {
             Door::Connection(socket) => {
                 if let Some(guest) = shared.live.enter(socket) {
                     shared.serve(guest);
+                }
+                shared.live.wait_for_all();
+                // There is no process that could do it in the background.
+                if shared.siblings.as_ref().is_some_and(|siblings| siblings.archive.cleaning_is_due(CLEANING))
+                {
+                    shared.clean_once();
                 }
             }
         }

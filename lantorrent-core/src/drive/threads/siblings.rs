@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::archive::Archive;
 use super::counter::{Counter, belongs_to, read_line};
 use super::doorbell::Doorbell;
 use crate::session::{Answer, Ask};
-use crate::wire::{Header, SealedReport, SourceHint, TransferId};
+use crate::wire::{Header, SealedReport, SourceHint};
 
 /// How long it may take until it is known what becomes of a connection. Who made it waits a little longer. Who yields to
 /// it first brings to the disk what there is.
@@ -27,15 +28,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How soon to look again whether a name is free.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Behind the name of a file that nobody is to read yet.
-const UNFINISHED: &str = "new";
-
 /// What one process knows of the others.
 #[derive(Debug)]
 pub(super) struct Siblings {
-    /// Where results are kept.
-    folder: Option<PathBuf>,
-    retain: Duration,
+    pub(super) archive: Archive,
     user: u32,
     /// Tells the processes of this node from those of others on this machine.
     node: Vec<u8>,
@@ -82,9 +78,7 @@ impl Siblings {
         for root in roots.iter().filter_map(|root| root.metadata().ok()) {
             node.extend([root.dev().to_be_bytes(), root.ino().to_be_bytes()].concat());
         }
-        let this = Self { folder, retain, user, node };
-        this.forget_old();
-        this
+        Self { archive: Archive::open(folder, retain), user, node }
     }
 
     /// A name without a file, which goes with who has it.
@@ -131,7 +125,7 @@ impl Siblings {
             }
         }
         // Who had the name before has left word by now.
-        if let Some(results) = self.results(&question) {
+        if let Some(results) = self.archive.results(&question) {
             return Turn::Over(results);
         }
         for (name, file) in self.of_files(header) {
@@ -205,49 +199,6 @@ impl Siblings {
             Answer::Yes => Err(Holder::LetsGo),
         })
     }
-
-    fn results_file(&self, transfer: &TransferId, index: u32) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.join(format!("{transfer}-{index}.results")))
-    }
-
-    /// How a transfer has ended here, if it has of late.
-    pub(super) fn results(&self, ask: &Ask) -> Option<Vec<SealedReport>> {
-        let text = std::fs::read(self.results_file(&ask.transfer, ask.index)?).ok()?;
-        serde_json::from_slice(&text).ok()
-    }
-
-    /// Keeps what became of a transfer for whoever asks again.
-    pub(super) fn keep(&self, transfer: &TransferId, index: u32, results: &[SealedReport]) {
-        let Some(file) = self.results_file(transfer, index) else { return };
-        if let Err(error) = write_whole(&file, results) {
-            log::warn!("cannot keep the results of a transfer in {}: {error}", file.display());
-        }
-    }
-
-    fn forget_old(&self) {
-        let Some(folder) = &self.folder else { return };
-        let Ok(entries) = folder.read_dir() else { return };
-        for entry in entries.flatten() {
-            let old = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= self.retain));
-            let ours = |extension: &std::ffi::OsStr| extension == "results" || extension == UNFINISHED;
-            if old && entry.path().extension().is_some_and(ours) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
-/// Nobody sees half of it: it gets its name when it is whole.
-fn write_whole(file: &Path, results: &[SealedReport]) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let new = file.with_extension(UNFINISHED);
-    std::fs::write(&new, serde_json::to_vec(results)?)?;
-    std::fs::rename(&new, file)
 }
 
 /// Whether nobody is there any more, or the one who was has just gone.
@@ -281,6 +232,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+    use crate::wire::TransferId;
 
     const SOON: Duration = Duration::from_millis(300);
 

@@ -65,7 +65,7 @@ fn relay_results(
         }
         say(&mut lines, &Line::Alive)?;
     }
-    let results = Ask::for_header(&proven.header).and_then(|ask| siblings.results(&ask));
+    let results = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
     for sealed in results.unwrap_or_default() {
         say(&mut lines, &Line::Result(sealed))?;
     }
