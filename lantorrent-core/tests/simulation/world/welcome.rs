@@ -35,6 +35,9 @@ impl Welcome {
         if envelope.is_some_and(|envelope| envelope.verb == Verb::Check) {
             return self.check(world);
         }
+        if host.solo && host.stopping.is_none() {
+            return self.decide_solo(world);
+        }
         let now = world.net.now().instant;
         match host.roster.enter(now, &self.proven.header) {
             Entrance::New { .. } if host.stopping.is_some() => self.turn_away(world),
@@ -71,7 +74,7 @@ impl Welcome {
         Role::Greeter(self.greeter)
     }
 
-    fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
+    pub(super) fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
         let told = retell(*self.proven, results);
         self.greeter.say_last(&mut world.net, told);
         Role::Greeter(self.greeter)
@@ -93,7 +96,7 @@ impl Welcome {
         })
     }
 
-    fn begin(self, world: &mut World) -> Role {
+    pub(super) fn begin(self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         let header = &self.proven.header;
         host.begun.extend(header.node.requests.iter().map(|request| request.id.clone()));
