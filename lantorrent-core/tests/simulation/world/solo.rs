@@ -3,22 +3,30 @@
 
 use std::time::Duration;
 
-use lantorrent_core::session::{Answer, Ask, Input, Proven, retell};
-use lantorrent_core::wire::{Line, LineWriter, SealedReport, TransferId};
+use lantorrent_core::session::{Answer, Ask, Input, SUPERSEDED};
+use lantorrent_core::wire::{Code, Line, LineWriter, SealedReport, TransferId};
 
 use super::greeter::Greeter;
 use super::net::{ActorId, Event, Net};
 use super::welcome::Welcome;
 use super::{Role, World};
 
-/// What can be known of a process that was asked.
+/// What becomes of a new connection.
 enum Turn {
     /// The files are free, as far as anybody knows.
     Free,
-    /// It has a better right to the transfer, or does not say.
+    /// The transfer is over here.
+    Over(Vec<SealedReport>),
+    /// Another process has a better right to the transfer.
     Taken,
-    /// It has the file, and will soon have its results.
-    Finishing,
+    /// That process has the file, and will soon have its results.
+    Finishing(ActorId),
+    /// The node has another place in the transfer.
+    Elsewhere(u32),
+    /// A newer transfer has the files.
+    Outdated,
+    /// Another process has the transfer, and does not answer. Nothing that is known now would be true if it wakes up.
+    Silent,
 }
 
 /// Waits for another process to end, to say what it has found.
@@ -64,14 +72,20 @@ impl Welcome {
     /// Sees to it that no other process holds what this one wants, and goes on from there.
     pub(super) fn decide_solo(self, world: &mut World) -> Role {
         let Some(ask) = Ask::for_header(&self.proven.header) else { return self.begin(world) };
-        if let Some(results) = world.hosts[self.at].kept_results(&ask.transfer) {
-            return self.retell(world, &results);
-        }
         match world.make_room(self.at, &ask) {
             Turn::Free => self.begin(world),
+            Turn::Over(results) => self.retell(world, &results),
             Turn::Taken => self.say_left(world),
-            Turn::Finishing => self.wait(world, ask.transfer),
+            Turn::Finishing(session) => self.wait(world, session, ask.transfer),
+            Turn::Elsewhere(place) => self.refuse_second(world, place),
+            Turn::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
+            Turn::Silent => self.hang_up(world),
         }
+    }
+
+    fn hang_up(mut self, world: &mut World) -> Role {
+        self.greeter.say_last(&mut world.net, Vec::new());
+        Role::Greeter(self.greeter)
     }
 
     fn say_left(mut self, world: &mut World) -> Role {
@@ -81,11 +95,9 @@ impl Welcome {
         Role::Greeter(self.greeter)
     }
 
-    fn wait(self, world: &mut World, transfer: TransferId) -> Role {
-        let Self { id, at, mut greeter, proven, rest: _ } = self;
-        let (Some(session), Some(mut lines)) = (world.hosts[at].session(&transfer), proven.lines) else {
-            return world.retell_to(greeter, None, &[]);
-        };
+    fn wait(self, world: &mut World, session: ActorId, transfer: TransferId) -> Role {
+        let Self { id, mut greeter, proven, .. } = self;
+        let mut lines = proven.lines.expect("a connection of wire 2");
         greeter.out.extend(lines.encode(&Line::Accepted));
         greeter.pump(&mut world.net);
         world.net.after(ALIVE, Event::Nudge(id));
@@ -94,31 +106,27 @@ impl Welcome {
 }
 
 impl World {
-    fn retell_to(
-        &mut self,
-        mut greeter: Box<Greeter>,
-        proven: Option<Proven>,
-        results: &[SealedReport],
-    ) -> Role {
-        let told = proven.map(|proven| retell(proven, results)).unwrap_or_default();
-        greeter.say_last(&mut self.net, told);
-        Role::Greeter(greeter)
-    }
-
     /// Asks whoever has to do with the same transfer, or the same files, to make room.
     fn make_room(&mut self, at: usize, ask: &Ask) -> Turn {
         if let Some(session) = self.hosts[at].session(&ask.transfer) {
-            return match self.ask(session, ask) {
-                Some(Answer::Yes) => Turn::Free,
-                Some(Answer::Finishing) => Turn::Finishing,
-                // Who does not answer is asleep.
-                Some(Answer::No) | None => Turn::Taken,
-            };
+            match self.ask(session, ask) {
+                Some(Answer::Yes) => {}
+                Some(Answer::Finishing) => return Turn::Finishing(session),
+                Some(Answer::No | Answer::Outdated) => return Turn::Taken,
+                Some(Answer::Elsewhere(place)) => return Turn::Elsewhere(place),
+                None => return Turn::Silent,
+            }
+        }
+        // Who had the transfer before has left word by now.
+        if let Some(results) = self.hosts[at].kept_results(&ask.transfer) {
+            return Turn::Over(results);
         }
         let others: Vec<ActorId> = self.hosts[at].sessions.iter().map(|&(_, id)| id).collect();
         for session in others {
             // Who does not make room is found by the lock on its file.
-            self.ask(session, ask);
+            if self.ask(session, ask) == Some(Answer::Outdated) {
+                return Turn::Outdated;
+            }
         }
         Turn::Free
     }

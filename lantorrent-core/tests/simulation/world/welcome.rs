@@ -51,10 +51,7 @@ impl Welcome {
             }
             Entrance::Claim => self.claim(world),
             Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
-            Entrance::Taken(place) => {
-                let why = format!("it is number {place} of the transfer already");
-                self.refuse(world, Code::TAKING_PART, &why)
-            }
+            Entrance::Taken(place) => self.refuse_second(world, place),
             Entrance::Finished(results) => self.retell(world, &results),
         }
     }
@@ -89,7 +86,13 @@ impl Welcome {
         self.refuse(world, Code::STOPPED, "it is being stopped")
     }
 
-    fn refuse(self, world: &mut World, code: Code, why: &str) -> Role {
+    /// The list names this node twice, or leads back to it.
+    pub(super) fn refuse_second(self, world: &mut World, place: u32) -> Role {
+        let why = format!("it is number {place} of the transfer already");
+        self.refuse(world, Code::TAKING_PART, &why)
+    }
+
+    pub(super) fn refuse(self, world: &mut World, code: Code, why: &str) -> Role {
         self.session(world, |world, at, upstream, proven| {
             let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
             NodeSession::refuse(world.net.now(), upstream, proven, keys, timing, code, why)
