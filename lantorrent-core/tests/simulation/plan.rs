@@ -34,7 +34,8 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 
 /// Things that are wrong with a node from the beginning.
-pub(crate) const STATES: &[&str] = &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree"];
+pub(crate) const STATES: &[&str] =
+    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo"];
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -85,6 +86,11 @@ impl Draw<'_> {
     fn states(&mut self) {
         if self.is("tree", 25) {
             self.scenario.degree = self.random.within(2, 4) as u32;
+        }
+        if self.is("solo", 20) {
+            let share = self.random.pick(&[30, 100]);
+            let nodes = self.scenario.list.len();
+            self.scenario.solo = (0..nodes).filter(|_| self.random.chance(share)).collect();
         }
         if self.is("slow", 15) {
             let micros = self.random.pick(&[20_000, 100_000, 400_000]);

@@ -39,6 +39,8 @@ pub(crate) struct Scenario {
     pub(crate) kinds: Vec<(usize, &'static str, Kind)>,
     pub(crate) micros_per_block: Vec<(usize, usize)>,
     pub(crate) strangers: Vec<usize>,
+    /// Hosts with a process for each connection.
+    pub(crate) solo: Vec<usize>,
     pub(crate) mishaps: Vec<Mishap>,
     /// Hosts that have something of the file from an earlier time, and how many bytes.
     pub(crate) partials: Vec<(usize, usize)>,
@@ -98,6 +100,7 @@ impl Scenario {
             kinds: Vec::new(),
             micros_per_block: Vec::new(),
             strangers: Vec::new(),
+            solo: Vec::new(),
             mishaps: Vec::new(),
             partials: Vec::new(),
             flip: None,
@@ -145,6 +148,9 @@ impl Scenario {
         for &host in &self.strangers {
             hosts[host].keys =
                 Keyring::new(Password::new("wrong")).with_wire_1(Password::new("wrong as well"));
+        }
+        for &host in &self.solo {
+            hosts[host].solo = true;
         }
         for &(host, bytes) in &self.partials {
             let content = &self.content[..bytes];
@@ -214,7 +220,8 @@ impl Scenario {
         }
         let reports = world.source().map(Self::reports).unwrap_or_default();
         let progress = world.source().map(|source| source.progress.clone()).unwrap_or_default();
-        for (place, host) in world.hosts.iter().enumerate().filter(|(_, host)| !host.frozen) {
+        let awake = world.hosts.iter().enumerate().filter(|&(place, _)| !world.is_asleep(place));
+        for (place, host) in awake {
             let locked = host.disk.partials.iter().find(|(_, partial)| partial.locked);
             assert!(locked.is_none(), "h{place} keeps {:?} open", locked.map(|(name, _)| name));
         }

@@ -133,7 +133,7 @@ impl Verdict<'_> {
         let again = sessions.saturating_sub(1) * PENDING * u64::from(BLOCK);
         let most = match (readable, self.source_was_restarted()) {
             (true, false) => size - had + again,
-            (true, true) => 2 * size,
+            (true, true) => 2 * size + again,
             (false, _) => sessions * size,
         };
         let taken = self.outcome.taken[node];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Input, LinkId, Output, UpstreamId};
+use lantorrent_core::session::{Answer, Input, LinkId, Output, UpstreamId};
 use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, TransferId};
 
 use super::feed::{Feed, Next};
@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     told: VecDeque<Happening>,
     armed: Option<Instant>,
     nudged: bool,
+    /// What it has said to processes that asked.
+    pub(crate) answers: Vec<Answer>,
     pub(crate) reports: Vec<Report>,
     pub(crate) bypassed: Vec<Report>,
     pub(crate) progress: Vec<Progress>,
@@ -67,6 +69,7 @@ impl Driver {
             told: VecDeque::new(),
             armed: None,
             nudged: false,
+            answers: Vec::new(),
             reports: Vec::new(),
             bypassed: Vec::new(),
             progress: Vec::new(),
@@ -272,6 +275,7 @@ impl Driver {
             Output::Progress(progress) => self.progress.push(progress),
             Output::Report(report) => self.reports.push(report),
             Output::Bypassed(report) => self.bypassed.push(report),
+            Output::Answer(answer) => self.answers.push(answer),
             Output::Done if self.node.is_none() => {}
             other => self.carry_out_node(net, host, other),
         }
@@ -297,8 +301,7 @@ impl Driver {
                 node.storage.leave(&mut host.disk);
                 node.upstreams.finish();
                 if let Some(transfer) = &node.transfer {
-                    host.roster.leave(net.now().instant, transfer, self.machine.results());
-                    host.sessions.retain(|(other, _)| other != transfer);
+                    host.leave(net.now().instant, transfer, self.machine.results());
                 }
             }
             other => unreachable!("{other:?} is no output of a node"),

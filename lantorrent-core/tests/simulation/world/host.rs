@@ -1,10 +1,10 @@
 //! A host: what it does with connections, and what outlives each of them.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{Proven, Roster, Timing};
-use lantorrent_core::wire::{Keyring, Nonce, TransferId};
+use lantorrent_core::wire::{Keyring, Nonce, SealedReport, TransferId};
 
 use super::disk::Disk;
 use super::net::{ActorId, Event};
@@ -49,6 +49,10 @@ pub(crate) struct Host {
     pub(crate) timing: Timing,
     pub(crate) disk: Disk,
     pub(crate) roster: Roster,
+    /// Whether each connection has a process of its own, which shares no memory with the others.
+    pub(crate) solo: bool,
+    /// How transfers have ended here, in a file.
+    ended_transfers: Vec<(TransferId, Vec<SealedReport>)>,
     /// The sessions that are live in its process.
     pub(crate) sessions: Vec<(TransferId, ActorId)>,
     pub(crate) stopping: Option<Duration>,
@@ -77,6 +81,8 @@ impl Host {
             timing,
             disk: Disk::default(),
             roster,
+            solo: false,
+            ended_transfers: Vec::new(),
             sessions: Vec::new(),
             stopping: None,
             frozen: false,
@@ -91,6 +97,22 @@ impl Host {
 
     pub(crate) fn session(&self, transfer: &TransferId) -> Option<ActorId> {
         self.sessions.iter().find(|(other, _)| other == transfer).map(|&(_, id)| id)
+    }
+
+    /// A transfer is over here, with these results if it is not to be forgotten.
+    pub(crate) fn leave(&mut self, now: Instant, transfer: &TransferId, results: Option<Vec<SealedReport>>) {
+        if self.solo {
+            self.ended_transfers.extend(results.map(|results| (*transfer, results)));
+        } else {
+            self.roster.leave(now, transfer, results);
+        }
+        self.sessions.retain(|(other, _)| other != transfer);
+    }
+
+    /// How a transfer has ended here, where that is kept in a file.
+    pub(crate) fn kept_results(&self, transfer: &TransferId) -> Option<Vec<SealedReport>> {
+        let ended = self.ended_transfers.iter().find(|(other, _)| other == transfer);
+        ended.map(|(_, results)| results.clone())
     }
 
     /// The process is gone, and with it everything but what the disk has.

@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     next: Option<u64>,
     /// Files that the session knows to be open, and how much of each was there.
     open: BTreeMap<usize, u64>,
+    /// Files that are to be opened.
+    opening: BTreeSet<usize>,
     placing: BTreeSet<usize>,
     ended: bool,
     /// When a node of wire 2 last said something.
@@ -62,6 +64,7 @@ impl Machine {
             reading: Reading::No,
             next: None,
             open: BTreeMap::new(),
+            opening: BTreeSet::new(),
             placing: BTreeSet::new(),
             ended: false,
             said: None,
@@ -125,8 +128,9 @@ impl Machine {
         }
         match input {
             Input::End { .. } => self.ended = true,
-            Input::Opened(file, Ok(opened)) => {
-                self.open.insert(*file, opened.resumed);
+            Input::Opened(file, opened) => {
+                self.opening.remove(file);
+                self.open.extend(opened.as_ref().map(|opened| (*file, opened.resumed)));
             }
             Input::Claimed(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
@@ -246,6 +250,8 @@ impl Machine {
                 assert!(self.placing.insert(*file), "placed twice");
                 self.open.remove(file);
             }
+            Output::Open(file) => assert!(self.opening.insert(*file), "{output:?} twice"),
+            Output::Keep(file) if self.opening.remove(file) => {}
             Output::Discard(file) | Output::Keep(file) => {
                 assert!(self.open.remove(file).is_some(), "{output:?} of what is not open");
             }

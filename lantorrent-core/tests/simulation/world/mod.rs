@@ -11,6 +11,7 @@ pub(crate) mod machine;
 pub(crate) mod net;
 mod ring;
 pub(crate) mod route;
+mod solo;
 mod storage;
 mod strike;
 pub(crate) mod supply;
@@ -27,16 +28,20 @@ use host::{Host, Manner};
 use lantorrent_core::session::Proven;
 use link::{ConnId, Side};
 use net::{ActorId, Event, Net};
+use solo::Waiter;
 
 enum Role {
     Greeter(Box<Greeter>),
     Driver(Box<Driver>),
+    Waiter(Box<Waiter>),
     Gone,
 }
 
 struct Actor {
     role: Role,
     at: usize,
+    /// Whether it is a process of its own, and stands still.
+    asleep: bool,
 }
 
 /// Makes the driver of a source.
@@ -116,7 +121,12 @@ impl World {
         self.sources.push(id);
         let mut driver = (self.launch)(id, &mut self.net);
         driver.begin(&mut self.net, &mut self.hosts[self.home]);
-        self.actors.push(Actor { role: Role::Driver(Box::new(driver)), at: self.home });
+        self.actors.push(Actor { role: Role::Driver(Box::new(driver)), at: self.home, asleep: false });
+    }
+
+    /// Whether a process of that host stands still, with what it holds.
+    pub(crate) fn is_asleep(&self, at: usize) -> bool {
+        self.hosts[at].frozen || self.actors.iter().any(|actor| actor.at == at && actor.asleep)
     }
 
     /// Hosts with sessions that are not over, although they are awake.
@@ -125,7 +135,7 @@ impl World {
             .actors
             .iter()
             .filter(|actor| matches!(&actor.role, Role::Driver(driver) if !driver.machine.done));
-        drivers.map(|actor| actor.at).filter(|&at| !self.hosts[at].frozen)
+        drivers.filter(|actor| !actor.asleep && !self.hosts[actor.at].frozen).map(|actor| actor.at)
     }
 
     /// The last source; none if its process is gone.
@@ -145,17 +155,20 @@ impl World {
         }
     }
 
-    /// The host whose process an event is for.
-    fn whose(&self, event: Event) -> Option<usize> {
-        let end = |conn: ConnId, side: Side| self.net.conns[conn.0].hosts[side as usize];
+    /// Whom an event is for: the process of a host, or one of them.
+    fn whose(&self, event: Event) -> (Option<usize>, Option<ActorId>) {
+        let end = |conn: ConnId, side: Side| {
+            let conn = &self.net.conns[conn.0];
+            (conn.hosts[side as usize], conn.owners[side as usize])
+        };
         match event {
             Event::Connected(conn) => end(conn, Side::Dialer),
             Event::Accepted(conn) => end(conn, Side::Acceptor),
             Event::Readable(conn, side) | Event::Writable(conn, side) => end(conn, side),
             Event::Timer(id) | Event::Disk(id) | Event::Supply(id) | Event::Nudge(id) | Event::Halted(id) => {
-                Some(self.actors[id.0].at)
+                (Some(self.actors[id.0].at), Some(id))
             }
-            Event::Dialed(_) | Event::GivenUp(..) | Event::Fault(_) | Event::FaultEnds(_) => None,
+            Event::Dialed(_) | Event::GivenUp(..) | Event::Fault(_) | Event::FaultEnds(_) => (None, None),
         }
     }
 
@@ -163,9 +176,11 @@ impl World {
         if let Event::Readable(conn, side) = event {
             self.net.arrive(conn, side);
         }
-        if let Some(host) = self.whose(event).and_then(|at| self.hosts.get_mut(at)) {
+        let (at, id) = self.whose(event);
+        if let Some(host) = at.and_then(|at| self.hosts.get_mut(at)) {
             let stalled = host.disk.stalled && matches!(event, Event::Disk(_));
-            if host.frozen || stalled {
+            let asleep = id.is_some_and(|id| self.actors[id.0].asleep);
+            if host.frozen || asleep || stalled {
                 return host.missed.push(event);
             }
         }
@@ -193,7 +208,10 @@ impl World {
             Event::Timer(id) => self.timer(id),
             Event::Disk(id) => self.drive(id, Driver::disk),
             Event::Supply(id) => self.drive(id, |driver, _, _| driver.supply()),
-            Event::Nudge(id) => self.drive(id, |driver, _, host| driver.nudge(host)),
+            Event::Nudge(id) => {
+                self.look(id);
+                self.drive(id, |driver, _, host| driver.nudge(host));
+            }
             Event::Halted(id) => self.drive(id, |driver, _, _| driver.halted()),
             Event::Fault(mishap) => self.strike(mishap),
             Event::FaultEnds(mishap) => self.relieve(mishap),
@@ -201,7 +219,7 @@ impl World {
     }
 
     fn drive(&mut self, id: ActorId, act: impl FnOnce(&mut Driver, &mut Net, &mut Host)) {
-        let Actor { role, at } = &mut self.actors[id.0];
+        let Actor { role, at, .. } = &mut self.actors[id.0];
         if let Role::Driver(driver) = role {
             act(driver, &mut self.net, &mut self.hosts[*at]);
             driver.step(&mut self.net, &mut self.hosts[*at]);
@@ -209,7 +227,7 @@ impl World {
     }
 
     fn readable(&mut self, id: ActorId, conn: ConnId) {
-        let Actor { role, at } = &mut self.actors[id.0];
+        let Actor { role, at, .. } = &mut self.actors[id.0];
         match role {
             Role::Driver(_) => self.drive(id, |driver, net, host| driver.readable(net, host, conn)),
             Role::Greeter(greeter) => {
@@ -220,6 +238,7 @@ impl World {
                     }
                 }
             }
+            Role::Waiter(waiter) => waiter.readable(&mut self.net),
             Role::Gone => {}
         }
     }
@@ -228,6 +247,7 @@ impl World {
         match &mut self.actors[id.0].role {
             Role::Driver(_) => self.drive(id, |_, _, _| {}),
             Role::Greeter(greeter) => greeter.pump(&mut self.net),
+            Role::Waiter(waiter) => waiter.pump(&mut self.net),
             Role::Gone => {}
         }
     }
@@ -236,7 +256,7 @@ impl World {
         match &mut self.actors[id.0].role {
             Role::Driver(_) => self.drive(id, |driver, net, _| driver.timer(net)),
             Role::Greeter(greeter) => greeter.timer(&mut self.net, id),
-            Role::Gone => {}
+            Role::Waiter(_) | Role::Gone => {}
         }
     }
 
@@ -296,7 +316,7 @@ impl World {
         self.net.conns[conn.0].owners[Side::Acceptor as usize] = Some(id);
         let mut greeter = Greeter::accept(&mut self.net, &self.hosts[at], id, conn, address(at));
         greeter.pump(&mut self.net);
-        self.actors.push(Actor { role: Role::Greeter(Box::new(greeter)), at });
+        self.actors.push(Actor { role: Role::Greeter(Box::new(greeter)), at, asleep: false });
         self.net.announce(conn, Side::Acceptor);
     }
 

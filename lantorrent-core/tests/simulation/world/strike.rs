@@ -42,7 +42,7 @@ impl World {
         match mishap.fault {
             Fault::Kill(at) => self.kill(at, false),
             Fault::PowerCut(at) => self.kill(at, true),
-            Fault::Freeze(at) => self.hosts[at].frozen = true,
+            Fault::Freeze(at) => self.freeze(at),
             Fault::Silence { cut, both } => {
                 self.net.cut(cut);
                 if both {
@@ -62,7 +62,7 @@ impl World {
             Fault::Stop(at, grace) => {
                 self.hosts[at].stopping = Some(grace);
                 for id in 0..self.actors.len() {
-                    if self.actors[id].at == at && !self.hosts[at].frozen {
+                    if self.actors[id].at == at && !self.hosts[at].frozen && !self.actors[id].asleep {
                         self.drive(ActorId(id), |driver, _, _| driver.tell(Input::Stop(grace)));
                     }
                 }
@@ -81,6 +81,7 @@ impl World {
             }
             Fault::Freeze(at) => {
                 self.hosts[at].frozen = false;
+                self.actors.iter_mut().filter(|actor| actor.at == at).for_each(|actor| actor.asleep = false);
                 self.catch_up(at);
             }
             Fault::Silence { cut, both } => {
@@ -96,6 +97,15 @@ impl World {
             }
             Fault::Again | Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
         }
+    }
+
+    fn freeze(&mut self, at: usize) {
+        if !self.hosts[at].solo {
+            self.hosts[at].frozen = true;
+            return;
+        }
+        // Those that are there; others may come.
+        self.actors.iter_mut().filter(|actor| actor.at == at).for_each(|actor| actor.asleep = true);
     }
 
     /// What was missed happens now, in any order.
@@ -138,6 +148,10 @@ impl World {
             }
         }
         self.hosts[at].crash();
+        if self.hosts[at].solo && !vanishes {
+            // Whoever starts a process for each connection is still there.
+            self.hosts[at].manner = Manner::Node;
+        }
     }
 
     fn restart(&mut self, at: usize) {

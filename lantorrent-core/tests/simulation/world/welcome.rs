@@ -35,6 +35,9 @@ impl Welcome {
         if envelope.is_some_and(|envelope| envelope.verb == Verb::Check) {
             return self.check(world);
         }
+        if host.solo && host.stopping.is_none() {
+            return self.decide_solo(world);
+        }
         let now = world.net.now().instant;
         match host.roster.enter(now, &self.proven.header) {
             Entrance::New { .. } if host.stopping.is_some() => self.turn_away(world),
@@ -48,10 +51,7 @@ impl Welcome {
             }
             Entrance::Claim => self.claim(world),
             Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
-            Entrance::Taken(place) => {
-                let why = format!("it is number {place} of the transfer already");
-                self.refuse(world, Code::TAKING_PART, &why)
-            }
+            Entrance::Taken(place) => self.refuse_second(world, place),
             Entrance::Finished(results) => self.retell(world, &results),
         }
     }
@@ -71,7 +71,7 @@ impl Welcome {
         Role::Greeter(self.greeter)
     }
 
-    fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
+    pub(super) fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
         let told = retell(*self.proven, results);
         self.greeter.say_last(&mut world.net, told);
         Role::Greeter(self.greeter)
@@ -86,14 +86,20 @@ impl Welcome {
         self.refuse(world, Code::STOPPED, "it is being stopped")
     }
 
-    fn refuse(self, world: &mut World, code: Code, why: &str) -> Role {
+    /// The list names this node twice, or leads back to it.
+    pub(super) fn refuse_second(self, world: &mut World, place: u32) -> Role {
+        let why = format!("it is number {place} of the transfer already");
+        self.refuse(world, Code::TAKING_PART, &why)
+    }
+
+    pub(super) fn refuse(self, world: &mut World, code: Code, why: &str) -> Role {
         self.session(world, |world, at, upstream, proven| {
             let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
             NodeSession::refuse(world.net.now(), upstream, proven, keys, timing, code, why)
         })
     }
 
-    fn begin(self, world: &mut World) -> Role {
+    pub(super) fn begin(self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         let header = &self.proven.header;
         host.begun.extend(header.node.requests.iter().map(|request| request.id.clone()));
