@@ -231,7 +231,7 @@ mod tests {
 
     use super::super::super::ring::Ring;
     use super::*;
-    use crate::wire::{Code, Destination, Request};
+    use crate::wire::{Destination, Request};
 
     #[test]
     fn files_are_not_opened_for_a_transfer_that_is_over() {
@@ -262,9 +262,7 @@ mod tests {
         hub.close();
         hub.order_disk(DiskOrder::Leave);
         disk.run();
-        let told = heard.recv().unwrap();
-        let Happening::Input(Input::Opened(0, Err(fault))) = told else { panic!("{told:?}") };
-        assert_eq!(fault.code, Code::STOPPED);
+        assert!(heard.recv().is_err(), "nobody wants to know");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

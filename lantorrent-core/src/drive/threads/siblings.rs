@@ -229,6 +229,7 @@ fn ends_by(mut stream: &UnixStream, until: Instant) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::sync_channel;
 
     use super::*;
@@ -243,7 +244,10 @@ mod tests {
     /// Processes of a node that no other test has, and a name.
     fn siblings() -> (Siblings, String, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
+        let mut siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
+        // The folder of a test that is over may have had the same number, and somebody may still listen there.
+        static TESTS: AtomicU64 = AtomicU64::new(0);
+        siblings.node.extend(TESTS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let name = siblings.of_transfer(&question());
         (siblings, name, folder)
     }
