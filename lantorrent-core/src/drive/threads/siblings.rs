@@ -241,12 +241,13 @@ mod tests {
         Ask { transfer: TransferId([7; 16]), index: 3, from: None, begun: None, source: None }
     }
 
+    /// The folder of a test that is over may have had the same number, and somebody may still listen there.
+    static TESTS: AtomicU64 = AtomicU64::new(0);
+
     /// Processes of a node that no other test has, and a name.
     fn siblings() -> (Siblings, String, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let mut siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
-        // The folder of a test that is over may have had the same number, and somebody may still listen there.
-        static TESTS: AtomicU64 = AtomicU64::new(0);
         siblings.node.extend(TESTS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let name = siblings.of_transfer(&question());
         (siblings, name, folder)
