@@ -51,7 +51,7 @@ impl Files {
         self.states.iter().all(|&state| state == FileState::Settled)
     }
 
-    fn open(&self) -> impl Iterator<Item = Opened> {
+    fn opened(&self) -> impl Iterator<Item = Opened> {
         self.states.iter().filter_map(|state| match state {
             FileState::Open(opened) => Some(*opened),
             _ => None,
@@ -60,12 +60,18 @@ impl Files {
 
     /// Whether a child that comes late can be served from one of them.
     pub(super) fn readable(&self) -> bool {
-        self.open().any(|opened| opened.read_back == ReadBack::Possible)
+        self.opened().any(|opened| opened.read_back == ReadBack::Possible)
     }
 
     /// How much of the payload all that are open have already.
     pub(super) fn resumed(&self) -> u64 {
-        self.open().map(|opened| opened.resumed).min().unwrap_or(0)
+        self.opened().map(|opened| opened.resumed).min().unwrap_or(0)
+    }
+
+    /// The files that take the payload.
+    pub(super) fn open(&self) -> Vec<usize> {
+        let states = self.states.iter().enumerate();
+        states.filter(|(_, state)| matches!(state, FileState::Open(_))).map(|(file, _)| file).collect()
     }
 
     /// The files in any of the states before [`FileState::Placing`].

@@ -71,8 +71,6 @@ pub(crate) struct Outcome {
     pub(crate) received: Vec<u64>,
     /// How much each host has for a later transfer to go on with.
     pub(crate) kept: Vec<u64>,
-    /// When the last thing happened.
-    pub(crate) quiet: Duration,
 }
 
 /// Any content: every size has its blocks of zeros too.
@@ -225,7 +223,7 @@ impl Scenario {
             let locked = host.disk.partials.iter().find(|(_, partial)| partial.locked);
             assert!(locked.is_none(), "h{place} keeps {:?} open", locked.map(|(name, _)| name));
         }
-        self.check_nonces(&world);
+        check_nonces(&world);
         let outcome = Outcome {
             reports,
             progress,
@@ -234,7 +232,6 @@ impl Scenario {
             struck: std::mem::take(&mut world.struck),
             received: world.hosts.iter().map(|host| host.received).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
-            quiet: world.net.elapsed(),
             files: world.hosts.into_iter().map(|host| host.disk.files).collect(),
             took: took.unwrap_or_default(),
             told: took.is_some(),
@@ -259,13 +256,6 @@ impl Scenario {
         let asked = self.destinations();
         let asked = asked.iter().flat_map(|node| &node.requests).map(|request| &request.id);
         assert!(told.keys().eq(asked.collect::<BTreeSet<_>>()), "one report for each request");
-    }
-
-    fn check_nonces(&self, world: &World) {
-        let nonces = world.hosts.iter().flat_map(|host| &host.nonces);
-        let nonces: Vec<_> = nonces.map(|nonce| nonce.0).collect();
-        let different: BTreeSet<_> = nonces.iter().collect();
-        assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
     }
 
     pub(crate) fn kind(&self, host: usize, name: &str) -> Kind {
@@ -330,4 +320,11 @@ impl Outcome {
         codes.sort_unstable();
         codes.into_iter().map(|(_, code)| code).collect()
     }
+}
+
+fn check_nonces(world: &World) {
+    let nonces = world.hosts.iter().flat_map(|host| &host.nonces);
+    let nonces: Vec<_> = nonces.map(|nonce| nonce.0).collect();
+    let different: BTreeSet<_> = nonces.iter().collect();
+    assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
 }

@@ -125,9 +125,8 @@ impl Verdict<'_> {
     /// Nobody receives anything twice, but for what was not written when one session took over from another.
     fn check_moved(&self, node: usize) {
         let size = self.scenario.content.len() as u64;
-        let had =
-            self.scenario.partials.iter().filter(|(host, _)| *host == node).map(|&(_, bytes)| bytes as u64);
-        let had = had.last().unwrap_or(0);
+        let partial = self.scenario.partials.iter().rfind(|(host, _)| *host == node);
+        let had = partial.map_or(0, |&(_, bytes)| bytes as u64);
         let readable = self.scenario.kind(node, "/f") == Kind::Good && self.scenario.list[node].1.len() == 1;
         let sessions = self.outcome.begun[node].len() as u64;
         let again = sessions.saturating_sub(1) * PENDING * u64::from(BLOCK);

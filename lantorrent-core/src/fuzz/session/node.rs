@@ -258,7 +258,7 @@ impl Node {
                 }
                 Output::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
                 Output::Keep(file) => {
-                    self.turn(file, &[File::Opening, File::Open, File::Failed], File::Kept);
+                    self.turn(file, &[File::Open, File::Failed], File::Kept);
                 }
                 Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,

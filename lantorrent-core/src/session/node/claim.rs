@@ -167,7 +167,8 @@ impl NodeSession {
     /// Ends without the file, and without a result, since nobody listens. What can be resumed stays.
     fn retire(&mut self) {
         self.downstream.hang_up(&mut self.desk);
-        for file in self.files.unfinished() {
+        // What is still being opened is let go by the end.
+        for file in self.files.open() {
             self.desk.out.push_back(Output::Keep(file));
         }
         self.forget = true;

@@ -233,11 +233,12 @@ impl Driver {
             net.at(at, Event::Timer(self.id));
         }
         let room = self.has_room(host);
-        if let Some(supply) = &mut self.supply {
-            if room && !supply.busy && !supply.over && !self.machine.done {
-                supply.busy = true;
-                net.within(supply.micros_per_block + 1, Event::Supply(self.id));
-            }
+        if let Some(supply) = &mut self.supply
+            && room
+            && !(supply.busy || supply.over || self.machine.done)
+        {
+            supply.busy = true;
+            net.within(supply.micros_per_block + 1, Event::Supply(self.id));
         }
         let Some(node) = &mut self.node else { return };
         if let Some((conn, idle)) = node.upstreams.reads() {

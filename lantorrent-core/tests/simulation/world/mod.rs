@@ -290,7 +290,7 @@ impl World {
             self.net.conns[conn.0].dialed = Some(Err("no connection within three seconds"));
             self.net.answer_dial(conn);
         } else {
-            self.net.after(Duration::from_millis(1000), Event::Dialed(conn));
+            self.net.after(Duration::from_secs(1), Event::Dialed(conn));
         }
     }
 

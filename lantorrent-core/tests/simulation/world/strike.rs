@@ -76,7 +76,9 @@ impl World {
         match fault {
             Fault::Kill(at) => self.restart(at),
             Fault::PowerCut(at) => {
-                off(at).iter().for_each(|cut| self.net.mend(cut));
+                for cut in &off(at) {
+                    self.net.mend(cut);
+                }
                 self.restart(at);
             }
             Fault::Freeze(at) => {
@@ -121,7 +123,9 @@ impl World {
 
     fn kill(&mut self, at: usize, vanishes: bool) {
         if vanishes {
-            off(at).into_iter().for_each(|cut| self.net.cut(cut));
+            for cut in off(at) {
+                self.net.cut(cut);
+            }
         }
         for actor in self.actors.iter_mut().filter(|actor| actor.at == at) {
             // What a source has said before it ended stays said.
