@@ -67,6 +67,12 @@ pub(crate) struct Outcome {
     pub(crate) struck: Vec<Option<Duration>>,
     /// How much of the payload each host has received, all in all.
     pub(crate) taken: Vec<u64>,
+    /// How often each host began to read the payload from somebody.
+    pub(crate) upstreams: Vec<u32>,
+    /// The hosts that the source has connected to, or tried to.
+    pub(crate) dialed: BTreeSet<usize>,
+    /// Who was bypassed for a time, by place in the list.
+    pub(crate) bypassed: BTreeSet<u32>,
     /// How far the payload came on each host.
     pub(crate) received: Vec<u64>,
     /// How much each host has for a later transfer to go on with.
@@ -218,6 +224,8 @@ impl Scenario {
         }
         let reports = world.source().map(Self::reports).unwrap_or_default();
         let progress = world.source().map(|source| source.progress.clone()).unwrap_or_default();
+        let bypassed = world.sources().flat_map(|source| &source.bypassed);
+        let bypassed = bypassed.filter_map(|report| report.index).collect();
         let awake = world.hosts.iter().enumerate().filter(|&(place, _)| !world.is_asleep(place));
         for (place, host) in awake {
             let locked = host.disk.partials.iter().find(|(_, partial)| partial.locked);
@@ -230,6 +238,9 @@ impl Scenario {
             begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
+            upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
+            dialed: world.net.dialed_from(self.source()),
+            bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
             files: world.hosts.into_iter().map(|host| host.disk.files).collect(),

@@ -309,7 +309,8 @@ impl Driver {
         }
     }
 
-    fn accept(&mut self, host: &Host, upstream: UpstreamId, from: u64) {
+    fn accept(&mut self, host: &mut Host, upstream: UpstreamId, from: u64) {
+        host.upstreams += 1;
         let node = self.node.as_mut().expect("outputs of a node");
         if !std::mem::replace(&mut node.begun, true) {
             let journal = node.storage.journal(&host.disk, from);

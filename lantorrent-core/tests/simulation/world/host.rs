@@ -68,6 +68,8 @@ pub(crate) struct Host {
     pub(crate) received: u64,
     /// How many bytes of payload came here, all in all.
     pub(crate) taken: u64,
+    /// How often it began to read the payload from somebody.
+    pub(crate) upstreams: u32,
     /// Whether the end of the payload came here.
     pub(crate) ended: bool,
 }
@@ -91,6 +93,7 @@ impl Host {
             nonces: Vec::new(),
             received: 0,
             taken: 0,
+            upstreams: 0,
             ended: false,
         }
     }
