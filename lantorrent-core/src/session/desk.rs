@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
@@ -35,6 +36,8 @@ pub(super) struct Desk {
     pub(super) relayed: VecDeque<Relayed>,
     /// What was told towards the source, for whoever takes the place of who heard it; by request.
     pub(super) told: BTreeMap<String, SealedReport>,
+    /// When something was last dealt with.
+    pub(super) handled: Option<Instant>,
     /// Whether children may be sought. Not by a node without upstream: it may be the one that was left behind.
     pub(super) adopting: bool,
 }
@@ -61,12 +64,20 @@ impl Desk {
             out: VecDeque::new(),
             relayed: VecDeque::new(),
             told: BTreeMap::new(),
+            handled: None,
             adopting: true,
         }
     }
 
     pub(super) fn wire(&self) -> Wire {
         self.header.wire()
+    }
+
+    /// How long this side stood still before now, where something was due at `deadline`. What comes right behind is not
+    /// late any more.
+    pub(super) fn lateness(&mut self, now: Now, deadline: Option<Instant>) -> Duration {
+        let since = self.handled.replace(now.instant).max(deadline);
+        deadline.and(since).map_or(Duration::ZERO, |since| now.instant.saturating_duration_since(since))
     }
 
     /// Sends a child its header, with `rest` behind it. None where there is no password for the wire.

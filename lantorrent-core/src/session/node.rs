@@ -175,7 +175,8 @@ impl NodeSession {
         match self.phase {
             Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
             Phase::Opening | Phase::Receiving => None,
-            Phase::Ended if self.downstream.waits() => return self.upstream.lonely_until(&self.desk),
+            // Who has everything need not wait for another upstream, nor hold up those who wait for its results.
+            Phase::Ended if self.downstream.waits() => return self.upstream.gone_at(&self.desk),
             Phase::Ended | Phase::Aborted | Phase::Done => return None,
         }
         .or(self.upstream.orphan_until(&self.desk.timing))
@@ -213,7 +214,7 @@ impl NodeSession {
 
     /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
-        let late = self.deadline().map_or(Duration::ZERO, |at| now.instant.saturating_duration_since(at));
+        let late = self.desk.lateness(now, self.deadline());
         if late >= LATE {
             self.upstream.excuse(late);
             self.downstream.excuse(late);

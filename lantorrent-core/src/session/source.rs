@@ -97,7 +97,7 @@ impl SourceSession {
         if self.done {
             return;
         }
-        let late = self.deadline().map_or(Duration::ZERO, |at| now.instant.saturating_duration_since(at));
+        let late = self.desk.lateness(now, self.deadline());
         if late >= LATE {
             self.downstream.excuse(late);
         }

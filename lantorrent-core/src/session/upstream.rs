@@ -100,13 +100,12 @@ impl Upstream {
         self.link.is_none().then(|| self.orphan_since + timing.orphan)
     }
 
-    /// The same, where an upstream that says nothing is as good as none.
-    pub(super) fn lonely_until(&self, desk: &Desk) -> Option<Instant> {
-        let since = match &self.link {
-            Some(link) if !link.mute => self.dead_at(desk)?,
-            _ => self.orphan_since,
-        };
-        Some(since + desk.timing.orphan)
+    /// When there is no upstream any more, one that says nothing being as good as none.
+    pub(super) fn gone_at(&self, desk: &Desk) -> Option<Instant> {
+        match &self.link {
+            Some(link) if !link.mute => self.dead_at(desk),
+            _ => Some(self.orphan_since),
+        }
     }
 
     /// Says something that only wire 2 can say.
