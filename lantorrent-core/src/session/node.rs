@@ -339,10 +339,11 @@ impl NodeSession {
                 self.step_aside();
             }
         }
+        self.downstream.tick(&mut self.desk, now);
+        // Behind that, as it may have left nobody to wait for.
         if self.patience().is_some_and(|at| at <= now.instant) {
             self.lose_patience(now);
         }
-        self.downstream.tick(&mut self.desk, now);
         if self.stop_at.is_some_and(|stop_at| stop_at <= now.instant) {
             self.stop_at = None;
             if self.desk.wire() == Wire::One {
