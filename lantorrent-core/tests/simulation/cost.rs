@@ -72,6 +72,38 @@ fn silence_costs_its_notice_and_a_second_at_most() {
 }
 
 #[test]
+fn results_that_died_with_a_node_are_told_again() {
+    seeds(40, |seed| {
+        let node = Random::new(seed).within(1, NODES - 2);
+        let mut scenario = quiet();
+        scenario.mishaps = vec![Mishap::new(When::Ended(node), Fault::Freeze(node))];
+        let outcome = scenario.run(seed);
+        let mut codes = outcome.codes();
+        codes.remove(node);
+        assert_eq!(codes, [0; NODES - 1]);
+        // Nobody but the lost one is asked again, and nobody comes to harm on the way.
+        assert!(outcome.sourced.iter().all(|&host| host == 0 || host == node), "{:?}", outcome.sourced);
+        assert!(outcome.bypassed.iter().all(|&lost| lost == node as u32), "{:?}", outcome.bypassed);
+    });
+}
+
+#[test]
+fn a_connection_that_is_reset_is_made_again_and_nobody_is_lost() {
+    seeds(40, |seed| {
+        let mut random = Random::new(seed);
+        let node = random.below(NODES);
+        let mut scenario = quiet();
+        let fault = if seed % 2 == 0 { Fault::Reset(node) } else { Fault::Damage(node, 1) };
+        scenario.mishaps = vec![Mishap::new(half_way(&mut random, node), fault)];
+        let outcome = scenario.run(seed);
+        assert_eq!(outcome.codes(), [0; NODES]);
+        assert!(outcome.bypassed.is_empty(), "{:?}", outcome.bypassed);
+        assert_eq!(outcome.sourced.into_iter().collect::<Vec<_>>(), [0]);
+        assert!(outcome.upstreams.iter().all(|&upstreams| upstreams <= 2), "{:?}", outcome.upstreams);
+    });
+}
+
+#[test]
 fn a_stopped_process_that_wakes_up_splits_nothing() {
     seeds(60, |seed| {
         let mut random = Random::new(seed);
@@ -86,6 +118,8 @@ fn a_stopped_process_that_wakes_up_splits_nothing() {
         let mut codes = outcome.codes();
         let its = std::mem::take(&mut codes[node]);
         assert_eq!(codes, [0; NODES]);
+        let others = (0..NODES).filter(|&other| other != node).map(|other| outcome.upstreams[other]);
+        assert!(others.max() <= Some(2), "{:?}", outcome.upstreams);
         assert!(its == 0 || its == 509, "{its}");
         // It is asked at the end, if not before.
         let woken = outcome.struck[0].is_some_and(|at| at + sleep + Duration::from_secs(2) < outcome.took);

@@ -55,7 +55,8 @@ struct Draw<'a> {
 pub(crate) fn plan(seed: u64, allowed: &dyn Fn(&str) -> bool) -> Plan {
     // Another stream than that of the world, which begins with the seed itself.
     let mut random = Random::new(seed ^ 0x6c61_6e74_6f72_7265);
-    let nodes = 3 + random.below(4) + random.below(7);
+    // Some are so many that the source makes a second chain of those who are left.
+    let nodes = if random.chance(5) { random.within(14, 26) } else { 3 + random.below(4) + random.below(7) };
     let blocks = random.within(10, 60);
     let size = blocks * BLOCK as usize - random.pick(&[0, 1, 1000, BLOCK as usize - 1]);
     let mut scenario = Scenario::chain(Wire::Two, nodes, size);

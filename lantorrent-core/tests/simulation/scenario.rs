@@ -69,8 +69,8 @@ pub(crate) struct Outcome {
     pub(crate) taken: Vec<u64>,
     /// How often each host began to read the payload from somebody.
     pub(crate) upstreams: Vec<u32>,
-    /// The hosts that the source has connected to, or tried to.
-    pub(crate) dialed: BTreeSet<usize>,
+    /// The hosts that the source itself has turned to.
+    pub(crate) sourced: BTreeSet<usize>,
     /// Who was bypassed for a time, by place in the list.
     pub(crate) bypassed: BTreeSet<u32>,
     /// How far the payload came on each host.
@@ -224,6 +224,8 @@ impl Scenario {
         }
         let reports = world.source().map(Self::reports).unwrap_or_default();
         let progress = world.source().map(|source| source.progress.clone()).unwrap_or_default();
+        let by_source = |host: &Host| host.proven.iter().any(|(_, from)| from.is_none());
+        let sourced = (0..self.list.len()).filter(|&host| by_source(&world.hosts[host])).collect();
         let bypassed = world.sources().flat_map(|source| &source.bypassed);
         let bypassed = bypassed.filter_map(|report| report.index).collect();
         let awake = world.hosts.iter().enumerate().filter(|&(place, _)| !world.is_asleep(place));
@@ -239,7 +241,7 @@ impl Scenario {
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
-            dialed: world.net.dialed_from(self.source()),
+            sourced,
             bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
@@ -334,8 +336,8 @@ impl Outcome {
 }
 
 fn check_nonces(world: &World) {
-    let nonces = world.hosts.iter().flat_map(|host| &host.nonces);
-    let nonces: Vec<_> = nonces.map(|nonce| nonce.0).collect();
+    let nonces = world.hosts.iter().flat_map(|host| &host.proven);
+    let nonces: Vec<_> = nonces.map(|(nonce, _)| nonce.0).collect();
     let different: BTreeSet<_> = nonces.iter().collect();
     assert_eq!(different.len(), nonces.len(), "each header has a nonce of its own");
 }

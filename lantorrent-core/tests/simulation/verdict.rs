@@ -16,6 +16,11 @@ const NOTICE: Duration = Duration::from_secs(10);
 /// How many blocks may be received and not be written when a session lets go.
 const PENDING: u64 = 9;
 
+/// How long the source may wait for what does not come, all in all.
+const PAUSES: Duration = Duration::from_secs(30);
+/// How long sessions and connections may go on when their source does not: orphans wait for a minute.
+const REST: Duration = Duration::from_secs(80);
+
 struct Verdict<'a> {
     scenario: &'a Scenario,
     outcome: &'a Outcome,
@@ -27,6 +32,7 @@ pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
     let struck = plan.scenario.mishaps.iter().zip(&outcome.struck);
     let struck = struck.filter_map(|(mishap, at)| Some((*mishap, (*at)?))).collect();
     let verdict = Verdict { scenario: &plan.scenario, outcome, struck };
+    verdict.check_time();
     for node in 0..plan.scenario.list.len() {
         verdict.check_exact(node);
         if verdict.is_fine(node) {
@@ -35,6 +41,7 @@ pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
         if verdict.is_untouched(node) {
             verdict.check_moved(node);
             verdict.check_kept(node);
+            verdict.check_upstreams(node);
         }
     }
 }
@@ -154,5 +161,33 @@ impl Verdict<'_> {
         let (kept, received) = (self.outcome.kept[node], self.outcome.received[node]);
         let least = received.saturating_sub(PENDING * u64::from(BLOCK));
         assert!(kept >= least, "h{node} has received {received} bytes, and kept {kept}");
+    }
+
+    /// Nobody is torn to and fro between two who both want to serve it.
+    fn check_upstreams(&self, node: usize) {
+        // Whatever happens may cost an upstream when it begins, and another one when it ends.
+        let most = 1 + 2 * (self.struck.len() + self.scenario.kinds.len());
+        let upstreams = self.outcome.upstreams[node] as usize;
+        assert!(upstreams <= most, "h{node} has had {upstreams} upstreams");
+    }
+
+    /// It ends soon after the last thing that happened, and everything is quiet soon after that.
+    fn check_time(&self) {
+        let ends = self.struck.iter().map(|(mishap, at)| *at + mishap.ends.unwrap_or_default());
+        let last = ends.max().unwrap_or_default();
+        let scenario = self.scenario;
+        let slowest = scenario.micros_per_block.iter().map(|&(_, micros)| micros).max().unwrap_or(0);
+        let block = Duration::from_micros(slowest.max(scenario.source_micros) as u64);
+        let blocks = scenario.content.len().div_ceil(BLOCK as usize) as u32;
+        let took = self.outcome.took;
+        assert!(
+            took < last + block * blocks * 2 + PAUSES,
+            "it took {took:?}, and was left alone from {last:?} on"
+        );
+        let quiet = self.outcome.quiet;
+        assert!(
+            quiet < took.max(last + block * blocks) + REST,
+            "it was quiet after {quiet:?}, and over after {took:?}"
+        );
     }
 }

@@ -62,8 +62,8 @@ pub(crate) struct Host {
     pub(crate) missed: Vec<Event>,
     /// The ids of each request whose transfer was begun here, each time that it was.
     pub(crate) begun: Vec<String>,
-    /// The nonce of each header that was proven here.
-    pub(crate) nonces: Vec<Nonce>,
+    /// Of each header that was proven here, the nonce and who made it: the place of a node, None for the source.
+    pub(crate) proven: Vec<(Nonce, Option<u32>)>,
     /// How far the payload came here.
     pub(crate) received: u64,
     /// How many bytes of payload came here, all in all.
@@ -90,7 +90,7 @@ impl Host {
             frozen: false,
             missed: Vec::new(),
             begun: Vec::new(),
-            nonces: Vec::new(),
+            proven: Vec::new(),
             received: 0,
             taken: 0,
             upstreams: 0,

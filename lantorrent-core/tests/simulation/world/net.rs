@@ -1,7 +1,7 @@
 //! The network and the clock: connections, and what happens when. Nothing here knows of sessions.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -157,12 +157,6 @@ impl Net {
     pub(crate) fn reaches(&self, conn: ConnId, side: Side) -> bool {
         let hosts = self.conns[conn.0].hosts;
         self.routes.is_open(hosts[side as usize], hosts[side.other() as usize])
-    }
-
-    /// The hosts that were dialed from there.
-    pub(crate) fn dialed_from(&self, host: usize) -> BTreeSet<usize> {
-        let dialed = self.conns.iter().filter(|conn| conn.hosts[Side::Dialer as usize] == Some(host));
-        dialed.filter_map(|conn| conn.hosts[Side::Acceptor as usize]).collect()
     }
 
     pub(crate) fn write(&mut self, conn: ConnId, side: Side, bytes: &[u8]) -> usize {

@@ -31,7 +31,7 @@ impl Welcome {
             return Role::Greeter(self.greeter);
         }
         let envelope = self.proven.header.envelope.as_ref();
-        host.nonces.extend(envelope.map(|envelope| envelope.nonce));
+        host.proven.extend(envelope.map(|envelope| (envelope.nonce, envelope.from)));
         if envelope.is_some_and(|envelope| envelope.verb == Verb::Check) {
             return self.check(world);
         }
