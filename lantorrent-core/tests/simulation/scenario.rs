@@ -67,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) struck: Vec<Option<Duration>>,
     /// How much of the payload each host has received, all in all.
     pub(crate) taken: Vec<u64>,
+    /// When nothing happened any more.
+    pub(crate) quiet: Duration,
     /// How often each host began to read the payload from somebody.
     pub(crate) upstreams: Vec<u32>,
     /// The hosts that the source itself has turned to.
@@ -240,6 +242,7 @@ impl Scenario {
             begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
+            quiet: world.net.elapsed(),
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
             sourced,
             bypassed,
