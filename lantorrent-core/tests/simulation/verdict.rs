@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Code;
 
 use crate::plan::Plan;
@@ -165,8 +166,9 @@ impl Verdict<'_> {
 
     /// Nobody is torn to and fro between two who both want to serve it.
     fn check_upstreams(&self, node: usize) {
-        // Whatever happens may cost an upstream when it begins, and another one when it ends.
-        let most = 1 + 2 * (self.struck.len() + self.scenario.kinds.len());
+        // Whatever happens may cost an upstream when it begins, and another one when it ends; and then those who went
+        // on meanwhile may each have taken it up for others.
+        let most = 3 + 2 * (self.struck.len() + self.scenario.kinds.len());
         let upstreams = self.outcome.upstreams[node] as usize;
         assert!(upstreams <= most, "h{node} has had {upstreams} upstreams");
     }
@@ -185,8 +187,10 @@ impl Verdict<'_> {
             "it took {took:?}, and was left alone from {last:?} on"
         );
         let quiet = self.outcome.quiet;
+        // Each node of a chain loses its upstream only when the one before it has been silent for a while.
+        let rest = REST + Timing::default().dead_after * scenario.list.len() as u32;
         assert!(
-            quiet < took.max(last + block * blocks) + REST,
+            quiet < took.max(last + block * blocks) + rest,
             "it was quiet after {quiet:?}, and over after {took:?}"
         );
     }
