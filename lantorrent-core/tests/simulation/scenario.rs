@@ -77,6 +77,8 @@ pub(crate) struct Outcome {
     pub(crate) received: Vec<u64>,
     /// How much each host has for a later transfer to go on with.
     pub(crate) kept: Vec<u64>,
+    /// When the last thing happened.
+    pub(crate) quiet: Duration,
 }
 
 /// Any content: every size has its blocks of zeros too.
@@ -242,6 +244,7 @@ impl Scenario {
             struck: std::mem::take(&mut world.struck),
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
             sourced,
+            quiet: world.net.elapsed(),
             bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
