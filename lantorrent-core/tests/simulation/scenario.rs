@@ -67,8 +67,6 @@ pub(crate) struct Outcome {
     pub(crate) struck: Vec<Option<Duration>>,
     /// How much of the payload each host has received, all in all.
     pub(crate) taken: Vec<u64>,
-    /// When nothing happened any more.
-    pub(crate) quiet: Duration,
     /// How often each host began to read the payload from somebody.
     pub(crate) upstreams: Vec<u32>,
     /// The hosts that the source itself has turned to.
@@ -79,6 +77,8 @@ pub(crate) struct Outcome {
     pub(crate) received: Vec<u64>,
     /// How much each host has for a later transfer to go on with.
     pub(crate) kept: Vec<u64>,
+    /// When the last thing happened.
+    pub(crate) quiet: Duration,
 }
 
 /// Any content: every size has its blocks of zeros too.
@@ -242,9 +242,9 @@ impl Scenario {
             begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
-            quiet: world.net.elapsed(),
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
             sourced,
+            quiet: world.net.elapsed(),
             bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Code;
 
 use crate::plan::Plan;
@@ -21,6 +20,8 @@ const PENDING: u64 = 9;
 const PAUSES: Duration = Duration::from_secs(30);
 /// How long sessions and connections may go on when their source does not: orphans wait for a minute.
 const REST: Duration = Duration::from_secs(80);
+/// How much later each node of a chain may find out that nothing comes any more.
+const NOTICED: Duration = Duration::from_secs(3);
 
 struct Verdict<'a> {
     scenario: &'a Scenario,
@@ -166,9 +167,10 @@ impl Verdict<'_> {
 
     /// Nobody is torn to and fro between two who both want to serve it.
     fn check_upstreams(&self, node: usize) {
-        // Whatever happens may cost an upstream when it begins, and another one when it ends; and then those who went
-        // on meanwhile may each have taken it up for others.
-        let most = 3 + 2 * (self.struck.len() + self.scenario.kinds.len());
+        // Whatever happens may cost an upstream when it begins, and another one when it ends. The source has three rounds,
+        // and there may be two sources.
+        let sources = 1 + usize::from(self.source_was_restarted());
+        let most = 2 + sources + 2 * (self.struck.len() + self.scenario.kinds.len());
         let upstreams = self.outcome.upstreams[node] as usize;
         assert!(upstreams <= most, "h{node} has had {upstreams} upstreams");
     }
@@ -187,8 +189,7 @@ impl Verdict<'_> {
             "it took {took:?}, and was left alone from {last:?} on"
         );
         let quiet = self.outcome.quiet;
-        // Each node of a chain loses its upstream only when the one before it has been silent for a while.
-        let rest = REST + Timing::default().dead_after * scenario.list.len() as u32;
+        let rest = REST + NOTICED * scenario.list.len() as u32;
         assert!(
             quiet < took.max(last + block * blocks) + rest,
             "it was quiet after {quiet:?}, and over after {took:?}"
