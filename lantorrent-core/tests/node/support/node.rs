@@ -76,7 +76,9 @@ impl TestNode {
     pub(crate) fn kept(&self) -> Vec<PathBuf> {
         let Serving::Apart(_, state) = &self.serving else { panic!("its results are in memory") };
         let entries = fs::read_dir(state.path().join("state")).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let kept = entries.map(|entry| entry.unwrap().path());
+        // Beside them stands when old partial files were last looked for.
+        kept.filter(|path| path.file_name().is_some_and(|name| name != "cleaned")).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
