@@ -6,11 +6,13 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use argh::FromArgs;
 use lantorrent_core::wire::{Wire, limits};
 
 use crate::argv::STDIN;
+use crate::config::value;
 use crate::size;
 
 /// Copies one large file to many machines of a LAN at the speed of one copy.
@@ -51,6 +53,11 @@ pub(crate) enum Command {
     Serve(Serve),
     Send(Send),
     Check(Check),
+    Agent(Agent),
+    Request(Request),
+    Status(Status),
+    Cancel(Cancel),
+    Links(Links),
     Demo(Demo),
 }
 
@@ -165,6 +172,109 @@ pub(crate) struct Check {
     pub(crate) json: bool,
 }
 
+/// Collect requests for files, and send each file to all that wait for it in one chain.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "agent", help_triggers("-h", "--help"))]
+pub(crate) struct Agent {
+    /// where HTTP is served (default: `listen` in `[agent]`, or 127.0.0.1:2894); elsewhere than on this machine it
+    /// takes a `token` in `[agent]`
+    #[argh(option, arg_name = "addr:port")]
+    pub(crate) listen: Option<Listen>,
+
+    /// where HTTP is served to this machine (default: `socket` in `[agent]`, or agent.sock under $LANTORRENT_HOME)
+    #[argh(option, arg_name = "path")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// send as soon as so many requests for a file wait (default: `batch` in `[agent]`, or 64)
+    #[argh(option, arg_name = "n", from_str_fn(batch))]
+    pub(crate) batch: Option<usize>,
+
+    /// send when nobody asked for a file for so long (default: `wait` in `[agent]`, or 5 s)
+    #[argh(option, arg_name = "seconds", from_str_fn(time))]
+    pub(crate) wait: Option<Duration>,
+
+    /// how many files are sent at the same time (default: `sends` in `[agent]`, or 2)
+    #[argh(option, arg_name = "m", from_str_fn(sends))]
+    pub(crate) sends: Option<usize>,
+}
+
+/// Ask the agent for a file, and wait for it.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "request",
+    help_triggers("-h", "--help"),
+    note = "A destination is [HOST[:PORT]]/PATH; without a host it is on the machine that asks."
+)]
+pub(crate) struct Request {
+    /// the file, as the agent's machine has it
+    #[argh(positional, arg_name = "source")]
+    pub(crate) source: String,
+
+    /// where it is to be written
+    #[argh(positional, arg_name = "dest")]
+    pub(crate) destination: String,
+
+    /// the agent: http://HOST:PORT, or the path of its socket (default: `url` in `[agent]`, or its socket here)
+    #[argh(option, arg_name = "url|path")]
+    pub(crate) agent: Option<String>,
+
+    /// a name for this request, by which asking again is the same request (default: a random one)
+    #[argh(option, arg_name = "id")]
+    pub(crate) id: Option<String>,
+
+    /// only hand it in
+    #[argh(switch)]
+    pub(crate) no_wait: bool,
+
+    /// print the request as JSON
+    #[argh(switch)]
+    pub(crate) json: bool,
+}
+
+/// Show what the agent has to do, or how one request stands.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+pub(crate) struct Status {
+    /// the request (default: all of them)
+    #[argh(positional, arg_name = "id")]
+    pub(crate) id: Option<String>,
+
+    /// the agent: http://HOST:PORT, or the path of its socket (default: `url` in `[agent]`, or its socket here)
+    #[argh(option, arg_name = "url|path")]
+    pub(crate) agent: Option<String>,
+
+    /// print requests as JSON, one object on each line
+    #[argh(switch)]
+    pub(crate) json: bool,
+}
+
+/// Take a request back, and remove what was written for it.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "cancel", help_triggers("-h", "--help"))]
+pub(crate) struct Cancel {
+    /// the request
+    #[argh(positional, arg_name = "id")]
+    pub(crate) id: String,
+
+    /// the agent: http://HOST:PORT, or the path of its socket (default: `url` in `[agent]`, or its socket here)
+    #[argh(option, arg_name = "url|path")]
+    pub(crate) agent: Option<String>,
+
+    /// print the request as JSON
+    #[argh(switch)]
+    pub(crate) json: bool,
+}
+
+/// Make links by whose names this program takes the arguments of version 0.2: ltserver, ltclient and others.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "links", help_triggers("-h", "--help"))]
+pub(crate) struct Links {
+    /// the folder to make them in
+    #[argh(positional, arg_name = "dir")]
+    pub(crate) folder: PathBuf,
+}
+
 /// Show a chain at work on this machine: real nodes, real files, a throw-away password.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "demo", help_triggers("-h", "--help"))]
@@ -222,6 +332,18 @@ fn wire(text: &str) -> Result<Wire, String> {
 fn degree(text: &str) -> Result<u32, String> {
     let degree = text.parse().ok().filter(|degree| (1..=limits::DEGREE).contains(degree));
     degree.ok_or_else(|| format!("it must be 1 to {}", limits::DEGREE))
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    value::within(text, &value::BATCH)
+}
+
+fn sends(text: &str) -> Result<usize, String> {
+    value::within(text, &value::SENDS)
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    value::time(text)
 }
 
 fn nodes(text: &str) -> Result<usize, String> {

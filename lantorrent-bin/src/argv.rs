@@ -34,7 +34,21 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, F
 }
 
 fn help_for(words: &[&str]) -> String {
-    let command = words.iter().find(|word| matches!(**word, "init" | "serve" | "send" | "check" | "demo"));
+    let command = words.iter().find(|word| {
+        matches!(
+            **word,
+            "init"
+                | "serve"
+                | "send"
+                | "check"
+                | "agent"
+                | "request"
+                | "status"
+                | "cancel"
+                | "links"
+                | "demo"
+        )
+    });
     command.map_or("lantorrent --help".into(), |command| format!("lantorrent {command} --help"))
 }
 

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::exit::Failure;
 use crate::terminal;
 use crate::text::clean;
+use crate::time::Timestamp;
 
 /// What goes where.
 pub(crate) struct Sinks<'a> {
@@ -70,7 +71,7 @@ impl Log for Logger {
 
 fn file_line(now: SystemTime, record: &Record<'_>) -> String {
     let text = record.args().to_string();
-    format!("{} [{}] {:5} {}\n", timestamp(now), std::process::id(), record.level(), clean(&text))
+    format!("{} [{}] {:5} {}\n", Timestamp::from(now), std::process::id(), record.level(), clean(&text))
 }
 
 fn stderr_line(record: &Record<'_>) -> String {
@@ -111,42 +112,10 @@ fn open(path: &Path) -> Result<File, Failure> {
     )
 }
 
-/// UTC, as in RFC 3339.
-fn timestamp(now: SystemTime) -> String {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (seconds, millis) = (since.as_secs(), since.subsec_millis());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// The date in the Gregorian calendar, `days` after 1970-01-01. Counts in eras of 400 years that begin in March, so
-/// that the leap day is the last of its year.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march = (5 * day + 2) / 153;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day - (153 * march + 2) / 5 + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn dates() {
-        let at = |seconds: u64| timestamp(UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 250));
-        assert_eq!(at(0), "1970-01-01T00:00:00.250Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.250Z");
-        assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59.250Z");
-        assert_eq!(at(1_735_689_600), "2025-01-01T00:00:00.250Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.250Z");
-    }
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn a_line_stays_one_line() {

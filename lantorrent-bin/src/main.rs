@@ -1,12 +1,16 @@
 //! The command `lantorrent`: a thin layer over the library.
 
+mod agent;
+mod api;
 mod args;
 mod argv;
 mod check;
+mod client;
 mod config;
 mod demo;
 mod exit;
 mod init;
+mod links;
 mod logger;
 mod send;
 mod serve;
@@ -15,6 +19,7 @@ mod size;
 mod table;
 mod terminal;
 mod text;
+mod time;
 
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -81,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send, check or demo, or see `lantorrent --help`",
+            "give init, serve, send, check, agent, request, status, cancel, links or demo, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -105,6 +110,23 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             let config = configure(arguments, SENDER)?;
             check::run(check, &config, strength(arguments))
         }
+        Command::Agent(agent) => {
+            let config = configure(arguments, Shown::all(LevelFilter::Info))?;
+            agent::run(agent, config, &Home::find()?, strength(arguments))
+        }
+        Command::Request(request) => {
+            let config = configure(arguments, SENDER)?;
+            client::request::run(request, &config, &Home::find()?)
+        }
+        Command::Status(status) => {
+            let config = configure(arguments, SENDER)?;
+            client::status::run(status, &config, &Home::find()?)
+        }
+        Command::Cancel(cancel) => {
+            let config = configure(arguments, SENDER)?;
+            client::cancel::run(cancel, &config, &Home::find()?)
+        }
+        Command::Links(links) => links::run(links),
         Command::Demo(demo) => {
             // Its nodes have a configuration of their own.
             logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;

@@ -58,8 +58,7 @@ impl Config {
             ("security", "wire_1_password") => self.wire_1_password = Some(text.into()),
             ("log", "file") => self.log_file = optional_path(text, home)?,
             ("log", "level") => self.log_level = Some(value::level(text)?),
-            // The agent's; here only its form is checked.
-            ("db", "file") => drop(optional_path(text, home)?),
+            ("db", "file") => self.db = optional_path(text, home)?,
             ("node", "roots") => self.roots = value::roots(text, home)?,
             ("node", "listen") => self.listen = Some(value::address(text)?),
             ("node", "also") => self.also = value::addresses(text)?,
@@ -67,7 +66,7 @@ impl Config {
             ("node", "connections") => self.connections = Some(value::connections(text)?),
             ("node", "dead_after") => self.dead_after = Some(value::dead_after(text)?),
             ("node", "keep_partial") => self.keep_partial = Some(value::time(text)?),
-            ("agent", _) => {}
+            ("agent", _) => return self.agent.set(key, text, home),
             _ => return Ok(false),
         }
         Ok(true)
@@ -142,7 +141,7 @@ mod tests {
     fn our_sections() {
         let config = parse(
             "[node]\nroots = /srv/img, @LANTORRENT_HOME@/files ,\nlisten = [::]:1\nalso = 10.0.0.7:2893,10.0.1.7:1\n\
-             Sync = no\nconnections = 7\ndead_after = 1.5\nkeep_partial = 2d\n[agent]\nanything = goes\n",
+             Sync = no\nconnections = 7\ndead_after = 1.5\nkeep_partial = 2d\n",
         )
         .unwrap();
         assert_eq!(config.roots, [Path::new("/srv/img"), Path::new("/home/lt/files")]);
@@ -150,6 +149,29 @@ mod tests {
         assert_eq!((config.sync, config.connections), (Some(Sync::No), Some(7)));
         assert_eq!(config.dead_after, Some(Duration::from_millis(1500)));
         assert_eq!(config.keep_partial, Some(Duration::from_secs(172_800)));
+        assert!(config.unknown.is_empty());
+    }
+
+    #[test]
+    fn the_agent() {
+        let config = parse(
+            "[db]\nfile = /var/lib/lt/req.db\n[agent]\nlisten = 10.0.0.1:2894\nsocket = @LANTORRENT_HOME@/a.sock\n\
+             token = 0123456789abcdef\nurl = http://10.0.0.1:2894\nrepository = /srv/images, /srv/more\n\
+             topology = /etc/racks\nbatch = 100\nwait = 1.5\nsends = 3\nattempts = 5\nretry = 1m\nkeep = 2d\n",
+        )
+        .unwrap();
+        let agent = config.agent;
+        assert_eq!(config.db.as_deref(), Some("/var/lib/lt/req.db".as_ref()));
+        assert_eq!(agent.listen, Some("10.0.0.1:2894".parse().unwrap()));
+        assert_eq!(agent.socket.as_deref(), Some("/home/lt/a.sock".as_ref()));
+        assert_eq!(agent.token.as_deref(), Some("0123456789abcdef"));
+        assert_eq!(agent.url.as_deref(), Some("http://10.0.0.1:2894"));
+        assert_eq!(agent.repository, [Path::new("/srv/images"), Path::new("/srv/more")]);
+        assert_eq!(agent.topology.as_deref(), Some("/etc/racks".as_ref()));
+        assert_eq!((agent.batch, agent.sends, agent.attempts), (Some(100), Some(3), Some(5)));
+        assert_eq!(agent.wait, Some(Duration::from_millis(1500)));
+        assert_eq!(agent.retry, Some(Duration::from_secs(60)));
+        assert_eq!(agent.keep, Some(Duration::from_secs(172_800)));
         assert!(config.unknown.is_empty());
     }
 
@@ -170,8 +192,9 @@ mod tests {
 
     #[test]
     fn unknown_names_are_named() {
-        let config = parse("stray = 1\n[security]\npasword = x\n[nodes]\nroots = /\n").unwrap();
-        assert_eq!(config.unknown, ["stray", "[security] pasword", "[nodes]"]);
+        let config =
+            parse("stray = 1\n[security]\npasword = x\n[nodes]\nroots = /\n[agent]\nx = 1\n").unwrap();
+        assert_eq!(config.unknown, ["stray", "[security] pasword", "[nodes]", "[agent] x"]);
     }
 
     #[test]
@@ -187,6 +210,9 @@ mod tests {
             ("[node]\ndead_after = soon\n", "a time such as"),
             ("[node]\nkeep_partial = -1h\n", "a time such as"),
             ("[node]\nkeep_partial = 1e9h\n", "a time such as"),
+            ("[agent]\nbatch = 0\n", "1 to 10000"),
+            ("[agent]\ntoken = short\n", "16 or more"),
+            ("[agent]\nwait = soon\n", "a time such as"),
             ("[security]\npassword = a\npassword = b\n", "twice"),
             ("[security]\nhello\npassword = b\n", "\"hello\""),
             ("[security]\npassword\n", "ini file"),

@@ -1,10 +1,11 @@
 //! The configuration: lt.ini, in the format of version 0.2, with sections of our own.
 
+mod agent;
 mod file;
 mod home;
 mod secret;
 mod template;
-mod value;
+pub(crate) mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+pub(crate) use agent::AgentConfig;
 pub(crate) use home::{Home, absolute};
 pub(crate) use secret::Strength;
 pub(crate) use template::{Template, write_new};
@@ -32,6 +34,9 @@ pub(crate) struct Config {
     pub(crate) connections: Option<usize>,
     pub(crate) dead_after: Option<Duration>,
     pub(crate) keep_partial: Option<Duration>,
+    /// The agent's queue.
+    pub(crate) db: Option<PathBuf>,
+    pub(crate) agent: AgentConfig,
     /// Sections and keys that this version does not know.
     pub(crate) unknown: Vec<String>,
 }

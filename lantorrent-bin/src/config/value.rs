@@ -1,12 +1,20 @@
 //! The values of lt.ini, one parser for each kind. An error says what would be right.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::LevelFilter;
 
 use super::Sync;
+
+/// Requests in a batch: no more than the nodes of one header.
+pub(crate) const BATCH: RangeInclusive<usize> = 1..=10_000;
+/// Files sent at the same time.
+pub(crate) const SENDS: RangeInclusive<usize> = 1..=64;
+/// Attempts at a request.
+pub(super) const ATTEMPTS: RangeInclusive<usize> = 1..=100;
 
 /// The program's name, as the placeholder `@PGM@` has it.
 const PROGRAM: &str = "lantorrent";
@@ -50,8 +58,19 @@ pub(super) fn connections(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "it must be a number of at least 1".into())
 }
 
+pub(crate) fn within(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("it must be {} to {}", range.start(), range.end()))
+}
+
+/// What can stand in a header of HTTP, and is too long to be guessed.
+pub(super) fn token(text: &str) -> Result<String, String> {
+    let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned()).ok_or_else(|| "it must be 16 or more letters, digits and signs".into())
+}
+
 /// A time: a number of seconds, or one with s, m, h or d behind it.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.as_bytes().last() {
         Some(b's') => (&text[..text.len() - 1], 1.0),
         Some(b'm') => (&text[..text.len() - 1], 60.0),
