@@ -46,6 +46,8 @@ impl Show {
 
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
+            // Nobody is told before there is something to tell.
+            Event::Begun { .. } => {}
             Event::Progress { size, sent, nodes } => self.progressed(*size, *sent, nodes),
             Event::Report(report) => self.reported(report),
             Event::Bypassed(report) => self.bypassed(report),

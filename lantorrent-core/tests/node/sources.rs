@@ -174,7 +174,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let outcome = sending(transfer);
     let sent = |event: &Event| match event {
         Event::Progress { sent, .. } => *sent,
-        Event::Report(_) | Event::Bypassed(_) => 0,
+        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => 0,
     };
     wait_until("there is progress", || events.lock().unwrap().iter().any(|event| sent(event) > 0));
     gate.open();
@@ -186,14 +186,14 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     assert!(offsets.is_sorted() && offsets.last() == Some(&(size as u64)), "{offsets:?}");
     let sizes = events.iter().filter_map(|event| match event {
         Event::Progress { size, .. } => Some(*size),
-        Event::Report(_) | Event::Bypassed(_) => None,
+        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => None,
     });
     assert!(sizes.into_iter().all(|told| told == Some(size as u64)));
     let mut reports: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
             Event::Report(report) => Some(report.clone()),
-            Event::Progress { .. } | Event::Bypassed(_) => None,
+            Event::Begun { .. } | Event::Progress { .. } | Event::Bypassed(_) => None,
         })
         .collect();
     reports.sort_by_key(|report| report.id.clone());

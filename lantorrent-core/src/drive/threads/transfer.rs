@@ -12,7 +12,7 @@ use super::control::unix_time;
 use super::origin::{Origin, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
-use super::stop::{StopSign, TransferHandle};
+use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
 use crate::wire::{Keyring, Report, SourceHint, Wire, block_size, limits};
@@ -44,7 +44,7 @@ pub struct Transfer {
     checks: bool,
     timing: Timing,
     listener: Listener,
-    stop: Arc<StopSign>,
+    wishes: Arc<Wishes>,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -89,7 +89,7 @@ impl Transfer {
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
-            stop: Arc::default(),
+            wishes: Arc::default(),
         }
     }
 
@@ -149,9 +149,9 @@ impl Transfer {
         self
     }
 
-    /// Stops the transfer from elsewhere.
+    /// Stops or suspends the transfer from elsewhere.
     pub fn handle(&self) -> TransferHandle {
-        TransferHandle(Arc::clone(&self.stop))
+        TransferHandle(Arc::clone(&self.wishes))
     }
 
     /// Sends, and waits for the result of every request.
@@ -173,7 +173,7 @@ impl Transfer {
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
             let desk =
-                Desk { keys: self.keys, timing: self.timing, listener: self.listener, stop: self.stop };
+                Desk { keys: self.keys, timing: self.timing, listener: self.listener, wishes: self.wishes };
             source::run(self.origin, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
@@ -183,10 +183,9 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.stop)?;
+        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.wishes)?;
         if found.stopped {
-            // The session shall hear of it too, and answer for everybody.
-            self.stop.ask();
+            // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());
         }
         let failed = found.reports.into_iter().filter(|report| !report.code.is_success());
