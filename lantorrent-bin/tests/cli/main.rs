@@ -1,5 +1,6 @@
 //! The program as its users have it: real processes, sockets and files.
 
+mod agent;
 mod chain;
 mod common;
 mod demo;
