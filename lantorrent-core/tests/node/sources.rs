@@ -158,6 +158,23 @@ fn a_source_that_changes_while_it_is_sent_is_no_file() {
 }
 
 #[test]
+fn a_file_that_is_open_is_sent_whatever_stands_at_its_path() {
+    let node = TestNode::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source");
+    fs::write(&path, "the one that was opened").unwrap();
+    let open = File::open(&path).unwrap();
+    fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    fs::write(&path, "another one").unwrap();
+    let transfer = Transfer::from_open_file(open, &path, keys()).unwrap();
+    assert!(transfer.to(node.target("a")).send().unwrap().all_succeeded());
+    node.assert_has("a", b"the one that was opened");
+
+    let error = Transfer::from_open_file(File::open(folder.path()).unwrap(), folder.path(), keys()).unwrap_err();
+    assert!(error.to_string().contains("neither a file nor a disk"), "{error}");
+}
+
+#[test]
 fn the_listener_hears_of_progress_and_of_each_result_once() {
     let (node, gate) = gated(1 << 20);
     let port = DeadPort::new();

@@ -1,5 +1,6 @@
 //! Sending a file: what a source's user sees.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::super::error::Error;
 use super::super::target::{Target, destinations};
 use super::check::{self, leave_out};
 use super::control::unix_time;
-use super::origin::{Origin, open, spool};
+use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
 use super::wishes::{TransferHandle, Wishes};
@@ -61,6 +62,18 @@ impl Transfer {
     pub fn from_file(path: impl AsRef<Path>, keys: Keyring) -> Result<Self, Error> {
         let path = path.as_ref();
         let (source, hint) = open(path).map_err(|cause| Error::Source { path: path.to_owned(), cause })?;
+        Ok(Self::new(Origin::File(source), Some(hint), keys))
+    }
+
+    /// Sends a file that is open already, for who has to be sure which one it is. `path` is where it was found: it
+    /// tells one file from another when a transfer is gone on with, and is named in errors.
+    ///
+    /// # Errors
+    /// It is neither a file nor a disk, or there is nothing at `path`.
+    pub fn from_open_file(file: File, path: impl AsRef<Path>, keys: Keyring) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let (source, hint) =
+            examine(file, path).map_err(|cause| Error::Source { path: path.to_owned(), cause })?;
         Ok(Self::new(Origin::File(source), Some(hint), keys))
     }
 
