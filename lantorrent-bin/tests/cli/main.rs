@@ -1,6 +1,7 @@
 //! The program as its users have it: real processes, sockets and files.
 
 mod chain;
+mod client;
 mod common;
 mod demo;
 mod inetd;
