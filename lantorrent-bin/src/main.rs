@@ -115,16 +115,16 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             agent::run(agent, config, &Home::find()?, strength(arguments))
         }
         Command::Request(request) => {
-            let config = configure(arguments, SENDER)?;
-            client::request::run(request, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::request::run(request, &config, &home)
         }
         Command::Status(status) => {
-            let config = configure(arguments, SENDER)?;
-            client::status::run(status, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::status::run(status, &config, &home)
         }
         Command::Cancel(cancel) => {
-            let config = configure(arguments, SENDER)?;
-            client::cancel::run(cancel, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::cancel::run(cancel, &config, &home)
         }
         Command::Links(links) => links::run(links),
         Command::Demo(demo) => {
@@ -157,10 +157,27 @@ fn configure(arguments: &Arguments, usual: Shown) -> Result<Config, Failure> {
     // A peer may be at the other end of standard error.
     let stderr = if usual == Shown::all(LevelFilter::Off) { usual } else { shown(arguments, usual) };
     logger::install(&Sinks { file: log_file, stderr })?;
+    warn_of_unknown(&config);
+    Ok(config)
+}
+
+/// The same for who asks an agent, maybe from a machine that has nothing of ours but this program. What such a client
+/// does is in the agent's log.
+fn configure_client(arguments: &Arguments) -> Result<(Config, Home), Failure> {
+    let (home, file) = places(arguments)?;
+    let config = match arguments.config {
+        Some(_) => Config::load(&file, &home)?,
+        None => Config::load_if_readable(&file, &home)?,
+    };
+    logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+    warn_of_unknown(&config);
+    Ok((config, home))
+}
+
+fn warn_of_unknown(config: &Config) {
     for name in &config.unknown {
         log::warn!("{}: {name} is unknown and ignored", config.file.display());
     }
-    Ok(config)
 }
 
 fn strength(arguments: &Arguments) -> Strength {

@@ -14,7 +14,7 @@ use crate::config::{Config, Strength};
 use crate::exit::{Failure, Status};
 use crate::signals::{self, Request};
 use crate::terminal;
-pub(crate) use show::Show;
+pub(crate) use show::{Show, whole};
 
 pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<Status, Failure> {
     if send.file == Input::Stdin && send.nodes == Some(Input::Stdin) {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod chain;
+mod client;
 mod common;
 mod demo;
 mod inetd;
