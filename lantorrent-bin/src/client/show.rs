@@ -12,7 +12,7 @@ use crate::terminal;
 use crate::text::clean_json;
 
 /// What came of a request that has ended, in one line.
-pub(crate) fn outcome(request: &Request) -> String {
+pub(super) fn outcome(request: &Request) -> String {
     let record = &request.record;
     let tries = record.attempts.len();
     match (record.state, &request.outcome) {
