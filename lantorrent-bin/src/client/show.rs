@@ -90,8 +90,8 @@ impl Watch {
                 bar.set_message("");
             }
             None => {
-                bar.unset_length();
                 bar.set_style(waiting());
+                bar.unset_length();
                 let text = format!("{} {}", request.record.state.name(), standing(request));
                 bar.set_message(crate::text::clean(&text).into_owned());
             }

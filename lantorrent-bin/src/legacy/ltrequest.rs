@@ -41,8 +41,9 @@ Without a HOST it is the one that came by ssh. Which agent: `[agent]` in etc/lt.
 const EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
-    // Words in another encoding name nothing that could be sent: they are refused where they are used.
-    match options::parse(words.map(|word| word.to_string_lossy().into_owned())) {
+    let words = words.map(OsString::into_string).collect::<Result<Vec<_>, _>>();
+    let words = words.map_err(|word| format!("the argument {} is not UTF-8", word.display()));
+    match words.and_then(options::parse) {
         Ok(Given { help: true, .. }) => terminal::print(HELP),
         Ok(Given { version: true, .. }) => {
             terminal::print(concat!("ltrequest ", env!("CARGO_PKG_VERSION"), "\n"));
@@ -103,6 +104,7 @@ fn wanted(words: &[String], ssh_client: Option<&str>) -> Result<NewRequest, Stri
     };
     // As in version 0.2, the source is looked for here: this runs on the agent's machine.
     let source = std::path::absolute(Path::new(source)).map_err(|error| format!("the source: {error}"))?;
+    let source = source.to_str().ok_or("the source is in a folder whose name is not UTF-8")?.to_owned();
     if !destination.starts_with('/') {
         return Err(format!("the destination {destination} does not begin with /"));
     }
@@ -117,7 +119,7 @@ fn wanted(words: &[String], ssh_client: Option<&str>) -> Result<NewRequest, Stri
     let target: Target =
         format!("{host}{destination}").parse().map_err(|error: lantorrent_core::Error| error.to_string())?;
     Ok(NewRequest {
-        source: source.to_string_lossy().into_owned(),
+        source,
         destination: target.path,
         host: Some(target.host),
         port: Some(target.port),

@@ -1,8 +1,10 @@
 //! The program under the names of version 0.2.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -251,6 +253,11 @@ fn ltrequest_goes_wrong() {
     }
 
     let lab = Lab::empty();
+    let mut command = called(&lab, "ltrequest");
+    command.args(["/s", "/d"]).arg(OsStr::from_bytes(b"/\xff"));
+    let line = finish_ltrequest(command, &["h"]);
+    assert!(line.starts_with("1,True,the argument") && line.contains("UTF-8"), "{line}");
+
     lab.write_ini(&format!("{INI}[agent]\nurl = ./gone.sock\n"));
     let line = finish_ltrequest(called(&lab, "ltrequest"), &["-n", "-a", "r"]);
     assert!(line.starts_with("1,False,cannot reach the agent at ./gone.sock"), "{line}");
