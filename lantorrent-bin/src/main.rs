@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod exit;
 mod init;
+mod legacy;
 mod links;
 mod logger;
 mod send;
@@ -21,6 +22,7 @@ mod terminal;
 mod text;
 mod time;
 
+use std::ffi::OsString;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -32,20 +34,31 @@ use args::{Arguments, Command};
 use argv::Asked;
 use config::{Config, Home, Strength, absolute};
 use exit::{Failure, Status};
+use legacy::Program;
+use legacy::ltclient::LtClient;
 use logger::{Shown, Sinks};
 
 /// What a sender shows: of the library only what is not in the results.
 const SENDER: Shown = Shown { own: LevelFilter::Warn, library: LevelFilter::Error };
 
 fn main() -> ExitCode {
-    let (outcome, errors) = match argv::parse(std::env::args_os().skip(1)) {
-        Ok(Asked::Help(text)) => {
-            terminal::print(&format!("{}\n", text.trim_end()));
-            (Ok(Status::Success), Errors::Shown)
-        }
-        Ok(Asked::Run(arguments)) => (run(&arguments), Errors::of(&arguments)),
-        Err(failure) => (Err(failure), Errors::Shown),
+    let mut words = std::env::args_os();
+    let name = words.next();
+    let before: &[&str] = match Program::called(name.as_deref()) {
+        Some(Program::Request) => return legacy::ltrequest::main(words),
+        Some(Program::Client) => return end(ltclient(words), Errors::Shown),
+        Some(Program::Server) => &["serve", "--inetd"],
+        Some(Program::Daemon) => &["agent"],
+        None => &[],
     };
+    match argv::parse(before.iter().map(OsString::from).chain(words)) {
+        Ok(Asked::Help(text)) => end(Ok(help(&text)), Errors::Shown),
+        Ok(Asked::Run(arguments)) => end(run(&arguments), Errors::of(&arguments)),
+        Err(failure) => end(Err(failure), Errors::Shown),
+    }
+}
+
+fn end(outcome: Result<Status, Failure>, errors: Errors) -> ExitCode {
     terminal::hide_bar();
     let status = outcome.unwrap_or_else(|failure| {
         match errors {
@@ -57,7 +70,23 @@ fn main() -> ExitCode {
     status.into()
 }
 
+fn help(text: &str) -> Status {
+    terminal::print_line(text.trim_end());
+    Status::Success
+}
+
+fn ltclient(words: impl Iterator<Item = OsString>) -> Result<Status, Failure> {
+    let client = match argv::parse_as::<LtClient>("ltclient", words)? {
+        Asked::Help(text) => return Ok(help(&text)),
+        Asked::Run(client) => client,
+    };
+    let shared = client.shared();
+    let config = configure(&shared, SENDER)?;
+    client.run(&config, strength(&shared))
+}
+
 /// Where the message goes that ends the program.
+#[derive(Clone, Copy)]
 enum Errors {
     Shown,
     Logged,

@@ -12,4 +12,3 @@ pub(crate) mod status;
 
 pub(crate) use agent::{Agent, Trouble};
 pub(crate) use patience::Stamina;
-pub(crate) use show::outcome;

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 
 /// Where the agent serves HTTP unless it is told otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2894);
-/// Its socket, under LANTORRENT_HOME.
+/// Its socket, under `LANTORRENT_HOME`.
 const SOCKET: &str = "agent.sock";
 const FORM: &str = "give http://HOST:PORT, or the path of the agent's socket";
 

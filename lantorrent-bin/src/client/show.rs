@@ -12,7 +12,7 @@ use crate::terminal;
 use crate::text::clean_json;
 
 /// What came of a request that has ended, in one line.
-pub(crate) fn outcome(request: &Request) -> String {
+pub(super) fn outcome(request: &Request) -> String {
     let record = &request.record;
     let tries = record.attempts.len();
     match (record.state, &request.outcome) {
@@ -90,8 +90,8 @@ impl Watch {
                 bar.set_message("");
             }
             None => {
-                bar.unset_length();
                 bar.set_style(waiting());
+                bar.unset_length();
                 let text = format!("{} {}", request.record.state.name(), standing(request));
                 bar.set_message(crate::text::clean(&text).into_owned());
             }

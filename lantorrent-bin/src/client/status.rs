@@ -1,5 +1,6 @@
 //! `lantorrent status`: what the agent has to do.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use lantorrent_core::Target;
@@ -15,6 +16,7 @@ use crate::send::results::reason;
 use crate::size;
 use crate::table::Table;
 use crate::terminal;
+use crate::text::clean;
 use crate::time::Timestamp;
 
 pub(crate) fn run(status: &Status, config: &Config, home: &Home) -> Result<Exit, Failure> {
@@ -116,7 +118,8 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, name: &str, value: &str) {
-        self.text += &format!("{name:11}  {}\n", crate::text::clean(value));
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{name:11}  {}", clean(value));
     }
 }
 

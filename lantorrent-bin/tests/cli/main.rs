@@ -7,6 +7,8 @@ mod common;
 mod demo;
 mod inetd;
 mod init;
+mod legacy;
+mod links;
 mod password;
 mod serve;
 mod trouble;

@@ -18,6 +18,7 @@ pub(crate) enum Reply {
 }
 
 /// An answer of JSON.
+#[allow(clippy::needless_pass_by_value)] // Scripts are easier to read without borrows.
 pub(crate) fn json(status: u16, body: impl ToString) -> Reply {
     Reply::Http(status, "Content-Type: application/json\r\n", body.to_string())
 }
