@@ -141,7 +141,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
         Command::Agent(agent) => {
             let config = configure(arguments, Shown::all(LevelFilter::Info))?;
-            agent::run(agent, config, &Home::find()?, strength(arguments))
+            agent::run(agent, &config, &Home::find()?, strength(arguments))
         }
         Command::Request(request) => {
             let (config, home) = configure_client(arguments)?;

@@ -8,9 +8,10 @@ use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Keyring, Report};
 use lantorrent_core::{Error, Event, Target, Transfer, TransferHandle};
 
-use super::clerk::{Batch, Reporter};
+use super::clerk::{self, Batch, Reporter};
 use super::metrics::Metrics;
 use super::repository::Repository;
+use super::request::Record;
 use super::transfers::{Beginning, Transfers};
 
 /// Sends what the clerk gives it. Cheap to clone.
@@ -36,6 +37,7 @@ pub(crate) struct Setup {
 
 /// A batch on its way.
 struct Running {
+    reporter: Reporter,
     /// None until its source is open.
     handle: Option<TransferHandle>,
     /// The target of a request, by its place.
@@ -57,25 +59,25 @@ impl Plan {
     fn of(batch: &Batch) -> Self {
         let mut plan = Self { targets: Vec::new(), requests: Vec::new() };
         let mut places = HashMap::new();
-        for (id, wanted) in &batch.requests {
-            let target = wanted.target();
+        for record in &batch.requests {
+            let target = record.wanted.target();
             let place = *places.entry(target.clone()).or_insert_with(|| {
                 plan.targets.push(target);
                 plan.requests.push(Vec::new());
                 plan.targets.len() - 1
             });
-            plan.requests[place].push(id.clone());
+            plan.requests[place].push(record.id.clone());
         }
         plan
     }
 }
 
 impl Running {
-    fn of(plan: &Plan) -> Self {
+    fn of(plan: &Plan, reporter: Reporter) -> Self {
         let places = plan.requests.iter().enumerate();
         let places = places.flat_map(|(place, ids)| ids.iter().map(move |id| (id.clone(), place))).collect();
         let wanted = plan.requests.iter().map(Vec::len).collect();
-        Self { handle: None, places, wanted, is_suspended: false }
+        Self { reporter, handle: None, places, wanted, is_suspended: false }
     }
 
     /// Takes a request back. Returns the place of a target that nobody wants any more.
@@ -97,34 +99,6 @@ impl Sender {
         *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
     }
 
-    /// Sends a batch, and tells `reporter` how that goes.
-    pub(crate) fn start(&self, batch: Batch, reporter: Reporter) {
-        let plan = Plan::of(&batch);
-        self.running().insert(batch.id, Running::of(&plan));
-        let this = self.clone();
-        std::thread::spawn(move || {
-            let failure = this.send(&batch, plan, &reporter).err();
-            let running = this.running().remove(&batch.id);
-            // What was suspended has not failed.
-            let failure = failure.filter(|_| running.is_none_or(|running| !running.is_suspended));
-            reporter.ended(batch.id, failure);
-            this.0.ended.notify_all();
-        });
-    }
-
-    /// Takes back a request of a batch that is on its way. Others that want the same file in the same place still get
-    /// it; where there are none, the node is told to remove it.
-    pub(crate) fn cancel(&self, batch: u64, id: &str, reporter: &Reporter) {
-        let mut running = self.running();
-        let Some(batch_running) = running.get_mut(&batch) else { return };
-        match (batch_running.take_back(id), &batch_running.handle) {
-            (Some(place), Some(handle)) => handle.cancel(place),
-            // Its transfer cancels it as soon as it is there.
-            (Some(_), None) => {}
-            (None, _) => reporter.reported(batch, id, Code::CANCELLED, Code::CANCELLED.to_string()),
-        }
-    }
-
     /// Interrupts all transfers, so that they can be gone on with later, and waits at most that long for their end.
     pub(crate) fn suspend(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -144,13 +118,23 @@ impl Sender {
         }
     }
 
-    fn send(&self, batch: &Batch, plan: Plan, reporter: &Reporter) -> Result<(), (Code, String)> {
+    /// From its source to its end.
+    fn run(&self, batch: &Batch, plan: Plan, reporter: &Reporter) {
+        let failure = self.transfer(batch, plan, reporter).err();
+        let running = self.running().remove(&batch.id);
+        // What was suspended has not failed.
+        let failure = failure.filter(|_| running.is_none_or(|running| !running.is_suspended));
+        reporter.ended(failure.as_ref().map(|(code, reason)| (*code, reason.as_str())));
+        self.0.ended.notify_all();
+    }
+
+    fn transfer(&self, batch: &Batch, plan: Plan, reporter: &Reporter) -> Result<(), (Code, String)> {
         let setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let source = setup.repository.open(&batch.source).map_err(|refusal| (Code::SOURCE_FAILED, refusal.detail))?;
-        let size = source.size;
-        let mut transfer = Transfer::from_open_file(source.file, &batch.source, setup.keys)
-            .map_err(failure)?
-            .timing(setup.timing);
+        let source = setup.repository.open(&batch.source);
+        let source = source.map_err(|refusal| (Code::SOURCE_FAILED, refusal.detail))?;
+        let size = source.metadata().map_or(0, |metadata| metadata.len());
+        let transfer = Transfer::from_open_file(source, &batch.source, setup.keys).map_err(failure)?;
+        let mut transfer = transfer.timing(setup.timing);
         for target in plan.targets {
             transfer = transfer.to(target);
         }
@@ -168,7 +152,7 @@ impl Sender {
         let outcome = transfer.on_event(move |event| desk.hear(event)).send();
         let sent = outcome.as_ref().map_or(0, |outcome| outcome.size);
         self.0.transfers.ended(batch.id, sent);
-        self.0.metrics.sent(sent);
+        self.0.metrics.sent_bytes.add(sent);
         outcome.map(drop).map_err(failure)
     }
 
@@ -189,6 +173,31 @@ impl Sender {
 
     fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl clerk::Sender for Sender {
+    fn send(&mut self, batch: Batch, reporter: Reporter) {
+        let plan = Plan::of(&batch);
+        self.running().insert(batch.id, Running::of(&plan, reporter.clone()));
+        let this = self.clone();
+        std::thread::spawn(move || this.run(&batch, plan, &reporter));
+    }
+
+    /// Others that want the same file in the same place still get it; where there are none, the node is told to
+    /// remove it.
+    fn cancel(&mut self, batch: u64, id: &str) {
+        let mut running = self.running();
+        let Some(batch) = running.get_mut(&batch) else { return };
+        match (batch.take_back(id), &batch.handle) {
+            (Some(place), Some(handle)) => handle.cancel(place),
+            // Its transfer cancels it as soon as it is there.
+            (Some(_), None) => {}
+            (None, _) => batch.reporter.reported(id, Code::CANCELLED, Code::CANCELLED.meaning()),
+        }
+    }
+
+    fn clean(&mut self, record: &Record) {
     }
 }
 
@@ -215,7 +224,8 @@ impl Desk {
                     nodes,
                     requests: &self.requests,
                 });
-                self.reporter.began(self.batch, transfer.to_string());
+                self.sender.0.metrics.transfers.add(1);
+                self.reporter.began(&transfer.to_string());
             }
             Event::Progress { size, sent, nodes } => transfers.progressed(self.batch, *sent, *size, nodes),
             Event::Bypassed(report) => log::warn!("{}: {}", self.source, report.message),
@@ -232,7 +242,7 @@ impl Desk {
             return;
         }
         for id in self.requests.get(place).into_iter().flatten() {
-            self.reporter.reported(self.batch, id, report.code, report.message.clone());
+            self.reporter.reported(id, report.code, &report.message);
         }
     }
 

@@ -3,14 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lantorrent_core::session::Timing;
 
-use super::batching::Rules as Batching;
-use super::queue::Rules;
+use super::batching::Rules;
+use super::clerk::{Policy, Settings};
 use super::repository::Repository;
-use super::retry::Retry;
+use super::retry::Retries;
 use super::sender::Setup;
 use super::topology::Topology;
 use crate::args;
@@ -52,37 +51,36 @@ pub(crate) fn socket(home: &Home) -> PathBuf {
 
 /// What can be changed while the agent runs.
 pub(super) struct Rulebook {
-    pub(super) rules: Rules,
-    pub(super) topology: Topology,
+    pub(super) settings: Settings,
     pub(super) setup: Setup,
     pub(super) token: Option<String>,
 }
 
 impl Rulebook {
     pub(super) fn of(args: &args::Agent, config: &Config, strength: Strength) -> Result<Self, Failure> {
-        let agent = &config.agent;
-        let repository = Arc::new(Repository::open(&agent.repository)?);
+        let repository = Arc::new(Repository::new(&config.agent.repository)?);
         let mut timing = Timing::default();
-        if let Some(dead_after) = config.dead_after {
-            timing.dead_after = dead_after;
-        }
-        let seconds = Duration::from_secs;
-        Ok(Self {
-            rules: Rules {
-                batching: Batching {
-                    batch: args.batch.or(agent.batch).unwrap_or(64),
-                    wait: args.wait.or(agent.wait).unwrap_or(seconds(5)),
-                    sends: args.sends.or(agent.sends).unwrap_or(2),
-                },
-                retry: Retry {
-                    attempts: agent.attempts.unwrap_or(3),
-                    pause: agent.retry.unwrap_or(seconds(10)),
-                },
-                keep: agent.keep.unwrap_or(seconds(7 * 24 * 3600)),
-            },
-            topology: agent.topology.as_deref().map(Topology::load).transpose()?.unwrap_or_default(),
-            setup: Setup { keys: config.keyring(strength)?, timing, repository },
-            token: agent.token.clone(),
-        })
+        timing.dead_after = config.dead_after.unwrap_or(timing.dead_after);
+        let setup = Setup { keys: config.keyring(strength)?, timing, repository: Arc::clone(&repository) };
+        let settings = Settings { policy: policy(args, config)?, repository };
+        Ok(Self { settings, setup, token: config.agent.token.clone() })
     }
+}
+
+fn policy(args: &args::Agent, config: &Config) -> Result<Policy, Failure> {
+    let agent = &config.agent;
+    let usual = Policy::default();
+    Ok(Policy {
+        rules: Rules {
+            batch: args.batch.or(agent.batch).unwrap_or(usual.rules.batch),
+            wait: args.wait.or(agent.wait).unwrap_or(usual.rules.wait),
+            sends: args.sends.or(agent.sends).unwrap_or(usual.rules.sends),
+        },
+        retries: Retries {
+            attempts: agent.attempts.unwrap_or(usual.retries.attempts),
+            pause: agent.retry.unwrap_or(usual.retries.pause),
+        },
+        keep: agent.keep.unwrap_or(usual.keep),
+        topology: agent.topology.as_deref().map(Topology::load).transpose()?.unwrap_or_default(),
+    })
 }
