@@ -1,6 +1,8 @@
 //! `lantorrent agent`: collects requests for files and sends each file in one chain to all that wait for it.
 
 pub(crate) mod clerk;
+pub(crate) mod http;
+pub(crate) mod metrics;
 pub(crate) mod request;
 pub(crate) mod transfers;
 
