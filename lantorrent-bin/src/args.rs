@@ -204,7 +204,8 @@ pub(crate) struct Agent {
     subcommand,
     name = "request",
     help_triggers("-h", "--help"),
-    note = "A destination is [HOST[:PORT]]/PATH; without a host it is on the machine that asks."
+    note = "A destination is [HOST[:PORT]]/PATH; without a host it is on the machine that asks.",
+    note = "The token of an agent on another machine is `token` in `[agent]`, or $LANTORRENT_TOKEN. No lt.ini is needed."
 )]
 pub(crate) struct Request {
     /// the file, as the agent's machine has it
@@ -234,7 +235,12 @@ pub(crate) struct Request {
 
 /// Show what the agent has to do, or how one request stands.
 #[derive(FromArgs)]
-#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("-h", "--help"),
+    note = "The token of an agent on another machine is `token` in `[agent]`, or $LANTORRENT_TOKEN. No lt.ini is needed."
+)]
 pub(crate) struct Status {
     /// the request (default: all of them)
     #[argh(positional, arg_name = "id")]
@@ -251,7 +257,12 @@ pub(crate) struct Status {
 
 /// Take a request back, and remove what was written for it.
 #[derive(FromArgs)]
-#[argh(subcommand, name = "cancel", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "cancel",
+    help_triggers("-h", "--help"),
+    note = "The token of an agent on another machine is `token` in `[agent]`, or $LANTORRENT_TOKEN. No lt.ini is needed."
+)]
 pub(crate) struct Cancel {
     /// the request
     #[argh(positional, arg_name = "id")]
@@ -321,7 +332,7 @@ impl FromStr for Listen {
     }
 }
 
-fn wire(text: &str) -> Result<Wire, String> {
+pub(crate) fn wire(text: &str) -> Result<Wire, String> {
     match text {
         "1" => Ok(Wire::One),
         "2" => Ok(Wire::Two),

@@ -11,29 +11,37 @@ use crate::exit::Failure;
 pub(crate) const STDIN: &str = "\0-";
 
 /// What the command line asks for.
-pub(crate) enum Asked {
+pub(crate) enum Asked<T> {
     /// To be done.
-    Run(Box<Arguments>),
+    Run(Box<T>),
     /// To be shown.
     Help(String),
 }
 
 /// Reads the arguments, without the program's name.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked<Arguments>, Failure> {
+    parse_as("lantorrent", args)
+}
+
+/// Reads the arguments of a program that has some of ours under another name.
+pub(crate) fn parse_as<T: FromArgs>(
+    name: &str,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<Asked<T>, Failure> {
     let words = arrange(args)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match Arguments::from_args(&["lantorrent"], &words) {
+    match T::from_args(&[name], &words) {
         Ok(arguments) => Ok(Asked::Run(Box::new(arguments))),
         Err(exit) if exit.status.is_ok() => Ok(Asked::Help(exit.output)),
         Err(exit) => {
             let what = exit.output.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
             let what = what.trim_end_matches('.');
-            Err(Failure::usage(what, format_args!("see `{}`", help_for(&words))))
+            Err(Failure::usage(what, format_args!("see `{}`", help_for(name, &words))))
         }
     }
 }
 
-fn help_for(words: &[&str]) -> String {
+fn help_for(name: &str, words: &[&str]) -> String {
     let command = words.iter().find(|word| {
         matches!(
             **word,
@@ -49,7 +57,7 @@ fn help_for(words: &[&str]) -> String {
                 | "demo"
         )
     });
-    command.map_or("lantorrent --help".into(), |command| format!("lantorrent {command} --help"))
+    command.map_or_else(|| format!("{name} --help"), |command| format!("{name} {command} --help"))
 }
 
 /// Moves the options that all commands share to the front, and takes `--name=value` apart.

@@ -57,6 +57,16 @@ impl Failure {
 }
 
 impl Failure {
+    /// What somebody else has put into words already, with advice.
+    pub(crate) fn told(status: Status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    /// The same, with more to know behind it.
+    pub(crate) fn hint(self, hint: impl fmt::Display) -> Self {
+        Self { message: format!("{}; {hint}", self.message), ..self }
+    }
+
     /// The same, with the place where it happened before it.
     pub(crate) fn at(self, place: impl fmt::Display) -> Self {
         Self { message: format!("{place}: {}", self.message), ..self }

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod exit;
 mod init;
+mod legacy;
 mod links;
 mod logger;
 mod send;
@@ -21,6 +22,7 @@ mod terminal;
 mod text;
 mod time;
 
+use std::ffi::OsString;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -32,20 +34,31 @@ use args::{Arguments, Command};
 use argv::Asked;
 use config::{Config, Home, Strength, absolute};
 use exit::{Failure, Status};
+use legacy::Program;
+use legacy::ltclient::LtClient;
 use logger::{Shown, Sinks};
 
 /// What a sender shows: of the library only what is not in the results.
 const SENDER: Shown = Shown { own: LevelFilter::Warn, library: LevelFilter::Error };
 
 fn main() -> ExitCode {
-    let (outcome, errors) = match argv::parse(std::env::args_os().skip(1)) {
-        Ok(Asked::Help(text)) => {
-            terminal::print(&format!("{}\n", text.trim_end()));
-            (Ok(Status::Success), Errors::Shown)
-        }
-        Ok(Asked::Run(arguments)) => (run(&arguments), Errors::of(&arguments)),
-        Err(failure) => (Err(failure), Errors::Shown),
+    let mut words = std::env::args_os();
+    let name = words.next();
+    let before: &[&str] = match Program::called(name.as_deref()) {
+        Some(Program::Request) => return legacy::ltrequest::main(words),
+        Some(Program::Client) => return end(ltclient(words), Errors::Shown),
+        Some(Program::Server) => &["serve", "--inetd"],
+        Some(Program::Daemon) => &["agent"],
+        None => &[],
     };
+    match argv::parse(before.iter().map(OsString::from).chain(words)) {
+        Ok(Asked::Help(text)) => end(Ok(help(&text)), Errors::Shown),
+        Ok(Asked::Run(arguments)) => end(run(&arguments), Errors::of(&arguments)),
+        Err(failure) => end(Err(failure), Errors::Shown),
+    }
+}
+
+fn end(outcome: Result<Status, Failure>, errors: Errors) -> ExitCode {
     terminal::hide_bar();
     let status = outcome.unwrap_or_else(|failure| {
         match errors {
@@ -57,7 +70,23 @@ fn main() -> ExitCode {
     status.into()
 }
 
+fn help(text: &str) -> Status {
+    terminal::print_line(text.trim_end());
+    Status::Success
+}
+
+fn ltclient(words: impl Iterator<Item = OsString>) -> Result<Status, Failure> {
+    let client = match argv::parse_as::<LtClient>("ltclient", words)? {
+        Asked::Help(text) => return Ok(help(&text)),
+        Asked::Run(client) => client,
+    };
+    let shared = client.shared();
+    let config = configure(&shared, SENDER)?;
+    client.run(&config, strength(&shared))
+}
+
 /// Where the message goes that ends the program.
+#[derive(Clone, Copy)]
 enum Errors {
     Shown,
     Logged,
@@ -112,19 +141,19 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
         Command::Agent(agent) => {
             let config = configure(arguments, Shown::all(LevelFilter::Info))?;
-            agent::run(agent, config, &Home::find()?, strength(arguments))
+            agent::run(agent, &config, &Home::find()?, strength(arguments))
         }
         Command::Request(request) => {
-            let config = configure(arguments, SENDER)?;
-            client::request::run(request, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::request::run(request, &config, &home)
         }
         Command::Status(status) => {
-            let config = configure(arguments, SENDER)?;
-            client::status::run(status, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::status::run(status, &config, &home)
         }
         Command::Cancel(cancel) => {
-            let config = configure(arguments, SENDER)?;
-            client::cancel::run(cancel, &config, &Home::find()?)
+            let (config, home) = configure_client(arguments)?;
+            client::cancel::run(cancel, &config, &home)
         }
         Command::Links(links) => links::run(links),
         Command::Demo(demo) => {
@@ -157,10 +186,27 @@ fn configure(arguments: &Arguments, usual: Shown) -> Result<Config, Failure> {
     // A peer may be at the other end of standard error.
     let stderr = if usual == Shown::all(LevelFilter::Off) { usual } else { shown(arguments, usual) };
     logger::install(&Sinks { file: log_file, stderr })?;
+    warn_of_unknown(&config);
+    Ok(config)
+}
+
+/// The same for who asks an agent, maybe from a machine that has nothing of ours but this program. What such a client
+/// does is in the agent's log.
+fn configure_client(arguments: &Arguments) -> Result<(Config, Home), Failure> {
+    let (home, file) = places(arguments)?;
+    let config = match arguments.config {
+        Some(_) => Config::load(&file, &home)?,
+        None => Config::load_if_readable(&file, &home)?,
+    };
+    logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+    warn_of_unknown(&config);
+    Ok((config, home))
+}
+
+fn warn_of_unknown(config: &Config) {
     for name in &config.unknown {
         log::warn!("{}: {name} is unknown and ignored", config.file.display());
     }
-    Ok(config)
 }
 
 fn strength(arguments: &Arguments) -> Strength {

@@ -44,7 +44,13 @@ pub(crate) fn print(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Text and a line end on standard output, likewise.
+/// One line on standard output, and whether it got there: for what is forgotten elsewhere once it is said here.
+pub(crate) fn deliver(line: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+}
+
+/// Text and a line end on standard output, as [`print`] does it.
 pub(crate) fn print_line(line: &str) {
     print(&format!("{line}\n"));
 }

@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outcome = Transfer::from_file(folder.join("image"), keys)?
         .to(Target { host: "127.0.0.1".into(), port, path })
         .on_event(|event| match event {
+            Event::Begun { nodes, .. } => println!("sending to {} nodes", nodes.len()),
             Event::Progress { sent, .. } => println!("{sent} bytes sent"),
             Event::Bypassed(report) => println!("bypassed: {}", report.message),
             Event::Report(report) => println!("{:?}: {}", report.file, report.message),

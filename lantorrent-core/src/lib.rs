@@ -15,5 +15,6 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Check, Error, Event, Fault, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer, TransferHandle,
+    Check, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer,
+    TransferHandle,
 };

@@ -1,20 +1,120 @@
 //! `lantorrent agent`: collects requests for files and sends each file in one chain to all that wait for it.
 
+mod alarms;
+mod batching;
+mod book;
 pub(crate) mod clerk;
-pub(crate) mod http;
-pub(crate) mod metrics;
+mod desk;
+mod draft;
+mod http;
+mod intake;
+mod metrics;
+mod queue;
+mod repository;
 pub(crate) mod request;
-pub(crate) mod transfers;
+mod retry;
+mod sender;
+pub(crate) mod settings;
+mod story;
+mod topology;
+mod transfers;
+mod underway;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::args;
 use crate::config::{Config, Home, Strength};
 use crate::exit::{Failure, Status};
+use crate::signals::{Asked, Daemon};
+use crate::terminal;
+use crate::time::Timestamp;
+use clerk::Clerk;
+use http::{App, Limits, Listener, Server};
+use metrics::Metrics;
+use sender::Sender;
+use settings::{Places, Rulebook};
+use transfers::Transfers;
 
+/// For transfers to come to a point from which they can be gone on with.
+const SUSPENDING: Duration = Duration::from_secs(3);
+/// For answers that are being given.
+const ANSWERING: Duration = Duration::from_secs(1);
+
+/// An agent that runs until it is told to stop.
 pub(crate) fn run(
-    agent: &args::Agent,
-    config: Config,
+    args: &args::Agent,
+    config: &Config,
     home: &Home,
     strength: Strength,
 ) -> Result<Status, Failure> {
-    unimplemented!()
+    let mut signals = Daemon::new()?;
+    let places = Places::of(args, config, home);
+    let agent = Agent::start(&places, Rulebook::of(args, config, strength)?)?;
+    agent.announce(&places, config);
+    while signals.next() == Asked::Reload {
+        let read = || {
+            let config = Config::load(&config.file, home)?;
+            Ok((Places::of(args, &config, home), Rulebook::of(args, &config, strength)?))
+        };
+        match read().and_then(|(now, rulebook)| agent.reload(rulebook).map(|()| now)) {
+            Ok(now) if now == places => log::info!("the configuration was read again"),
+            Ok(_) => log::warn!("the configuration was read again; where it listens and its queue take a restart"),
+            Err(failure) => log::error!("everything stays as it was: {failure}"),
+        }
+    }
+    agent.stop();
+    Ok(Status::Success)
+}
+
+/// The parts of a running agent.
+struct Agent {
+    clerk: Clerk,
+    sender: Sender,
+    server: Server,
+}
+
+impl Agent {
+    fn start(places: &Places, rulebook: Rulebook) -> Result<Self, Failure> {
+        let token = rulebook.token.as_deref();
+        let listeners = vec![Listener::tcp(places.listen, token)?, Listener::unix(&places.socket)?];
+        let metrics = Arc::new(Metrics::new(Timestamp::now()));
+        let transfers = Arc::new(Transfers::default());
+        let sender = Sender::new(rulebook.setup, Arc::clone(&transfers), Arc::clone(&metrics));
+        let clerk = Clerk::start(&places.database, rulebook.settings, Box::new(sender.clone()))?;
+        let app = App { clerk: clerk.clone(), transfers, metrics };
+        let server = Server::start(listeners, app, rulebook.token, Limits::default())?;
+        Ok(Self { clerk, sender, server })
+    }
+
+    /// For who has started it and waits until it serves.
+    fn announce(&self, places: &Places, config: &Config) {
+        let addresses: Vec<String> =
+            self.server.addresses().iter().map(|address| format!("http://{address}")).collect();
+        let line = format!("listening on {} and {}", addresses.join(", "), places.socket.display());
+        terminal::print_line(&line);
+        if config.log_file.is_some() {
+            log::info!("{line}");
+        }
+        if config.agent.repository.is_empty() {
+            log::warn!("no file can be asked for: name folders in `repository` of [agent]");
+        }
+    }
+
+    fn reload(&self, rulebook: Rulebook) -> Result<(), Failure> {
+        self.server.set_token(rulebook.token)?;
+        self.sender.reconfigure(rulebook.setup);
+        self.clerk.reconfigure(rulebook.settings);
+        Ok(())
+    }
+
+    /// What runs is interrupted and can be gone on with, and what was asked is answered.
+    fn stop(self) {
+        log::info!("stopping: transfers are interrupted, and go on at the next start");
+        self.clerk.stop();
+        self.sender.suspend(SUSPENDING);
+        self.clerk.close();
+        self.server.stop(ANSWERING);
+        log::info!("stopped");
+    }
 }

@@ -1,5 +1,14 @@
 //! Commands that ask the agent.
 
+mod agent;
 pub(crate) mod cancel;
+mod http;
+mod patience;
+mod place;
 pub(crate) mod request;
+mod show;
+mod socket;
 pub(crate) mod status;
+
+pub(crate) use agent::{Agent, Trouble};
+pub(crate) use patience::Stamina;

@@ -21,6 +21,16 @@ impl Config {
         Ok(config)
     }
 
+    /// The same for who can do without: if the file is not there, or is somebody else's, nothing is configured.
+    pub(crate) fn load_if_readable(file: &Path, home: &Home) -> Result<Self, Failure> {
+        match File::open(file).map_err(|error| error.kind()) {
+            Err(ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+                Ok(Self { file: file.to_owned(), ..Self::default() })
+            }
+            _ => Self::load(file, home),
+        }
+    }
+
     fn parse(text: &str, home: &Path) -> Result<Self, String> {
         let mut config = Self::default();
         let mut seen = Vec::new();

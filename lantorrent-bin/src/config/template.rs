@@ -76,6 +76,20 @@ sync = {sync}
 #dead_after = 3
 # How long what is left of a transfer that broke off is kept, for another one to go on with.
 #keep_partial = 24h
+
+[agent]
+# The folders whose files may be asked for, with commas between them. Only for the machine that runs the agent.
+#repository = /srv/images
+# Where HTTP is served; elsewhere than on this machine it takes a token of 16 signs or more.
+#listen = 127.0.0.1:2894
+#token =
+# Where `lantorrent request` finds the agent, if that is another machine.
+#url = http://10.0.0.1:2894
+# A file's requests are sent when so many wait, or so long after the last one.
+#batch = 64
+#wait = 5
+# Files sent at the same time.
+#sends = 2
 "
     )
 }

@@ -43,7 +43,11 @@ fn cannot_read(name: &str, error: &std::io::Error) -> Failure {
 }
 
 /// One destination on each line; empty lines, and those that begin with `#`, say nothing.
-fn from_list(targets: &mut Vec<Target>, mut list: impl BufRead, name: &str) -> Result<(), Failure> {
+pub(crate) fn from_list(
+    targets: &mut Vec<Target>,
+    mut list: impl BufRead,
+    name: &str,
+) -> Result<(), Failure> {
     for number in 1.. {
         let mut line = Vec::new();
         let read = list.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line);

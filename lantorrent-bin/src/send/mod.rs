@@ -7,14 +7,14 @@ mod show;
 use lantorrent_core::Transfer;
 use lantorrent_core::session::Timing;
 use lantorrent_core::store::Placement;
-use lantorrent_core::wire::Wire;
+use lantorrent_core::wire::{Keyring, Wire};
 
 use crate::args::{Input, Send};
 use crate::config::{Config, Strength};
 use crate::exit::{Failure, Status};
 use crate::signals::{self, Request};
 use crate::terminal;
-pub(crate) use show::Show;
+pub(crate) use show::{Show, whole};
 
 pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<Status, Failure> {
     if send.file == Input::Stdin && send.nodes == Some(Input::Stdin) {
@@ -29,13 +29,7 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
             "send a file, or use wire 2",
         ));
     }
-    let keys = config.keyring(strength)?;
-    if send.wire == Wire::One && !keys.has_wire_1() {
-        return Err(Failure::usage(
-            "there is no password for wire 1",
-            format_args!("set `wire_1_password` in [security] of {}", config.file.display()),
-        ));
-    }
+    let keys = keys(config, strength, send.wire)?;
     let targets = destinations::collect(&send.destinations, send.nodes.as_ref())?;
 
     let mut transfer = match &send.file {
@@ -52,9 +46,7 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     if send.no_check {
         transfer = transfer.no_check();
     }
-    if let Some(dead_after) = config.dead_after {
-        transfer = transfer.timing(Timing { dead_after, ..Timing::default() });
-    }
+    transfer = timed(transfer, config);
     for target in targets {
         transfer = transfer.to(target);
     }
@@ -76,8 +68,28 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     Ok(if outcome.all_succeeded() { Status::Success } else { Status::Incomplete })
 }
 
+/// The passwords, with one for the wire that is to be spoken.
+pub(crate) fn keys(config: &Config, strength: Strength, wire: Wire) -> Result<Keyring, Failure> {
+    let keys = config.keyring(strength)?;
+    if wire == Wire::One && !keys.has_wire_1() {
+        return Err(Failure::usage(
+            "there is no password for wire 1",
+            format_args!("set `wire_1_password` in [security] of {}", config.file.display()),
+        ));
+    }
+    Ok(keys)
+}
+
+/// The transfer with the times that lt.ini sets.
+pub(crate) fn timed(transfer: Transfer, config: &Config) -> Transfer {
+    match config.dead_after {
+        Some(dead_after) => transfer.timing(Timing { dead_after, ..Timing::default() }),
+        None => transfer,
+    }
+}
+
 /// The first signal ends the transfer in an orderly way, the next one the process.
-fn stop_on_signal(transfer: &Transfer) -> Result<(), Failure> {
+pub(crate) fn stop_on_signal(transfer: &Transfer) -> Result<(), Failure> {
     let handle = transfer.handle();
     signals::on_stop(move |request| match request {
         Request::First => {

@@ -1,7 +1,7 @@
 //! What became of every request, for people and for programs.
 
 use lantorrent_core::Outcome;
-use lantorrent_core::wire::Report;
+use lantorrent_core::wire::{Code, Report};
 use serde::Serialize;
 
 use crate::size;
@@ -30,11 +30,12 @@ pub(super) fn bypass(report: &Report) -> String {
 
 /// How it ended, in one line.
 pub(crate) fn outcome(report: &Report) -> String {
-    if report.code.is_success() {
-        return "ok".into();
-    }
-    let meaning = report.code.meaning();
-    let (code, message) = (report.code, &report.message);
+    if report.code.is_success() { "ok".into() } else { reason(report.code, &report.message) }
+}
+
+/// What went wrong, in one line.
+pub(crate) fn reason(code: Code, message: &str) -> String {
+    let meaning = code.meaning();
     if message.is_empty() {
         format!("{code} {meaning}")
     } else if message.starts_with(meaning) {

@@ -46,6 +46,8 @@ impl Show {
 
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
+            // Nobody is told before there is something to tell.
+            Event::Begun { .. } => {}
             Event::Progress { size, sent, nodes } => self.progressed(*size, *sent, nodes),
             Event::Report(report) => self.reported(report),
             Event::Bypassed(report) => self.bypassed(report),
@@ -118,7 +120,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a valid template").progress_chars("=> ")
 }
 
-fn whole() -> ProgressStyle {
+/// Of something whose size is known.
+pub(crate) fn whole() -> ProgressStyle {
     style(
         "{percent:>3}% [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} {wide_msg}",
     )

@@ -48,6 +48,8 @@ struct Mailbox {
     socket: Option<TcpStream>,
     /// Its end was sent, or it cannot be sent any further. Orders are still carried out.
     payload_over: bool,
+    /// It is sent nothing behind what is under way.
+    parting: bool,
 }
 
 #[derive(Debug)]
@@ -336,10 +338,37 @@ impl Hub {
         });
     }
 
+    /// A child is sent the frame under way, and nothing more.
+    pub(super) fn part_from_child(&self, link: LinkId) {
+        self.change(|state| {
+            state.ring.forget(link);
+            if let Some(mailbox) = state.children.get_mut(&link) {
+                mailbox.parting = true;
+            }
+        });
+    }
+
+    /// The child's last frame is out, if it was to be that. Then its connection is closed by who has sent it.
+    pub(super) fn has_parted(&self, link: LinkId) -> bool {
+        self.change(|state| {
+            let parting = state.children.get(&link).is_some_and(|mailbox| mailbox.parting);
+            parting && state.children.remove(&link).is_some()
+        })
+    }
+
+    /// Waits until every child that is to have its last frame has it, but only for so long.
+    pub(super) fn wait_for_parting(&self, time: Duration) {
+        let parting = |state: &mut State| state.children.values().any(|mailbox| mailbox.parting);
+        let waited = self.changed.wait_timeout_while(self.lock(), time, parting);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// What a child's connection does next.
     pub(super) fn child_work(&self, link: LinkId) -> Work<ChildOrder> {
         self.wait_for(|state| {
-            let Some(mailbox) = state.children.get_mut(&link) else { return Some(Work::Over) };
+            let Some(mailbox) = state.children.get_mut(&link).filter(|mailbox| !mailbox.parting) else {
+                return Some(Work::Over);
+            };
             if let Some(order) = mailbox.orders.pop_front() {
                 return Some(Work::Order(order));
             }

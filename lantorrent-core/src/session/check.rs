@@ -39,7 +39,7 @@ struct Asked {
 impl CheckSession {
     /// Begins to ask everybody in the plan.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let desk = Desk::for_plan(&mut plan, Verb::Check, keys, timing, seed);
+        let (desk, _) = Desk::for_plan(&mut plan, Verb::Check, keys, timing, seed);
         let waiting = plan.destinations.into_iter().map(|node| Asked { node, tries: 0 }).collect();
         let mut session = Self { desk, waiting, open: Vec::new(), next_link: 0, done: false };
         session.advance(now);

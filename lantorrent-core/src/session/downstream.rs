@@ -290,6 +290,16 @@ impl Downstream {
         }
     }
 
+    /// As [`hang_up`](Self::hang_up), but who is being fed gets all that was sent so far.
+    pub(super) fn part(&mut self, desk: &mut Desk) {
+        for run in &mut self.runs {
+            if let Some(child) = run.child.take_if(|child| !run.over && child.stage >= Stage::Feeding) {
+                desk.out.push_back(Output::Part(child.link));
+            }
+        }
+        self.hang_up(desk);
+    }
+
     pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
         let timing = &desk.timing;
         let seeking = desk.adopting && self.aborting.is_none();

@@ -66,6 +66,8 @@ pub enum Input<'a> {
     Tick,
     /// The owner wants the session to end: on its own within the time given, or else by an abort.
     Stop(Duration),
+    /// Source: the owner wants the session to end at once, and every node to keep what a later transfer can go on with.
+    Suspend,
     /// Node: a newer transfer of the same source wants the files. They are let go, with what can be resumed.
     Superseded,
     /// Node: somebody has proven a header of this transfer that is meant for this place in it.
@@ -161,6 +163,9 @@ pub enum Output {
     Control(LinkId, Control),
     /// Close the connection at once. Nothing is heard of the link after this.
     Close(LinkId),
+    /// Close the connection behind the frame under way, so that the child gets all that it was sent. Who takes no more is
+    /// not waited for long. Nothing is heard of the link after this.
+    Part(LinkId),
 
     /// Give a file its name: it is whole, with this many bytes.
     Place(usize, u64),

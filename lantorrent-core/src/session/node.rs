@@ -192,6 +192,8 @@ impl NodeSession {
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
+            // A node has nobody to go on in its place.
+            Input::Suspend => {}
             Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
             Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
             Input::Asked(ask) => self.asked(now, &ask),

@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use super::desk::Desk;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
-use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, Verb, Wire};
+use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, TransferId, Verb, Wire};
 
 /// What a source is to send, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,14 @@ pub struct Plan {
 }
 
 impl Desk {
-    /// For the source of a transfer of its own, with a number for each destination.
-    pub(super) fn for_plan(plan: &mut Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
+    /// For the source of a transfer of its own, which it names, with a number for each destination.
+    pub(super) fn for_plan(
+        plan: &mut Plan,
+        verb: Verb,
+        keys: Keyring,
+        timing: Timing,
+        seed: Seed,
+    ) -> (Self, TransferId) {
         for (destination, index) in plan.destinations.iter_mut().zip(0..) {
             destination.index = index;
         }
@@ -67,6 +73,6 @@ impl Desk {
         };
         let mut desk = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         desk.entropy = entropy;
-        desk
+        (desk, transfer)
     }
 }

@@ -10,7 +10,9 @@ use super::ledger::News;
 use super::lookout::{Lookout, Sight};
 use super::plan::Plan;
 use super::timing::{LATE, Timing};
-use crate::wire::{Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, Verb, Wire};
+use crate::wire::{
+    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
+};
 
 /// How those are reached that have not reported yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,7 @@ const FEW: usize = 8;
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
+    transfer: TransferId,
     desk: Desk,
     downstream: Downstream,
     lookout: Lookout,
@@ -62,14 +65,36 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let mut desk = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let (mut desk, transfer) = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);
         let progress_at = now.instant + desk.timing.progress;
         let (sum, round, asked) = (None, Round::First, None);
         let lookout = Lookout::default();
-        Self { desk, downstream, lookout, nodes, round, asked, sum, aborted: false, done: false, progress_at }
+        Self {
+            transfer,
+            desk,
+            downstream,
+            lookout,
+            nodes,
+            round,
+            asked,
+            sum,
+            aborted: false,
+            done: false,
+            progress_at,
+        }
+    }
+
+    /// Names this transfer; on wire 2 it does so in every header.
+    pub fn transfer(&self) -> TransferId {
+        self.transfer
+    }
+
+    /// The list that is sent, with each node's place in it.
+    pub fn nodes(&self) -> &[Destination] {
+        &self.nodes
     }
 
     /// The header that all headers of this transfer are made from, for
@@ -107,6 +132,7 @@ impl SourceSession {
             Input::Stop(_) => {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
+            Input::Suspend => self.suspend(),
             Input::End { size, sum } => {
                 self.sum = Some(sum);
                 self.downstream.available(size);
@@ -141,6 +167,15 @@ impl SourceSession {
             self.lookout.stop(&mut self.desk);
             self.downstream.abort(&mut self.desk, now, abort);
         }
+    }
+
+    /// Ends at once. The nodes keep what they have, and wait for another transfer of the same source.
+    fn suspend(&mut self) {
+        self.aborted = true;
+        self.lookout.stop(&mut self.desk);
+        self.downstream.part(&mut self.desk);
+        let why = "the sender was suspended; what the node has is kept for the next transfer of the file";
+        self.desk.report_for(&self.nodes, None, Code::STOPPED, why);
     }
 
     fn tick(&mut self, now: Now) {

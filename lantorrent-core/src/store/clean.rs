@@ -1,20 +1,19 @@
-//! Removing what was interrupted and never gone on with.
+//! Removing what was interrupted: what nobody has gone on with for long, and what is not wanted any more.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, openat2, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat, unlinkat};
 
 use super::beside::Beside;
 use super::confine::{FOLDER, open_beneath};
 use super::journal::Header;
-use super::partial::{file_type, open_plain, still_named};
-use super::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
+use super::partial::{file_type, lock, open_folder, open_plain, still_named};
+use super::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
 /// How many folders below one another are looked into. Each is open while those in it are.
 const DEPTH: usize = 32;
@@ -28,7 +27,7 @@ pub(super) fn clean(root: impl AsFd, older_than: Duration) -> usize {
 fn clean_folder(folder: OwnedFd, before: SystemTime, depth: usize) -> usize {
     let folder = File::from(folder);
     let Ok(Entries { folders, journals }) = entries(&folder) else { return 0 };
-    let mut cleaned = journals.iter().filter(|name| clean_one(&folder, name, before).is_some()).count();
+    let mut cleaned = journals.iter().filter(|name| clean_one(&folder, name, before)).count();
     if depth > 0 {
         for name in &folders {
             if let Some(below) = open_folder_in(&folder, name) {
@@ -83,40 +82,79 @@ fn open_folder_in(folder: &File, name: &CStr) -> Option<OwnedFd> {
 }
 
 /// Removes a journal, and the partial file if there is one, if both are stale.
-fn clean_one(folder: &File, name: &str, before: SystemTime) -> Option<()> {
+fn clean_one(folder: &File, name: &str, before: SystemTime) -> bool {
+    let is_stale = |journal: &File| is_older(journal, before) && Header::is_in(journal);
+    let removed = remove_one(folder, name, Path::new(name), is_stale, |partial| is_older(partial, before));
+    removed.unwrap_or(false)
+}
+
+/// Removes the partial file for `name` in the folder `parents` below `root`, and its journal, if they are about that
+/// version. Whatever else is there stays.
+pub(super) fn remove(
+    root: impl AsFd,
+    parents: &str,
+    name: &str,
+    path: &Path,
+    version: &[u8],
+) -> Result<(), StoreError> {
+    match open_folder(root, parents, path) {
+        Ok(folder) => {
+            remove_one(&folder, name, path, |journal| Header::is_about(journal, version), |_| true).map(drop)
+        }
+        // No folder, nothing in it.
+        Err(StoreError::CannotOpen { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the journal for a file if it is the right one, and then the partial file too, if that may go. Returns whether it
+/// did.
+fn remove_one(
+    folder: &File,
+    name: &str,
+    path: &Path,
+    is_right: impl Fn(&File) -> bool,
+    may_go: impl Fn(&File) -> bool,
+) -> Result<bool, StoreError> {
     let partial = format!("{name}{PARTIAL_SUFFIX}");
     let journal = format!("{name}{JOURNAL_SUFFIX}");
+    let find = || {
+        let (journal, file) = Beside::open(folder, &journal).ok()??;
+        is_right(&file).then_some(journal)
+    };
     // First without the lock, which somebody may want just now.
-    stale_journal(folder, &journal, before)?;
-    let (file, made) = lock_partial(folder, &partial)?;
-    let stale = stale_journal(folder, &journal, before).filter(|_| made || is_older(&file, before));
-    if stale.is_some() || made {
+    if find().is_none() {
+        return Ok(false);
+    }
+    let Some((file, made)) = lock_partial(folder, &partial, path)? else { return Ok(false) };
+    let found = find().filter(|_| made || may_go(&file));
+    if found.is_some() || made {
         // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
-        unlinkat(folder, &partial, AtFlags::empty()).ok()?;
+        unlinkat(folder, &partial, AtFlags::empty()).map_err(|errno| StoreError::CannotWrite {
+            path: path.to_owned(),
+            cause: errno.into(),
+            remains: Remains::Partial,
+        })?;
     }
     // With the lock nobody is making one.
     if let Ok(Some((next, _))) = Beside::open(folder, &format!("{name}{NEXT_JOURNAL_SUFFIX}")) {
         next.remove(folder);
     }
-    stale.map(|journal| journal.remove(folder))
+    Ok(found.map(|journal| journal.remove(folder)).is_some())
 }
 
 /// Opens and locks the partial file, or makes it where there is none: who has the lock may touch the journal. Says
-/// whether it was made.
-fn lock_partial(folder: &File, name: &str) -> Option<(File, bool)> {
-    let open = |flags| open_plain(folder, name, flags, Path::new(name));
+/// whether it was made. None where something else has the name, or the file has several.
+fn lock_partial(folder: &File, name: &str, path: &Path) -> Result<Option<(File, bool)>, StoreError> {
+    let open = |flags| open_plain(folder, name, flags, path);
     let (file, made) = match open(OFlags::empty()) {
         Ok(file) => (file, false),
-        Err(error) if error.is_missing() => (open(OFlags::CREATE | OFlags::EXCL).ok()?, true),
-        Err(_) => return None,
+        Err(error) if error.is_missing() => (open(OFlags::CREATE | OFlags::EXCL)?, true),
+        Err(StoreError::NotAFile { .. }) => return Ok(None),
+        Err(error) => return Err(error),
     };
-    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-    still_named(folder, name, &file).then(|| (File::from(file), made))
-}
-
-fn stale_journal(folder: &File, name: &str, before: SystemTime) -> Option<Beside> {
-    let (journal, file) = Beside::open(folder, name).ok()??;
-    (is_older(&file, before) && Header::is_in(&file)).then_some(journal)
+    lock(&file, path)?;
+    Ok(still_named(folder, name, &file).then(|| (File::from(file), made)))
 }
 
 fn is_older(file: &File, before: SystemTime) -> bool {

@@ -27,6 +27,8 @@ use super::runs::{Digest, Runs};
 
 const MAGIC: &[u8; 16] = b"LANTorrent jrn 1";
 const HEADER: usize = 96;
+/// Where the header says which version it is about.
+const VERSION: Range<usize> = 16..48;
 /// Where the header says the block size.
 const BLOCK_SIZE: Range<usize> = 48..52;
 /// Where it says the length, and whether that is known.
@@ -61,6 +63,11 @@ impl Header {
     /// Whether the file begins with a header, of any content.
     pub(super) fn is_in(file: &File) -> bool {
         Self::read(file).is_some()
+    }
+
+    /// Whether the file begins with a header that is about that version, of whatever length.
+    pub(super) fn is_about(file: &File, version: &[u8]) -> bool {
+        Self::read(file).is_some_and(|header| header.0[VERSION] == *blake3::hash(version).as_bytes())
     }
 
     fn read(file: &File) -> Option<Self> {

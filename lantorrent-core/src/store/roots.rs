@@ -96,6 +96,21 @@ impl Roots {
         }
     }
 
+    /// Removes what there is of the file that somebody could [resume](super::Resume) for `version`, with its journal. A
+    /// finished file stays, and so does what is about another version or has no valid journal. Where a file with that
+    /// placement cannot be, or is never written by halves, there is nothing to remove.
+    ///
+    /// # Errors
+    /// Somebody is writing it, or the system refuses to remove it.
+    pub fn remove(&self, target: &Target<'_>, version: &[u8]) -> Result<(), StoreError> {
+        match (self.find(target), target.placement) {
+            (Ok((path, Spot::Beneath { folder, parents, name })), Placement::Rename) => {
+                clean::remove(folder, &parents, name, &path, version)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Removes partial files that nobody has gone on with, or locked, for longer than `older_than`, with their
     /// journals; and journals without a file. Says how many. What has no valid journal is not touched.
     ///

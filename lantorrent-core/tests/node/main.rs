@@ -22,6 +22,7 @@ mod resume;
 mod serving;
 mod solo;
 mod sources;
+mod suspend;
 mod sweeps;
 #[path = "../common/system.rs"]
 mod system;

@@ -158,6 +158,23 @@ fn a_source_that_changes_while_it_is_sent_is_no_file() {
 }
 
 #[test]
+fn a_file_that_is_open_is_sent_whatever_stands_at_its_path() {
+    let node = TestNode::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source");
+    fs::write(&path, "the one that was opened").unwrap();
+    let open = File::open(&path).unwrap();
+    fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    fs::write(&path, "another one").unwrap();
+    let transfer = Transfer::from_open_file(open, &path, keys()).unwrap();
+    assert!(transfer.to(node.target("a")).send().unwrap().all_succeeded());
+    node.assert_has("a", b"the one that was opened");
+
+    let error = Transfer::from_open_file(File::open(folder.path()).unwrap(), folder.path(), keys()).unwrap_err();
+    assert!(error.to_string().contains("neither a file nor a disk"), "{error}");
+}
+
+#[test]
 fn the_listener_hears_of_progress_and_of_each_result_once() {
     let (node, gate) = gated(1 << 20);
     let port = DeadPort::new();
@@ -174,7 +191,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let outcome = sending(transfer);
     let sent = |event: &Event| match event {
         Event::Progress { sent, .. } => *sent,
-        Event::Report(_) | Event::Bypassed(_) => 0,
+        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => 0,
     };
     wait_until("there is progress", || events.lock().unwrap().iter().any(|event| sent(event) > 0));
     gate.open();
@@ -186,14 +203,14 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     assert!(offsets.is_sorted() && offsets.last() == Some(&(size as u64)), "{offsets:?}");
     let sizes = events.iter().filter_map(|event| match event {
         Event::Progress { size, .. } => Some(*size),
-        Event::Report(_) | Event::Bypassed(_) => None,
+        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => None,
     });
     assert!(sizes.into_iter().all(|told| told == Some(size as u64)));
     let mut reports: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
             Event::Report(report) => Some(report.clone()),
-            Event::Progress { .. } | Event::Bypassed(_) => None,
+            Event::Begun { .. } | Event::Progress { .. } | Event::Bypassed(_) => None,
         })
         .collect();
     reports.sort_by_key(|report| report.id.clone());

@@ -17,6 +17,7 @@ mod random;
 mod scenario;
 mod seeds;
 mod stall;
+mod suspend;
 mod trace;
 mod verdict;
 mod world;

@@ -31,6 +31,7 @@ pub(crate) const KINDS: &[&str] = &[
     "source-wake",
     "source-dies",
     "source-twice",
+    "source-suspended",
 ];
 
 /// Things that are wrong with a node from the beginning.
@@ -238,6 +239,7 @@ impl Draw<'_> {
             "stop" => lasting(Fault::Stop(victim, time)),
             "source-restart" => passing(Fault::Kill(source)),
             "source-wake" => passing(Fault::Freeze(source)),
+            "source-suspended" => passing(Fault::Suspend),
             "source-twice" => lasting(Fault::Again),
             "source-dies" => {
                 let fault =

@@ -300,7 +300,7 @@ impl Scenario {
     fn is_sent_again(&self, outcome: &Outcome) -> bool {
         let struck = self.mishaps.iter().zip(&outcome.struck).filter(|(_, struck)| struck.is_some());
         struck.map(|(mishap, _)| mishap).any(|mishap| {
-            mishap.fault == Fault::Kill(self.source()) && mishap.ends.is_some()
+            [Fault::Kill(self.source()), Fault::Suspend].contains(&mishap.fault) && mishap.ends.is_some()
                 || mishap.fault == Fault::Again
         })
     }

@@ -99,7 +99,7 @@ impl Verdict<'_> {
         let alone = self.struck.iter().all(|(mishap, _)| mishap.fault != Fault::Again);
         alone
             && self.happened(source).all(|(mishap, _)| match mishap.fault {
-                Fault::Kill(_) => mishap.ends.is_some(),
+                Fault::Kill(_) | Fault::Suspend => mishap.ends.is_some(),
                 Fault::Freeze(_) => mishap.ends.is_some_and(|time| time < NAP),
                 Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
                 _ => false,
@@ -107,7 +107,7 @@ impl Verdict<'_> {
     }
 
     fn source_was_restarted(&self) -> bool {
-        let restarts = [Fault::Kill(self.scenario.source()), Fault::Again];
+        let restarts = [Fault::Kill(self.scenario.source()), Fault::Again, Fault::Suspend];
         self.struck.iter().any(|(mishap, _)| restarts.contains(&mishap.fault))
     }
 

@@ -10,6 +10,7 @@ mod paths;
 #[path = "../common/random.rs"]
 mod random;
 mod recut;
+mod remove;
 mod rename;
 mod resume;
 

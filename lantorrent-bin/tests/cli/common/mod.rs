@@ -1,5 +1,6 @@
 //! A place for each test: a folder with a configuration, and real processes that end with it.
 
+pub(crate) mod fake_agent;
 mod inetd;
 mod lab;
 mod node;

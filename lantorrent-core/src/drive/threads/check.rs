@@ -12,7 +12,7 @@ use super::super::target::{Target, destinations};
 use super::children::Children;
 use super::control::{self, Hands, now};
 use super::outcome::sort;
-use super::stop::StopSign;
+use super::wishes::Wishes;
 use super::{HAPPENINGS, random};
 use crate::session::{CheckSession, Input, Output, Plan, Seed, Timing};
 use crate::store::Placement;
@@ -111,11 +111,11 @@ pub(super) fn ask(
     plan: Plan,
     keys: Keyring,
     timing: Timing,
-    stop: &Arc<StopSign>,
+    wishes: &Arc<Wishes>,
 ) -> Result<Findings, Error> {
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    stop.wakes(happenings.clone());
+    wishes.wakes(happenings.clone());
     // No payload is sent, so there is hardly anything of what carries it.
     let hub = Arc::new(Hub::new(Ring::for_node(1)));
     let pool = Pool::new(limits::BLOCK_MIN, 1);
@@ -123,7 +123,7 @@ pub(super) fn ask(
     let children = Children::new(Arc::clone(&hub), pool, PayloadWriter::Raw, happenings, connect_timeout);
     let mut session = CheckSession::new(now(), plan, keys, timing, seed);
     let findings = Findings { reports: Vec::new(), stopped: false };
-    let mut hands = CheckHands { hub, children, stop: Arc::clone(stop), findings };
+    let mut hands = CheckHands { hub, children, wishes: Arc::clone(wishes), findings };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
     let CheckHands { hub, children, findings, .. } = hands;
@@ -135,7 +135,7 @@ pub(super) fn ask(
 struct CheckHands {
     hub: Arc<Hub>,
     children: Children,
-    stop: Arc<StopSign>,
+    wishes: Arc<Wishes>,
     findings: Findings,
 }
 
@@ -156,9 +156,8 @@ impl Hands for CheckHands {
     }
 
     fn urgent(&mut self) -> Option<Input<'static>> {
-        let stopped = self.stop.take();
-        self.findings.stopped |= stopped;
-        stopped.then_some(Input::Stop(Duration::ZERO))
+        let stops = self.wishes.is_ending() && !std::mem::replace(&mut self.findings.stopped, true);
+        stops.then_some(Input::Stop(Duration::ZERO))
     }
 }
 

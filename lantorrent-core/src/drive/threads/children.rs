@@ -18,6 +18,9 @@ use super::socket;
 use crate::session::{Control, Input, LinkId};
 use crate::wire::{Digest, Frame, PayloadWriter, Wire, digest};
 
+/// How long a child may be silent that is sent nothing more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What all children of one transfer share.
 #[derive(Debug)]
 pub(super) struct Children {
@@ -101,6 +104,7 @@ impl Shared {
                 self.tell(Input::Connected(link, address));
                 let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
+                let parted = self.hub.has_parted(link);
                 if result.is_err() {
                     // What the child said last is why: let it be heard before the connection counts as lost.
                     if let Some(hearing) = hearing {
@@ -110,6 +114,7 @@ impl Shared {
                     }
                 }
                 match result {
+                    Ok(()) if parted => return part(&socket),
                     Ok(()) => return,
                     Err(error) => error.to_string(),
                 }
@@ -237,4 +242,12 @@ impl Shared {
         let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
         socket::write_all(socket, [&wrapping.before, data, &wrapping.after])
     }
+}
+
+/// Hangs up behind the last frame, which may still be on its way.
+fn part(socket: &TcpStream) {
+    // What the child still says is read, and dropped: to close a socket with unread data resets the connection. It hangs up
+    // by itself, or falls silent.
+    let _ = socket.set_read_timeout(Some(LAST_WORDS));
+    let _ = socket.shutdown(std::net::Shutdown::Write);
 }

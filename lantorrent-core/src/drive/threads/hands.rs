@@ -162,7 +162,11 @@ impl Hands for NodeHands {
             Output::Close(link) => self.hub.close_child(link),
             Output::Answer(answer) => self.askers.answer(answer),
             // These are a source's, or are dealt with before they come here.
-            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Done => {}
+            Output::Progress(_)
+            | Output::Report(_)
+            | Output::Bypassed(_)
+            | Output::Part(_)
+            | Output::Done => {}
         }
     }
 

@@ -23,19 +23,19 @@ mod siblings;
 mod socket;
 mod solo;
 mod source;
-mod stop;
 mod supply;
 mod transfer;
 mod transfers;
 mod upstreams;
+mod wishes;
 
 use std::time::Duration;
 
 pub use check::Check;
 pub use node::{Node, NodeHandle};
-pub use outcome::{Event, Outcome};
-pub use stop::TransferHandle;
+pub use outcome::{Event, ListedNode, Outcome};
 pub use transfer::Transfer;
+pub use wishes::TransferHandle;
 
 /// Things that happened and that a session has not dealt with yet; whoever brings more waits.
 const HAPPENINGS: usize = 256;

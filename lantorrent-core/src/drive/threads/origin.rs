@@ -1,6 +1,6 @@
 //! Where the payload comes from.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -108,16 +108,24 @@ pub(super) fn spool(folder: &Path) -> io::Result<Arc<File>> {
 
 /// Opens a file or a disk, and says which version of it this is.
 pub(super) fn open(path: &Path) -> io::Result<(SourceFile, SourceHint)> {
-    let kind = std::fs::metadata(path)?.file_type();
-    if !kind.is_file() && !kind.is_block_device() {
-        return Err(io::Error::other(
-            "it is neither a file nor a disk; a stream can be sent from standard input",
-        ));
+    // Opening something else might wait for ever.
+    refuse_others(std::fs::metadata(path)?.file_type())?;
+    examine(File::open(path)?, path)
+}
+
+fn refuse_others(kind: FileType) -> io::Result<()> {
+    if kind.is_file() || kind.is_block_device() {
+        return Ok(());
     }
-    let mut file = File::open(path)?;
+    Err(io::Error::other("it is neither a file nor a disk; a stream can be sent from standard input"))
+}
+
+/// Says which version of the file at `path` this is.
+pub(super) fn examine(mut file: File, path: &Path) -> io::Result<(SourceFile, SourceHint)> {
     let metadata = file.metadata()?;
+    refuse_others(metadata.file_type())?;
     // The metadata of a disk does not say its size.
-    let length = if kind.is_file() { metadata.len() } else { file.seek(SeekFrom::End(0))? };
+    let length = if metadata.is_file() { metadata.len() } else { file.seek(SeekFrom::End(0))? };
     let place: PathBuf = path.canonicalize()?;
     let identity = [
         &metadata.dev().to_be_bytes()[..],

@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use crate::wire::{Progress, Report};
+use crate::wire::{Destination, Progress, Report, TransferId};
 
 /// What happens while a transfer runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The chain is being built. First of all, but for reports of those that were left out before.
+    Begun {
+        /// Names the transfer; on wire 2 it does so in every header.
+        transfer: TransferId,
+        /// Everybody on the list that is sent, in order.
+        nodes: Vec<ListedNode>,
+    },
     /// About once a second.
     Progress {
         /// Bytes of the file, where known.
@@ -21,6 +28,31 @@ pub enum Event {
     Bypassed(Report),
     /// What became of a request, once for each.
     Report(Report),
+}
+
+/// A node on the list of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedNode {
+    /// Its place on the list, by which [`Progress::changed`] names it.
+    pub index: u32,
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Its targets: their places in the order in which they were given.
+    pub places: Vec<usize>,
+}
+
+impl From<&Destination> for ListedNode {
+    fn from(node: &Destination) -> Self {
+        let places = node.requests.iter().filter_map(|request| place(&request.id)).collect();
+        Self { index: node.index, host: node.host.clone(), port: node.port, places }
+    }
+}
+
+/// The place that a target was given in, from the id of its request.
+fn place(id: &str) -> Option<usize> {
+    id.parse().ok()
 }
 
 /// How a transfer ended.
@@ -45,5 +77,5 @@ impl Outcome {
 
 /// Puts reports into the order in which their targets were given.
 pub(super) fn sort(reports: &mut [Report]) {
-    reports.sort_by_key(|report| report.id.as_deref().and_then(|id| id.parse::<usize>().ok()));
+    reports.sort_by_key(|report| report.id.as_deref().and_then(place));
 }

@@ -12,12 +12,15 @@ use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{self, Hands, now};
 use super::origin::Origin;
-use super::outcome::{Event, Outcome};
-use super::stop::StopSign;
+use super::outcome::{Event, ListedNode, Outcome};
 use super::supply::Supply;
+use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random, ring_capacity};
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
 use crate::wire::{Keyring, PayloadWriter};
+
+/// How long the last frame to a child may take where the transfer is suspended.
+const PARTING: Duration = Duration::from_secs(1);
 
 pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 
@@ -26,12 +29,12 @@ pub(super) struct Desk {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) listener: Listener,
-    pub(super) stop: Arc<StopSign>,
+    pub(super) wishes: Arc<Wishes>,
 }
 
 /// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
 pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
-    let Desk { keys, timing, listener, stop } = desk;
+    let Desk { keys, timing, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;
@@ -39,8 +42,10 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
     let Some(writer) = PayloadWriter::new(session.header(), &keys) else {
         return Err(Error::no_password(wire));
     };
+    let nodes = session.nodes().iter().map(ListedNode::from).collect();
+    listener(&Event::Begun { transfer: session.transfer(), nodes });
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    stop.wakes(happenings.clone());
+    wishes.wakes(happenings.clone());
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
@@ -52,11 +57,12 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
         .name("read".into())
         .spawn(|| supply.run())
         .map_err(Error::system("start a thread"))?;
-    let mut hands = SourceHands { hub, children, listener, stop, length, outcome };
+    let mut hands = SourceHands { hub, children, listener, wishes, length, outcome };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
     let SourceHands { hub, children, outcome, .. } = hands;
     outcome.size = hub.farthest();
+    hub.wait_for_parting(PARTING);
     hub.close();
     children.join();
     Ok(())
@@ -67,7 +73,7 @@ struct SourceHands<'a> {
     hub: Arc<Hub>,
     children: Children,
     listener: Listener,
-    stop: Arc<StopSign>,
+    wishes: Arc<Wishes>,
     length: Option<u64>,
     outcome: &'a mut Outcome,
 }
@@ -80,6 +86,7 @@ impl Hands for SourceHands<'_> {
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),
             Output::Close(link) => self.hub.close_child(link),
+            Output::Part(link) => self.hub.part_from_child(link),
             Output::Progress(nodes) => {
                 let event = Event::Progress { size: self.length, sent: self.hub.farthest(), nodes };
                 (self.listener)(&event);
@@ -112,6 +119,9 @@ impl Hands for SourceHands<'_> {
     }
 
     fn urgent(&mut self) -> Option<Input<'static>> {
-        self.stop.take().then_some(Input::Stop(Duration::ZERO))
+        Some(match self.wishes.take()? {
+            Wish::Stop => Input::Stop(Duration::ZERO),
+            Wish::Suspend => Input::Suspend,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Sending a file: what a source's user sees.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use super::super::error::Error;
 use super::super::target::{Target, destinations};
 use super::check::{self, leave_out};
 use super::control::unix_time;
-use super::origin::{Origin, open, spool};
+use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
-use super::stop::{StopSign, TransferHandle};
+use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
 use crate::wire::{Keyring, Report, SourceHint, Wire, block_size, limits};
@@ -44,7 +45,7 @@ pub struct Transfer {
     checks: bool,
     timing: Timing,
     listener: Listener,
-    stop: Arc<StopSign>,
+    wishes: Arc<Wishes>,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -61,6 +62,18 @@ impl Transfer {
     pub fn from_file(path: impl AsRef<Path>, keys: Keyring) -> Result<Self, Error> {
         let path = path.as_ref();
         let (source, hint) = open(path).map_err(|cause| Error::Source { path: path.to_owned(), cause })?;
+        Ok(Self::new(Origin::File(source), Some(hint), keys))
+    }
+
+    /// Sends a file that is open already, for who has to be sure which one it is. `path` is where it was found: it
+    /// tells one file from another when a transfer is gone on with, and is named in errors.
+    ///
+    /// # Errors
+    /// It is neither a file nor a disk, or there is nothing at `path`.
+    pub fn from_open_file(file: File, path: impl AsRef<Path>, keys: Keyring) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let (source, hint) =
+            examine(file, path).map_err(|cause| Error::Source { path: path.to_owned(), cause })?;
         Ok(Self::new(Origin::File(source), Some(hint), keys))
     }
 
@@ -89,7 +102,7 @@ impl Transfer {
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
-            stop: Arc::default(),
+            wishes: Arc::default(),
         }
     }
 
@@ -149,9 +162,9 @@ impl Transfer {
         self
     }
 
-    /// Stops the transfer from elsewhere.
+    /// Stops or suspends the transfer from elsewhere.
     pub fn handle(&self) -> TransferHandle {
-        TransferHandle(Arc::clone(&self.stop))
+        TransferHandle(Arc::clone(&self.wishes))
     }
 
     /// Sends, and waits for the result of every request.
@@ -173,7 +186,7 @@ impl Transfer {
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
             let desk =
-                Desk { keys: self.keys, timing: self.timing, listener: self.listener, stop: self.stop };
+                Desk { keys: self.keys, timing: self.timing, listener: self.listener, wishes: self.wishes };
             source::run(self.origin, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
@@ -183,10 +196,9 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.stop)?;
+        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.wishes)?;
         if found.stopped {
-            // The session shall hear of it too, and answer for everybody.
-            self.stop.ask();
+            // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());
         }
         let failed = found.reports.into_iter().filter(|report| !report.code.is_success());

@@ -262,7 +262,7 @@ impl Node {
                 }
                 Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
-                Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) => {
+                Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
                     panic!("{output:?} is the source's")
                 }
             }

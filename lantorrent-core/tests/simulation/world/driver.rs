@@ -273,6 +273,10 @@ impl Driver {
                 let lose = net.random.chance(30);
                 net.close(feed.conn, Side::Dialer, lose);
             }
+            Output::Part(link) => {
+                let feed = self.feeds.remove(&link).expect("only who is fed is parted from");
+                net.close(feed.conn, Side::Dialer, false);
+            }
             Output::Progress(progress) => self.progress.push(progress),
             Output::Report(report) => self.reports.push(report),
             Output::Bypassed(report) => self.bypassed.push(report),

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Stall(usize),
     /// A second source of the same file begins, although the first one is there.
     Again,
+    /// The source is suspended; when that ends, it sends once more.
+    Suspend,
     /// Its owner stops what runs there, and gives it that long.
     Stop(usize, Duration),
 }
@@ -53,6 +55,7 @@ impl Fault {
             | Self::Stall(at)
             | Self::Stop(at, _) => at == host,
             Self::Again => false,
+            Self::Suspend => host == source,
             // Those are cut off that cannot talk to the source any more.
             Self::Silence { cut, .. } => {
                 let from = cut.from.contains(source);

@@ -181,7 +181,8 @@ impl Machine {
             | Output::Send(..)
             | Output::Control(..)
             | Output::Feed(..)
-            | Output::Close(_) => self.check_link(output),
+            | Output::Close(_)
+            | Output::Part(_) => self.check_link(output),
             Output::Accept(..)
             | Output::Halt
             | Output::Reply(..)
@@ -210,6 +211,10 @@ impl Machine {
             Output::Feed(link, _) => {
                 let before = self.links.insert(*link, Link::Fed);
                 assert_eq!(before, Some(Link::Connecting), "{output:?}");
+            }
+            Output::Part(link) => {
+                let before = self.links.insert(*link, Link::Closed);
+                assert_eq!(before, Some(Link::Fed), "{output:?}");
             }
             Output::Close(link) => {
                 let before = self.links.insert(*link, Link::Closed);

@@ -57,6 +57,8 @@ pub(crate) struct World {
     home: usize,
     /// The sources' actors, in the order in which they came.
     sources: Vec<ActorId>,
+    /// Whether the last source was suspended, and no other has come since.
+    suspended: bool,
     mishaps: Vec<Mishap>,
     /// When each of them has happened.
     pub(crate) struck: Vec<Option<Duration>>,
@@ -86,6 +88,7 @@ impl World {
             launch,
             home,
             sources: Vec::new(),
+            suspended: false,
             mishaps,
             struck,
             flip: None,

@@ -54,6 +54,7 @@ impl World {
                     self.start_source();
                 }
             }
+            Fault::Suspend => self.suspend(),
             Fault::Reset(at) => self.reset(at),
             Fault::Damage(at, bits) => self.net.damage[at] += bits,
             Fault::Fill(at) => self.hosts[at].disk.full = true,
@@ -97,7 +98,20 @@ impl World {
                 self.hosts[at].disk.stalled = false;
                 self.catch_up(at);
             }
+            Fault::Suspend => {
+                if std::mem::take(&mut self.suspended) {
+                    self.start_source();
+                }
+            }
             Fault::Again | Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
+        }
+    }
+
+    fn suspend(&mut self) {
+        let live = self.source().is_some_and(|source| !source.machine.done);
+        if let Some(&source) = self.sources.last().filter(|_| live && !self.hosts[self.home].frozen) {
+            self.suspended = true;
+            self.drive(source, |driver, _, _| driver.tell(Input::Suspend));
         }
     }
 

@@ -1,0 +1,258 @@
+//! Batches on their way: one transfer for each, on a thread of its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lantorrent_core::session::Timing;
+use lantorrent_core::wire::{Code, Keyring, Report};
+use lantorrent_core::{Error, Event, Target, Transfer, TransferHandle};
+
+use super::clerk::{self, Batch, Reporter};
+use super::metrics::Metrics;
+use super::repository::Repository;
+use super::request::Record;
+use super::transfers::{Beginning, Transfers};
+
+/// Sends what the clerk gives it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sender(Arc<Inner>);
+
+struct Inner {
+    setup: Mutex<Setup>,
+    transfers: Arc<Transfers>,
+    metrics: Arc<Metrics>,
+    running: Mutex<HashMap<u64, Running>>,
+    /// Told whenever one has ended.
+    ended: Condvar,
+}
+
+/// What a transfer needs besides its batch, as the configuration says.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) keys: Keyring,
+    pub(crate) timing: Timing,
+    pub(crate) repository: Arc<Repository>,
+}
+
+/// A batch on its way.
+struct Running {
+    reporter: Reporter,
+    /// None until its source is open.
+    handle: Option<TransferHandle>,
+    /// The target of a request, by its place.
+    places: HashMap<String, usize>,
+    /// How many requests a target serves that have not been taken back, by its place.
+    wanted: Vec<usize>,
+    /// Whether what is not done is given back to the clerk.
+    is_suspended: bool,
+}
+
+/// The targets of a batch: requests that want the same file in the same place share one.
+struct Plan {
+    targets: Vec<Target>,
+    /// The requests of each.
+    requests: Vec<Vec<String>>,
+}
+
+impl Plan {
+    fn of(batch: &Batch) -> Self {
+        let mut plan = Self { targets: Vec::new(), requests: Vec::new() };
+        let mut places = HashMap::new();
+        for record in &batch.requests {
+            let target = record.wanted.target();
+            let place = *places.entry(target.clone()).or_insert_with(|| {
+                plan.targets.push(target);
+                plan.requests.push(Vec::new());
+                plan.targets.len() - 1
+            });
+            plan.requests[place].push(record.id.clone());
+        }
+        plan
+    }
+}
+
+impl Running {
+    fn of(plan: &Plan, reporter: Reporter) -> Self {
+        let places = plan.requests.iter().enumerate();
+        let places = places.flat_map(|(place, ids)| ids.iter().map(move |id| (id.clone(), place))).collect();
+        let wanted = plan.requests.iter().map(Vec::len).collect();
+        Self { reporter, handle: None, places, wanted, is_suspended: false }
+    }
+
+    /// Takes a request back. Returns the place of a target that nobody wants any more.
+    fn take_back(&mut self, id: &str) -> Option<usize> {
+        let place = self.places.remove(id)?;
+        self.wanted[place] -= 1;
+        (self.wanted[place] == 0).then_some(place)
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(setup: Setup, transfers: Arc<Transfers>, metrics: Arc<Metrics>) -> Self {
+        let (setup, running) = (Mutex::new(setup), Mutex::default());
+        Self(Arc::new(Inner { setup, transfers, metrics, running, ended: Condvar::new() }))
+    }
+
+    /// Holds for transfers that begin from now on.
+    pub(crate) fn reconfigure(&self, setup: Setup) {
+        *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
+    }
+
+    /// Interrupts all transfers, so that they can be gone on with later, and waits at most that long for their end.
+    pub(crate) fn suspend(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut running = self.running();
+        for batch in running.values_mut() {
+            batch.is_suspended = true;
+            if let Some(handle) = &batch.handle {
+                handle.suspend();
+            }
+        }
+        while !running.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return log::warn!("{} transfers are left as they are", running.len());
+            }
+            running = self.0.ended.wait_timeout(running, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// From its source to its end.
+    fn run(&self, batch: &Batch, plan: Plan, reporter: &Reporter) {
+        let failure = self.transfer(batch, plan, reporter).err();
+        let running = self.running().remove(&batch.id);
+        // What was suspended has not failed.
+        let failure = failure.filter(|_| running.is_none_or(|running| !running.is_suspended));
+        reporter.ended(failure.as_ref().map(|(code, reason)| (*code, reason.as_str())));
+        self.0.ended.notify_all();
+    }
+
+    fn transfer(&self, batch: &Batch, plan: Plan, reporter: &Reporter) -> Result<(), (Code, String)> {
+        let setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let source = setup.repository.open(&batch.source);
+        let source = source.map_err(|refusal| (Code::SOURCE_FAILED, refusal.detail))?;
+        let size = source.metadata().map_or(0, |metadata| metadata.len());
+        let transfer = Transfer::from_open_file(source, &batch.source, setup.keys).map_err(failure)?;
+        let mut transfer = transfer.timing(setup.timing);
+        for target in plan.targets {
+            transfer = transfer.to(target);
+        }
+        if !self.take_up(batch.id, transfer.handle()) {
+            return Ok(());
+        }
+        let desk = Desk {
+            sender: self.clone(),
+            batch: batch.id,
+            source: batch.source.clone(),
+            size,
+            requests: plan.requests,
+            reporter: reporter.clone(),
+        };
+        let outcome = transfer.on_event(move |event| desk.hear(event)).send();
+        let sent = outcome.as_ref().map_or(0, |outcome| outcome.size);
+        self.0.transfers.ended(batch.id, sent);
+        self.0.metrics.sent_bytes.add(sent);
+        outcome.map(drop).map_err(failure)
+    }
+
+    /// From now on the transfer can be reached. False if it need not begin.
+    fn take_up(&self, batch: u64, handle: TransferHandle) -> bool {
+        let mut running = self.running();
+        let Some(running) = running.get_mut(&batch).filter(|running| !running.is_suspended) else {
+            return false;
+        };
+        for (place, &wanted) in running.wanted.iter().enumerate() {
+            if wanted == 0 {
+                handle.cancel(place);
+            }
+        }
+        running.handle = Some(handle);
+        true
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl clerk::Sender for Sender {
+    fn send(&mut self, batch: Batch, reporter: Reporter) {
+        let plan = Plan::of(&batch);
+        self.running().insert(batch.id, Running::of(&plan, reporter.clone()));
+        let this = self.clone();
+        std::thread::spawn(move || this.run(&batch, plan, &reporter));
+    }
+
+    /// Others that want the same file in the same place still get it; where there are none, the node is told to
+    /// remove it.
+    fn cancel(&mut self, batch: u64, id: &str) {
+        let mut running = self.running();
+        let Some(batch) = running.get_mut(&batch) else { return };
+        match (batch.take_back(id), &batch.handle) {
+            (Some(place), Some(handle)) => handle.cancel(place),
+            // Its transfer cancels it as soon as it is there.
+            (Some(_), None) => {}
+            (None, _) => batch.reporter.reported(id, Code::CANCELLED, Code::CANCELLED.meaning()),
+        }
+    }
+
+    fn clean(&mut self, record: &Record) {
+    }
+}
+
+/// Hears what a transfer says, for the clerk and for who looks at it.
+struct Desk {
+    sender: Sender,
+    batch: u64,
+    source: String,
+    size: u64,
+    requests: Vec<Vec<String>>,
+    reporter: Reporter,
+}
+
+impl Desk {
+    fn hear(&self, event: &Event) {
+        let transfers = &self.sender.0.transfers;
+        match event {
+            Event::Begun { transfer, nodes } => {
+                transfers.begun(&Beginning {
+                    batch: self.batch,
+                    transfer: *transfer,
+                    source: &self.source,
+                    size: self.size,
+                    nodes,
+                    requests: &self.requests,
+                });
+                self.sender.0.metrics.transfers.add(1);
+                self.reporter.began(&transfer.to_string());
+            }
+            Event::Progress { size, sent, nodes } => transfers.progressed(self.batch, *sent, *size, nodes),
+            Event::Bypassed(report) => log::warn!("{}: {}", self.source, report.message),
+            Event::Report(report) => self.report(report),
+        }
+    }
+
+    fn report(&self, report: &Report) {
+        let Some(place) = report.id.as_deref().and_then(|id| id.parse::<usize>().ok()) else { return };
+        let is_good = report.code.is_success();
+        self.sender.0.transfers.reported(self.batch, place, is_good);
+        // Others go back to the clerk as they came.
+        if !is_good && self.is_suspended() {
+            return;
+        }
+        for id in self.requests.get(place).into_iter().flatten() {
+            self.reporter.reported(id, report.code, &report.message);
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.sender.running().get(&self.batch).is_some_and(|running| running.is_suspended)
+    }
+}
+
+/// Why nothing of a batch was sent.
+fn failure(error: Error) -> (Code, String) {
+    let code = if matches!(error, Error::Source { .. }) { Code::SOURCE_FAILED } else { Code::UNKNOWN };
+    (code, error.to_string())
+}

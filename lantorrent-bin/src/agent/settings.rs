@@ -1,0 +1,86 @@
+//! What the agent goes by: the command line where it says something, else lt.ini, else what suits most.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lantorrent_core::session::Timing;
+
+use super::batching::Rules;
+use super::clerk::{Policy, Settings};
+use super::repository::Repository;
+use super::retry::Retries;
+use super::sender::Setup;
+use super::topology::Topology;
+use crate::args;
+use crate::config::{Config, Home, Strength};
+use crate::exit::Failure;
+
+/// Where HTTP is served unless something else is said.
+pub(crate) const PORT: u16 = 2894;
+const SOCKET: &str = "agent.sock";
+const DATABASE: &str = "state/agent.redb";
+
+/// What holds as long as the agent runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) listen: SocketAddr,
+    pub(super) socket: PathBuf,
+    pub(super) database: PathBuf,
+}
+
+impl Places {
+    pub(super) fn of(args: &args::Agent, config: &Config, home: &Home) -> Self {
+        let listen = args.listen.map(|listen| listen.0).or(config.agent.listen);
+        Self {
+            listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))),
+            socket: args
+                .socket
+                .clone()
+                .or_else(|| config.agent.socket.clone())
+                .unwrap_or_else(|| socket(home)),
+            database: config.db.clone().unwrap_or_else(|| home.path().join(DATABASE)),
+        }
+    }
+}
+
+/// Where the socket is unless something else is said.
+pub(crate) fn socket(home: &Home) -> PathBuf {
+    home.path().join(SOCKET)
+}
+
+/// What can be changed while the agent runs.
+pub(super) struct Rulebook {
+    pub(super) settings: Settings,
+    pub(super) setup: Setup,
+    pub(super) token: Option<String>,
+}
+
+impl Rulebook {
+    pub(super) fn of(args: &args::Agent, config: &Config, strength: Strength) -> Result<Self, Failure> {
+        let repository = Arc::new(Repository::new(&config.agent.repository)?);
+        let mut timing = Timing::default();
+        timing.dead_after = config.dead_after.unwrap_or(timing.dead_after);
+        let setup = Setup { keys: config.keyring(strength)?, timing, repository: Arc::clone(&repository) };
+        let settings = Settings { policy: policy(args, config)?, repository };
+        Ok(Self { settings, setup, token: config.agent.token.clone() })
+    }
+}
+
+fn policy(args: &args::Agent, config: &Config) -> Result<Policy, Failure> {
+    let agent = &config.agent;
+    let usual = Policy::default();
+    Ok(Policy {
+        rules: Rules {
+            batch: args.batch.or(agent.batch).unwrap_or(usual.rules.batch),
+            wait: args.wait.or(agent.wait).unwrap_or(usual.rules.wait),
+            sends: args.sends.or(agent.sends).unwrap_or(usual.rules.sends),
+        },
+        retries: Retries {
+            attempts: agent.attempts.unwrap_or(usual.retries.attempts),
+            pause: agent.retry.unwrap_or(usual.retries.pause),
+        },
+        keep: agent.keep.unwrap_or(usual.keep),
+        topology: agent.topology.as_deref().map(Topology::load).transpose()?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,87 @@
+//! Requests that are taken back.
+
+use super::fixture::{Agent, expect_content, lab, source, wish};
+use crate::common::{content, names, signal, wait_until};
+
+#[test]
+fn one_that_waits_is_never_sent() {
+    let lab = lab("wait = 1");
+    let nodes = lab.nodes(2);
+    let content = content(200_000);
+    let source = source(&lab, "a.img", &content);
+    let agent = Agent::start(&lab);
+    agent.submit(&wish("kept", &source, &nodes[0], "a"));
+    agent.submit(&wish("dropped", &source, &nodes[1], "a"));
+    let (status, answer) = agent.delete("/v1/requests/dropped");
+    assert_eq!((status, answer["state"].as_str()), (200, Some("cancelled")));
+    agent.expect_done("kept");
+    assert_eq!(agent.ended("dropped")["outcome"]["code"], 524);
+    assert!(names(nodes[1].root()).is_empty());
+    assert_eq!(agent.transfers()[0]["chain"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn one_that_is_sent_is_cut_out_of_its_chain() {
+    let lab = lab("wait = 0.5");
+    let nodes = lab.nodes(3);
+    let content = content(64 << 20);
+    let source = source(&lab, "a.img", &content);
+    let agent = Agent::start(&lab);
+    let wishes: Vec<_> =
+        nodes.iter().enumerate().map(|(number, node)| wish(&format!("r{number}"), &source, node, "a")).collect();
+    agent.submit(&wishes.into());
+    let middle = &nodes[1];
+    wait_until("the file arrives", || names(middle.root()).contains(&"a.lantorrent".into()));
+    // It is held up, so that the request does not end before it is taken back.
+    signal("STOP", nodes[0].pid());
+    let (status, answer) = agent.delete("/v1/requests/r1");
+    assert!(status == 202 || status == 200, "{status} {answer}");
+    signal("CONT", nodes[0].pid());
+    let ended = agent.ended("r1");
+    // It may have been quicker, and then the file stays.
+    if ended["state"] == "cancelled" {
+        wait_until("nothing is left", || names(middle.root()).is_empty());
+    } else {
+        assert_eq!(ended["state"], "done");
+    }
+    for (number, node) in [(0, &nodes[0]), (2, &nodes[2])] {
+        agent.expect_done(&format!("r{number}"));
+        expect_content(&node.file("a"), &content);
+    }
+}
+
+#[test]
+fn one_that_is_done_stays_as_it_is() {
+    let lab = lab("");
+    let node = lab.node("node");
+    let source = source(&lab, "a.img", b"content");
+    let agent = Agent::start(&lab);
+    agent.submit(&wish("x", &source, &node, "a"));
+    agent.expect_done("x");
+    let (status, answer) = agent.delete("/v1/requests/x");
+    assert_eq!((status, answer["state"].as_str()), (200, Some("done")));
+    expect_content(&node.file("a"), b"content");
+    assert_eq!(agent.delete("/v1/requests/unknown").0, 404);
+}
+
+/// What its first attempt left on the node goes too.
+#[test]
+fn one_that_waits_for_its_next_attempt() {
+    let lab = lab("retry = 60");
+    let mut node = lab.node("node");
+    let source = source(&lab, "a.img", &content(64 << 20));
+    let agent = Agent::start(&lab);
+    agent.submit(&wish("x", &source, &node, "a"));
+    wait_until("the file arrives", || names(node.root()).contains(&"a.lantorrent".into()));
+    node.stop("KILL");
+    let partial = names(node.root());
+    wait_until("it has failed once", || {
+        agent.get("/v1/requests/x").1["attempts"].as_array().is_some_and(|attempts| !attempts.is_empty())
+    });
+    assert!(partial.contains(&"a.lantorrent".into()), "{partial:?}");
+    let mut command = lab.command(["serve", "--listen", &node.address().to_string(), "--root"]);
+    command.arg(node.root());
+    let again = crate::common::Node::start(command, node.root().to_owned());
+    assert_eq!(agent.delete("/v1/requests/x").1["state"], "cancelled");
+    wait_until("nothing is left", || names(again.root()).is_empty());
+}
