@@ -19,6 +19,19 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// As HTTP writes it, `Sun, 22 Nov 2026 03:04:05 GMT`.
+    pub(crate) fn http(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let seconds = self.0 / 1000;
+        let days = seconds / 86_400;
+        let (year, month, day) = date(days);
+        let (weekday, month) = (DAYS[(days % 7) as usize], MONTHS[month as usize - 1]);
+        let (hour, minute, second) = (seconds % 86_400 / 3600, seconds / 60 % 60, seconds % 60);
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
     /// How long after `earlier` it is; nothing if it is not.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -108,6 +121,12 @@ mod tests {
             assert_eq!(time.to_string(), text);
             assert_eq!(parse(text), Some(time));
         }
+    }
+
+    #[test]
+    fn dates_of_http() {
+        assert_eq!(Timestamp(784_111_777_999).http(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Timestamp(951_868_799_000).http(), "Tue, 29 Feb 2000 23:59:59 GMT");
     }
 
     #[test]

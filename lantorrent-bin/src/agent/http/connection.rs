@@ -1,0 +1,56 @@
+//! One connection: requests are read one after the other, and answered in order.
+
+use std::time::Instant;
+
+use super::answer::{Answer, Form, Next};
+use super::dispatch::{Caller, answer};
+use super::guests::Guest;
+use super::input::{End, Input};
+use super::service::Service;
+use crate::time::Timestamp;
+
+/// Serves a client until one of the two has enough.
+pub(super) fn serve(guest: &Guest, caller: Caller, service: &Service) {
+    let mut input = Input::new(guest, service.limits);
+    while guest.rest() {
+        match exchange(guest, caller, service, &mut input) {
+            Some(Next::Request) => {}
+            Some(Next::Close) => {
+                guest.stream.part();
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+/// Reads a request and answers it. None if the client is gone.
+fn exchange(guest: &Guest, caller: Caller, service: &Service, input: &mut Input<'_>) -> Option<Next> {
+    let head = match input.head() {
+        Ok(head) => head,
+        Err(End::Gone) => return None,
+        Err(End::Refused(answer)) => {
+            log::debug!("http: no request, {} for {}", answer.status, caller.peer);
+            return say(guest, service, &answer, Form::Whole, Next::Close);
+        }
+    };
+    let since = Instant::now();
+    let answer = match answer(&head, caller, &guest.stream, service, input) {
+        Ok(answer) | Err(End::Refused(answer)) => answer,
+        Err(End::Gone) => return None,
+    };
+    let form = if head.method == "HEAD" { Form::HeadAlone } else { Form::Whole };
+    // What is left of a body that nobody wanted must not be taken for a request.
+    let goes_on = head.persists && input.is_between() && !service.guests.is_closing();
+    let next = say(guest, service, &answer, form, if goes_on { Next::Request } else { Next::Close });
+    let (method, path, status, peer) = (&head.method, &head.path, answer.status, caller.peer);
+    log::debug!("http: {method} {path} {status} in {} ms for {peer}", since.elapsed().as_millis());
+    next
+}
+
+fn say(guest: &Guest, service: &Service, answer: &Answer, form: Form, next: Next) -> Option<Next> {
+    service.app.metrics.answered(answer.status);
+    let bytes = answer.encode(Timestamp::now(), form, next);
+    let deadline = Instant::now() + service.limits.answer;
+    guest.stream.write(&bytes, deadline).ok().map(|()| next)
+}

@@ -1,0 +1,125 @@
+//! The connections that are open: a bounded number, each of which can be told that the server stops.
+
+use std::collections::HashMap;
+use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::stream::Stream;
+
+/// All who are connected.
+#[derive(Debug)]
+pub(super) struct Guests {
+    most: usize,
+    book: Mutex<Book>,
+    /// Somebody has left, or the server stops.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    next: u64,
+    there: HashMap<u64, Entry>,
+    is_closing: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stream: Arc<Stream>,
+    /// Nothing of its next request has come.
+    is_idle: bool,
+}
+
+impl Guests {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, book: Mutex::default(), changed: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the stream back where there is no room for it.
+    pub(super) fn admit(self: &Arc<Self>, stream: Stream) -> Result<Guest, Stream> {
+        let mut book = self.lock();
+        if book.is_closing || book.there.len() >= self.most {
+            return Err(stream);
+        }
+        let stream = Arc::new(stream);
+        let number = book.next;
+        book.next += 1;
+        book.there.insert(number, Entry { stream: Arc::clone(&stream), is_idle: true });
+        Ok(Guest { number, stream, guests: Arc::clone(self) })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().there.len()
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().is_closing
+    }
+
+    /// Nobody comes in from now on, who is idle leaves, and who is not leaves after the answer.
+    pub(super) fn close(&self) {
+        let mut book = self.lock();
+        book.is_closing = true;
+        for entry in book.there.values().filter(|entry| entry.is_idle) {
+            entry.stream.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Whatever they are about, it goes no further.
+    pub(super) fn cut(&self) {
+        for entry in self.lock().there.values() {
+            entry.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Waits until nobody is there, or for the deadline.
+    pub(super) fn wait(&self, deadline: Instant) {
+        let mut book = self.lock();
+        while !book.there.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            book = self.changed.wait_timeout(book, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Guest {
+    number: u64,
+    pub(super) stream: Arc<Stream>,
+    guests: Arc<Guests>,
+}
+
+impl Guest {
+    /// It has had its answer. False if there is not to be another.
+    pub(super) fn rest(&self) -> bool {
+        self.is_now(true)
+    }
+
+    /// Its next request has begun. False if it came too late.
+    pub(super) fn begin(&self) -> bool {
+        self.is_now(false)
+    }
+
+    fn is_now(&self, is_idle: bool) -> bool {
+        let mut book = self.guests.lock();
+        if let Some(entry) = book.there.get_mut(&self.number) {
+            entry.is_idle = is_idle;
+        }
+        !book.is_closing
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.guests.lock().there.remove(&self.number);
+        self.guests.changed.notify_all();
+    }
+}
