@@ -194,4 +194,3 @@ fn escaped_bytes(c: char) -> usize {
         c => c.len_utf8(),
     }
 }
-

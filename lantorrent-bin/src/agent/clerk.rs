@@ -217,11 +217,6 @@ impl Clerk {
         lock(&self.shared).desk.totals
     }
 
-    /// Whether new requests could be written down; else why not.
-    pub(crate) fn health(&self) -> Result<(), String> {
-        unimplemented!()
-    }
-
     /// Takes a request back. What has ended stays as it is, and is no error.
     pub(crate) fn cancel(&self, id: &str) -> Result<Record, Refusal> {
         self.ask(|reply| Command::Cancel(id.to_owned(), reply))

@@ -371,4 +371,3 @@ impl Desk {
         Some(now.clock + at.since(now.date).min(LONGEST_NAP))
     }
 }
-
