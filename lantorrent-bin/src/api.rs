@@ -88,7 +88,7 @@ pub(crate) struct Transfer {
     pub(crate) size: u64,
     pub(crate) started: Timestamp,
     pub(crate) ended: Option<Timestamp>,
-    /// Bytes sent to the first node.
+    /// How much of the file the first node has been sent, now or by an earlier transfer.
     pub(crate) sent: u64,
     /// How many requests it serves.
     pub(crate) requests: usize,

@@ -21,6 +21,9 @@ mod topology;
 mod transfers;
 mod underway;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +73,17 @@ pub(crate) fn run(
     Ok(Status::Success)
 }
 
+/// A new queue takes a folder, which only its owner looks into.
+fn make_folder_for(database: &Path) -> Result<(), Failure> {
+    let Some(folder) = database.parent() else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+        Failure::local(
+            format_args!("cannot make the folder {} for the queue: {error}", folder.display()),
+            "name a file in another one in `file` of [db]",
+        )
+    })
+}
+
 /// The parts of a running agent.
 struct Agent {
     clerk: Clerk,
@@ -79,6 +93,7 @@ struct Agent {
 
 impl Agent {
     fn start(places: &Places, rulebook: Rulebook) -> Result<Self, Failure> {
+        make_folder_for(&places.database)?;
         let token = rulebook.token.as_deref();
         let listeners = vec![Listener::tcp(places.listen, token)?, Listener::unix(&places.socket)?];
         let metrics = Arc::new(Metrics::new(Timestamp::now()));

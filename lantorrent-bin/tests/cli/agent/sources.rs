@@ -28,7 +28,7 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let agent = Agent::start(&lab);
     let asked = |source: &str| wish("x", source, &node, "a");
     let within = |name: &str| repository.join(name).to_str().unwrap().to_owned();
-    refused(&agent, &asked(&within("missing")), 404, "missing");
+    refused(&agent, &asked(&within("missing")), 422, "missing");
     refused(&agent, &asked(secret.to_str().unwrap()), 403, "repository");
     refused(&agent, &asked(&within("../secret")), 403, "repository");
     refused(&agent, &asked(&within("link")), 403, "link");
@@ -36,7 +36,7 @@ fn what_cannot_be_sent_is_refused_at_once() {
     refused(&agent, &asked("a.img"), 400, "a.img");
     // One that is wrong in a list: none is taken.
     let list = Value::from(vec![wish("y", &file, &node, "b"), asked(&within("missing"))]);
-    refused(&agent, &list, 404, "missing");
+    refused(&agent, &list, 422, "missing");
     assert_eq!(agent.post("/v1/requests", &list).1["index"], 1);
 }
 
