@@ -6,6 +6,8 @@
 
 mod support;
 
+mod cancelling;
+mod cancels;
 mod chains;
 mod checks;
 mod children;

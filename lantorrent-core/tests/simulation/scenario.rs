@@ -304,7 +304,7 @@ impl Scenario {
     }
 
     /// Whether a process of that host may have done what another one could not, whose result is known.
-    fn may_begin_anew(&self, host: usize, outcome: &Outcome) -> bool {
+    pub(crate) fn may_begin_anew(&self, host: usize, outcome: &Outcome) -> bool {
         self.solo.contains(&host) && outcome.begun[host].len() > self.list[host].1.len()
     }
 

@@ -108,13 +108,13 @@ fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     let parent = header_2();
     let child = parent.destinations[0].clone();
     let to = "[::1]:2893".parse().unwrap();
-    let link = HeaderLink { from: Some(0), to, nonce: Nonce([9; 16]), expires: 7 };
+    let link = HeaderLink { verb: Verb::Cancel, from: Some(0), to, nonce: Nonce([9; 16]), expires: 7 };
     let made = parent.for_child(child, Vec::new(), link);
     let read = header(&made.sign(&keys()).unwrap()).unwrap();
     assert_eq!((read.node.index, read.degree, read.block_size), (1, 3, 65_536));
     let (new, old) = (read.envelope.unwrap(), parent.envelope.unwrap());
     assert_eq!((new.from, new.nonce, new.expires, new.to), (Some(0), Nonce([9; 16]), 7, to));
-    assert_eq!((new.transfer, new.verb, new.source), (old.transfer, old.verb, old.source));
+    assert_eq!((new.transfer, new.verb, new.source), (old.transfer, Verb::Cancel, old.source));
     assert_eq!((new.begun, new.min_rate), (old.begun, old.min_rate));
 }
 

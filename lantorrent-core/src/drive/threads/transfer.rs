@@ -176,17 +176,14 @@ impl Transfer {
     pub fn send(mut self) -> Result<Outcome, Error> {
         let started = Instant::now();
         let mut plan = self.plan()?;
-        let mut reports = Vec::new();
-        if self.checks && self.wire == Wire::Two {
-            let mut failed = self.ask(plan.clone())?;
-            plan.cancelled = self.wishes.take_cancelled();
-            // What is cancelled has its own report.
-            failed.retain(|report| !report.id.as_ref().is_some_and(|id| plan.cancelled.contains(id)));
-            leave_out(&mut plan.destinations, &failed);
-            for report in failed {
-                (self.listener)(&Event::Report(report.clone()));
-                reports.push(report);
-            }
+        let checks = self.checks && self.wire == Wire::Two;
+        let mut reports = if checks { self.ask(plan.clone())? } else { Vec::new() };
+        plan.cancelled = self.wishes.take_cancelled();
+        // What is cancelled has its own report.
+        reports.retain(|report| !report.id.as_ref().is_some_and(|id| plan.cancelled.contains(id)));
+        leave_out(&mut plan.destinations, &reports);
+        for report in &reports {
+            (self.listener)(&Event::Report(report.clone()));
         }
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
