@@ -195,3 +195,5 @@ fn escaped_bytes(c: char) -> usize {
     }
 }
 
+#[cfg(test)]
+mod tests;

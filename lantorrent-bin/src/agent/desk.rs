@@ -372,3 +372,5 @@ impl Desk {
     }
 }
 
+#[cfg(test)]
+mod tests;

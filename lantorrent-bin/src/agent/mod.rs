@@ -12,6 +12,8 @@ mod repository;
 pub(crate) mod request;
 mod retry;
 mod story;
+#[cfg(test)]
+mod testing;
 mod topology;
 pub(crate) mod transfers;
 mod underway;
