@@ -194,3 +194,6 @@ fn escaped_bytes(c: char) -> usize {
         c => c.len_utf8(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -371,3 +371,6 @@ impl Desk {
         Some(now.clock + at.since(now.date).min(LONGEST_NAP))
     }
 }
+
+#[cfg(test)]
+mod tests;

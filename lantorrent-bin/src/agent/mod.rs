@@ -17,6 +17,8 @@ mod retry;
 mod sender;
 pub(crate) mod settings;
 mod story;
+#[cfg(test)]
+mod testing;
 mod topology;
 mod transfers;
 mod underway;

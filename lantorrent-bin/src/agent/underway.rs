@@ -54,6 +54,12 @@ impl Underway {
         self.of.get(&ticket).copied()
     }
 
+    /// How many requests are in batches.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.of.len()
+    }
+
     /// The request is in no batch any more.
     pub(crate) fn release(&mut self, ticket: Ticket) {
         if let Some(batch) = self.of.remove(&ticket)

@@ -30,7 +30,7 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let within = |name: &str| repository.join(name).to_str().unwrap().to_owned();
     refused(&agent, &asked(&within("missing")), 422, "missing");
     refused(&agent, &asked(secret.to_str().unwrap()), 403, "repository");
-    refused(&agent, &asked(&within("../secret")), 403, "repository");
+    refused(&agent, &asked(&within("../secret")), 400, "..");
     refused(&agent, &asked(&within("link")), 403, "link");
     refused(&agent, &asked(&within("folder")), 422, "folder");
     refused(&agent, &asked("a.img"), 400, "a.img");
