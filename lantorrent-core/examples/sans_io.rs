@@ -3,6 +3,7 @@
 //!
 //! `cargo run --example sans_io --no-default-features`
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lantorrent_core::session::{
@@ -32,7 +33,7 @@ fn main() {
     let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
 
     // The node: first it greets, and once the sender is let in it has a session, a reader for the payload, and a file.
-    let gate = Gate { keys: keys.clone(), also: Vec::new(), timing: Timing::default() };
+    let gate = Gate { keys: keys.clone(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS };
     let mut greeting = Incoming::new(now, gate, Some(address), Nonce([2; 16]));
     let mut node: Option<(NodeSession, PayloadReader)> = None;
     let mut file: Vec<u8> = Vec::new();
@@ -140,6 +141,7 @@ fn plan(length: u64) -> Plan {
         source: None,
         begun: None,
         min_rate: None,
+        cancelled: BTreeSet::new(),
     }
 }
 

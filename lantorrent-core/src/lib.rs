@@ -15,6 +15,6 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Check, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer,
+    Cancel, Check, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target, Transfer,
     TransferHandle,
 };

@@ -3,6 +3,7 @@
 mod alarms;
 mod batching;
 mod book;
+mod cleaner;
 pub(crate) mod clerk;
 mod desk;
 mod draft;
@@ -59,7 +60,9 @@ pub(crate) fn run(
         };
         match read().and_then(|(now, rulebook)| agent.reload(rulebook).map(|()| now)) {
             Ok(now) if now == places => log::info!("the configuration was read again"),
-            Ok(_) => log::warn!("the configuration was read again; where it listens and its queue take a restart"),
+            Ok(_) => {
+                log::warn!("the configuration was read again; where it listens and its queue take a restart")
+            }
             Err(failure) => log::error!("everything stays as it was: {failure}"),
         }
     }

@@ -8,6 +8,7 @@ use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Keyring, Report};
 use lantorrent_core::{Error, Event, Target, Transfer, TransferHandle};
 
+use super::cleaner::Cleaner;
 use super::clerk::{self, Batch, Reporter};
 use super::metrics::Metrics;
 use super::repository::Repository;
@@ -22,6 +23,7 @@ struct Inner {
     setup: Mutex<Setup>,
     transfers: Arc<Transfers>,
     metrics: Arc<Metrics>,
+    cleaner: Cleaner,
     running: Mutex<HashMap<u64, Running>>,
     /// Told whenever one has ended.
     ended: Condvar,
@@ -90,8 +92,14 @@ impl Running {
 
 impl Sender {
     pub(crate) fn new(setup: Setup, transfers: Arc<Transfers>, metrics: Arc<Metrics>) -> Self {
-        let (setup, running) = (Mutex::new(setup), Mutex::default());
-        Self(Arc::new(Inner { setup, transfers, metrics, running, ended: Condvar::new() }))
+        Self(Arc::new(Inner {
+            setup: Mutex::new(setup),
+            transfers,
+            metrics,
+            cleaner: Cleaner::default(),
+            running: Mutex::default(),
+            ended: Condvar::new(),
+        }))
     }
 
     /// Holds for transfers that begin from now on.
@@ -129,7 +137,7 @@ impl Sender {
     }
 
     fn transfer(&self, batch: &Batch, plan: Plan, reporter: &Reporter) -> Result<(), (Code, String)> {
-        let setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let setup = self.setup();
         let source = setup.repository.open(&batch.source);
         let source = source.map_err(|refusal| (Code::SOURCE_FAILED, refusal.detail))?;
         let size = source.metadata().map_or(0, |metadata| metadata.len());
@@ -171,6 +179,10 @@ impl Sender {
         true
     }
 
+    fn setup(&self) -> Setup {
+        self.0.setup.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,6 +210,7 @@ impl clerk::Sender for Sender {
     }
 
     fn clean(&mut self, record: &Record) {
+        self.0.cleaner.clean(record, &self.setup());
     }
 }
 

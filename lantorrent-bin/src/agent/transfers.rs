@@ -187,7 +187,9 @@ impl Running {
     fn progressed(&mut self, nodes: &Progress) {
         (self.least, self.greatest) = (nodes.least, nodes.greatest);
         for change in &nodes.changed {
-            let Some(link) = self.by_index.get(&change.index).map(|&at| &mut self.chain[at]) else { continue };
+            let Some(link) = self.by_index.get(&change.index).map(|&at| &mut self.chain[at]) else {
+                continue;
+            };
             // Once everything is reported the reports say it better.
             if link.awaited > 0 {
                 (link.shown.state, link.shown.offset) = (change.state, change.offset);
@@ -256,7 +258,10 @@ mod tests {
         let id = begin(&transfers, 1);
         let receiving = Change { index: 7, state: NodeState::Receiving, offset: 100 };
         transfers.progressed(1, 400, None, &progress(50, 300, &[receiving]));
-        assert_eq!(transfers.progress("c").map(|progress| (progress.offset, progress.size)), Some((100, 1000)));
+        assert_eq!(
+            transfers.progress("c").map(|progress| (progress.offset, progress.size)),
+            Some((100, 1000))
+        );
         // Nothing new of it but that all have more.
         transfers.progressed(1, 600, Some(1000), &progress(200, 500, &[]));
         assert_eq!(transfers.progress("b").unwrap().offset, 200);
@@ -268,7 +273,8 @@ mod tests {
         transfers.reported(1, 1, true);
         let shown = transfers.find(&id).unwrap();
         assert_eq!((shown.sent, shown.requests, shown.ended), (600, 4, None));
-        let states: Vec<_> = shown.chain.unwrap().iter().map(|node| (node.state, node.requests.len())).collect();
+        let states: Vec<_> =
+            shown.chain.unwrap().iter().map(|node| (node.state, node.requests.len())).collect();
         assert_eq!(states, [(NodeState::Failed, 2), (NodeState::Done, 2)]);
 
         transfers.ended(1, 1000);

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use super::ring::{Backing, Item, Next, Ring, Room};
 use crate::session::{Control, LinkId};
 use crate::store::Digests;
-use crate::wire::Sum;
+use crate::wire::{Request, Sum};
 
 /// What the disk is told to do.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) enum DiskOrder {
     Place(usize, u64),
     Discard(usize),
     Keep(usize),
+    Remove(Request),
     /// Nothing comes any more.
     Leave,
 }
@@ -259,6 +260,12 @@ impl Hub {
 
     pub(super) fn order_disk(&self, order: DiskOrder) {
         self.change(|state| state.disk.push_back(order));
+    }
+
+    /// Whether the disk is to remove the file of that request, as soon as it comes to it.
+    pub(super) fn is_to_be_removed(&self, id: &str) -> bool {
+        let state = self.lock();
+        state.disk.iter().any(|order| matches!(order, DiskOrder::Remove(request) if request.id == id))
     }
 
     /// What the disk does next. Orders go first; after the end of the payload only orders come.

@@ -14,4 +14,4 @@ mod threads;
 pub use config::NodeConfig;
 pub use error::{Error, Fault};
 pub use target::{DEFAULT_PORT, Target};
-pub use threads::{Check, Event, ListedNode, Node, NodeHandle, Outcome, Transfer, TransferHandle};
+pub use threads::{Cancel, Check, Event, ListedNode, Node, NodeHandle, Outcome, Transfer, TransferHandle};

@@ -108,6 +108,11 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
         14 => source.stop(*now),
         15 => node.connect_child(*now, script.byte()),
         16 => node.feed_child(*now, script.byte()),
+        19 => match script.byte() % 3 {
+            0 => node.removed(*now, Ok(())),
+            1 => node.removed(*now, Err(fault(script.byte()))),
+            _ => node.cancelled(*now, script),
+        },
         20 => node.claimed(*now, script),
         21 => node.handle(*now, Input::Superseded),
         17 => {

@@ -2,7 +2,7 @@
 
 use super::incoming::Proven;
 use super::io::FileFault;
-use crate::wire::{Code, Keyring, Line, Report, SealedReport};
+use crate::wire::{Code, Destination, Keyring, Line, Report, Request, SealedReport};
 
 /// The end of a finished transfer, for who asks again: the bytes to write before closing.
 pub fn retell(proven: Proven, results: &[SealedReport]) -> Vec<u8> {
@@ -20,23 +20,26 @@ pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFaul
     let header = &proven.header;
     let key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
     let Some(key) = key else { return Vec::new() };
-    let node = &header.node;
-    let reports = node.requests.iter().zip(found).map(|(request, found)| {
-        let (code, message) = match found {
-            Ok(()) => (Code::SUCCESS, "it could be written"),
-            Err(fault) => (fault.code, fault.message.as_str()),
-        };
-        let report = Report {
-            host: Some(node.host.clone()),
-            port: Some(node.port),
-            file: Some(request.filename.clone()),
-            id: Some(request.id.clone()),
-            index: Some(node.index),
-            by: Some(node.index),
-            ..Report::refusal(code, message)
+    let reports = header.node.requests.iter().zip(found).map(|(request, found)| {
+        let report = match found {
+            Ok(()) => about(&header.node, request, Code::SUCCESS, "it could be written"),
+            Err(fault) => about(&header.node, request, fault.code, &fault.message),
         };
         SealedReport::seal(&report, &key)
     });
     let reports: Vec<SealedReport> = reports.collect();
     retell(proven, &reports)
+}
+
+/// A node's own word on one of its requests.
+pub(super) fn about(node: &Destination, request: &Request, code: Code, message: &str) -> Report {
+    Report {
+        host: Some(node.host.clone()),
+        port: Some(node.port),
+        file: Some(request.filename.clone()),
+        id: Some(request.id.clone()),
+        index: Some(node.index),
+        by: Some(node.index),
+        ..Report::refusal(code, message)
+    }
 }

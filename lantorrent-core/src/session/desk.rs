@@ -11,7 +11,7 @@ use super::ledger::{Ledger, News};
 use super::timing::Timing;
 use crate::wire::{
     Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
-    SealedReport, Wire,
+    SealedReport, Verb, Wire,
 };
 
 /// A report on its way to the source.
@@ -85,13 +85,14 @@ impl Desk {
         &mut self,
         now: Now,
         child: &mut Child,
+        verb: Verb,
         rest: Vec<Destination>,
         from: Option<u32>,
         to: SocketAddr,
     ) -> Option<()> {
         let nonce = self.entropy.nonce();
         let expires = now.unix + self.timing.validity.as_secs();
-        let link = HeaderLink { from, to, nonce, expires };
+        let link = HeaderLink { verb, from, to, nonce, expires };
         let header = self.header.for_child(child.node.clone(), rest, link).sign(&self.keys)?;
         self.out.push_back(Output::Send(child.link, header));
         match self.wire() {

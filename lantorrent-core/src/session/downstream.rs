@@ -20,7 +20,7 @@ use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
 use super::run::Run;
 use super::share::share;
-use crate::wire::{Abort, Change, Code, Destination, NodeState, Wire, proof};
+use crate::wire::{Abort, Change, Code, Destination, NodeState, Verb, Wire, proof};
 
 #[derive(Debug)]
 pub(super) struct Downstream {
@@ -183,7 +183,7 @@ impl Downstream {
         let run = &mut self.runs[at];
         let Some(mut attempt) = run.take_attempt(link) else { return };
         let rest = run.behind(attempt.place).to_vec();
-        let introduced = desk.introduce(now, &mut attempt, rest, self.by, to);
+        let introduced = desk.introduce(now, &mut attempt, Verb::Send, rest, self.by, to);
         if introduced.is_some() && desk.wire() == Wire::One {
             run.child = Some(attempt);
             return desk.out.push_back(Output::Feed(link, 0));

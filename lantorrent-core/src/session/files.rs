@@ -8,6 +8,8 @@ pub(super) enum FileState {
     Opening,
     /// It takes the payload.
     Open(Opened),
+    /// It is not wanted any more, and the driver was asked to remove what there is of it.
+    Removing,
     /// It holds everything, and the driver was asked to place it.
     Placing,
     /// Its result is out.
@@ -74,7 +76,7 @@ impl Files {
         states.filter(|(_, state)| matches!(state, FileState::Open(_))).map(|(file, _)| file).collect()
     }
 
-    /// The files in any of the states before [`FileState::Placing`].
+    /// The files that are open, or about to be.
     pub(super) fn unfinished(&self) -> Vec<usize> {
         let states = self.states.iter().enumerate();
         let open = states.filter(|(_, state)| matches!(state, FileState::Opening | FileState::Open(_)));

@@ -19,6 +19,13 @@ pub struct Gate {
     pub also: Vec<SocketAddr>,
     /// How long a greeting may take.
     pub timing: Timing,
+    /// What may be asked for.
+    pub verbs: &'static [Verb],
+}
+
+impl Gate {
+    /// Everything that this version speaks.
+    pub const VERBS: &'static [Verb] = &[Verb::Send, Verb::Check, Verb::Cancel];
 }
 
 /// A header that is not only authentic but fresh, and what the connection goes on with.
@@ -152,8 +159,8 @@ impl Incoming {
                 format!("the header is valid for {early} s more, which is too long; are the clocks right?");
             return self.refuse_with(Code::EXPIRED, &message, message.clone());
         }
-        if !matches!(envelope.verb, Verb::Send | Verb::Check) {
-            let message = format!("this version does not know the verb {:?}", envelope.verb);
+        if !self.gate.verbs.contains(&envelope.verb) {
+            let message = format!("this node does not speak the verb {:?}", envelope.verb);
             return self.refuse_with(Code::UNSUPPORTED, &message, message.clone());
         }
         let nonce = envelope.nonce;

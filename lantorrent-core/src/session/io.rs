@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::{Answer, Ask};
 use super::incoming::Proven;
-use crate::wire::{Abort, Code, PayloadError, Progress, Report, Sum};
+use crate::wire::{Abort, Code, PayloadError, Progress, Report, Request, Sum};
 
 /// The time, as the driver sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,14 @@ pub enum Input<'a> {
     Superseded,
     /// Node: somebody has proven a header of this transfer that is meant for this place in it.
     Claimed(UpstreamId, Box<Proven>),
+    /// Node: these of its requests were cancelled before the session began. Said before anything else; they are not even
+    /// opened.
+    Unwanted(Vec<String>),
+    /// Node: somebody has proven a header that cancels requests of this transfer. The connection is an upstream's as far
+    /// as words go; nothing is read from it.
+    Cancelled(UpstreamId, Box<Proven>),
+    /// Source: this request is not wanted any more.
+    Cancel(String),
     /// Node: another process of this node asks for the files. It is told by [`Output::Answer`].
     Asked(Ask),
 
@@ -116,6 +124,8 @@ pub enum Input<'a> {
     Written(u64),
     /// A file cannot be written any more; it has not been touched since.
     WriteFailed(usize, FileFault),
+    /// What there was of the file of the request with that id is removed, or cannot be.
+    Removed(String, Result<(), FileFault>),
     /// A file is whole, durable as configured, and has its name; or it has not.
     Placed(usize, Result<(), FileFault>),
 }
@@ -171,6 +181,9 @@ pub enum Output {
     Place(usize, u64),
     /// Remove what there is of a file.
     Discard(usize),
+    /// Remove what there is of the file of that request: what this session writes of it, and what earlier transfers of the
+    /// same source have left beside it. Never a file that has its name. Say [`Input::Removed`].
+    Remove(Request),
     /// Tell who asked for the files whether he gets them; if so, when this session is over and they are free.
     Answer(Answer),
     /// Let go of a file, but keep what a later transfer can go on with.

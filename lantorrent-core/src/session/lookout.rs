@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::child::{Child, Said};
 use super::desk::Desk;
 use super::io::{LinkId, Now, Output};
-use crate::wire::{Destination, Line};
+use crate::wire::{Destination, Line, Verb};
 
 /// Links from here on are the lookout's. A session would need years to give out as many others.
-const FIRST_LINK: u32 = 1 << 31;
+const FIRST_LINK: u32 = 2 << 30;
 /// Nodes that are asked at the same time.
 const AT_ONCE: usize = 64;
 
@@ -106,7 +106,7 @@ impl Lookout {
 
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
         if let Some(child) = self.find(link).and_then(|known| known.asking.as_mut()) {
-            desk.introduce(now, child, Vec::new(), None, to);
+            desk.introduce(now, child, Verb::Send, Vec::new(), None, to);
         }
     }
 

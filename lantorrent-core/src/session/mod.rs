@@ -13,13 +13,13 @@
 
 mod answer;
 mod ask;
-mod check;
 mod child;
 mod desk;
 mod downstream;
 mod entropy;
 mod files;
 mod incoming;
+mod inquiry;
 mod io;
 mod ledger;
 mod lookout;
@@ -30,18 +30,20 @@ mod roster;
 mod run;
 mod share;
 mod source;
+mod survey;
 mod timing;
+mod tombstones;
 mod upstream;
 
 pub use answer::{answer_check, retell};
 pub use ask::{Answer, Ask};
-pub use check::CheckSession;
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
 pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
-pub use roster::{Entrance, Roster};
+pub use roster::{Entrance, Recall, Roster};
 pub use share::share;
 pub use source::SourceSession;
+pub use survey::SurveySession;
 pub use timing::Timing;

@@ -1,9 +1,12 @@
 //! One transfer as a node sees it: receive, write, forward, report; and go on when a neighbour is lost.
 
+mod cancel;
 mod claim;
 mod finish;
 
 use std::time::{Duration, Instant};
+
+use cancel::Cancels;
 
 use super::desk::Desk;
 use super::downstream::Downstream;
@@ -60,6 +63,7 @@ pub struct NodeSession {
     /// The places of those behind, as the header in force says.
     list: Vec<u32>,
     files: Files,
+    cancels: Cancels,
     phase: Phase,
     reading: Reading,
     /// Exact while nothing is read, else what the driver said last.
@@ -137,6 +141,7 @@ impl NodeSession {
             downstream,
             list: places,
             files,
+            cancels: Cancels::default(),
             phase: Phase::Opening,
             reading: Reading::NotYet,
             received: 0,
@@ -192,11 +197,14 @@ impl NodeSession {
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
-            // A node has nobody to go on in its place.
-            Input::Suspend => {}
+            // These are a source's.
+            Input::Suspend | Input::Cancel(_) => {}
             Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
             Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
             Input::Asked(ask) => self.asked(now, &ask),
+            Input::Unwanted(ids) => self.unwanted(&ids),
+            Input::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
+            Input::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
@@ -276,6 +284,8 @@ impl NodeSession {
         match (self.files.state(file), result) {
             (Some(FileState::Opening), Ok(opened)) => self.files.set(file, FileState::Open(opened)),
             (Some(FileState::Opening), Err(fault)) => self.settle(file, Err(&fault)),
+            // What was opened is removed next.
+            (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
             (Some(_), Ok(_)) => self.desk.out.push_back(Output::Keep(file)),
             _ => {}
@@ -290,15 +300,18 @@ impl NodeSession {
                     Fate::Discard => Output::Discard(file),
                     Fate::Keep => Output::Keep(file),
                 });
-                let in_place = self.header().node.requests.get(file).is_some_and(|request| !request.rename);
-                let remains =
-                    if in_place && self.received > 0 { "; the file in place is not whole" } else { "" };
-                let message = format!("{}{remains}", fault.message);
+                let message = format!("{}{}", fault.message, self.remains(file));
                 self.settle(file, Err(&FileFault { code: fault.code, message }));
             }
             Some(FileState::Opening) => self.settle(file, Err(fault)),
             _ => {}
         }
+    }
+
+    /// What is to be said of a file in place that will not be whole.
+    fn remains(&self, file: usize) -> &'static str {
+        let in_place = self.header().node.requests.get(file).is_some_and(|request| !request.rename);
+        if in_place && self.received > 0 { "; the file in place is not whole" } else { "" }
     }
 
     fn placed(&mut self, file: usize, result: Result<(), &FileFault>) {
@@ -370,6 +383,7 @@ impl NodeSession {
         while let Some(relayed) = self.desk.relayed.pop_front() {
             self.upstream.relay(&mut self.desk, relayed);
         }
+        self.answer_cancels();
         if over {
             self.finish();
         }
@@ -419,7 +433,7 @@ impl NodeSession {
             Phase::Opening | Phase::Receiving => self.desk.wire() == Wire::Two,
             Phase::Done => false,
         };
-        heard_out && self.files.settled() && self.downstream.finished()
+        heard_out && self.files.settled() && self.cancels.settled() && self.downstream.finished()
     }
 
     /// The payload turned out wrong, or its upstream is gone.

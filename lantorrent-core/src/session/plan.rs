@@ -2,10 +2,14 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 
+use std::collections::BTreeSet;
+
 use super::desk::Desk;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
-use crate::wire::{Destination, Envelope, Header, Keyring, Nonce, SourceHint, TransferId, Verb, Wire};
+use crate::wire::{
+    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
+};
 
 /// What a source is to send, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,25 @@ pub struct Plan {
     pub begun: Option<u64>,
     /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
     pub min_rate: Option<u64>,
+    /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
+    /// earlier transfers have left goes too.
+    pub cancelled: BTreeSet<String>,
+}
+
+impl Plan {
+    /// Takes the cancelled requests out of the list, and the nodes that have no others. Returns what was taken.
+    pub(super) fn take_cancelled(&mut self) -> Vec<Destination> {
+        let mut taken = Vec::new();
+        for node in &mut self.destinations {
+            let cancelled = |request: &mut Request| self.cancelled.contains(&request.id);
+            let requests: Vec<Request> = node.requests.extract_if(.., cancelled).collect();
+            if !requests.is_empty() {
+                taken.push(Destination { requests, ..node.clone() });
+            }
+        }
+        self.destinations.retain(|node| !node.requests.is_empty());
+        taken
+    }
 }
 
 impl Desk {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::tombstones::Tombstones;
 use crate::wire::{Header, SealedReport, SourceHint, TransferId};
 
 /// Finished transfers that are remembered; the oldest go first.
@@ -15,6 +16,7 @@ const RESULTS: usize = 100_000;
 #[derive(Debug)]
 pub struct Roster {
     entries: HashMap<TransferId, Entry>,
+    cancelled: Tombstones,
     retain: Duration,
 }
 
@@ -25,6 +27,13 @@ struct Entry {
     age: Option<(u64, TransferId)>,
     files: Vec<String>,
     state: State,
+}
+
+/// Those that are older, and those that are newer than somebody who comes.
+#[derive(Debug, Default)]
+struct Rivals {
+    older: Vec<TransferId>,
+    newer: Vec<TransferId>,
 }
 
 #[derive(Debug)]
@@ -41,6 +50,9 @@ pub enum Entrance {
         /// Transfers whose sessions are to be told [`Input::Superseded`](super::Input::Superseded) first: they
         /// write the same files for the same source.
         supersedes: Vec<TransferId>,
+        /// Requests that were cancelled before: the session is to be told [`Input::Unwanted`](super::Input::Unwanted)
+        /// before anything else.
+        unwanted: Vec<String>,
     },
     /// The session that is live: it is to be told [`Input::Claimed`](super::Input::Claimed).
     Claim,
@@ -52,16 +64,32 @@ pub enum Entrance {
     Finished(Vec<SealedReport>),
 }
 
+/// What a proven header that cancels requests leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recall {
+    /// The session that is live: it is to be told [`Input::Cancelled`](super::Input::Cancelled).
+    Live,
+    /// A session that does nothing else, and is on no roster; see [`NodeSession::cancel`](super::NodeSession::cancel).
+    Gone {
+        /// How the transfer has ended here, if it has.
+        told: Vec<SealedReport>,
+        /// As in [`Entrance::New`].
+        supersedes: Vec<TransferId>,
+    },
+}
+
 impl Roster {
     /// An empty roster that remembers finished transfers for that long.
     pub fn new(retain: Duration) -> Self {
-        Self { entries: HashMap::new(), retain }
+        Self { entries: HashMap::new(), cancelled: Tombstones::new(retain), retain }
     }
 
     /// Somebody has proven `header`. What is not of wire 2 always has a session of its own, and no entry.
     pub fn enter(&mut self, now: Instant, header: &Header) -> Entrance {
         self.forget_old(now);
-        let Some(envelope) = &header.envelope else { return Entrance::New { supersedes: Vec::new() } };
+        let Some(envelope) = &header.envelope else {
+            return Entrance::New { supersedes: Vec::new(), unwanted: Vec::new() };
+        };
         if let Some(entry) = self.entries.get(&envelope.transfer) {
             return match &entry.state {
                 _ if entry.index != header.node.index => Entrance::Taken(entry.index),
@@ -69,13 +97,10 @@ impl Roster {
                 State::Finished { results, .. } => Entrance::Finished(results.clone()),
             };
         }
-        let rivals = self.rivals(header);
-        // Without an order the one that comes later is the newer one.
-        let outranks = |age: Option<(u64, TransferId)>| envelope.age().is_some_and(|own| age > Some(own));
-        if rivals.iter().any(|&(age, _)| outranks(age)) {
+        let Rivals { older, newer } = self.rivals(header);
+        if !newer.is_empty() {
             return Entrance::Outdated;
         }
-        let supersedes = rivals.into_iter().map(|(_, transfer)| transfer).collect();
         let entry = Entry {
             index: header.node.index,
             source: envelope.source.clone(),
@@ -84,25 +109,45 @@ impl Roster {
             state: State::Live,
         };
         self.entries.insert(envelope.transfer, entry);
-        Entrance::New { supersedes }
+        let unwanted = self.cancelled.among(now, &envelope.transfer, &header.node.requests);
+        Entrance::New { supersedes: older, unwanted }
+    }
+
+    /// Somebody has proven `header`, which cancels its requests. They are not begun any more.
+    pub fn cancel(&mut self, now: Instant, header: &Header) -> Recall {
+        self.forget_old(now);
+        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        if let Some(transfer) = transfer {
+            self.cancelled.add(now, transfer, &header.node.requests);
+        }
+        let told = match transfer.and_then(|transfer| self.entries.get(&transfer)).map(|entry| &entry.state) {
+            Some(State::Live) => return Recall::Live,
+            Some(State::Finished { results, .. }) => results.clone(),
+            None => Vec::new(),
+        };
+        Recall::Gone { told, supersedes: self.rivals(header).older }
     }
 
     /// Whether live transfers would have to let go of their files for this one.
     pub fn would_supersede(&self, header: &Header) -> bool {
-        !self.rivals(header).is_empty()
+        let Rivals { older, newer } = self.rivals(header);
+        !(older.is_empty() && newer.is_empty())
     }
 
-    /// The live transfers of the same source to the same files, with what orders them.
-    fn rivals(&self, header: &Header) -> Vec<(Option<(u64, TransferId)>, TransferId)> {
-        let Some(source) = header.envelope.as_ref().and_then(|envelope| envelope.source.as_ref()) else {
-            return Vec::new();
-        };
+    /// The live transfers of the same source to the same files.
+    fn rivals(&self, header: &Header) -> Rivals {
+        let Some(envelope) = &header.envelope else { return Rivals::default() };
+        let Some(source) = &envelope.source else { return Rivals::default() };
         let shares = |entry: &Entry| {
             header.node.requests.iter().any(|request| entry.files.contains(&request.filename))
         };
         let live = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Live));
         let rivals = live.filter(|(_, entry)| entry.source.as_ref() == Some(source) && shares(entry));
-        rivals.map(|(&transfer, entry)| (entry.age, transfer)).collect()
+        // Without an order the one that comes later is the newer one.
+        let outranks = |entry: &Entry| envelope.age().is_some_and(|own| entry.age > Some(own));
+        let (newer, older): (Vec<_>, Vec<_>) = rivals.partition(|(_, entry)| outranks(entry));
+        let ids = |rivals: Vec<(&TransferId, &Entry)>| rivals.into_iter().map(|(&id, _)| id).collect();
+        Rivals { older: ids(older), newer: ids(newer) }
     }
 
     /// The session of a transfer is over. With `results` it can be asked again for a while; without, it is forgotten
@@ -180,7 +225,7 @@ mod tests {
     }
 
     fn begins(entrance: &Entrance) -> bool {
-        matches!(entrance, Entrance::New { supersedes } if supersedes.is_empty())
+        matches!(entrance, Entrance::New { supersedes, unwanted } if supersedes.is_empty() && unwanted.is_empty())
     }
 
     #[test]
@@ -211,9 +256,31 @@ mod tests {
         let newer = header(5, 7, "/f", Some("a"));
         assert!(roster.would_supersede(&newer));
         let supersedes = vec![TransferId([1; 16])];
-        assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes });
+        let cancel = Recall::Gone { told: Vec::new(), supersedes: supersedes.clone() };
+        assert_eq!(roster.cancel(now, &begun_at(8, 9, 0, "/f", Some("a"))), cancel);
+        let cancel = Recall::Gone { told: Vec::new(), supersedes: Vec::new() };
+        assert_eq!(roster.cancel(now, &begun_at(6, 9, 0, "/f", Some("a"))), cancel, "it is newer");
+        assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes, unwanted: Vec::new() });
         let older = begun_at(6, 9, 0, "/f", Some("a"));
         assert_eq!(roster.enter(now, &older), Entrance::Outdated);
+    }
+
+    #[test]
+    fn what_is_cancelled_is_not_begun_whatever_comes_first() {
+        let mut roster = Roster::new(Duration::from_secs(10));
+        let now = Instant::now();
+        let header = header(1, 3, "/f", None);
+        let gone = |told| Recall::Gone { told, supersedes: Vec::new() };
+        assert_eq!(roster.cancel(now, &header), gone(Vec::new()));
+        let unwanted = vec!["0".to_owned()];
+        assert_eq!(roster.enter(now, &header), Entrance::New { supersedes: Vec::new(), unwanted });
+        assert_eq!(roster.cancel(now, &header), Recall::Live);
+        let id = TransferId([1; 16]);
+        roster.leave(now, &id, Some(results(1)));
+        assert_eq!(roster.cancel(now, &header), gone(results(1)));
+        // It ends without a result, and is begun anew.
+        roster.leave(now, &id, None);
+        assert!(matches!(roster.enter(now, &header), Entrance::New { unwanted, .. } if unwanted == ["0"]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::desk::Desk;
 use super::downstream::Downstream;
 use super::entropy::Seed;
+use super::inquiry::{Failure, Inquiry};
 use super::io::{Input, Now, Output};
 use super::ledger::News;
 use super::lookout::{Lookout, Sight};
@@ -41,6 +42,10 @@ impl Asked {
 
 /// How long a round has to last for those who did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How many are told at the same time what is cancelled.
+const CANCELS: usize = 64;
+/// Links from here on are theirs.
+const FIRST_CANCEL: u32 = 3 << 30;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
 /// More than that many who have not reported are worth another chain.
@@ -53,6 +58,8 @@ pub struct SourceSession {
     desk: Desk,
     downstream: Downstream,
     lookout: Lookout,
+    /// Tells nodes which of their requests are cancelled.
+    cancels: Inquiry,
     nodes: Vec<Destination>,
     round: Round,
     asked: Option<Asked>,
@@ -66,17 +73,27 @@ impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (mut desk, transfer) = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS, FIRST_CANCEL);
+        let cancelled = plan.take_cancelled();
+        // Until its node speaks for itself.
+        desk.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
+        if desk.wire() == Wire::Two {
+            for node in cancelled {
+                cancels.ask(node);
+            }
+        }
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut desk, now);
         let progress_at = now.instant + desk.timing.progress;
         let (sum, round, asked) = (None, Round::First, None);
         let lookout = Lookout::default();
-        Self {
+        let mut session = Self {
             transfer,
             desk,
             downstream,
             lookout,
+            cancels,
             nodes,
             round,
             asked,
@@ -84,7 +101,9 @@ impl SourceSession {
             aborted: false,
             done: false,
             progress_at,
-        }
+        };
+        session.advance(now);
+        session
     }
 
     /// Names this transfer; on wire 2 it does so in every header.
@@ -113,7 +132,11 @@ impl SourceSession {
         if self.done {
             return None;
         }
-        let deadlines = [self.downstream.deadline(&self.desk), self.lookout.deadline(&self.desk)];
+        let deadlines = [
+            self.downstream.deadline(&self.desk),
+            self.lookout.deadline(&self.desk),
+            self.cancels.deadline(&self.desk),
+        ];
         deadlines.into_iter().flatten().chain([self.progress_at]).min()
     }
 
@@ -133,6 +156,7 @@ impl SourceSession {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
             Input::Suspend => self.suspend(),
+            Input::Cancel(id) => self.cancel(&id),
             Input::End { size, sum } => {
                 self.sum = Some(sum);
                 self.downstream.available(size);
@@ -142,16 +166,19 @@ impl SourceSession {
             Input::Connected(link, to) => {
                 self.downstream.connected(&mut self.desk, now, link, to);
                 self.lookout.connected(&mut self.desk, now, link, to);
+                self.cancels.connected(&mut self.desk, now, link, to);
             }
             Input::Bytes(link, bytes) => {
                 self.downstream.bytes(&mut self.desk, now, link, bytes);
                 self.lookout.bytes(&mut self.desk, now, link, bytes);
+                self.cancels.bytes(&mut self.desk, now, link, bytes);
             }
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::SentEnd(link) => self.downstream.sent_end(now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.desk, now, link, &why);
                 self.lookout.close(&mut self.desk, now, link);
+                self.cancels.closed(&mut self.desk, link, &why);
             }
             Input::Unservable(link) => {
                 // The source's file is all there is: its children are lost where it fails.
@@ -165,6 +192,7 @@ impl SourceSession {
     fn abort(&mut self, now: Now, abort: &Abort) {
         if !std::mem::replace(&mut self.aborted, true) {
             self.lookout.stop(&mut self.desk);
+            self.cancels.stop(&mut self.desk);
             self.downstream.abort(&mut self.desk, now, abort);
         }
     }
@@ -173,14 +201,26 @@ impl SourceSession {
     fn suspend(&mut self) {
         self.aborted = true;
         self.lookout.stop(&mut self.desk);
+        self.cancels.stop(&mut self.desk);
         self.downstream.part(&mut self.desk);
         let why = "the sender was suspended; what the node has is kept for the next transfer of the file";
         self.desk.report_for(&self.nodes, None, Code::STOPPED, why);
     }
 
+    /// Its node is told; what that says is the result. Where it does not answer, the result is what it would have been.
+    fn cancel(&mut self, id: &str) {
+        let index = self.desk.ledger.index(id);
+        let Some(node) = self.nodes.iter().find(|node| Some(node.index) == index) else { return };
+        let requests = node.requests.iter().filter(|request| request.id == id).cloned().collect();
+        if !self.aborted && self.desk.wire() == Wire::Two {
+            self.cancels.ask(Destination { requests, ..node.clone() });
+        }
+    }
+
     fn tick(&mut self, now: Now) {
         self.downstream.tick(&mut self.desk, now);
         self.lookout.tick(&mut self.desk, now);
+        self.cancels.tick(&mut self.desk, now);
         // Where the second is slow too it is this side, and nobody else can serve them.
         self.downstream.watch_pace(&mut self.desk, now);
         if self.progress_at <= now.instant {
@@ -219,6 +259,15 @@ impl SourceSession {
     }
 
     fn advance(&mut self, now: Now) {
+        self.cancels.advance(&mut self.desk, now);
+        for Failure { node, code, why } in self.cancels.take_failures() {
+            log::warn!(
+                "{}:{} was not told what is cancelled: {} {why}",
+                node.host,
+                node.port,
+                code.meaning()
+            );
+        }
         while let Some(relayed) = self.desk.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
@@ -229,11 +278,13 @@ impl SourceSession {
                 self.desk.out.push_back(Output::Bypassed(relayed.report));
             }
         }
-        while self.downstream.finished() && !self.done {
+        // Who is about to say that nothing of it is written need not be asked for it.
+        while self.downstream.finished() && self.cancels.is_over() && !self.done {
             if self.ask_again(now) {
                 continue;
             }
             self.done = true;
+            self.lookout.stop(&mut self.desk);
             self.tell_progress();
             let last = self.desk.ledger.close();
             self.desk.out.extend(last.into_iter().map(Output::Report));

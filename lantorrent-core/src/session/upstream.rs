@@ -23,6 +23,13 @@ impl Link {
     pub(super) fn new(id: UpstreamId, from: Option<u32>, lines: Option<LineWriter>, now: Instant) -> Self {
         Self { id, from, lines, heard: now, mute: false }
     }
+
+    /// Says something that only wire 2 can say.
+    pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
+        if let Some(lines) = &mut self.lines {
+            desk.out.push_back(Output::Reply(self.id, lines.encode(line)));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -110,16 +117,14 @@ impl Upstream {
 
     /// Says something that only wire 2 can say.
     pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
-        if let Some(Link { id, lines: Some(lines), .. }) = &mut self.link {
-            desk.out.push_back(Output::Reply(*id, lines.encode(line)));
+        if let Some(link) = &mut self.link {
+            link.say(desk, line);
         }
     }
 
     /// Says something on a connection that is no upstream's any more, or was never to be.
     pub(super) fn say_once(desk: &mut Desk, mut link: Link, line: &Line) {
-        if let Some(lines) = &mut link.lines {
-            desk.out.push_back(Output::Reply(link.id, lines.encode(line)));
-        }
+        link.say(desk, line);
         desk.out.push_back(Output::CloseUpstream(link.id));
     }
 

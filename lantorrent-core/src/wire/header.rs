@@ -109,6 +109,8 @@ pub struct Envelope {
 /// What is new in a header with each link of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderLink {
+    /// What is asked for.
+    pub verb: Verb,
     /// Who makes the header: the place of a node, or None for the source.
     pub from: Option<u32>,
     /// The address that was connected to.
@@ -166,7 +168,7 @@ impl Header {
     /// what is this link's own, and the rest of the envelope stays as it is.
     #[must_use]
     pub fn for_child(&self, child: Destination, rest: Vec<Destination>, link: HeaderLink) -> Self {
-        let HeaderLink { from, to, nonce, expires } = link;
+        let HeaderLink { verb, from, to, nonce, expires } = link;
         Self {
             length: self.length,
             block_size: child.block_size.unwrap_or(self.block_size),
@@ -174,6 +176,7 @@ impl Header {
             node: child,
             destinations: rest,
             envelope: self.envelope.as_ref().map(|envelope| Envelope {
+                verb,
                 nonce,
                 expires,
                 to,

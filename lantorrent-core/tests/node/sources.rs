@@ -170,7 +170,8 @@ fn a_file_that_is_open_is_sent_whatever_stands_at_its_path() {
     assert!(transfer.to(node.target("a")).send().unwrap().all_succeeded());
     node.assert_has("a", b"the one that was opened");
 
-    let error = Transfer::from_open_file(File::open(folder.path()).unwrap(), folder.path(), keys()).unwrap_err();
+    let error =
+        Transfer::from_open_file(File::open(folder.path()).unwrap(), folder.path(), keys()).unwrap_err();
     assert!(error.to_string().contains("neither a file nor a disk"), "{error}");
 }
 

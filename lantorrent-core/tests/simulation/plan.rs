@@ -32,11 +32,12 @@ pub(crate) const KINDS: &[&str] = &[
     "source-dies",
     "source-twice",
     "source-suspended",
+    "cancel",
 ];
 
 /// Things that are wrong with a node from the beginning.
 pub(crate) const STATES: &[&str] =
-    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo"];
+    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo", "cancels"];
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -122,6 +123,23 @@ impl Draw<'_> {
         }
         if self.is("resumed", 25) {
             self.partials();
+        }
+        if self.is("cancels", 8) {
+            self.cancels();
+        }
+    }
+
+    /// Many are cancelled, at once or one after the other.
+    fn cancels(&mut self) {
+        let (share, mut when) = (self.random.pick(&[20, 60, 100]), self.when());
+        let together = self.random.chance(50);
+        for node in 0..self.scenario.list.len() {
+            if self.random.chance(share) {
+                when = if together { when } else { self.when() };
+                for file in 0..self.scenario.list[node].1.len() {
+                    self.scenario.mishaps.push(Mishap::new(when, Fault::Cancel(node, file)));
+                }
+            }
         }
     }
 
@@ -239,6 +257,10 @@ impl Draw<'_> {
             "stop" => lasting(Fault::Stop(victim, time)),
             "source-restart" => passing(Fault::Kill(source)),
             "source-wake" => passing(Fault::Freeze(source)),
+            "cancel" => {
+                let files = self.scenario.list[victim].1.len();
+                lasting(Fault::Cancel(victim, self.random.below(files)))
+            }
             "source-suspended" => passing(Fault::Suspend),
             "source-twice" => lasting(Fault::Again),
             "source-dies" => {

@@ -77,6 +77,8 @@ pub(crate) struct Outcome {
     pub(crate) received: Vec<u64>,
     /// How much each host has for a later transfer to go on with.
     pub(crate) kept: Vec<u64>,
+    /// The names of the files that each host has something of that has no name yet.
+    pub(crate) partials: Vec<BTreeSet<String>>,
     /// When the last thing happened.
     pub(crate) quiet: Duration,
 }
@@ -181,10 +183,10 @@ impl Scenario {
 
     fn launch(&self) -> Launch {
         let scenario = self.clone();
-        Box::new(move |id, net| scenario.source_driver(id, net))
+        Box::new(move |id, net, cancelled| scenario.source_driver(id, net, cancelled))
     }
 
-    fn source_driver(&self, id: ActorId, net: &mut Net) -> Driver {
+    fn source_driver(&self, id: ActorId, net: &mut Net, cancelled: BTreeSet<String>) -> Driver {
         let plan = Plan {
             wire: self.wire,
             destinations: self.destinations(),
@@ -194,6 +196,7 @@ impl Scenario {
             source: Some(self.hint()),
             begun: Some(net.unix_millis()),
             min_rate: None,
+            cancelled,
         };
         let seed = Seed(net.random.bytes());
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
@@ -247,6 +250,7 @@ impl Scenario {
             quiet: world.net.elapsed(),
             bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
+            partials: world.hosts.iter().map(|host| host.disk.partials.keys().cloned().collect()).collect(),
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
             files: world.hosts.into_iter().map(|host| host.disk.files).collect(),
             took: took.unwrap_or_default(),
@@ -288,12 +292,20 @@ impl Scenario {
                 if report.code.is_success() {
                     assert!(found == Some(&self.content), "a success, and not the file: {report:?}");
                     assert_ne!(self.kind(*host, name), Kind::CannotPlace);
-                } else if report.is_own() && report.code != Code::TAKING_PART && !self.is_sent_again(outcome)
+                } else if report.is_own()
+                    && report.code != Code::TAKING_PART
+                    && !self.is_sent_again(outcome)
+                    && !self.may_begin_anew(*host, outcome)
                 {
                     assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
                 }
             }
         }
+    }
+
+    /// Whether a process of that host may have done what another one could not, whose result is known.
+    fn may_begin_anew(&self, host: usize, outcome: &Outcome) -> bool {
+        self.solo.contains(&host) && outcome.begun[host].len() > self.list[host].1.len()
     }
 
     /// Whether another source has come after the first one.

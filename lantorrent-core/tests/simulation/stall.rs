@@ -1,5 +1,6 @@
 //! A child that says it is alive and takes nothing, by hand: the world's hosts are not that stubborn.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
         source: None,
         begun: None,
         min_rate: None,
+        cancelled: BTreeSet::new(),
     };
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
     outputs(&mut source);

@@ -37,6 +37,7 @@ pub(crate) fn judge(plan: &Plan, outcome: &Outcome) {
     verdict.check_time();
     for node in 0..plan.scenario.list.len() {
         verdict.check_exact(node);
+        verdict.check_cancelled(node);
         if verdict.is_fine(node) {
             verdict.check_success(node);
         }
@@ -72,6 +73,7 @@ impl Verdict<'_> {
         let source = self.scenario.source();
         match mishap.fault {
             Fault::Reset(_) | Fault::Damage(..) => self.insults() <= 1,
+            Fault::Cancel(..) => true,
             // Somebody else can serve both.
             Fault::Silence { cut, .. } => !cut.from.contains(source) && !cut.to.contains(source),
             _ => false,
@@ -121,13 +123,33 @@ impl Verdict<'_> {
         }
     }
 
+    fn is_cancelled(&self, node: usize, file: usize) -> bool {
+        self.struck.iter().any(|(mishap, _)| mishap.fault == Fault::Cancel(node, file))
+    }
+
+    /// What a node calls cancelled was cancelled, and nothing of it is left on a node that has its memory.
+    fn check_cancelled(&self, node: usize) {
+        let forgets = |fault| matches!(fault, Fault::Kill(_) | Fault::PowerCut(_));
+        let forgot = self.happened(node).any(|(mishap, _)| forgets(mishap.fault));
+        for (file, name) in self.scenario.list[node].1.iter().enumerate() {
+            let report = self.outcome.reports.get(&format!("{node}/{file}"));
+            let Some(report) = report.filter(|report| report.code == Code::CANCELLED) else { continue };
+            assert!(self.is_cancelled(node, file), "nobody has cancelled it: {report:?}");
+            let left =
+                self.outcome.files[node].contains_key(name) || self.outcome.partials[node].contains(name);
+            assert!(!left || forgot || self.source_was_restarted(), "something is left: {report:?}");
+        }
+    }
+
     fn check_success(&self, node: usize) {
         if !self.source_lives() || !self.outcome.told {
             return;
         }
         for file in 0..self.scenario.list[node].1.len() {
             let report = &self.outcome.reports[&format!("{node}/{file}")];
-            assert!(report.code.is_success(), "h{node} is fine, and failed: {report:?}");
+            let fine =
+                report.code.is_success() || report.code == Code::CANCELLED && self.is_cancelled(node, file);
+            assert!(fine, "h{node} is fine, and failed: {report:?}");
         }
     }
 

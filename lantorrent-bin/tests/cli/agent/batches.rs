@@ -28,8 +28,11 @@ fn two_hundred_requests_for_three_files() {
     let lab = lab(&format!("batch = {BATCH}\nwait = {}", WAIT.as_secs()));
     let nodes = lab.nodes(8);
     let contents: Vec<Vec<u8>> = (1..=3).map(|number| content(number * 1_000_003)).collect();
-    let sources: Vec<String> =
-        contents.iter().enumerate().map(|(number, content)| source(&lab, &format!("{number}.img"), content)).collect();
+    let sources: Vec<String> = contents
+        .iter()
+        .enumerate()
+        .map(|(number, content)| source(&lab, &format!("{number}.img"), content))
+        .collect();
     let agent = Agent::start(&lab);
 
     let requests = (0..REQUESTS).map(|number| {
@@ -63,9 +66,14 @@ fn two_hundred_requests_for_three_files() {
     for (number, source) in sources.iter().enumerate() {
         let requests = (0..REQUESTS).filter(|request| request % 3 == number).count();
         let most = requests.div_ceil(BATCH) + pauses;
-        assert!(multicasts[source.as_str()] <= most, "{} of {most} for {source}", multicasts[source.as_str()]);
+        assert!(
+            multicasts[source.as_str()] <= most,
+            "{} of {most} for {source}",
+            multicasts[source.as_str()]
+        );
     }
-    let served: usize = transfers.iter().map(|transfer| transfer["requests"].as_u64().unwrap() as usize).sum();
+    let served: usize =
+        transfers.iter().map(|transfer| transfer["requests"].as_u64().unwrap() as usize).sum();
     assert_eq!(served, REQUESTS);
 }
 

@@ -27,8 +27,11 @@ fn one_that_is_sent_is_cut_out_of_its_chain() {
     let content = content(64 << 20);
     let source = source(&lab, "a.img", &content);
     let agent = Agent::start(&lab);
-    let wishes: Vec<_> =
-        nodes.iter().enumerate().map(|(number, node)| wish(&format!("r{number}"), &source, node, "a")).collect();
+    let wishes: Vec<_> = nodes
+        .iter()
+        .enumerate()
+        .map(|(number, node)| wish(&format!("r{number}"), &source, node, "a"))
+        .collect();
     agent.submit(&wishes.into());
     let middle = &nodes[1];
     wait_until("the file arrives", || names(middle.root()).contains(&"a.lantorrent".into()));

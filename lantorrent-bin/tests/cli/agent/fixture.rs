@@ -135,7 +135,8 @@ impl Agent {
     pub(super) fn transfers(&self) -> Vec<Value> {
         let (_, list) = self.get("/v1/transfers");
         let list = list["transfers"].as_array().expect("a list").clone();
-        let whole = |transfer: &Value| self.get(&format!("/v1/transfers/{}", transfer["id"].as_str().unwrap())).1;
+        let whole =
+            |transfer: &Value| self.get(&format!("/v1/transfers/{}", transfer["id"].as_str().unwrap())).1;
         list.iter().map(whole).collect()
     }
 

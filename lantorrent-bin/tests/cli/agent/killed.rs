@@ -21,8 +21,11 @@ fn nothing_acknowledged_is_lost() {
     let lab = lab("batch = 4\nwait = 0.05\nattempts = 100\nsends = 3\nretry = 0.1");
     let nodes = lab.nodes(3);
     let contents: Vec<Vec<u8>> = (1..=3).map(|number| content(number * 150_001)).collect();
-    let sources: Vec<String> =
-        contents.iter().enumerate().map(|(number, content)| source(&lab, &format!("{number}.img"), content)).collect();
+    let sources: Vec<String> = contents
+        .iter()
+        .enumerate()
+        .map(|(number, content)| source(&lab, &format!("{number}.img"), content))
+        .collect();
     let first = Agent::start(&lab);
     let (address, url) = (first.address(), first.url().to_owned());
     let is_over = AtomicBool::new(false);
@@ -79,9 +82,7 @@ impl Client<'_> {
             let round: Vec<usize> = (next..next + OPEN).collect();
             next += OPEN;
             for &number in &round {
-                self.until(&[200, 201], || {
-                    post(&self.http, self.url, "/v1/requests", &self.wish(number))
-                });
+                self.until(&[200, 201], || post(&self.http, self.url, "/v1/requests", &self.wish(number)));
             }
             for number in round {
                 self.follow(&self.id(number));
@@ -124,15 +125,13 @@ impl Client<'_> {
             }
         }
         // 404: it was acknowledged, and the answer got lost.
-        self.until(&[204, 404], || post(&self.http, self.url, &format!("/v1/requests/{id}/ack"), &Value::Null));
+        self.until(&[204, 404], || {
+            post(&self.http, self.url, &format!("/v1/requests/{id}/ack"), &Value::Null)
+        });
     }
 
     /// Asks until the agent lives long enough to answer, and that with one of `expected`.
-    fn until(
-        &self,
-        expected: &[u16],
-        ask: impl Fn() -> Result<(u16, Value), ureq::Error>,
-    ) -> Value {
+    fn until(&self, expected: &[u16], ask: impl Fn() -> Result<(u16, Value), ureq::Error>) -> Value {
         let start = Instant::now();
         loop {
             match ask() {

@@ -1,22 +1,15 @@
 //! Asks all nodes, before anything is sent, whether they could take part.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::Duration;
 
-use super::super::block::Pool;
 use super::super::error::Error;
-use super::super::hub::{ChildOrder, Hub};
-use super::super::ring::Ring;
 use super::super::target::{Target, destinations};
-use super::children::Children;
-use super::control::{self, Hands, now};
 use super::outcome::sort;
-use super::wishes::Wishes;
-use super::{HAPPENINGS, random};
-use crate::session::{CheckSession, Input, Output, Plan, Seed, Timing};
+use super::survey::survey;
+use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Destination, Keyring, PayloadWriter, Report, Wire, block_size, limits};
+use crate::wire::{Destination, Keyring, Report, Verb, Wire, block_size};
 
 /// A question to many nodes: whether they are there and have the same password and time, may write a file where it is
 /// wanted, and have the space for it. Nothing is sent, and nothing is changed anywhere.
@@ -90,74 +83,11 @@ impl Check {
             source: None,
             begun: None,
             min_rate: None,
+            cancelled: BTreeSet::new(),
         };
-        let mut reports = ask(plan, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
-    }
-}
-
-/// What a check has found.
-#[derive(Debug)]
-pub(super) struct Findings {
-    /// One for each request.
-    pub(super) reports: Vec<Report>,
-    /// Whether it was stopped, so that some reports say no more than that nobody knows.
-    pub(super) stopped: bool,
-}
-
-/// Asks everybody in the plan.
-pub(super) fn ask(
-    plan: Plan,
-    keys: Keyring,
-    timing: Timing,
-    wishes: &Arc<Wishes>,
-) -> Result<Findings, Error> {
-    let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
-    let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    wishes.wakes(happenings.clone());
-    // No payload is sent, so there is hardly anything of what carries it.
-    let hub = Arc::new(Hub::new(Ring::for_node(1)));
-    let pool = Pool::new(limits::BLOCK_MIN, 1);
-    let connect_timeout = timing.connect.min(timing.check);
-    let children = Children::new(Arc::clone(&hub), pool, PayloadWriter::Raw, happenings, connect_timeout);
-    let mut session = CheckSession::new(now(), plan, keys, timing, seed);
-    let findings = Findings { reports: Vec::new(), stopped: false };
-    let mut hands = CheckHands { hub, children, wishes: Arc::clone(wishes), findings };
-    control::run(&mut session, &mut hands, &happened);
-    drop(happened);
-    let CheckHands { hub, children, findings, .. } = hands;
-    hub.close();
-    children.join();
-    Ok(findings)
-}
-
-struct CheckHands {
-    hub: Arc<Hub>,
-    children: Children,
-    wishes: Arc<Wishes>,
-    findings: Findings,
-}
-
-impl Hands for CheckHands {
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Report(report) => self.findings.reports.push(report),
-            // A check asks for nothing else.
-            _ => {}
-        }
-    }
-
-    fn attend(&mut self) -> Option<Duration> {
-        None
-    }
-
-    fn urgent(&mut self) -> Option<Input<'static>> {
-        let stops = self.wishes.is_ending() && !std::mem::replace(&mut self.findings.stopped, true);
-        stops.then_some(Input::Stop(Duration::ZERO))
     }
 }
 

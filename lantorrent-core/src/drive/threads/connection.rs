@@ -15,10 +15,10 @@ use super::live::{Guest, Unwanted};
 use super::node::Shared;
 use super::request::{fault, target, version};
 use super::solo;
-use super::transfers::Way;
+use super::transfers::{Way, WayOut};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
-use crate::session::{self, FileFault, NodeSession, Output, Seed, UpstreamId};
+use crate::session::{self, FileFault, Input, NodeSession, Output, Seed, UpstreamId};
 use crate::store::StoreError;
 use crate::wire::{Code, Header, Nonce, SealedReport, TransferId, Verb};
 
@@ -38,10 +38,34 @@ pub(super) fn serve(shared: &Arc<Shared>, guest: Arc<Guest>) -> std::io::Result<
 
 /// Gives an arrival what it asks for.
 fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
-    if arrival.proven.header.envelope.as_ref().is_some_and(|envelope| envelope.verb == Verb::Check) {
-        answer_check(shared, arrival);
-        return Ok(());
+    match arrival.proven.header.envelope.as_ref().map(|envelope| envelope.verb) {
+        Some(Verb::Check) => {
+            answer_check(shared, arrival);
+            Ok(())
+        }
+        Some(Verb::Cancel) => cancel(shared, arrival),
+        _ => take_part(shared, arrival),
     }
+}
+
+/// Removes what is not wanted any more.
+fn cancel(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
+    match shared.transfers.cancel(arrival) {
+        WayOut::Begin { arrival, superseding, told } => {
+            let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
+            let doorbell = Doorbell::new(happenings.clone());
+            let channel = Channel { happenings, heard, doorbell, counter: Counter::default() };
+            run_session(shared, arrival, channel, patience(superseding), Task::Cancel { told })
+        }
+        WayOut::HandedOver => Ok(()),
+    }
+}
+
+fn patience(superseding: bool) -> Duration {
+    if superseding { PATIENCE_WITH_SUPERSEDED } else { PATIENCE }
+}
+
+fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
     let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
     let doorbell = Doorbell::new(happenings.clone());
     let (arrival, counter) = match &shared.siblings {
@@ -52,10 +76,9 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         None => (arrival, Counter::default()),
     };
     match shared.transfers.enter(arrival, &doorbell) {
-        Way::Begin { arrival, superseding } => {
-            let patience = if superseding { PATIENCE_WITH_SUPERSEDED } else { PATIENCE };
+        Way::Begin { arrival, superseding, unwanted } => {
             let channel = Channel { happenings, heard, doorbell, counter };
-            run_session(shared, arrival, channel, patience)
+            run_session(shared, arrival, channel, patience(superseding), Task::TakePart { unwanted })
         }
         Way::HandedOver => Ok(()),
         Way::Outdated(arrival) => {
@@ -82,19 +105,36 @@ struct Channel {
     counter: Counter,
 }
 
+/// What a session is for.
+enum Task {
+    TakePart {
+        /// Requests that were cancelled before.
+        unwanted: Vec<String>,
+    },
+    Cancel {
+        /// How the transfer has ended.
+        told: Vec<SealedReport>,
+    },
+}
+
 fn run_session(
     shared: &Arc<Shared>,
     arrival: Arrival,
     channel: Channel,
     patience: Duration,
+    task: Task,
 ) -> std::io::Result<()> {
     let Channel { happenings, heard, doorbell, counter } = channel;
     let header = &arrival.proven.header;
     let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+    // Who only cancels is not on the roster.
+    let transfer = transfer.filter(|_| matches!(task, Task::TakePart { .. }));
     // Leaves, and sees to who came too late, whichever way this ends.
     let mut place = Place { shared, transfer, results: None };
     let _presence = match shared.live.begin_session(arrival.guest.number, &doorbell) {
         Ok(presence) => presence,
+        // What it would say might not be true: nothing was looked at.
+        Err(Unwanted::Stopping) if matches!(task, Task::Cancel { .. }) => return Ok(()),
         Err(Unwanted::Stopping) => {
             drop(place);
             refuse(shared, arrival, Code::STOPPED, "the node is being stopped");
@@ -113,7 +153,14 @@ fn run_session(
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);
-    let mut session = NodeSession::new(now(), id, *proven, keys, timing, seed);
+    let mut session = match task {
+        Task::TakePart { unwanted } => {
+            let mut session = NodeSession::new(now(), id, *proven, keys, timing, seed);
+            session.handle(now(), Input::Unwanted(unwanted));
+            session
+        }
+        Task::Cancel { told } => NodeSession::cancel(now(), id, *proven, keys, timing, &told),
+    };
     control::run(&mut session, &mut hands, &heard);
     // Whoever still waits to tell something need not.
     drop(heard);

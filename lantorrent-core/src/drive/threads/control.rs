@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::session::{CheckSession, Input, LinkId, NodeSession, Now, Output, SourceSession};
+use crate::session::{Input, LinkId, NodeSession, Now, Output, SourceSession, SurveySession};
 
 /// The time.
 pub(super) fn now() -> Now {
@@ -11,8 +11,13 @@ pub(super) fn now() -> Now {
 }
 
 /// Since the Unix epoch.
-pub(super) fn unix_time() -> Duration {
+fn unix_time() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds, as transfers say when they began.
+pub(super) fn unix_millis() -> Option<u64> {
+    u64::try_from(unix_time().as_millis()).ok()
 }
 
 /// Something that happened, on its way from the thread that saw it.
@@ -53,7 +58,7 @@ macro_rules! machine {
     )*};
 }
 
-machine!(NodeSession, SourceSession, CheckSession);
+machine!(NodeSession, SourceSession, SurveySession);
 
 /// Carries out what a session asks for.
 pub(super) trait Hands {

@@ -9,10 +9,10 @@ use super::super::hub::{DiskOrder, Hub, Work};
 use super::super::ring::{Backing, Item, Next, Shelf};
 use super::TELL;
 use super::control::Happening;
-use super::request::{fault, target, version};
+use super::request::{fault, source_version, target, version};
 use crate::session::{Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
-use crate::wire::{Digest, Header, Wire, digest};
+use crate::wire::{Digest, Header, Request, Wire, digest};
 
 /// How soon to try a file again that is in use.
 const RETRY: Duration = Duration::from_millis(10);
@@ -90,6 +90,7 @@ impl Disk {
                 Work::Order(DiskOrder::Place(file, size)) => self.place(file, size),
                 Work::Order(DiskOrder::Discard(file)) => self.discard(file),
                 Work::Order(DiskOrder::Keep(file)) => self.keep(file),
+                Work::Order(DiskOrder::Remove(request)) => self.remove(&request),
                 Work::Order(DiskOrder::Leave) | Work::Over => break,
                 Work::Payload(Next::Item(item)) => self.write(&item),
                 Work::Payload(Next::End { size, .. }) => self.tell(Input::Written(size)),
@@ -102,7 +103,7 @@ impl Disk {
 
     fn open(&mut self, file: usize) {
         let Some(request) = self.header.node.requests.get(file) else { return };
-        let wanted = || !self.hub.is_closed();
+        let wanted = || !self.hub.is_closed() && !self.hub.is_to_be_removed(&request.id);
         if !wanted() {
             return;
         }
@@ -191,6 +192,19 @@ impl Disk {
         self.tell(Input::Placed(file, result));
     }
 
+    /// Removes what this session writes for a request, and what others have left.
+    fn remove(&mut self, request: &Request) {
+        if let Some(own) = self.header.node.requests.iter().position(|own| own.id == request.id) {
+            self.discard(own);
+        }
+        let result = source_version(&self.header).map_or(Ok(()), |version| {
+            let target = target(&self.header, request, None, self.files.durability);
+            let wanted = || !self.hub.is_closed();
+            patiently(self.patient_until, wanted, || self.files.roots.remove(&target, &version))
+        });
+        self.tell(Input::Removed(request.id.clone(), result.map_err(|error| fault(&error))));
+    }
+
     fn discard(&mut self, file: usize) {
         if let Some(output) = self.let_go(file) {
             output.discard();
@@ -231,7 +245,7 @@ mod tests {
 
     use super::super::super::ring::Ring;
     use super::*;
-    use crate::wire::{Destination, Request};
+    use crate::wire::Destination;
 
     #[test]
     fn files_are_not_opened_for_a_transfer_that_is_over() {

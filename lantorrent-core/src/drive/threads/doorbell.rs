@@ -24,6 +24,8 @@ pub(super) enum Knock {
     Stop(Duration),
     Superseded,
     Claim(Arrival),
+    /// Somebody cancels requests.
+    Cancel(Arrival),
     /// Another process of this node asks for the files.
     Ask(Ask, UnixStream),
 }
@@ -61,7 +63,7 @@ impl Doorbell {
         knocks
             .into_iter()
             .filter_map(|knock| match knock {
-                Knock::Claim(arrival) => Some(arrival),
+                Knock::Claim(arrival) | Knock::Cancel(arrival) => Some(arrival),
                 Knock::Stop(_) | Knock::Superseded | Knock::Ask(..) => None,
             })
             .collect()

@@ -150,6 +150,7 @@ impl Hands for NodeHands {
             Output::Place(file, size) => self.hub.order_disk(DiskOrder::Place(file, size)),
             Output::Discard(file) => self.hub.order_disk(DiskOrder::Discard(file)),
             Output::Keep(file) => self.hub.order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => self.hub.order_disk(DiskOrder::Remove(request)),
             Output::Accept(id, from) => self.accept(id, from),
             Output::Halt => self.hub.halt(),
             Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
@@ -188,6 +189,10 @@ impl Hands for NodeHands {
             Knock::Claim(arrival) => {
                 let (id, proven) = self.add(arrival);
                 Input::Claimed(id, proven)
+            }
+            Knock::Cancel(arrival) => {
+                let (id, proven) = self.add(arrival);
+                Input::Cancelled(id, proven)
             }
         })
     }

@@ -3,6 +3,7 @@
 //! transfer is handed to its session. Whoever waits for a socket is woken by shutting it down.
 
 mod archive;
+mod cancel;
 mod check;
 mod children;
 mod connection;
@@ -24,6 +25,7 @@ mod socket;
 mod solo;
 mod source;
 mod supply;
+mod survey;
 mod transfer;
 mod transfers;
 mod upstreams;
@@ -31,6 +33,7 @@ mod wishes;
 
 use std::time::Duration;
 
+pub use cancel::Cancel;
 pub use check::Check;
 pub use node::{Node, NodeHandle};
 pub use outcome::{Event, ListedNode, Outcome};

@@ -15,7 +15,7 @@ use super::siblings::Siblings;
 use super::transfers::Transfers;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
-use crate::wire::Wire;
+use crate::wire::{Verb, Wire};
 
 /// How often to look for partial files that nobody came back for.
 const CLEANING: Duration = Duration::from_secs(3600);
@@ -25,6 +25,16 @@ const CLEANING: Duration = Duration::from_secs(3600);
 enum Alone {
     Yes,
     No,
+}
+
+impl Alone {
+    /// A cancel would have to find the process that has the transfer, and be remembered by all that come.
+    fn verbs(self) -> &'static [Verb] {
+        match self {
+            Self::Yes => Gate::VERBS,
+            Self::No => &[Verb::Send, Verb::Check],
+        }
+    }
 }
 
 /// What all connections of a node share.
@@ -50,7 +60,7 @@ impl Shared {
             (alone == Alone::No).then(|| Siblings::new(config.state, config.timing.retain, &config.roots));
         Ok(Arc::new(Self {
             transfers: Transfers::new(config.timing.retain),
-            gate: Gate { keys: config.keys, also: config.also, timing: config.timing },
+            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs: alone.verbs() },
             siblings,
             roots,
             durability: config.durability,

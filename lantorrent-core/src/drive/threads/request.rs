@@ -7,8 +7,13 @@ use crate::wire::{Code, Header, Request};
 /// What tells the version of a file from every other one. None where nobody knows, as with a stream: nothing is gone
 /// on with then.
 pub(super) fn version(header: &Header) -> Option<Vec<u8>> {
-    let source = header.envelope.as_ref()?.source.as_ref()?;
     header.length?;
+    source_version(header)
+}
+
+/// The same, whatever its length.
+pub(super) fn source_version(header: &Header) -> Option<Vec<u8>> {
+    let source = header.envelope.as_ref()?.source.as_ref()?;
     serde_json::to_vec(source).ok()
 }
 

@@ -109,6 +109,7 @@ impl Hands for SourceHands<'_> {
             | Output::Place(..)
             | Output::Discard(_)
             | Output::Keep(_)
+            | Output::Remove(_)
             | Output::Answer(_)
             | Output::Done => {}
         }
@@ -122,6 +123,7 @@ impl Hands for SourceHands<'_> {
         Some(match self.wishes.take()? {
             Wish::Stop => Input::Stop(Duration::ZERO),
             Wish::Suspend => Input::Suspend,
+            Wish::Cancel(place) => Input::Cancel(place.to_string()),
         })
     }
 }

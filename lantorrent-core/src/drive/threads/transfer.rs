@@ -1,5 +1,6 @@
 //! Sending a file: what a source's user sees.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,15 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::super::error::Error;
 use super::super::target::{Target, destinations};
-use super::check::{self, leave_out};
-use super::control::unix_time;
+use super::check::leave_out;
+use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
+use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, Report, SourceHint, Wire, block_size, limits};
+use crate::wire::{Keyring, Report, SourceHint, Verb, Wire, block_size, limits};
 
 /// One file, or stream, on its way to many targets.
 ///
@@ -162,7 +164,7 @@ impl Transfer {
         self
     }
 
-    /// Stops or suspends the transfer from elsewhere.
+    /// Stops or suspends the transfer from elsewhere, or cancels some of its targets.
     pub fn handle(&self) -> TransferHandle {
         TransferHandle(Arc::clone(&self.wishes))
     }
@@ -176,7 +178,10 @@ impl Transfer {
         let mut plan = self.plan()?;
         let mut reports = Vec::new();
         if self.checks && self.wire == Wire::Two {
-            let failed = self.ask(plan.clone())?;
+            let mut failed = self.ask(plan.clone())?;
+            plan.cancelled = self.wishes.take_cancelled();
+            // What is cancelled has its own report.
+            failed.retain(|report| !report.id.as_ref().is_some_and(|id| plan.cancelled.contains(id)));
             leave_out(&mut plan.destinations, &failed);
             for report in failed {
                 (self.listener)(&Event::Report(report.clone()));
@@ -196,7 +201,7 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = check::ask(plan, self.keys.clone(), self.timing.clone(), &self.wishes)?;
+        let found = survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), &self.wishes)?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());
@@ -218,8 +223,9 @@ impl Transfer {
             block_size,
             length,
             source: self.hint.clone(),
-            begun: u64::try_from(unix_time().as_millis()).ok(),
+            begun: unix_millis(),
             min_rate: self.min_rate,
+            cancelled: BTreeSet::new(),
         })
     }
 

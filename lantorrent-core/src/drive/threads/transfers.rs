@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::doorbell::{Arrival, Doorbell, Knock};
-use crate::session::{Entrance, Roster};
+use crate::session::{Entrance, Recall, Roster};
 use crate::wire::{Header, SealedReport, TransferId};
 
 #[derive(Debug)]
@@ -18,11 +18,11 @@ struct State {
     doorbells: HashMap<TransferId, Arc<Doorbell>>,
 }
 
-/// Where an arrival goes.
+/// Where an arrival goes that takes part, or wants to.
 #[derive(Debug)]
 pub(super) enum Way {
     /// Into a session of its own. Others may have been asked to let go of their files for it.
-    Begin { arrival: Arrival, superseding: bool },
+    Begin { arrival: Arrival, superseding: bool, unwanted: Vec<String> },
     /// Into the session of its transfer, which has it by now.
     HandedOver,
     /// Away: a newer transfer of the same file is under way.
@@ -31,6 +31,34 @@ pub(super) enum Way {
     Taken(Arrival, u32),
     /// Away, with the results of its transfer.
     Finished(Arrival, Vec<SealedReport>),
+}
+
+/// Where an arrival goes that cancels requests.
+#[derive(Debug)]
+pub(super) enum WayOut {
+    /// Into a session of its own. Others may have been asked to let go of their files for it.
+    Begin { arrival: Arrival, superseding: bool, told: Vec<SealedReport> },
+    /// Into the session of its transfer, which has it by now.
+    HandedOver,
+}
+
+impl State {
+    /// Asks those sessions to let go of their files.
+    fn supersede(&self, transfers: &[TransferId]) {
+        let older = transfers.iter().filter_map(|transfer| self.doorbells.get(transfer));
+        older.for_each(|doorbell| doorbell.ring(Knock::Superseded));
+    }
+
+    /// Hands an arrival to the session of its transfer, which is live.
+    fn hand_over(&self, arrival: Arrival, knock: fn(Arrival) -> Knock) {
+        arrival.guest.join_session();
+        let envelope = arrival.proven.header.envelope.as_ref();
+        match envelope.and_then(|envelope| self.doorbells.get(&envelope.transfer)) {
+            Some(doorbell) => doorbell.ring(knock(arrival)),
+            // Both are changed together. If they were not, closing the connection would do no harm.
+            None => log::error!("a transfer that is under way has no session"),
+        }
+    }
 }
 
 impl Transfers {
@@ -50,26 +78,35 @@ impl Transfers {
         let header = &arrival.proven.header;
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
         match state.roster.enter(Instant::now(), header) {
-            Entrance::New { supersedes } => {
+            Entrance::New { supersedes, unwanted } => {
                 if let Some(transfer) = transfer {
                     state.doorbells.insert(transfer, Arc::clone(doorbell));
                 }
-                let older = supersedes.iter().filter_map(|transfer| state.doorbells.get(transfer));
-                older.for_each(|doorbell| doorbell.ring(Knock::Superseded));
-                Way::Begin { arrival, superseding: !supersedes.is_empty() }
+                state.supersede(&supersedes);
+                Way::Begin { arrival, superseding: !supersedes.is_empty(), unwanted }
             }
             Entrance::Claim => {
-                arrival.guest.join_session();
-                match transfer.and_then(|transfer| state.doorbells.get(&transfer)) {
-                    Some(doorbell) => doorbell.ring(Knock::Claim(arrival)),
-                    // Both are changed together. If they were not, closing the connection would do no harm.
-                    None => log::error!("a transfer that is under way has no session"),
-                }
+                state.hand_over(arrival, Knock::Claim);
                 Way::HandedOver
             }
             Entrance::Outdated => Way::Outdated(arrival),
             Entrance::Taken(place) => Way::Taken(arrival, place),
             Entrance::Finished(results) => Way::Finished(arrival, results),
+        }
+    }
+
+    /// Finds the way of an arrival that cancels requests.
+    pub(super) fn cancel(&self, arrival: Arrival) -> WayOut {
+        let mut state = self.lock();
+        match state.roster.cancel(Instant::now(), &arrival.proven.header) {
+            Recall::Live => {
+                state.hand_over(arrival, Knock::Cancel);
+                WayOut::HandedOver
+            }
+            Recall::Gone { told, supersedes } => {
+                state.supersede(&supersedes);
+                WayOut::Begin { arrival, superseding: !supersedes.is_empty(), told }
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the user of a transfer wants of it while it runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,8 @@ use crate::session::Input;
 pub(super) enum Wish {
     Stop,
     Suspend,
+    /// The target in that place is not wanted any more.
+    Cancel(usize),
 }
 
 /// What is wanted, and how to wake who has to look at that.
@@ -56,6 +58,15 @@ impl Wishes {
         self.lock().untold.pop_front()
     }
 
+    /// The ids of all requests that were cancelled and that nobody has taken yet.
+    pub(super) fn take_cancelled(&self) -> BTreeSet<String> {
+        let untold = &mut self.lock().untold;
+        let id = |wish: &Wish| if let Wish::Cancel(place) = wish { Some(place.to_string()) } else { None };
+        let taken = untold.iter().filter_map(id).collect();
+        untold.retain(|wish| !matches!(wish, Wish::Cancel(_)));
+        taken
+    }
+
     /// Whether the end is wanted. Who asks leaves it to others to bring it about.
     pub(super) fn is_ending(&self) -> bool {
         self.lock().ending
@@ -71,6 +82,14 @@ impl TransferHandle {
     /// within seconds.
     pub fn stop(&self) {
         self.0.wish(Wish::Stop);
+    }
+
+    /// The target in that place, in the order in which they were given, is not wanted any more, whatever has become of it by
+    /// now. Its node is told, removes what it has of the file, and does without it from then on; the result is
+    /// [`Code::CANCELLED`](crate::wire::Code::CANCELLED). A file that is in place already stays, and is a success. Where the
+    /// node cannot be told, or knows wire 1 alone, nothing changes. The others go on.
+    pub fn cancel(&self, place: usize) {
+        self.0.wish(Wish::Cancel(place));
     }
 
     /// Ends the transfer for now, in about a second at most. The nodes keep what they have, and a later transfer of the

@@ -16,7 +16,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn new(now: Now) -> Self {
-        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing() };
+        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 2], 1).into()), Nonce([4; 16]));
         Self { greeting: Some(greeting), proven: None, connected: false, fed: false, said: Vec::new() }
     }

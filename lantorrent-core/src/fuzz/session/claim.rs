@@ -1,4 +1,4 @@
-//! Others who want to be the node's upstream, and one who becomes it.
+//! Others who turn to the node: who want to be its upstream, one who becomes it, and who cancel requests.
 
 use super::super::Script;
 use super::node::Node;
@@ -6,7 +6,7 @@ use super::{BLOCK, LENGTH, keys};
 use crate::session::{Input, Now, Proven, UpstreamId};
 use crate::wire::{
     Envelope, Frame, FrameReader, Header, Line, LineReader, LineWriter, Nonce, PayloadReader, PayloadWriter,
-    RootHasher, Sum, digest,
+    Request, RootHasher, Sum, digest,
 };
 
 /// A claim by the source or by somebody behind the node, with the list as it was or without one, and what hears its
@@ -53,6 +53,20 @@ pub(super) fn payload(header: &Header, content: &[u8], from: u64) -> (PayloadRea
 }
 
 impl Node {
+    /// Somebody proves a header that cancels one of the node's requests, all of them, or one that it does not know.
+    pub(super) fn cancelled(&mut self, now: Now, script: &mut Script<'_>) {
+        let Some((mut proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };
+        let which = script.byte();
+        let requests = &mut proven.header.node.requests;
+        requests.retain(|request| which & 3 == 3 || request.id == format!("0/{}", which & 3));
+        if requests.is_empty() {
+            requests.push(Request { filename: "/f".into(), id: which.to_string(), rename: true });
+        }
+        let id = UpstreamId(self.next_upstream());
+        self.listen(id, ear);
+        self.handle(now, Input::Cancelled(id, Box::new(proven)));
+    }
+
     /// Somebody proves a header for the node's place.
     pub(super) fn claimed(&mut self, now: Now, script: &mut Script<'_>) {
         let Some((proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };

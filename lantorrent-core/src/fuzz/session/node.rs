@@ -28,6 +28,9 @@ enum File {
     Discarded,
     /// Let go, for another transfer to go on with.
     Kept,
+    /// Not wanted any more, and about to be removed.
+    Removing,
+    Removed,
 }
 
 /// Reads what the node says towards the source.
@@ -52,6 +55,8 @@ pub(super) struct Node {
     waiting: VecDeque<u8>,
     written: u64,
     files: [File; FILES],
+    /// The requests whose files are to be removed.
+    removing: VecDeque<String>,
     children: BTreeMap<LinkId, Child>,
     said: Vec<u8>,
     ear: Ear,
@@ -67,7 +72,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(now: Now, wire: Wire, content: &[u8]) -> Self {
-        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing() };
+        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 1], 1).into()), Nonce([2; 16]));
         let ear = match wire {
             Wire::One => Ear::Wire1(ReportReader::default()),
@@ -85,6 +90,7 @@ impl Node {
             waiting: VecDeque::new(),
             written: 0,
             files: [File::New; FILES],
+            removing: VecDeque::new(),
             children: BTreeMap::new(),
             said: Vec::new(),
             ear,
@@ -260,6 +266,12 @@ impl Node {
                 Output::Keep(file) => {
                     self.turn(file, &[File::Open, File::Failed], File::Kept);
                 }
+                Output::Remove(request) => {
+                    if let Some(file) = own_file(&request.id) {
+                        self.turn(file, &[File::Opening, File::Open, File::Failed], File::Removing);
+                    }
+                    self.removing.push_back(request.id);
+                }
                 Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
                 Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
@@ -357,8 +369,7 @@ impl Node {
 
     fn report(&mut self, report: Report) {
         let id = report.id.clone().expect("a result names its request");
-        if let Some(file) = id.strip_prefix("0/") {
-            let file: usize = file.parse().expect("the id of a request");
+        if let Some(file) = own_file(&id) {
             assert_eq!(self.files[file] == File::Placed, report.code.is_success(), "{report:?}");
         }
         let known = self.reports.entry(id).or_default();
@@ -397,10 +408,22 @@ impl Node {
         self.handle(now, Input::Placed(file, result));
     }
 
+    /// What is not wanted any more is removed, or cannot be.
+    pub(super) fn removed(&mut self, now: Now, result: Result<(), FileFault>) {
+        let Some(id) = self.removing.pop_front() else { return };
+        if let Some(file) = own_file(&id) {
+            self.files[file] = File::Removed;
+        }
+        self.handle(now, Input::Removed(id, result));
+    }
+
     /// The disk does all that it was asked for.
     pub(super) fn serve_files(&mut self, now: Now) {
         for _ in 0..FILES {
             self.opened(now, Ok(Opened { read_back: ReadBack::Possible, resumed: 0 }));
+        }
+        while !self.removing.is_empty() {
+            self.removed(now, Ok(()));
         }
         self.written(now, LENGTH as u64);
         for _ in 0..FILES {
@@ -457,4 +480,10 @@ impl Node {
         let open = |file: &File| matches!(file, File::Open | File::Placing);
         assert!(!self.files.iter().any(open), "{:?}", self.files);
     }
+}
+
+/// Which of the node's own files a request means.
+fn own_file(id: &str) -> Option<usize> {
+    let file = id.strip_prefix("0/")?.parse().ok();
+    file.filter(|&file| file < FILES)
 }

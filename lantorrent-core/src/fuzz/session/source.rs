@@ -1,5 +1,7 @@
 //! A real source, and what it has said that the node has not heard yet.
 
+use std::collections::BTreeSet;
+
 use super::super::Script;
 use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
 use crate::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession};
@@ -34,6 +36,7 @@ impl Source {
             source: None,
             begun: None,
             min_rate: None,
+            cancelled: BTreeSet::new(),
         };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
         let content = (0..LENGTH).map(|place| place as u8).collect();

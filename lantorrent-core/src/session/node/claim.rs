@@ -171,6 +171,7 @@ impl NodeSession {
         for file in self.files.open() {
             self.desk.out.push_back(Output::Keep(file));
         }
+        self.dismiss_cancels();
         self.forget = true;
         self.phase = Phase::Done;
         self.desk.out.push_back(Output::Done);

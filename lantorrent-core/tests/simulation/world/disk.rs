@@ -198,6 +198,23 @@ impl Disk {
         self.partials.remove(name);
     }
 
+    /// Removes what was left of a version, of whatever length.
+    pub(crate) fn remove(&mut self, name: &str, version: Option<&Version>) -> Result<(), FileFault> {
+        let source = |version: &Version| version.source.clone();
+        let found = self.partials.get(name).and_then(|partial| partial.version.as_ref()).map(source);
+        if found.is_none() || found != version.map(source) {
+            return Ok(());
+        }
+        if self.broken {
+            return Err(broken());
+        }
+        if self.is_locked(name) {
+            return Err(fault(Code::IN_USE, "somebody else writes it"));
+        }
+        self.partials.remove(name);
+        Ok(())
+    }
+
     /// Lets go of a file, but keeps what can be gone on with.
     pub(crate) fn keep(&mut self, name: &str) {
         let kind = self.kind(name);

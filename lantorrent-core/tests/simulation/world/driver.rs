@@ -297,6 +297,7 @@ impl Driver {
             Output::Place(file, size) => node.storage.order(Order::Place(file, size)),
             Output::Discard(file) => node.storage.order(Order::Discard(file)),
             Output::Keep(file) => node.storage.order(Order::Keep(file)),
+            Output::Remove(request) => node.storage.order(Order::Remove(request)),
             Output::Accept(upstream, from) => self.accept(host, upstream, from),
             Output::Halt => node.upstreams.halt(net, self.id),
             Output::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),

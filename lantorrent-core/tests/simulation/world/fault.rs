@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Again,
     /// The source is suspended; when that ends, it sends once more.
     Suspend,
+    /// That file of that node is not wanted any more.
+    Cancel(usize, usize),
     /// Its owner stops what runs there, and gives it that long.
     Stop(usize, Duration),
 }
@@ -53,6 +55,7 @@ impl Fault {
             | Self::Fill(at)
             | Self::Break(at)
             | Self::Stall(at)
+            | Self::Cancel(at, _)
             | Self::Stop(at, _) => at == host,
             Self::Again => false,
             Self::Suspend => host == source,

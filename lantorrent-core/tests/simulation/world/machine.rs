@@ -49,6 +49,10 @@ pub(crate) struct Machine {
     /// Files that are to be opened.
     opening: BTreeSet<usize>,
     placing: BTreeSet<usize>,
+    /// Files that are not wanted any more.
+    removing: BTreeSet<usize>,
+    /// Upstreams that only wait to hear what became of what they have cancelled.
+    callers: BTreeSet<UpstreamId>,
     ended: bool,
     /// When a node of wire 2 last said something.
     said: Option<Instant>,
@@ -66,6 +70,8 @@ impl Machine {
             open: BTreeMap::new(),
             opening: BTreeSet::new(),
             placing: BTreeSet::new(),
+            removing: BTreeSet::new(),
+            callers: BTreeSet::new(),
             ended: false,
             said: None,
             done: false,
@@ -129,11 +135,16 @@ impl Machine {
         match input {
             Input::End { .. } => self.ended = true,
             Input::Opened(file, opened) => {
-                self.opening.remove(file);
-                self.open.extend(opened.as_ref().map(|opened| (*file, opened.resumed)));
+                let wanted = self.opening.remove(file) && !self.removing.contains(file);
+                let opened = opened.as_ref().ok().filter(|_| wanted);
+                self.open.extend(opened.map(|opened| (*file, opened.resumed)));
             }
             Input::Claimed(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
+            }
+            Input::Cancelled(id, _) => {
+                assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
+                self.callers.insert(*id);
             }
             Input::Halted { offset, .. } => {
                 self.reading = Reading::No;
@@ -146,7 +157,8 @@ impl Machine {
     /// Its parent must not take it for dead, whatever it waits for.
     fn check_silence(&mut self, now: Instant, outputs: &[Output]) {
         let Session::Node(session) = &self.session else { return };
-        if session.header().wire() == Wire::One || self.done || !self.upstreams.values().any(|&open| open) {
+        let heard = self.upstreams.iter().any(|(id, &open)| open && !self.callers.contains(id));
+        if session.header().wire() == Wire::One || self.done || !heard {
             self.said = None;
             return;
         }
@@ -188,7 +200,11 @@ impl Machine {
             | Output::Reply(..)
             | Output::CloseUpstream(_)
             | Output::DropUpstream(_) => self.check_upstream(output),
-            Output::Open(_) | Output::Place(..) | Output::Discard(_) | Output::Keep(_) => {
+            Output::Open(_)
+            | Output::Place(..)
+            | Output::Discard(_)
+            | Output::Keep(_)
+            | Output::Remove(_) => {
                 self.check_file(output);
             }
             Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Answer(_) => {}
@@ -257,6 +273,15 @@ impl Machine {
             }
             Output::Open(file) => assert!(self.opening.insert(*file), "{output:?} twice"),
             Output::Keep(file) if self.opening.remove(file) => {}
+            Output::Remove(request) => {
+                let Session::Node(session) = &self.session else { panic!("{output:?} of a source") };
+                let own = session.header().node.requests.iter().position(|own| own.id == request.id);
+                if let Some(file) = own {
+                    assert!(!self.placing.contains(&file), "{output:?} of what is being placed");
+                    assert!(self.removing.insert(file), "{output:?} twice");
+                    self.open.remove(&file);
+                }
+            }
             Output::Discard(file) | Output::Keep(file) => {
                 assert!(self.open.remove(file).is_some(), "{output:?} of what is not open");
             }

@@ -18,6 +18,7 @@ pub(crate) mod supply;
 mod upstream;
 mod welcome;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,8 +45,8 @@ struct Actor {
     asleep: bool,
 }
 
-/// Makes the driver of a source.
-pub(crate) type Launch = Box<dyn Fn(ActorId, &mut Net) -> Driver>;
+/// Makes the driver of a source that is told what is cancelled by then.
+pub(crate) type Launch = Box<dyn Fn(ActorId, &mut Net, BTreeSet<String>) -> Driver>;
 
 pub(crate) struct World {
     pub(crate) net: Net,
@@ -59,6 +60,8 @@ pub(crate) struct World {
     sources: Vec<ActorId>,
     /// Whether the last source was suspended, and no other has come since.
     suspended: bool,
+    /// What is not wanted any more, by the ids of its requests.
+    cancelled: BTreeSet<String>,
     mishaps: Vec<Mishap>,
     /// When each of them has happened.
     pub(crate) struck: Vec<Option<Duration>>,
@@ -89,6 +92,7 @@ impl World {
             home,
             sources: Vec::new(),
             suspended: false,
+            cancelled: BTreeSet::new(),
             mishaps,
             struck,
             flip: None,
@@ -122,7 +126,7 @@ impl World {
     fn start_source(&mut self) {
         let id = ActorId(self.actors.len());
         self.sources.push(id);
-        let mut driver = (self.launch)(id, &mut self.net);
+        let mut driver = (self.launch)(id, &mut self.net, self.cancelled.clone());
         driver.begin(&mut self.net, &mut self.hosts[self.home]);
         self.actors.push(Actor { role: Role::Driver(Box::new(driver)), at: self.home, asleep: false });
     }

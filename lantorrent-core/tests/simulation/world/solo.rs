@@ -71,9 +71,9 @@ impl Waiter {
 impl Welcome {
     /// Sees to it that no other process holds what this one wants, and goes on from there.
     pub(super) fn decide_solo(self, world: &mut World) -> Role {
-        let Some(ask) = Ask::for_header(&self.proven.header) else { return self.begin(world) };
+        let Some(ask) = Ask::for_header(&self.proven.header) else { return self.begin(world, Vec::new()) };
         match world.make_room(self.at, &ask) {
-            Turn::Free => self.begin(world),
+            Turn::Free => self.begin(world, Vec::new()),
             Turn::Over(results) => self.retell(world, &results),
             Turn::Taken => self.say_left(world),
             Turn::Finishing(session) => self.wait(world, session, ask.transfer),
@@ -83,7 +83,7 @@ impl Welcome {
         }
     }
 
-    fn hang_up(mut self, world: &mut World) -> Role {
+    pub(super) fn hang_up(mut self, world: &mut World) -> Role {
         self.greeter.say_last(&mut world.net, Vec::new());
         Role::Greeter(self.greeter)
     }

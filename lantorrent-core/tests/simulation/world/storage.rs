@@ -16,13 +16,14 @@ use super::ring::{Backing, Item, Ring};
 const PATIENCE: u64 = 500_000;
 const RETRY: Duration = Duration::from_millis(10);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Order {
     Open(usize),
     Begin(u64),
     Place(usize, u64),
     Discard(usize),
     Keep(usize),
+    Remove(Request),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Storage {
     names: Vec<String>,
+    ids: Vec<String>,
     version: Option<Version>,
     states: Vec<State>,
     /// What was in the last file that could be read, where it is written no more. Whoever has it open can go on reading.
@@ -53,6 +55,7 @@ impl Storage {
     pub(crate) fn new(requests: &[Request], version: Option<Version>, block_size: u32, now: u64) -> Self {
         Self {
             names: requests.iter().map(|request| request.filename.clone()).collect(),
+            ids: requests.iter().map(|request| request.id.clone()).collect(),
             version,
             states: vec![State::Closed; requests.len()],
             former: Vec::new(),
@@ -150,6 +153,7 @@ impl Storage {
             }
             Some(Order::Discard(file)) => self.close(disk, file, Disk::discard),
             Some(Order::Keep(file)) => self.close(disk, file, Disk::keep),
+            Some(Order::Remove(request)) => self.remove(net, id, disk, request, &mut tell),
             None => self.write(net, disk, ring, &mut tell),
         }
     }
@@ -175,6 +179,31 @@ impl Storage {
             self.states[file] = State::Open;
         }
         tell(Input::Opened(file, result.map(|(read_back, resumed)| Opened { read_back, resumed })));
+    }
+
+    fn remove(
+        &mut self,
+        net: &mut Net,
+        id: ActorId,
+        disk: &mut Disk,
+        request: Request,
+        tell: &mut impl FnMut(Input<'static>),
+    ) {
+        self.discard(disk, &request);
+        if disk.is_locked(&request.filename) && net.micros() < self.began + PATIENCE {
+            self.orders.push_front(Order::Remove(request));
+            self.busy = true;
+            return net.after(RETRY, Event::Disk(id));
+        }
+        let result = disk.remove(&request.filename, self.version.as_ref());
+        tell(Input::Removed(request.id, result));
+    }
+
+    /// What this session itself writes for a request.
+    fn discard(&mut self, disk: &mut Disk, request: &Request) {
+        if let Some(file) = self.ids.iter().position(|id| *id == request.id) {
+            self.close(disk, file, Disk::discard);
+        }
     }
 
     fn begin(&mut self, disk: &mut Disk, from: u64) {
@@ -234,6 +263,11 @@ impl Storage {
             match order {
                 Order::Discard(file) => self.close(disk, file, Disk::discard),
                 Order::Begin(from) => self.begin(disk, from),
+                Order::Remove(request) => {
+                    self.discard(disk, &request);
+                    // Nobody is there any more to be told.
+                    let _ = disk.remove(&request.filename, self.version.as_ref());
+                }
                 Order::Keep(_) | Order::Open(_) | Order::Place(..) => {}
             }
         }

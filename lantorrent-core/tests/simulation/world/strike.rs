@@ -55,6 +55,7 @@ impl World {
                 }
             }
             Fault::Suspend => self.suspend(),
+            Fault::Cancel(node, file) => self.cancel(format!("{node}/{file}")),
             Fault::Reset(at) => self.reset(at),
             Fault::Damage(at, bits) => self.net.damage[at] += bits,
             Fault::Fill(at) => self.hosts[at].disk.full = true,
@@ -103,16 +104,33 @@ impl World {
                     self.start_source();
                 }
             }
-            Fault::Again | Fault::Break(_) | Fault::Reset(_) | Fault::Damage(..) | Fault::Stop(..) => {}
+            Fault::Again
+            | Fault::Cancel(..)
+            | Fault::Break(_)
+            | Fault::Reset(_)
+            | Fault::Damage(..)
+            | Fault::Stop(..) => {}
         }
     }
 
     fn suspend(&mut self) {
-        let live = self.source().is_some_and(|source| !source.machine.done);
-        if let Some(&source) = self.sources.last().filter(|_| live && !self.hosts[self.home].frozen) {
+        if let Some(source) = self.live_source() {
             self.suspended = true;
             self.drive(source, |driver, _, _| driver.tell(Input::Suspend));
         }
+    }
+
+    fn cancel(&mut self, id: String) {
+        if let Some(source) = self.live_source() {
+            self.drive(source, |driver, _, _| driver.tell(Input::Cancel(id.clone())));
+        }
+        self.cancelled.insert(id);
+    }
+
+    /// The last source, if it can be told something.
+    fn live_source(&self) -> Option<ActorId> {
+        let live = self.source().is_some_and(|source| !source.machine.done);
+        self.sources.last().copied().filter(|_| live && !self.hosts[self.home].frozen)
     }
 
     fn freeze(&mut self, at: usize) {

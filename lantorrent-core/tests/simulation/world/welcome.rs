@@ -1,9 +1,10 @@
 //! A sender was let in: what its connection becomes.
 
 use lantorrent_core::session::{
-    Entrance, FileFault, Input, NodeSession, Proven, SUPERSEDED, Seed, answer_check, retell,
+    Entrance, FileFault, Input, NodeSession, Proven, Recall, SUPERSEDED, Seed, UpstreamId, answer_check,
+    retell,
 };
-use lantorrent_core::wire::{Code, SealedReport, Verb};
+use lantorrent_core::wire::{Code, SealedReport, TransferId, Verb};
 
 use super::disk::Version;
 use super::driver::{Driver, NodeSide};
@@ -32,8 +33,10 @@ impl Welcome {
         }
         let envelope = self.proven.header.envelope.as_ref();
         host.proven.extend(envelope.map(|envelope| (envelope.nonce, envelope.from)));
-        if envelope.is_some_and(|envelope| envelope.verb == Verb::Check) {
-            return self.check(world);
+        match envelope.map(|envelope| envelope.verb) {
+            Some(Verb::Check) => return self.check(world),
+            Some(Verb::Cancel) => return self.cancel(world),
+            _ => {}
         }
         if host.solo && host.stopping.is_none() {
             return self.decide_solo(world);
@@ -41,18 +44,39 @@ impl Welcome {
         let now = world.net.now().instant;
         match host.roster.enter(now, &self.proven.header) {
             Entrance::New { .. } if host.stopping.is_some() => self.turn_away(world),
-            Entrance::New { supersedes } => {
-                let older: Vec<ActorId> =
-                    supersedes.iter().filter_map(|transfer| host.session(transfer)).collect();
-                for session in older {
-                    world.drive(session, |driver, _, _| driver.tell(Input::Superseded));
-                }
-                self.begin(world)
+            Entrance::New { supersedes, unwanted } => {
+                self.supersede(world, &supersedes);
+                self.begin(world, unwanted)
             }
-            Entrance::Claim => self.claim(world),
+            Entrance::Claim => self.hand_over(world, Input::Claimed),
             Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
             Entrance::Taken(place) => self.refuse_second(world, place),
             Entrance::Finished(results) => self.retell(world, &results),
+        }
+    }
+
+    fn supersede(&self, world: &mut World, transfers: &[TransferId]) {
+        let host = &world.hosts[self.at];
+        let older: Vec<ActorId> = transfers.iter().filter_map(|transfer| host.session(transfer)).collect();
+        for session in older {
+            world.drive(session, |driver, _, _| driver.tell(Input::Superseded));
+        }
+    }
+
+    fn cancel(self, world: &mut World) -> Role {
+        let now = world.net.now().instant;
+        let host = &mut world.hosts[self.at];
+        let stopping = host.stopping.is_some();
+        match host.roster.cancel(now, &self.proven.header) {
+            Recall::Live => self.hand_over(world, Input::Cancelled),
+            Recall::Gone { .. } if stopping => self.hang_up(world),
+            Recall::Gone { told, supersedes } => {
+                self.supersede(world, &supersedes);
+                self.session(world, |world, at, upstream, proven| {
+                    let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
+                    NodeSession::cancel(world.net.now(), upstream, proven, keys, timing, &told)
+                })
+            }
         }
     }
 
@@ -99,7 +123,7 @@ impl Welcome {
         })
     }
 
-    pub(super) fn begin(self, world: &mut World) -> Role {
+    pub(super) fn begin(self, world: &mut World, unwanted: Vec<String>) -> Role {
         let host = &mut world.hosts[self.at];
         let header = &self.proven.header;
         host.begun.extend(header.node.requests.iter().map(|request| request.id.clone()));
@@ -107,14 +131,16 @@ impl Welcome {
         self.session(world, |world, at, upstream, proven| {
             let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
             let seed = Seed(world.net.random.bytes());
-            NodeSession::new(world.net.now(), upstream, proven, keys, timing, seed)
+            let mut session = NodeSession::new(world.net.now(), upstream, proven, keys, timing, seed);
+            session.handle(world.net.now(), Input::Unwanted(unwanted));
+            session
         })
     }
 
     fn session(
         self,
         world: &mut World,
-        make: impl FnOnce(&mut World, usize, lantorrent_core::session::UpstreamId, Proven) -> NodeSession,
+        make: impl FnOnce(&mut World, usize, UpstreamId, Proven) -> NodeSession,
     ) -> Role {
         let Self { id, at, greeter, proven, rest } = self;
         let header = proven.header.clone();
@@ -138,8 +164,8 @@ impl Welcome {
         Role::Driver(Box::new(driver))
     }
 
-    /// It wants to be the upstream of a session that is live here.
-    fn claim(self, world: &mut World) -> Role {
+    /// It has something to say to a session that is live here.
+    fn hand_over(self, world: &mut World, input: fn(UpstreamId, Box<Proven>) -> Input<'static>) -> Role {
         let Self { id: _, at, greeter, proven, rest } = self;
         let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
         let live = transfer.and_then(|transfer| world.hosts[at].session(&transfer));
@@ -148,7 +174,7 @@ impl Welcome {
         world.drive(live, |driver, _, _| {
             let node = driver.node.as_mut().expect("a session of a node");
             let upstream = node.upstreams.add(greeter.conn, greeter.out, rest);
-            driver.tell(Input::Claimed(upstream, proven));
+            driver.tell(input(upstream, proven));
         });
         Role::Gone
     }

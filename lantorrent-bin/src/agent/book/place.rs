@@ -1,0 +1,136 @@
+//! Where the database is: finds its file, or makes one, and locks it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::disk::{Disk, Latest};
+use super::{open_database, write};
+use crate::exit::Failure;
+
+/// How long an agent may take to let go of the file that has been told to stop.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Opens the file and locks it. Where there is none, one is made, with a database without requests.
+pub(super) fn open(path: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| {
+        Failure::local(format_args!("cannot open the queue {}: {error}", path.display()), advice(&error))
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) => {
+            let what = if metadata.is_dir() { "a folder" } else { "no regular file" };
+            return Err(Failure::usage(
+                format_args!("the queue {} is {what}", path.display()),
+                "name a file in `[db] file` of lt.ini",
+            ));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => make(path)?,
+        Err(error) => return Err(failed(error)),
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    lock(&file, path)?;
+    Ok(file)
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "let the agent's user read and write it, or name another in `[db] file` of lt.ini"
+        }
+        ErrorKind::ReadOnlyFilesystem => "name a file on a disk that can be written in `[db] file` of lt.ini",
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            "make its folder, or name another in `[db] file` of lt.ini"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make space on that disk",
+        _ => "name another in `[db] file` of lt.ini",
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Failure::local(
+                    format_args!("another agent has the queue {} open", path.display()),
+                    "stop it, or name another file in `[db] file` of lt.ini",
+                ));
+            }
+            Err(errno) => {
+                return Err(Failure::local(
+                    format_args!("cannot lock the queue {}: {}", path.display(), io::Error::from(errno)),
+                    "put it on a file system that knows locks",
+                ));
+            }
+        }
+    }
+}
+
+/// Makes a database. It gets its name when it is whole, so that there is never one that is not.
+fn make(path: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        Failure::local(format_args!("cannot make the queue {}: {error}", path.display()), advice(&error))
+    };
+    let unborn = beside(path);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        // Who asked for what is nobody else's business.
+        .mode(0o600)
+        .open(&unborn)
+        .map_err(failed)?;
+    // Two agents may be started at once: only one of them makes it.
+    lock(&file, &unborn)?;
+    if renamed_meanwhile(&file, &unborn) {
+        return Ok(());
+    }
+    file.set_len(0).map_err(failed)?;
+    let file = Arc::new(file);
+    let disk = Disk { file: Arc::clone(&file), latest: Latest::Named };
+    let made = open_database(disk).and_then(|database| {
+        write(&database, [])?;
+        Ok(database.close()?)
+    });
+    made.map_err(|error| match error {
+        redb::Error::Io(error) => failed(error),
+        error => failed(io::Error::other(error)),
+    })?;
+    file.sync_all().map_err(failed)?;
+    match renameat_with(CWD, &unborn, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        // Somebody else was faster: theirs it is.
+        Err(Errno::EXIST) => fs::remove_file(&unborn).map_err(failed)?,
+        // Not every file system can do it without replacing.
+        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(&unborn, path).map_err(failed)?,
+        Err(errno) => return Err(failed(errno.into())),
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// Whether another agent has made its database of this file while it was waited for.
+fn renamed_meanwhile(file: &File, unborn: &Path) -> bool {
+    match (file.metadata(), fs::metadata(unborn)) {
+        (Ok(own), Ok(there)) => (own.dev(), own.ino()) != (there.dev(), there.ino()),
+        _ => true,
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}

@@ -1,0 +1,96 @@
+//! Removes from nodes what is not wanted any more, where no transfer of it runs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::error::Error;
+use super::super::target::{Target, destinations};
+use super::control::unix_millis;
+use super::origin;
+use super::outcome::sort;
+use super::survey::survey;
+use crate::session::{Plan, Timing};
+use crate::store::Placement;
+use crate::wire::{Keyring, Report, SourceHint, Verb, Wire, block_size};
+
+/// Removes from nodes what transfers of a file have left there that nobody goes on with: those that were interrupted,
+/// and those that still wait for a sender that is gone. Never a file that is whole, nor what another source has sent.
+///
+/// A transfer that runs is better asked by [`TransferHandle::cancel`](super::TransferHandle::cancel).
+///
+/// ```no_run
+/// use lantorrent_core::wire::{Keyring, Password};
+/// use lantorrent_core::Cancel;
+///
+/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let source = Cancel::source("/srv/images/a.img")?;
+/// for report in Cancel::new(keys, source).to("10.0.0.7/srv/images/a.img".parse()?).run()? {
+///     println!("{:?}: {}", report.host, report.message);
+/// }
+/// # Ok::<(), lantorrent_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Cancel {
+    keys: Keyring,
+    source: SourceHint,
+    targets: Vec<Target>,
+    timing: Timing,
+}
+
+impl Cancel {
+    /// Which version of a file that is, as its transfers say it. Worth keeping: the file may be gone, or another one,
+    /// when they are to be cancelled.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is neither a file nor a disk.
+    pub fn source(path: impl AsRef<Path>) -> Result<SourceHint, Error> {
+        let path = path.as_ref();
+        let opened = origin::open(path).map_err(|cause| Error::Source { path: path.to_owned(), cause })?;
+        Ok(opened.1)
+    }
+
+    /// For transfers of that version of a file, with this password of wire 2.
+    pub fn new(keys: Keyring, source: SourceHint) -> Self {
+        Self { keys, source, targets: Vec::new(), timing: Timing::default() }
+    }
+
+    /// One more target. Those with the same host and port are one node.
+    pub fn to(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// Deadlines other than the default ones.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Asks all nodes at once, each twice if need be, and waits until everybody has answered or had the time to. Returns one
+    /// report for each target, in the order in which they were given: [`Code::CANCELLED`](crate::wire::Code::CANCELLED)
+    /// where nothing is left, else why something may be.
+    ///
+    /// # Errors
+    /// Only what makes it impossible to ask.
+    pub fn run(self) -> Result<Vec<Report>, Error> {
+        if !self.keys.has_wire_2() {
+            return Err(Error::no_password(Wire::Two));
+        }
+        let plan = Plan {
+            wire: Wire::Two,
+            // What is written in place leaves nothing beside it.
+            destinations: destinations(&self.targets, Placement::Rename)?,
+            degree: 1,
+            block_size: block_size(None, 1),
+            length: None,
+            source: Some(self.source),
+            begun: unix_millis(),
+            min_rate: None,
+            cancelled: BTreeSet::new(),
+        };
+        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, &Arc::default())?.reports;
+        sort(&mut reports);
+        Ok(reports)
+    }
+}
