@@ -120,10 +120,10 @@ fn requests_are_listed() {
 fn a_request_is_waited_for() {
     let house = House::in_a_hurry();
     house.submit("a");
+    let (_, reporter) = house.batch();
     let mut client = house.tcp();
     assert_eq!(client.ask(get("/v1/requests/a?wait=0")).expect(200).json()["state"], "sending");
     client.send(get("/v1/requests/a?wait=300"));
-    let (_, reporter) = house.batch();
     reporter.began("5f1d");
     reporter.reported("a", Code::SUCCESS, "success");
     reporter.ended(None);
@@ -177,6 +177,7 @@ fn figures() {
     let house = House::new();
     house.submit("a");
     let mut client = house.tcp();
+    client.ask(get("/healthz")).expect(200);
     client.ask(get("/none")).expect(404);
     let answer = client.ask(get("/metrics")).expect(200);
     assert_eq!(answer.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
