@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::clerk::Totals;
 use super::request::State;
 use crate::time::Timestamp;
 
@@ -20,34 +21,27 @@ impl Counter {
     }
 }
 
-/// What was counted since the agent started.
+/// What was counted since the agent started, but for what the clerk counts.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     started: Timestamp,
-    /// Requests that were new.
-    pub(crate) submitted: Counter,
-    pub(crate) done: Counter,
-    pub(crate) failed: Counter,
-    pub(crate) cancelled: Counter,
-    /// Attempts that failed and are to be followed by another.
-    pub(crate) retries: Counter,
     /// Transfers that began.
     pub(crate) transfers: Counter,
     /// Bytes sent to first nodes.
     pub(crate) sent_bytes: Counter,
-    /// What the queue could not write or read.
-    pub(crate) database_errors: Counter,
     /// Answers over HTTP, by the first digit of their status.
     pub(crate) answers: [Counter; 5],
     /// Connections that were turned away because there were too many.
     pub(crate) turned_away: Counter,
 }
 
-/// What is so at the moment.
+/// What others know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Present {
+    pub(crate) totals: Totals,
     /// Requests in each state, in the order of [`State::ALL`].
     pub(crate) requests: [usize; 5],
+    /// That run.
     pub(crate) transfers: usize,
     pub(crate) connections: usize,
 }
@@ -56,14 +50,8 @@ impl Metrics {
     pub(crate) fn new(started: Timestamp) -> Self {
         Self {
             started,
-            submitted: Counter::default(),
-            done: Counter::default(),
-            failed: Counter::default(),
-            cancelled: Counter::default(),
-            retries: Counter::default(),
             transfers: Counter::default(),
             sent_bytes: Counter::default(),
-            database_errors: Counter::default(),
             answers: Default::default(),
             turned_away: Counter::default(),
         }
@@ -88,30 +76,10 @@ impl Metrics {
             "When the agent started, in seconds since 1970.",
             started,
         );
-        self.requests(&mut page, present);
+        requests(&mut page, present);
         self.transfers(&mut page, present);
         self.http(&mut page, present);
         page.0
-    }
-
-    fn requests(&self, page: &mut Page, present: &Present) {
-        let name = "lantorrent_requests";
-        page.family(name, "gauge", "Requests in the queue, by state.");
-        for (state, count) in State::ALL.iter().zip(present.requests) {
-            page.labelled(name, "state", state.name(), count);
-        }
-        page.counter("lantorrent_requests_submitted_total", "New requests.", &self.submitted);
-        let name = "lantorrent_requests_ended_total";
-        page.family(name, "counter", "Requests that ended, by outcome.");
-        for (state, counter) in
-            [(State::Done, &self.done), (State::Failed, &self.failed), (State::Cancelled, &self.cancelled)]
-        {
-            page.labelled(name, "outcome", state.name(), counter.get());
-        }
-        let retries = "Attempts that failed and are to be followed by another.";
-        page.counter("lantorrent_retries_total", retries, &self.retries);
-        let errors = "Failures of the queue's database.";
-        page.counter("lantorrent_database_errors_total", errors, &self.database_errors);
     }
 
     fn transfers(&self, page: &mut Page, present: &Present) {
@@ -131,6 +99,27 @@ impl Metrics {
         let turned_away = "Connections over HTTP that were turned away, as there were too many.";
         page.counter("lantorrent_http_connections_turned_away_total", turned_away, &self.turned_away);
     }
+}
+
+fn requests(page: &mut Page, present: &Present) {
+    let name = "lantorrent_requests";
+    page.family(name, "gauge", "Requests in the queue, by state.");
+    for (state, count) in State::ALL.iter().zip(present.requests) {
+        page.labelled(name, "state", state.name(), count);
+    }
+    let totals = &present.totals;
+    page.one("lantorrent_requests_submitted_total", "counter", "New requests.", totals.submitted);
+    let name = "lantorrent_requests_ended_total";
+    page.family(name, "counter", "Requests that ended, by outcome.");
+    for (state, count) in
+        [(State::Done, totals.done), (State::Failed, totals.failed), (State::Cancelled, totals.cancelled)]
+    {
+        page.labelled(name, "outcome", state.name(), count);
+    }
+    let retries = "Attempts that failed and are followed by another.";
+    page.one("lantorrent_retries_total", "counter", retries, totals.retries);
+    let errors = "Commits of the queue that the disk did not take.";
+    page.one("lantorrent_database_errors_total", "counter", errors, totals.database_errors);
 }
 
 /// Writing to a String cannot fail.
@@ -162,23 +151,15 @@ mod tests {
     #[test]
     fn every_figure_has_a_line() {
         let metrics = Metrics::new(Timestamp(1_500));
-        for (count, counter) in (1..).zip([
-            &metrics.submitted,
-            &metrics.done,
-            &metrics.failed,
-            &metrics.cancelled,
-            &metrics.retries,
-            &metrics.transfers,
-            &metrics.sent_bytes,
-            &metrics.database_errors,
-            &metrics.turned_away,
-        ]) {
-            counter.add(count);
-        }
+        metrics.transfers.add(6);
+        metrics.sent_bytes.add(7);
+        metrics.turned_away.add(9);
         for status in [200, 201, 404, 503, 0, 99, 600, u16::MAX] {
             metrics.answered(status);
         }
-        let present = Present { requests: [11, 12, 13, 14, 15], transfers: 16, connections: 17 };
+        let totals =
+            Totals { submitted: 1, done: 2, failed: 3, cancelled: 4, retries: 5, database_errors: 8 };
+        let present = Present { totals, requests: [11, 12, 13, 14, 15], transfers: 16, connections: 17 };
         let page = metrics.render(&present);
         for line in [
             "process_start_time_seconds 1.5",
@@ -210,7 +191,8 @@ mod tests {
     #[test]
     fn every_figure_is_described() {
         let metrics = Metrics::new(Timestamp(0));
-        let page = metrics.render(&Present { requests: [0; 5], transfers: 0, connections: 0 });
+        let totals = Totals::default();
+        let page = metrics.render(&Present { totals, requests: [0; 5], transfers: 0, connections: 0 });
         let mut described = Vec::new();
         for line in page.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

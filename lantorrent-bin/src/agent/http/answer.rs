@@ -56,8 +56,10 @@ impl Answer {
         use std::fmt::Write;
         let mut head =
             format!("HTTP/1.1 {} {}\r\nDate: {}\r\n", self.status, phrase(self.status), now.http());
-        // Writing to a String cannot fail.
-        let mut line = |name: &str, value: &str| drop(write!(head, "{name}: {value}\r\n"));
+        let mut line = |name: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        };
         if let Some(media) = self.media {
             line("Content-Type", media);
             line("X-Content-Type-Options", "nosniff");

@@ -56,6 +56,11 @@ impl Guests {
         self.lock().there.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_anybody_busy(&self) -> bool {
+        self.lock().there.values().any(|entry| !entry.is_idle)
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.lock().is_closing
     }

@@ -26,7 +26,7 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix { listener: UnixListener, _file: SocketFile },
 }
 
 impl Listener {
@@ -48,20 +48,20 @@ impl Listener {
     /// Takes the place of a socket whose process is gone, and of nothing else.
     pub(crate) fn unix(path: &Path) -> Result<Self, Failure> {
         make_way(path)?;
-        let (socket, file) = bind(path).map_err(|error| {
+        let (listener, file) = bind(path).map_err(|error| {
             Failure::local(
                 format_args!("cannot make the socket {}: {error}", path.display()),
                 "give another path with --socket, short and in a folder that may be written",
             )
         })?;
-        Ok(Self { socket: Socket::Unix(socket, file), access: Access::File })
+        Ok(Self { socket: Socket::Unix { listener, _file: file }, access: Access::File })
     }
 
     /// For TCP, the port that the system chose included.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
-            Socket::Unix(..) => None,
+            Socket::Unix { .. } => None,
         }
     }
 
@@ -73,7 +73,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok((Stream::Tcp(stream), Peer::Network(address)))
             }
-            Socket::Unix(listener, _) => Ok((Stream::Unix(listener.accept()?.0), Peer::Process)),
+            Socket::Unix { listener, .. } => Ok((Stream::Unix(listener.accept()?.0), Peer::Process)),
         }
     }
 
@@ -81,7 +81,7 @@ impl Listener {
     pub(super) fn close(&self) {
         let _ = match &self.socket {
             Socket::Tcp(listener) => shutdown(listener, Shutdown::Both),
-            Socket::Unix(listener, _) => shutdown(listener, Shutdown::Both),
+            Socket::Unix { listener, .. } => shutdown(listener, Shutdown::Both),
         };
     }
 

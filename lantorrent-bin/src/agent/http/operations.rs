@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lantorrent_core::drive::DEFAULT_PORT;
 use serde::Serialize;
 
+use super::App;
 use super::answer::Answer;
 use super::posted::Posted;
 use super::query::Query;
@@ -37,9 +38,8 @@ pub(super) fn submit(service: &Service, body: &[u8], peer: Peer) -> Result<Answe
         let index = refusal.index.filter(|_| is_list);
         refused(Refusal { index, ..refusal }, 422)
     })?;
-    let new = submitted.iter().filter(|submitted| submitted.novelty == Novelty::New).count();
-    service.app.metrics.submitted.add(new as u64);
-    let status = if new > 0 { 201 } else { 200 };
+    let is_new = submitted.iter().any(|submitted| submitted.novelty == Novelty::New);
+    let status = if is_new { 201 } else { 200 };
     let mut requests: Vec<Request> =
         submitted.into_iter().map(|submitted| describe(service, submitted.record)).collect();
     if is_list {
@@ -151,16 +151,13 @@ struct Health {
 }
 
 pub(super) fn metrics(service: &Service) -> String {
-    service.app.metrics.render(&present(service))
-}
-
-fn present(service: &Service) -> Present {
-    let transfers = service.app.transfers.list();
-    Present {
-        requests: service.app.clerk.count(),
-        transfers: transfers.iter().filter(|transfer| transfer.ended.is_none()).count(),
+    let App { clerk, transfers, metrics } = &service.app;
+    metrics.render(&Present {
+        totals: clerk.totals(),
+        requests: clerk.count(),
+        transfers: transfers.running(),
         connections: service.guests.count(),
-    }
+    })
 }
 
 fn describe(service: &Service, record: Record) -> Request {

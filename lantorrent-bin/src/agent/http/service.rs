@@ -29,7 +29,7 @@ impl Service {
             app,
             limits,
             guests: Guests::new(limits.connections),
-            polls: Quota::new(limits.connections / 4 * 3),
+            polls: Quota::new(limits.connections * 3 / 4),
             bodies: Quota::new(limits.body_bytes * 8),
             token: RwLock::new(token.map(Arc::from)),
             warned: AtomicU64::new(0),
