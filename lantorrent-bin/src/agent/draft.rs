@@ -223,4 +223,3 @@ fn full(index: usize) -> Refusal {
     );
     Refusal { kind: RefusalKind::Unavailable, detail, index: Some(index) }
 }
-
