@@ -12,7 +12,7 @@ fn ten_thousand_requests_wait() {
     let agent = Agent::start(&lab);
     let wishes: Vec<Value> = (0..9_999)
         .map(|number| {
-            json!({"id": format!("r{number}"), "source": source, "host": format!("10.77.{}.{}", number / 250, number % 250),
+            json!({"id": format!("r{number}"), "source": source, "host": format!("127.77.{}.{}", number / 250, number % 250),
                    "destination": format!("/srv/img/copy-{number}")})
         })
         .collect();
