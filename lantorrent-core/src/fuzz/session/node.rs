@@ -13,7 +13,7 @@ use crate::session::{
 };
 use crate::wire::{
     Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
-    ReportReader, ResultKey, Wire,
+    ReportReader, ResultKey, SealedReport, Wire,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,11 +468,17 @@ impl Node {
             assert!(self.session.is_none() && self.files == [File::New; FILES]);
             return;
         }
-        // Who was left without upstream may end without a word: what is known then is asked for again.
-        let forgotten = self.session.as_ref().is_some_and(|(session, _)| session.results().is_none());
+        // Who was left without upstream may end without a word: what is known then is told to who asks again.
+        let results = self.session.as_ref().and_then(|(session, _)| session.results());
         for file in 0..FILES {
-            let found = self.reports.get(&format!("0/{file}")).map_or(0, Vec::len);
-            assert!(found == 1 || found == 0 && forgotten, "one result for each request of its own");
+            let id = format!("0/{file}");
+            let known = |sealed: &SealedReport| {
+                let report = self.key.as_ref().map(|key| sealed.open(key).expect("its own words"));
+                report.is_some_and(|report| report.id.as_ref() == Some(&id))
+            };
+            let untold = results.as_ref().is_none_or(|results| results.iter().any(known));
+            let found = self.reports.get(&id).map_or(0, Vec::len);
+            assert!(found == 1 || found == 0 && untold, "one result for each request of its own");
         }
         assert!(self.children.is_empty(), "every link is closed");
         // Of those behind it: what others say, and what they say themselves.
