@@ -46,8 +46,15 @@ impl Inquiry {
         Self { verb, most, waiting, open, next_link: first_link, failures }
     }
 
-    /// A node is to be asked about these of its requests.
-    pub(super) fn ask(&mut self, node: Destination) {
+    /// A node is to be asked about these of its requests, but for those that it is being asked about.
+    pub(super) fn ask(&mut self, mut node: Destination) {
+        let asked = self.open.iter().map(|(_, asked)| asked).chain(&self.waiting);
+        for asked in asked.filter(|asked| asked.node.index == node.index) {
+            node.requests.retain(|request| !asked.node.requests.contains(request));
+        }
+        if node.requests.is_empty() {
+            return;
+        }
         match self.waiting.iter_mut().find(|asked| asked.node.index == node.index) {
             Some(asked) => asked.node.requests.extend(node.requests),
             None => self.waiting.push_back(Asked { node, tries: 0 }),

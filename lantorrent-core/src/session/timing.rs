@@ -39,13 +39,13 @@ pub struct Timing {
     pub reclaim: Duration,
     /// How long a node without upstream waits to be taken up again.
     pub orphan: Duration,
-    /// How long a node can say again how a transfer ended.
+    /// How long a node can say again how a transfer ended, and knows what was cancelled.
     pub retain: Duration,
     /// How long a child must be slower than it should before it is bypassed.
     pub slow: Duration,
     /// For a node that has not reported to answer when it is asked directly, at the end.
     pub direct: Duration,
-    /// For a node to answer a check, each time that it is asked.
+    /// For a node to answer a check or a cancel, each time that it is asked.
     pub check: Duration,
 }
 

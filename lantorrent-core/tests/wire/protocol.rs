@@ -95,6 +95,7 @@ fn sections_that_the_source_names_are_there() {
         "Lines",
         "Becoming a child",
         "Check",
+        "Cancel",
         "Claims",
         "Repair",
         "Slow nodes",

@@ -13,7 +13,7 @@ use crate::session::{
 };
 use crate::wire::{
     Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
-    ReportReader, ResultKey, Wire,
+    ReportReader, ResultKey, SealedReport, Wire,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,6 @@ pub(super) struct Node {
     received: usize,
     ended: bool,
     accepted: bool,
-    /// Whom it says things to.
-    upstream: Option<UpstreamId>,
     waiting: VecDeque<u8>,
     written: u64,
     files: [File; FILES],
@@ -89,7 +87,6 @@ impl Node {
             received: 0,
             ended: false,
             accepted: false,
-            upstream: Some(UPSTREAM),
             waiting: VecDeque::new(),
             written: 0,
             files: [File::New; FILES],
@@ -211,9 +208,6 @@ impl Node {
 
     /// Who reads from upstream says its last word, once.
     fn halted(&mut self, now: Now, cause: Option<PayloadError>) {
-        if cause.is_some() {
-            self.upstream = None;
-        }
         if std::mem::replace(&mut self.accepted, false) {
             self.handle(now, Input::Halted { offset: self.received as u64, cause });
         }
@@ -278,10 +272,7 @@ impl Node {
                     }
                     self.removing.push_back(request.id);
                 }
-                Output::DropUpstream(upstream) => {
-                    self.upstream = self.upstream.filter(|&current| current != upstream);
-                }
-                Output::CloseUpstream(_) | Output::Answer(_) => {}
+                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
                 Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
                     panic!("{output:?} is the source's")
@@ -306,7 +297,6 @@ impl Node {
     fn accept(&mut self, upstream: UpstreamId, offset: u64) {
         assert!(!std::mem::replace(&mut self.accepted, true), "two are read at once");
         assert_eq!(offset, self.received as u64, "a gap, or something twice");
-        self.upstream = Some(upstream);
         if upstream == UPSTREAM {
             assert_eq!(offset, 0);
             return;
@@ -478,12 +468,17 @@ impl Node {
             assert!(self.session.is_none() && self.files == [File::New; FILES]);
             return;
         }
-        // Who was left without upstream may end without a word: what is known then is asked for again.
-        let forgotten = self.session.as_ref().is_some_and(|(session, _)| session.results().is_none());
-        let unheard = forgotten || self.upstream.is_none();
+        // Who was left without upstream may end without a word: what is known then is told to who asks again.
+        let results = self.session.as_ref().and_then(|(session, _)| session.results());
         for file in 0..FILES {
-            let found = self.reports.get(&format!("0/{file}")).map_or(0, Vec::len);
-            assert!(found == 1 || found == 0 && unheard, "one result for each request of its own");
+            let id = format!("0/{file}");
+            let known = |sealed: &SealedReport| {
+                let report = self.key.as_ref().map(|key| sealed.open(key).expect("its own words"));
+                report.is_some_and(|report| report.id.as_ref() == Some(&id))
+            };
+            let untold = results.as_ref().is_none_or(|results| results.iter().any(known));
+            let found = self.reports.get(&id).map_or(0, Vec::len);
+            assert!(found == 1 || found == 0 && untold, "one result for each request of its own");
         }
         assert!(self.children.is_empty(), "every link is closed");
         // Of those behind it: what others say, and what they say themselves.
