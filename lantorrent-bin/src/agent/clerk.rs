@@ -286,4 +286,6 @@ fn stopping() -> Refusal {
 }
 
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod tests;

@@ -59,14 +59,14 @@ pub(crate) fn run(
     let agent = Agent::start(&places, Rulebook::of(args, config, strength)?)?;
     agent.announce(&places, config);
     while signals.next() == Asked::Reload {
-        let read = || {
-            let config = Config::load(&config.file, home)?;
-            Ok((Places::of(args, &config, home), Rulebook::of(args, &config, strength)?))
-        };
-        match read().and_then(|(now, rulebook)| agent.reload(rulebook).map(|()| now)) {
+        let read = Config::load(&config.file, home).and_then(|config| {
+            let now = Places::of(args, &config, home);
+            agent.reload(Rulebook::of(args, &config, strength)?).map(|()| now)
+        });
+        match read {
             Ok(now) if now == places => log::info!("the configuration was read again"),
             Ok(_) => {
-                log::warn!("the configuration was read again; where it listens and its queue take a restart")
+                log::warn!("the configuration was read again, but for addresses and [db]: restart for them")
             }
             Err(failure) => log::error!("everything stays as it was: {failure}"),
         }

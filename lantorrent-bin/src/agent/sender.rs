@@ -141,7 +141,8 @@ impl Sender {
         let source = setup.repository.open(&batch.source);
         let source = source.map_err(|refusal| (Code::SOURCE_FAILED, refusal.detail))?;
         let size = source.metadata().map_or(0, |metadata| metadata.len());
-        let transfer = Transfer::from_open_file(source, &batch.source, setup.keys).map_err(failure)?;
+        let transfer = Transfer::from_open_file(source, &batch.source, setup.keys);
+        let transfer = transfer.map_err(|error| failure(&error))?;
         let mut transfer = transfer.timing(setup.timing);
         for target in plan.targets {
             transfer = transfer.to(target);
@@ -161,7 +162,7 @@ impl Sender {
         let sent = outcome.as_ref().map_or(0, |outcome| outcome.size);
         self.0.transfers.ended(batch.id, sent);
         self.0.metrics.sent_bytes.add(sent);
-        outcome.map(drop).map_err(failure)
+        outcome.map(drop).map_err(|error| failure(&error))
     }
 
     /// From now on the transfer can be reached. False if it need not begin.
@@ -265,7 +266,7 @@ impl Desk {
 }
 
 /// Why nothing of a batch was sent.
-fn failure(error: Error) -> (Code, String) {
+fn failure(error: &Error) -> (Code, String) {
     let code = if matches!(error, Error::Source { .. }) { Code::SOURCE_FAILED } else { Code::UNKNOWN };
     (code, error.to_string())
 }

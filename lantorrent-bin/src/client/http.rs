@@ -79,15 +79,15 @@ impl Http {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        let answer = if question.body.is_empty() {
-            let request = request.body(()).map_err(|error| told(error.into()))?;
-            let request = self.agent.configure_request(request);
-            self.agent.run(request.timeout_recv_response(Some(ANSWER + question.wait)).build())
-        } else {
+        let wait = Some(ANSWER + question.wait);
+        // A POST says how long its body is, even if that is empty.
+        let answer = if question.method == Method::POST {
             let request = request.header(CONTENT_TYPE, "application/json");
             let request = request.body(question.body).map_err(|error| told(error.into()))?;
-            let request = self.agent.configure_request(request);
-            self.agent.run(request.timeout_recv_response(Some(ANSWER + question.wait)).build())
+            self.agent.run(self.agent.configure_request(request).timeout_recv_response(wait).build())
+        } else {
+            let request = request.body(()).map_err(|error| told(error.into()))?;
+            self.agent.run(self.agent.configure_request(request).timeout_recv_response(wait).build())
         };
         let (head, body) = answer.map_err(told)?.into_parts();
         let after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -426,3 +426,20 @@ fn a_list_is_taken_as_a_whole_or_not_at_all() {
     assert_eq!(bench.desk.queue.find("b").unwrap().wanted.source, "/2");
     assert!(bench.desk.queue.find("c").is_none());
 }
+
+#[test]
+fn an_id_that_is_used_again_is_another_request() {
+    let mut bench = Bench::new(1);
+    bench.submit("r", "/a").unwrap();
+    let first = bench.sent();
+    bench.report(first, "r", Code::NOT_ALLOWED);
+    bench.turn(|draft| draft.acknowledge("r")).unwrap().unwrap();
+    bench.submit("r", "/b").unwrap();
+    bench.pass(5);
+    bench.start();
+    assert_eq!(bench.state("r"), State::Sending);
+    // The first batch is still on its way, and has nothing to say about the second request.
+    bench.report(first, "r", Code::SUCCESS);
+    bench.turn(|_| ()).unwrap();
+    assert_eq!(bench.state("r"), State::Sending);
+}

@@ -26,7 +26,7 @@ pub(super) fn configure(lab: &Lab, more: &str) {
     let mut agent = format!("repository = {}\n", lab.path().join(REPOSITORY).display());
     for (key, value) in [("wait", "0.1"), ("retry", "0.2"), ("attempts", "3"), ("listen", "127.0.0.1:0")] {
         if !more.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == key)) {
-            agent += &format!("{key} = {value}\n");
+            agent += &[key, " = ", value, "\n"].concat();
         }
     }
     lab.write_ini(&format!("{INI}[db]\nfile = {}\n[agent]\n{agent}{more}\n", database(lab).display()));
@@ -97,6 +97,15 @@ impl Agent {
     /// The status and, where there is one, the JSON of the answer.
     pub(super) fn get(&self, path: &str) -> (u16, Value) {
         call(self.http.get(format!("{}{path}", self.url)).call()).expect("the agent answers")
+    }
+
+    /// A figure of `/metrics`, by its name and labels.
+    #[track_caller]
+    pub(super) fn metric(&self, name: &str) -> f64 {
+        let page = self.http.get(format!("{}/metrics", self.url)).call().unwrap();
+        let page = page.into_body().read_to_string().unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+        value.trim().parse().unwrap()
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> (u16, Value) {

@@ -82,7 +82,7 @@ impl Client<'_> {
             let round: Vec<usize> = (next..next + OPEN).collect();
             next += OPEN;
             for &number in &round {
-                self.until(&[200, 201], || post(&self.http, self.url, "/v1/requests", &self.wish(number)));
+                Self::until(&[200, 201], || post(&self.http, self.url, "/v1/requests", &self.wish(number)));
             }
             for number in round {
                 self.follow(&self.id(number));
@@ -112,7 +112,7 @@ impl Client<'_> {
         let start = Instant::now();
         let mut seen = BTreeSet::new();
         loop {
-            let answer = self.until(&[200], || call(self.http.get(format!("{path}?wait=2")).call()));
+            let answer = Self::until(&[200], || call(self.http.get(format!("{path}?wait=2")).call()));
             let state = answer["state"].as_str().unwrap().to_owned();
             // What has ended stays so.
             assert!(!seen.contains("done") || state == "done", "{id} was done, and is {state}");
@@ -125,13 +125,13 @@ impl Client<'_> {
             }
         }
         // 404: it was acknowledged, and the answer got lost.
-        self.until(&[204, 404], || {
+        Self::until(&[204, 404], || {
             post(&self.http, self.url, &format!("/v1/requests/{id}/ack"), &Value::Null)
         });
     }
 
     /// Asks until the agent lives long enough to answer, and that with one of `expected`.
-    fn until(&self, expected: &[u16], ask: impl Fn() -> Result<(u16, Value), ureq::Error>) -> Value {
+    fn until(expected: &[u16], ask: impl Fn() -> Result<(u16, Value), ureq::Error>) -> Value {
         let start = Instant::now();
         loop {
             match ask() {

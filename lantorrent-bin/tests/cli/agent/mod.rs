@@ -2,8 +2,10 @@
 
 mod batches;
 mod cancel;
+mod clients;
 mod fixture;
 mod killed;
 mod retry;
+mod scale;
 mod sources;
 mod stops;

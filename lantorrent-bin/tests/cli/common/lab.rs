@@ -58,7 +58,16 @@ impl Lab {
 
     /// The program, with this lab for a home and nothing on standard input.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lantorrent"));
+        self.command_at(env!("CARGO_BIN_EXE_lantorrent").as_ref(), args)
+    }
+
+    /// The same by another path.
+    pub(crate) fn command_at<S: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(program);
         command.args(args).env("LANTORRENT_HOME", self.home()).env("TMPDIR", self.path());
         command.current_dir(self.path()).stdin(Stdio::null());
         command

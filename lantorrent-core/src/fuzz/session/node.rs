@@ -52,6 +52,8 @@ pub(super) struct Node {
     received: usize,
     ended: bool,
     accepted: bool,
+    /// Whom it says things to.
+    upstream: Option<UpstreamId>,
     waiting: VecDeque<u8>,
     written: u64,
     files: [File; FILES],
@@ -87,6 +89,7 @@ impl Node {
             received: 0,
             ended: false,
             accepted: false,
+            upstream: Some(UPSTREAM),
             waiting: VecDeque::new(),
             written: 0,
             files: [File::New; FILES],
@@ -208,6 +211,9 @@ impl Node {
 
     /// Who reads from upstream says its last word, once.
     fn halted(&mut self, now: Now, cause: Option<PayloadError>) {
+        if cause.is_some() {
+            self.upstream = None;
+        }
         if std::mem::replace(&mut self.accepted, false) {
             self.handle(now, Input::Halted { offset: self.received as u64, cause });
         }
@@ -272,7 +278,10 @@ impl Node {
                     }
                     self.removing.push_back(request.id);
                 }
-                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
+                Output::DropUpstream(upstream) => {
+                    self.upstream = self.upstream.filter(|&current| current != upstream);
+                }
+                Output::CloseUpstream(_) | Output::Answer(_) => {}
                 Output::Done => self.done = true,
                 Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
                     panic!("{output:?} is the source's")
@@ -297,6 +306,7 @@ impl Node {
     fn accept(&mut self, upstream: UpstreamId, offset: u64) {
         assert!(!std::mem::replace(&mut self.accepted, true), "two are read at once");
         assert_eq!(offset, self.received as u64, "a gap, or something twice");
+        self.upstream = Some(upstream);
         if upstream == UPSTREAM {
             assert_eq!(offset, 0);
             return;
@@ -470,9 +480,10 @@ impl Node {
         }
         // Who was left without upstream may end without a word: what is known then is asked for again.
         let forgotten = self.session.as_ref().is_some_and(|(session, _)| session.results().is_none());
+        let unheard = forgotten || self.upstream.is_none();
         for file in 0..FILES {
             let found = self.reports.get(&format!("0/{file}")).map_or(0, Vec::len);
-            assert!(found == 1 || found == 0 && forgotten, "one result for each request of its own");
+            assert!(found == 1 || found == 0 && unheard, "one result for each request of its own");
         }
         assert!(self.children.is_empty(), "every link is closed");
         // Of those behind it: what others say, and what they say themselves.
