@@ -1,7 +1,8 @@
 //! The JSON of the agent's HTTP, as the agent writes it and its clients read it. openapi.yaml says the same.
 
 use lantorrent_core::wire::Code;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::agent::request::{Attempt, Record, State};
 use crate::time::Timestamp;
@@ -16,11 +17,21 @@ pub(crate) struct NewRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
     /// Absent: the port of a node that says nothing else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "port", skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
     /// Absent: a random one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
+}
+
+/// Some write every number with a fraction, and to JSON `2893.0` is as whole a number as `2893`.
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u16::MAX)).contains(&number);
+    #[allow(clippy::cast_sign_loss)] // It is within the range of a port.
+    let port = fits.then_some(number as u16);
+    port.map(Some)
+        .ok_or_else(|| Error::custom(format_args!("{number} is no port, which is a number up to 65535")))
 }
 
 /// A request, as it stands.

@@ -22,9 +22,20 @@ impl Random {
     }
 }
 
+/// Bytes that mean something to HTTP.
+const TELLING: &[u8] = b"\r\n\0 :,/?%#\x80\xff09aA";
+
+/// Up to 200 bytes, of which many mean something to HTTP.
+pub(super) fn noise(random: &mut Random) -> Vec<u8> {
+    let any = |random: &mut Random| match random.below(2) {
+        0 => TELLING[random.below(TELLING.len())],
+        _ => random.next().to_be_bytes()[0],
+    };
+    (0..random.below(200)).map(|_| any(random)).collect()
+}
+
 /// Damages bytes in a few places: changes, removes, inserts and repeats some.
 pub(super) fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
-    const TELLING: &[u8] = b"\r\n\0 :,/?%#\x80\xff09aA";
     let mut bytes = bytes.to_vec();
     for _ in 0..random.below(4) {
         let place = random.below(bytes.len());

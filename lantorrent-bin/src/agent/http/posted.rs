@@ -111,6 +111,19 @@ mod tests {
     }
 
     #[test]
+    fn ports() {
+        for (text, port) in
+            [("null", None), ("1", Some(1)), ("65535.0", Some(65535)), ("2.893e3", Some(2893))]
+        {
+            let body = format!(r#"{{"source":"/a","destination":"/d","port":{text}}}"#);
+            assert_eq!(
+                Posted::parse(body.as_bytes()).unwrap(),
+                Posted::One(NewRequest { port, ..request("/a") })
+            );
+        }
+    }
+
+    #[test]
     fn mistakes_have_their_place() {
         let problem = refused("{\"source\":\"/a\",\n\"sorce\":1}");
         let detail = problem["detail"].as_str().unwrap();
@@ -137,7 +150,9 @@ mod tests {
             r#"{"source":"/a","source":"/b","destination":"/d"}"#,
             r#"{"source":"/a","destination":"/d","port":70000}"#,
             r#"{"source":"/a","destination":"/d","port":"2893"}"#,
-            r#"{"source":"/a","destination":"/d","port":2893.0}"#,
+            r#"{"source":"/a","destination":"/d","port":2893.5}"#,
+            r#"{"source":"/a","destination":"/d","port":-1}"#,
+            r#"{"source":"/a","destination":"/d","port":1e300}"#,
             "{\"source\":\"\\ud800\",\"destination\":\"/d\"}",
         ] {
             refused(body);
