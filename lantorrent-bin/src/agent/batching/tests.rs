@@ -75,6 +75,14 @@ fn each_waits_for_the_next_but_the_first_not_for_ever() {
 }
 
 #[test]
+fn whoever_wants_to_wait_for_ever_may() {
+    let mut bench = Bench::new(Rules { wait: Duration::MAX, ..RULES });
+    bench.arrive(0, 1, "a");
+    assert_eq!(bench.next(1_000_000_000), None);
+    assert!(bench.deadline().is_some());
+}
+
+#[test]
 fn one_transfer_of_a_source_and_no_more_than_so_many() {
     let mut bench = Bench::new(Rules { batch: 1, ..RULES });
     for (ticket, source) in [(1, "a"), (2, "b"), (3, "c")] {
