@@ -6,11 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::agent::testing::{Random, numbered};
-
-#[path = "../../../../lantorrent-core/tests/common/system.rs"]
-#[allow(dead_code)] // The tests of the library have more kinds of small disks.
-mod system;
+use crate::agent::testing::{Random, numbered, system};
 
 fn put(book: &mut Book, numbers: Range<u64>) {
     let records: Vec<Record> = numbers.clone().map(numbered).collect();

@@ -13,12 +13,8 @@ use super::*;
 use crate::agent::batching::Rules;
 use crate::agent::desk::Policy;
 use crate::agent::retry::Retries;
-use crate::agent::testing;
+use crate::agent::testing::{self, system};
 use crate::agent::underway::BatchId;
-
-#[path = "../../../../lantorrent-core/tests/common/system.rs"]
-#[allow(dead_code)] // The tests of the library have more kinds of small disks.
-mod system;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
