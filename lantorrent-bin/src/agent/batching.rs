@@ -22,6 +22,8 @@ const MOST_BYTES: usize = 3 << 20;
 const FRAME_BYTES: usize = 200;
 /// The first of a file's requests waits no longer than this many times what each waits for the next.
 const MOST_WAITS: u32 = 10;
+/// As long as no process lives. Later instants may be more than a clock can say.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// When a batch is ready, and how many are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +152,7 @@ impl Lane {
         if self.0.len() >= rules.batch {
             return first.since;
         }
-        let after = |since: Instant, wait| since.checked_add(wait).unwrap_or(since);
+        let after = |since: Instant, wait: Duration| since + wait.min(FOR_EVER);
         let oldest = after(first.since, rules.wait.saturating_mul(MOST_WAITS));
         after(last.since, rules.wait).min(oldest)
     }

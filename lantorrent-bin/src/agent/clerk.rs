@@ -19,7 +19,7 @@ pub(crate) use super::desk::{Batch, Policy, Totals};
 use super::desk::{Desk, Now, Phase};
 use super::draft::unknown;
 use super::intake;
-use super::repository::Repository;
+use super::repository::{Repository, normal};
 use super::request::{Record, State, Wanted};
 use crate::exit::Failure;
 
@@ -194,6 +194,9 @@ impl Clerk {
             Some(id) => Some(lock(&self.shared).desk.queue.ticket(id).ok_or_else(|| unknown(id))?),
             None => None,
         };
+        // In the form in which they are kept.
+        let source = filter.source.as_ref().map(|source| normal(source).unwrap_or_else(|_| source.clone()));
+        let filter = &Filter { source, ..filter.clone() };
         let mut records = Vec::new();
         while records.len() < filter.limit {
             let left = filter.limit - records.len();

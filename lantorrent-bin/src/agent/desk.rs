@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::queue::{Change, Changes, Queue, Ticket};
 use super::request::{Attempt, Record, State};
 use super::retry::{self, Retries};
-use super::story;
+use super::story::{self, Line};
 use super::topology::Topology;
 use super::underway::{BatchId, Underway};
 use crate::time::Timestamp;
@@ -138,7 +138,7 @@ impl Desk {
             begun: HashSet::new(),
         };
         for (ticket, record) in records {
-            story::found(&record);
+            log_line(story::found(&record));
             if !record.state.is_final() {
                 desk.begun.insert(ticket);
             }
@@ -234,7 +234,7 @@ impl Desk {
         let mut effects = Vec::new();
         for (&ticket, change) in changes {
             let before = self.queue.apply(ticket, change);
-            story::tell(before.as_deref(), change);
+            log_line(story::tell(before.as_deref(), change));
             let after = match change {
                 Change::Put(record) => Some(record),
                 Change::Remove(_) => None,
@@ -345,7 +345,7 @@ impl Desk {
         self.underway.began(batch, transfer);
         let Some(sent) = self.underway.get(batch) else { return };
         for record in sent.left.iter().filter_map(|&ticket| self.queue.get(ticket)) {
-            story::began(record, transfer, sent.size);
+            log_line(Some(story::began(record, transfer, sent.size)));
         }
     }
 
@@ -369,6 +369,12 @@ impl Desk {
     pub(crate) fn expiry(&self, now: Now) -> Option<Instant> {
         let at = self.queue.first_ended()?.after(self.policy.keep);
         Some(now.clock + at.since(now.date).min(LONGEST_NAP))
+    }
+}
+
+fn log_line(line: Option<Line>) {
+    if let Some(line) = line {
+        line.log();
     }
 }
 

@@ -223,3 +223,27 @@ fn full(index: usize) -> Refusal {
     );
     Refusal { kind: RefusalKind::Unavailable, detail, index: Some(index) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::testing::wanted;
+
+    #[test]
+    fn no_more_are_kept_than_fit() {
+        let queue = Queue::default();
+        let entry = |id: &str| (id.to_owned(), wanted("/a", "node"));
+        let refused = |len, bytes, list: Vec<(String, Wanted)>| {
+            let mut draft = Draft { len, bytes, ..Draft::new(&queue, Timestamp(0)) };
+            let refusal = draft.submit(list).err()?;
+            assert!(draft.finish().is_empty());
+            Some((refusal.kind, refusal.index))
+        };
+        let full = |index| Some((RefusalKind::Unavailable, Some(index)));
+        assert_eq!(refused(MOST_REQUESTS - 1, 0, vec![entry("a"), entry("a")]), None);
+        assert_eq!(refused(MOST_REQUESTS - 1, 0, vec![entry("a"), entry("b")]), full(1));
+        assert_eq!(refused(0, MOST_BYTES, vec![entry("a")]), full(0));
+        let long = Wanted { destination: "/".repeat(1 << 14), ..wanted("/a", "node") };
+        assert_eq!(refused(0, MOST_BYTES - (1 << 14), vec![("a".into(), long)]), full(0));
+    }
+}

@@ -1,5 +1,9 @@
 //! What several tests of the agent need.
 
+#[path = "../../../lantorrent-core/tests/common/system.rs"]
+#[allow(dead_code)] // The tests of the library have more kinds of small disks.
+pub(crate) mod system;
+
 use lantorrent_core::wire::Code;
 
 use super::request::{Attempt, Record, State, Wanted};

@@ -41,8 +41,8 @@ impl Bench {
     }
 }
 
-fn load(source: &str, tickets: &[Ticket]) -> Option<(String, Vec<Ticket>)> {
-    Some((source.into(), tickets.to_vec()))
+fn load(source: &str, tickets: &[Ticket]) -> (String, Vec<Ticket>) {
+    (source.into(), tickets.to_vec())
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn enough_of_them_go_at_once() {
     bench.arrive(1, 2, "a");
     assert_eq!((bench.next(1), bench.deadline()), (None, Some(6)));
     bench.arrive(2, 3, "a");
-    assert_eq!(bench.next(2), load("a", &[1, 2, 3]));
+    assert_eq!(bench.next(2), Some(load("a", &[1, 2, 3])));
     assert_eq!(bench.deadline(), None);
 }
 
@@ -62,12 +62,24 @@ fn each_waits_for_the_next_but_the_first_not_for_ever() {
     let mut bench = Bench::new(rules);
     bench.arrive(0, 0, "quiet");
     for second in 0..50 {
-        assert_eq!(bench.next(second), if second == 5 { load("quiet", &[0]) } else { None }, "{second}");
+        assert_eq!(
+            bench.next(second),
+            if second == 5 { Some(load("quiet", &[0])) } else { None },
+            "{second}"
+        );
         bench.arrive(second, 1 + second, "trickle");
     }
     assert_eq!(bench.deadline(), Some(50));
     let all: Vec<Ticket> = (1..=50).collect();
-    assert_eq!(bench.next(50), load("trickle", &all));
+    assert_eq!(bench.next(50), Some(load("trickle", &all)));
+}
+
+#[test]
+fn whoever_wants_to_wait_for_ever_may() {
+    let mut bench = Bench::new(Rules { wait: Duration::MAX, ..RULES });
+    bench.arrive(0, 1, "a");
+    assert_eq!(bench.next(1_000_000_000), None);
+    assert!(bench.deadline().is_some());
 }
 
 #[test]
@@ -76,18 +88,18 @@ fn one_transfer_of_a_source_and_no_more_than_so_many() {
     for (ticket, source) in [(1, "a"), (2, "b"), (3, "c")] {
         bench.arrive(ticket, ticket, source);
     }
-    assert_eq!(bench.next(9), load("a", &[1]));
+    assert_eq!(bench.next(9), Some(load("a", &[1])));
     bench.arrive(9, 4, "a");
-    assert_eq!(bench.next(9), load("b", &[2]));
+    assert_eq!(bench.next(9), Some(load("b", &[2])));
     assert_eq!((bench.next(99), bench.deadline()), (None, None));
     bench.batching.ended("a");
     // c has waited for longer than what came for a.
-    assert_eq!(bench.next(9), load("c", &[3]));
+    assert_eq!(bench.next(9), Some(load("c", &[3])));
     bench.batching.ended("b");
-    assert_eq!(bench.next(9), load("a", &[4]));
+    assert_eq!(bench.next(9), Some(load("a", &[4])));
     bench.batching.reconfigure(Rules { batch: 1, sends: 3, ..RULES });
     bench.arrive(9, 5, "d");
-    assert_eq!(bench.next(9), load("d", &[5]));
+    assert_eq!(bench.next(9), Some(load("d", &[5])));
 }
 
 #[test]

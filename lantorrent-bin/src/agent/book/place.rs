@@ -97,7 +97,16 @@ fn make(path: &Path) -> Result<(), Failure> {
     if renamed_meanwhile(&file, &unborn) {
         return Ok(());
     }
-    file.set_len(0).map_err(failed)?;
+    fill(file).and_then(|()| give_name(&unborn, path)).map_err(|error| {
+        // Nobody wants it, and the error is what counts.
+        let _ = fs::remove_file(&unborn);
+        failed(error)
+    })
+}
+
+/// Puts a database without requests into the file, whatever is in it.
+fn fill(file: File) -> io::Result<()> {
+    file.set_len(0)?;
     let file = Arc::new(file);
     let disk = Disk { file: Arc::clone(&file), latest: Latest::Named };
     let made = open_database(disk).and_then(|database| {
@@ -105,20 +114,23 @@ fn make(path: &Path) -> Result<(), Failure> {
         Ok(database.close()?)
     });
     made.map_err(|error| match error {
-        redb::Error::Io(error) => failed(error),
-        error => failed(io::Error::other(error)),
+        redb::Error::Io(error) => error,
+        error => io::Error::other(error),
     })?;
-    file.sync_all().map_err(failed)?;
-    match renameat_with(CWD, &unborn, CWD, path, RenameFlags::NOREPLACE) {
+    file.sync_all()
+}
+
+fn give_name(unborn: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, unborn, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => {}
         // Somebody else was faster: theirs it is.
-        Err(Errno::EXIST) => fs::remove_file(&unborn).map_err(failed)?,
+        Err(Errno::EXIST) => fs::remove_file(unborn)?,
         // Not every file system can do it without replacing.
-        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(&unborn, path).map_err(failed)?,
-        Err(errno) => return Err(failed(errno.into())),
+        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(unborn, path)?,
+        Err(errno) => return Err(errno.into()),
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    File::open(folder)?.sync_all()
 }
 
 /// Whether another agent has made its database of this file while it was waited for.

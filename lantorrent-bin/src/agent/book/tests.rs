@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::agent::testing::{Random, numbered};
+use crate::agent::testing::{Random, numbered, system};
 
 fn put(book: &mut Book, numbers: Range<u64>) {
     let records: Vec<Record> = numbers.clone().map(numbered).collect();
@@ -234,4 +234,27 @@ fn of_many_that_make_it_one_has_it() {
     assert_eq!(books.iter().flatten().count(), 1);
     drop(books);
     assert!(Book::open(&path).unwrap().1.is_empty());
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_said_to_be_one() {
+    let Some(disk) = system::SmallDisk::new(4 << 20) else { return };
+    let path = disk.path().join("queue.db");
+    let absent = disk.path().join("absent.db");
+    drop(Book::open(&path).unwrap());
+    if system::run("mount", &["-o", "remount,ro", disk.path().to_str().unwrap()]).is_none() {
+        return;
+    }
+    assert!(refused(&path).contains("can be written"));
+    let Err(failure) = Book::open(&absent) else { panic!("it was made") };
+    assert!(failure.to_string().contains("can be written"), "{failure}");
+}
+
+#[test]
+fn a_full_disk_leaves_no_queue_that_is_not_whole() {
+    let Some(disk) = system::SmallDisk::new(1 << 20) else { return };
+    let path = disk.path().join("queue.db");
+    let Err(failure) = Book::open(&path) else { panic!("it was made") };
+    assert!(failure.to_string().contains("make space"), "{failure}");
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
 }

@@ -1,8 +1,10 @@
 //! The clerk as its users see it, with its thread and a real database.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use lantorrent_core::wire::Code;
 use tempfile::TempDir;
@@ -11,6 +13,7 @@ use super::*;
 use crate::agent::batching::Rules;
 use crate::agent::desk::Policy;
 use crate::agent::retry::Retries;
+use crate::agent::testing::{self, system};
 use crate::agent::underway::BatchId;
 
 /// Longer than anything here takes.
@@ -39,19 +42,23 @@ impl Sender for Hand {
     }
 }
 
-/// An agent without a network, with a repository of one file.
+/// An agent without a network, with a repository of two files.
 struct Bench {
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
     settings: Settings,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self::on(tempfile::tempdir().unwrap())
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Self::on(folder.path());
+        Self { _temporary: Some(folder), ..bench }
     }
 
-    fn on(folder: TempDir) -> Self {
-        let root = folder.path().canonicalize().unwrap().join("images");
+    fn on(folder: &Path) -> Self {
+        let folder = folder.canonicalize().unwrap();
+        let root = folder.join("images");
         fs::create_dir(&root).unwrap();
         for name in ["a.img", "b.img"] {
             fs::write(root.join(name), "image").unwrap();
@@ -62,11 +69,11 @@ impl Bench {
             ..Policy::default()
         };
         let repository = Arc::new(Repository::new(&[root]).unwrap());
-        Self { folder, settings: Settings { policy, repository } }
+        Self { folder, _temporary: None, settings: Settings { policy, repository } }
     }
 
     fn queue(&self) -> PathBuf {
-        self.folder.path().join("queue.db")
+        self.folder.join("queue.db")
     }
 
     fn start(&self) -> (Clerk, Receiver<Wish>) {
@@ -76,13 +83,8 @@ impl Bench {
     }
 
     fn wanted(&self, source: &str) -> Wanted {
-        let root = self.folder.path().canonicalize().unwrap().join("images");
-        Wanted {
-            source: root.join(source).to_str().unwrap().into(),
-            destination: "/dst/a.img".into(),
-            host: "10.77.0.1".into(),
-            port: 2893,
-        }
+        let source = self.folder.join("images").join(source);
+        testing::wanted(source.to_str().unwrap(), "10.77.0.1")
     }
 
     fn submission(&self, id: &str) -> Submission {
@@ -171,30 +173,130 @@ fn refusals_say_which_and_why() {
 fn what_was_being_sent_waits_after_a_restart() {
     let bench = Bench::new();
     let (clerk, wishes) = bench.start();
-    for id in ["done", "open", "back"] {
-        clerk.submit(vec![bench.submission(id)]).unwrap();
-        let (_, reporter) = sent(&wishes);
-        if id == "done" {
-            reporter.reported("done", Code::SUCCESS, "");
-        }
-        if id == "back" {
-            // Its transfer does not let go of it.
-            assert_eq!(clerk.cancel("back").unwrap().state, State::Sending);
-        } else {
-            reporter.ended(None);
-            if id == "open" {
-                drop(sent(&wishes));
-                // The lane of this source is taken from here on.
-                clerk.reconfigure(bench.settings.clone());
-                break;
-            }
-        }
+    let request = |id: &str, source| Submission { id: Some(id.into()), wanted: bench.wanted(source) };
+    clerk.submit(vec![request("goes-on", "a.img"), request("taken-back", "b.img")]).unwrap();
+    let reporters = [sent(&wishes).1, sent(&wishes).1];
+    assert_eq!(clerk.cancel("taken-back").unwrap().state, State::Sending);
+    assert!(matches!(wishes.recv_timeout(PATIENCE), Ok(Wish::Cancel(2, id)) if id == "taken-back"));
+    clerk.stop();
+    // At once, however long it would have been waited for.
+    assert_eq!(clerk.wait("goes-on", PATIENCE).unwrap().state, State::Sending);
+    for reporter in &reporters {
+        reporter.ended(None);
     }
     clerk.close();
+    reporters[0].reported("goes-on", Code::SUCCESS, "said too late");
+
     let (clerk, wishes) = bench.start();
-    assert_eq!(clerk.find("done").unwrap().state, State::Done);
-    let (batch, _reporter) = sent(&wishes);
-    assert_eq!(ids(&batch), ["open"]);
+    assert_eq!(clerk.wait("taken-back", PATIENCE).unwrap().state, State::Cancelled);
+    let mut cleaned = Vec::new();
+    let batch = loop {
+        match wishes.recv_timeout(PATIENCE).unwrap() {
+            Wish::Send(batch, _) => break batch,
+            Wish::Clean(id) => cleaned.push(id),
+            Wish::Cancel(_, id) => panic!("cancel {id}"),
+        }
+    };
+    assert_eq!(cleaned, ["taken-back"]);
+    assert_eq!(ids(&batch), ["goes-on"]);
     assert!(batch.requests[0].attempts.is_empty());
+    clerk.close();
+}
+
+#[test]
+fn many_who_ask_at_once_share_commits() {
+    let bench = Bench::new();
+    let (clerk, _wishes) = bench.start();
+    thread::scope(|scope| {
+        for caller in 0..100 {
+            let (clerk, bench) = (&clerk, &bench);
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let id = format!("r{caller}.{number}");
+                    assert_eq!(clerk.submit(vec![bench.submission(&id)]).unwrap()[0].novelty, Novelty::New);
+                }
+            });
+        }
+    });
+    assert_eq!(clerk.count().iter().sum::<usize>(), 500);
+    clerk.close();
+    let (clerk, _wishes) = bench.start();
+    assert_eq!(clerk.count().iter().sum::<usize>(), 500);
+    clerk.close();
+}
+
+#[test]
+fn lists_are_in_the_order_of_submission() {
+    let bench = Bench::new();
+    let (clerk, _wishes) = bench.start();
+    let names = |filter: &Filter| -> Vec<String> {
+        clerk.list(filter).unwrap().into_iter().map(|record| record.id).collect()
+    };
+    let all: Vec<String> = (0..2 * LOOK + 10).map(|number| format!("r{number}")).collect();
+    clerk.submit(all.iter().map(|id| bench.submission(id)).collect()).unwrap();
+    let last = Submission { id: Some("last".into()), wanted: bench.wanted("b.img") };
+    clerk.submit(vec![last]).unwrap();
+    let everything = Filter { limit: usize::MAX, ..Filter::default() };
+    assert_eq!(names(&everything)[..all.len()], all);
+    assert_eq!(names(&Filter { limit: 2, after: Some("r7".into()), ..Filter::default() }), ["r8", "r9"]);
+    assert_eq!(names(&Filter { limit: 0, ..Filter::default() }), [""; 0]);
+    // One far behind is found, whatever stands before it.
+    let source = Some(format!("/{}", bench.wanted("b.img").source));
+    assert_eq!(names(&Filter { source, limit: 5, ..Filter::default() }), ["last"]);
+    assert_eq!(names(&Filter { state: Some(State::Done), ..everything.clone() }), [""; 0]);
+    assert_eq!(names(&Filter { host: Some("other".into()), ..everything.clone() }), [""; 0]);
+    assert_eq!(names(&Filter { after: Some("last".into()), ..everything.clone() }), [""; 0]);
+    let gone = Filter { after: Some("gone".into()), ..everything };
+    assert_eq!(clerk.list(&gone).unwrap_err().kind, RefusalKind::Missing);
+    clerk.close();
+}
+
+/// Refused is what has no room, lost is nothing, and when there is room again it goes on by itself.
+#[test]
+fn a_full_disk() {
+    let Some(disk) = system::SmallDisk::new(4 << 20) else { return };
+    let bench = Bench::on(disk.path());
+    let (clerk, wishes) = bench.start();
+    clerk.submit(vec![bench.submission("sent")]).unwrap();
+    let (_, reporter) = sent(&wishes);
+
+    let filler = disk.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    let mut taken = vec!["sent".to_owned()];
+    let refusal = loop {
+        let ids: Vec<String> = (0..500).map(|place| format!("r{}", taken.len() + place)).collect();
+        match clerk.submit(ids.iter().map(|id| bench.submission(id)).collect()) {
+            Ok(_) => taken.extend(ids),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal.kind, RefusalKind::NoSpace);
+    assert!(clerk.health().is_err());
+    let next = format!("r{}", taken.len());
+    assert_eq!(clerk.find(&next), None);
+    assert_eq!(clerk.submit(vec![bench.submission(&next)]).unwrap_err().kind, RefusalKind::NoSpace);
+    assert_eq!(clerk.totals().submitted, taken.len() as u64);
+    // A result comes in the midst of it.
+    reporter.reported("sent", Code::SUCCESS, "");
+    reporter.ended(None);
+
+    drop(file);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(clerk.wait("sent", PATIENCE).unwrap().state, State::Done);
+    let until = Instant::now() + PATIENCE;
+    while clerk.health().is_err() {
+        assert!(Instant::now() < until, "{:?}", clerk.health());
+        thread::sleep(Duration::from_millis(20));
+    }
+    clerk.submit(vec![bench.submission(&next)]).unwrap();
+    taken.push(next);
+    assert!(clerk.totals().database_errors > 0);
+    clerk.close();
+
+    let (clerk, _wishes) = bench.start();
+    let kept = clerk.list(&Filter { limit: usize::MAX, ..Filter::default() }).unwrap();
+    let kept: Vec<String> = kept.into_iter().map(|record| record.id).collect();
+    assert_eq!(kept, taken);
     clerk.close();
 }
