@@ -65,9 +65,7 @@ pub(crate) fn run(
         });
         match read {
             Ok(now) if now == places => log::info!("the configuration was read again"),
-            Ok(_) => {
-                log::warn!("the configuration was read again, but for addresses and [db]: restart for them")
-            }
+            Ok(_) => log::warn!("read the configuration again; other addresses and [db] take a restart"),
             Err(failure) => log::error!("everything stays as it was: {failure}"),
         }
     }

@@ -23,13 +23,18 @@ pub(super) fn lab(more: &str) -> Lab {
 
 /// Writes its lt.ini.
 pub(super) fn configure(lab: &Lab, more: &str) {
+    configure_with(lab, more, &database(lab));
+}
+
+/// The same with the queue elsewhere.
+pub(super) fn configure_with(lab: &Lab, more: &str, database: &Path) {
     let mut agent = format!("repository = {}\n", lab.path().join(REPOSITORY).display());
     for (key, value) in [("wait", "0.1"), ("retry", "0.2"), ("attempts", "3"), ("listen", "127.0.0.1:0")] {
         if !more.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == key)) {
             agent += &[key, " = ", value, "\n"].concat();
         }
     }
-    lab.write_ini(&format!("{INI}[db]\nfile = {}\n[agent]\n{agent}{more}\n", database(lab).display()));
+    lab.write_ini(&format!("{INI}[db]\nfile = {}\n[agent]\n{agent}{more}\n", database.display()));
 }
 
 pub(super) fn database(lab: &Lab) -> std::path::PathBuf {
@@ -101,7 +106,7 @@ impl Agent {
 
     /// A figure of `/metrics`, by its name and labels.
     #[track_caller]
-    pub(super) fn metric(&self, name: &str) -> f64 {
+    pub(super) fn metric(&self, name: &str) -> u64 {
         let page = self.http.get(format!("{}/metrics", self.url)).call().unwrap();
         let page = page.into_body().read_to_string().unwrap();
         let value = page.lines().find_map(|line| line.strip_prefix(name)).expect(name);

@@ -5,6 +5,9 @@ mod inetd;
 mod lab;
 mod node;
 mod output;
+#[path = "../../../../lantorrent-core/tests/common/system.rs"]
+#[allow(dead_code)] // The tests of the library have more kinds of small disks.
+pub(crate) mod system;
 
 pub(crate) use inetd::Inetd;
 pub(crate) use lab::{INI, Lab, PASSWORD, WIRE_1_PASSWORD};
