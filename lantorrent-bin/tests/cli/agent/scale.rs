@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::fixture::{Agent, configure_with, lab, source};
 use crate::common::content;
 use crate::common::system::SmallDisk;
+use crate::common::wait_until;
 
 #[test]
 fn ten_thousand_requests_wait() {
@@ -65,7 +66,7 @@ fn the_disk_of_the_queue_is_full() {
     assert_eq!(agent.get("/healthz").0, 503);
 
     std::fs::remove_file(&filler).unwrap();
-    agent.submit(&wishes(full));
+    wait_until("it goes on", || agent.post("/v1/requests", &wishes(full)).0 == 201);
     assert_eq!(agent.get("/healthz").0, 200);
     let address = agent.address();
     agent.kill();
