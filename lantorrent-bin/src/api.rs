@@ -76,8 +76,9 @@ impl Outcome {
         let last = record.attempts.last();
         let said = last.map(|Attempt { code, reason, .. }| Self { code: *code, reason: reason.clone() });
         match record.state {
-            State::Cancelled => Self { code: Code::CANCELLED, reason: Code::CANCELLED.to_string() },
-            _ => said.unwrap_or_else(|| Self { code: Code::UNKNOWN, reason: Code::UNKNOWN.to_string() }),
+            State::Cancelled => Self { code: Code::CANCELLED, reason: Code::CANCELLED.meaning().to_owned() },
+            _ => said
+                .unwrap_or_else(|| Self { code: Code::UNKNOWN, reason: Code::UNKNOWN.meaning().to_owned() }),
         }
     }
 }

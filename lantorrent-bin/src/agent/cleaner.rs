@@ -29,7 +29,8 @@ impl Cleaner {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::sync_channel(WAITING);
-            std::thread::spawn(move || run(&receiver));
+            // Without a thread nobody receives, which is said below.
+            let _ = std::thread::Builder::new().name("cleaner".into()).spawn(move || run(&receiver));
             sender
         });
         let id = record.id.clone();

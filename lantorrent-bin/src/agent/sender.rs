@@ -193,8 +193,12 @@ impl clerk::Sender for Sender {
     fn send(&mut self, batch: Batch, reporter: Reporter) {
         let plan = Plan::of(&batch);
         self.running().insert(batch.id, Running::of(&plan, reporter.clone()));
-        let this = self.clone();
-        std::thread::spawn(move || this.run(&batch, plan, &reporter));
+        let (this, id, again) = (self.clone(), batch.id, reporter.clone());
+        let run = move || this.run(&batch, plan, &reporter);
+        if let Err(error) = std::thread::Builder::new().name("transfer".into()).spawn(run) {
+            self.running().remove(&id);
+            again.ended(Some((Code::UNKNOWN, &format!("the agent has no thread to send with: {error}"))));
+        }
     }
 
     /// Others that want the same file in the same place still get it; where there are none, the node is told to

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lantorrent_core::Target;
 
-use super::agent::Agent;
+use super::agent::{Agent, Trouble};
 use super::patience::Stamina;
 use super::show::{Watch, json, outcome};
 use crate::agent::request::State;
@@ -25,8 +25,13 @@ pub(crate) fn run(request: &Request, config: &Config, home: &Home) -> Result<Exi
     explain_on_signal(request, &id, &taken)?;
 
     let accepted = agent.submit(&new).map_err(|trouble| {
-        let again = again(request, &id);
-        agent.failure(trouble).hint(format_args!("`{again}` is the same request again"))
+        // What was refused is not there; of anything else nobody knows whether it is.
+        let is_refused = matches!(trouble, Trouble::Refused { .. });
+        let failure = agent.failure(trouble);
+        if is_refused {
+            return failure;
+        }
+        failure.hint(format_args!("`{}` is the same request again", again(request, &id)))
     })?;
     taken.store(true, Ordering::Relaxed);
     if request.no_wait {

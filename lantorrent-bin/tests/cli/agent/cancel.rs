@@ -1,6 +1,6 @@
 //! Requests that are taken back.
 
-use super::fixture::{Agent, expect_content, lab, source, wish};
+use super::fixture::{Agent, expect_content, lab, long_source, source, wish};
 use crate::common::{content, names, signal, wait_until};
 
 #[test]
@@ -72,7 +72,7 @@ fn one_that_is_done_stays_as_it_is() {
 fn one_that_waits_for_its_next_attempt() {
     let lab = lab("retry = 60");
     let mut node = lab.node("node");
-    let source = source(&lab, "a.img", &content(64 << 20));
+    let source = long_source(&lab, "a.img");
     let agent = Agent::start(&lab);
     agent.submit(&wish("x", &source, &node, "a"));
     wait_until("the file arrives", || names(node.root()).contains(&"a.lantorrent".into()));

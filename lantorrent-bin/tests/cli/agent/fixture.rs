@@ -48,6 +48,13 @@ pub(super) fn source(lab: &Lab, name: &str, content: &[u8]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// One that is made at once, and long enough on its way for anything to happen meanwhile.
+pub(super) fn long_source(lab: &Lab, name: &str) -> String {
+    let path = source(lab, name, b"");
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(512 << 20).unwrap();
+    path
+}
+
 /// What is posted to have `source` on that node.
 pub(super) fn wish(id: &str, source: &str, node: &Node, name: &str) -> Value {
     let address = node.address();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use super::fixture::{Agent, REPOSITORY, expect_content, lab, source, wish};
+use super::fixture::{Agent, REPOSITORY, expect_content, lab, long_source, source, wish};
 use crate::common::{content, signal, wait_until};
 
 #[track_caller]
@@ -60,7 +60,7 @@ fn what_may_not_be_read_is_refused_at_once() {
 
 #[test]
 fn one_that_changes_while_it_waits_is_sent_as_it_is_then() {
-    let lab = lab("wait = 1");
+    let lab = lab("wait = 3");
     let node = lab.node("node");
     let file = source(&lab, "a.img", b"as it was");
     let agent = Agent::start(&lab);
@@ -75,8 +75,8 @@ fn one_that_changes_while_it_waits_is_sent_as_it_is_then() {
 fn one_that_changes_while_it_is_sent_is_sent_again() {
     let lab = lab("attempts = 20");
     let node = lab.node("node");
-    let (before, after) = (content(96 << 20), content(3 << 20));
-    let file = source(&lab, "a.img", &before);
+    let after = content(3 << 20);
+    let file = long_source(&lab, "a.img");
     let agent = Agent::start(&lab);
     agent.submit(&wish("x", &file, &node, "a"));
     wait_until("it is being sent", || agent.get("/v1/requests/x").1["state"] == "sending");

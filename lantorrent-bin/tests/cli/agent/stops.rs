@@ -31,7 +31,7 @@ fn what_is_no_queue_is_left_alone() {
 fn stopped_in_the_middle_it_goes_on_where_it_was() {
     let lab = lab("");
     let nodes = lab.nodes(2);
-    let content = content(192 << 20);
+    let content = content(384 << 20);
     let source = source(&lab, "a.img", &content);
     let agent = Agent::start(&lab);
     let wishes = [("r0", &nodes[0]), ("r1", &nodes[1])].map(|(id, node)| wish(id, &source, node, "a"));
