@@ -50,7 +50,7 @@ pub(crate) fn deliver(line: &str) -> std::io::Result<()> {
     writeln!(stdout, "{line}").and_then(|()| stdout.flush())
 }
 
-/// Text and a line end on standard output, as [`print`] does it.
+/// Text and a line end on standard output, as [`print()`] does it.
 pub(crate) fn print_line(line: &str) {
     print(&format!("{line}\n"));
 }
