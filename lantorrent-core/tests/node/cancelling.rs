@@ -10,8 +10,8 @@ use lantorrent_core::wire::{Code, Keyring, Password, Report, Wire};
 use lantorrent_core::{Cancel, Event, Outcome, Transfer};
 
 use crate::support::{
-    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, header_for, keys, short, target,
-    wait_until,
+    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, short,
+    target, wait_until,
 };
 
 const SIZE: usize = 24 << 20;
@@ -37,18 +37,6 @@ impl Source {
     fn cancel(&self) -> Cancel {
         Cancel::new(keys(), Cancel::source(self.file.path()).unwrap())
     }
-}
-
-/// A node to which the first connection with that many bytes stands still until the gate opens.
-fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
-    let gate = Arc::new(Gate::default());
-    let pass = Arc::clone(&gate);
-    let tap = move |_, way, offset, _: &mut [u8]| {
-        if way == Way::Down && offset > bytes {
-            pass.pass();
-        }
-    };
-    (TestNode::behind(Arc::new(tap), |config| config.timing.dead_after = Duration::from_secs(600)), gate)
 }
 
 fn sending(transfer: Transfer) -> thread::JoinHandle<Outcome> {

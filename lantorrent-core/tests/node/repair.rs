@@ -4,28 +4,13 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use lantorrent_core::wire::{Code, FromNode, Line, Wire};
-use lantorrent_core::{Event, NodeConfig, Transfer};
+use lantorrent_core::{Event, Transfer};
 
 use crate::support::{
-    FakeNode, Gate, Peer, TestNode, Way, codes, content, header_for, payload, transfer, wait_until,
+    FakeNode, Gate, Peer, TestNode, codes, content, gated, header_for, payload, transfer, wait_until,
 };
-
-/// A node that lets `bytes` of each connection through, and the rest when the gate opens.
-fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
-    let gate = Arc::new(Gate::default());
-    let pass = Arc::clone(&gate);
-    let tap = move |_, way, offset, _: &mut [u8]| {
-        if way == Way::Down && offset > bytes {
-            pass.pass();
-        }
-    };
-    // Behind the gate there is silence, for as long as the test takes.
-    let patient = |config: &mut NodeConfig| config.timing.dead_after = Duration::from_secs(600);
-    (TestNode::behind(Arc::new(tap), patient), gate)
-}
 
 fn len(node: &TestNode) -> u64 {
     fs::metadata(node.path("a.lantorrent")).map_or(0, |found| found.len())

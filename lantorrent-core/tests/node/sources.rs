@@ -8,25 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Wire};
-use lantorrent_core::{Event, NodeConfig, Outcome, Transfer};
+use lantorrent_core::{Event, Outcome, Transfer};
 
 use crate::support::{
-    BOTH, DeadPort, Gate, TestNode, Way, codes, content, keys, short, target, transfer, wait_until,
+    BOTH, DeadPort, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
 };
-
-/// A node that lets `bytes` of a transfer through, and the rest when the gate opens.
-fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
-    let gate = Arc::new(Gate::default());
-    let pass = Arc::clone(&gate);
-    let tap = move |_, way, offset, _: &mut [u8]| {
-        if way == Way::Down && offset > bytes {
-            pass.pass();
-        }
-    };
-    // Behind the gate there is silence, for as long as the test takes.
-    let patient = |config: &mut NodeConfig| config.timing.dead_after = Duration::from_secs(600);
-    (TestNode::behind(Arc::new(tap), patient), gate)
-}
 
 /// Sends on a thread of its own.
 fn sending(transfer: Transfer) -> thread::JoinHandle<Outcome> {

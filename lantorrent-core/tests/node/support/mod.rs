@@ -19,7 +19,7 @@ use lantorrent_core::{Outcome, Target, Transfer};
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use fake::{Child, FakeNode};
-pub(crate) use node::TestNode;
+pub(crate) use node::{TestNode, gated};
 pub(crate) use peer::{
     Peer, anew, exchange, first_blocks, from_to, header, header_for, of_version, payload, without_blocks,
 };

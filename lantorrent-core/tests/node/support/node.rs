@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use lantorrent_core::{Error, Node, NodeConfig, NodeHandle, Target};
 use tempfile::TempDir;
 
 use super::apart::Apart;
-use super::proxy::{Proxy, Tap};
-use super::{keys, target};
+use super::proxy::{Proxy, Tap, Way};
+use super::{Gate, keys, target};
 
 pub(crate) struct TestNode {
     /// Where peers connect to: the node's own address, or that of the proxy before it.
@@ -153,4 +154,18 @@ fn config(folder: &TempDir) -> NodeConfig {
     // Nobody cuts the power in these tests.
     config.durability = Durability::NoSync;
     config
+}
+
+/// A node that lets `bytes` of each connection through, and the rest when the gate opens.
+pub(crate) fn gated(bytes: usize) -> (TestNode, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let pass = Arc::clone(&gate);
+    let tap = move |_, way, offset, _: &mut [u8]| {
+        if way == Way::Down && offset > bytes {
+            pass.pass();
+        }
+    };
+    // Behind the gate there is silence, for as long as the test takes.
+    let patient = |config: &mut NodeConfig| config.timing.dead_after = Duration::from_secs(600);
+    (TestNode::behind(Arc::new(tap), patient), gate)
 }
