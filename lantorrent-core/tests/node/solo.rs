@@ -273,6 +273,8 @@ fn of_many_at_once_one_goes_on() {
                 other => panic!("{other:?}"),
             }
         });
+        // Before that its process would still want to be served.
+        wait_until("the file is in place", || node.path("a").exists());
         let mut last = Peer::greet(from_to(claim, None, 2), node.address);
         last.prove();
         assert_eq!(last.codes(), [0], "round {round}");
