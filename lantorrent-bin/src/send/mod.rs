@@ -43,6 +43,9 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     if let Some(rate) = send.min_rate {
         transfer = transfer.min_rate(rate);
     }
+    if send.detect_zeros {
+        transfer = transfer.detect_zeros();
+    }
     if send.no_check {
         transfer = transfer.no_check();
     }

@@ -417,7 +417,7 @@ impl Mailbox {
 mod tests {
     use std::fs::File;
 
-    use super::super::ring::Shelf;
+    use super::super::shelf::Shelf;
     use super::*;
 
     const HOLE: u64 = 1 << 20;

@@ -6,8 +6,11 @@
 mod block;
 mod config;
 mod error;
+mod gap;
+mod holes;
 mod hub;
 mod ring;
+mod shelf;
 mod target;
 mod threads;
 

@@ -11,8 +11,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::block::Block;
+use super::shelf::Shelf;
 use crate::session::LinkId;
-use crate::store::Digests;
 use crate::wire::Sum;
 
 /// What the ring holds, in order and without a gap.
@@ -23,20 +23,13 @@ pub(super) enum Item {
 }
 
 impl Item {
-    fn range(&self) -> (u64, u64) {
+    /// Where it begins and ends.
+    pub(super) fn range(&self) -> (u64, u64) {
         match self {
             Self::Data(block) => (block.offset, block.offset + u64::from(block.len)),
             Self::Hole { offset, span } => (*offset, offset + span),
         }
     }
-}
-
-/// A file that blocks can be read from again.
-#[derive(Debug, Clone)]
-pub(super) struct Shelf {
-    pub(super) file: Arc<File>,
-    /// What each block has to be. None where nobody could say: on wire 1, and at the source, whose file is the truth.
-    pub(super) digests: Option<Arc<Digests>>,
 }
 
 /// Where a child is served from that has fallen behind the ring.

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -11,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
-use super::super::ring::{Item, Next, Shelf};
+use super::super::ring::{Item, Next};
+use super::super::shelf::ShelfReader;
 use super::TELL;
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
-use crate::wire::{Digest, Frame, PayloadWriter, Wire, digest};
+use crate::wire::{Frame, PayloadWriter};
 
 /// How long a child may be silent that is sent nothing more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ struct Thread {
 #[derive(Debug)]
 struct Shared {
     hub: Arc<Hub>,
-    pool: Arc<Pool>,
+    shelves: ShelfReader,
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
     connect_timeout: Duration,
@@ -51,7 +51,8 @@ impl Children {
         happenings: SyncSender<Happening>,
         connect_timeout: Duration,
     ) -> Self {
-        let shared = Shared { hub, pool, writer, happenings, connect_timeout };
+        let shelves = ShelfReader::new(pool, writer.wire());
+        let shared = Shared { hub, shelves, writer, happenings, connect_timeout };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -185,30 +186,14 @@ impl Shared {
     /// Sends a piece of the payload and returns where it ends. None if it is not to be had.
     fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<Option<u64>> {
         match next {
-            Next::Item(Item::Data(block)) => {
-                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
-                self.write(socket, &frame, block.data())?;
-                Ok(Some(block.offset + u64::from(block.len)))
-            }
-            Next::Item(Item::Hole { offset, span }) => {
-                self.write(socket, &Frame::Hole { offset, span }, &[])?;
-                Ok(Some(offset + span))
-            }
-            Next::File { shelf, offset, len } => {
-                let mut buffer = self.pool.take();
-                let len = len.min(buffer.len() as u64);
-                let data = &mut buffer[..len as usize];
-                match self.read_back(&shelf, offset, data) {
-                    Ok(digest) => {
-                        self.write(socket, &Frame::Data { offset, len: len as u32, digest }, data)?;
-                        Ok(Some(offset + len))
-                    }
-                    Err(why) => {
-                        log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
-                        Ok(None)
-                    }
+            Next::Item(item) => self.send_item(socket, &item).map(Some),
+            Next::File { shelf, offset, len } => match self.shelves.item(&shelf, offset, len) {
+                Ok(item) => self.send_item(socket, &item).map(Some),
+                Err(why) => {
+                    log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
+                    Ok(None)
                 }
-            }
+            },
             Next::Gone => {
                 log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
                 Ok(None)
@@ -218,24 +203,18 @@ impl Shared {
         }
     }
 
-    /// Reads a block that was written, and returns its digest, if it has one. What is not as it was received is sent
-    /// to nobody.
-    fn read_back(&self, shelf: &Shelf, offset: u64, data: &mut [u8]) -> Result<Option<Digest>, String> {
-        shelf
-            .file
-            .read_exact_at(data, offset)
-            .map_err(|error| format!("the file cannot be read: {error}"))?;
-        if self.writer.wire() == Wire::One {
-            return Ok(None);
-        }
-        let found = digest(data);
-        let block = offset / self.pool.block_size();
-        match &shelf.digests {
-            Some(digests) if digests.get(block) != Some(found) => {
-                Err("the file is not what was written".to_owned())
+    /// Returns where the item ends.
+    fn send_item(&self, socket: &TcpStream, item: &Item) -> std::io::Result<u64> {
+        match item {
+            Item::Data(block) => {
+                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
+                self.write(socket, &frame, block.data())?;
             }
-            _ => Ok(Some(found)),
+            Item::Hole { offset, span } => {
+                self.write(socket, &Frame::Hole { offset: *offset, span: *span }, &[])?;
+            }
         }
+        Ok(item.range().1)
     }
 
     fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {

@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::hub::{DiskOrder, Hub, Work};
-use super::super::ring::{Backing, Item, Next, Shelf};
+use super::super::ring::{Backing, Item, Next};
+use super::super::shelf::Shelf;
 use super::TELL;
 use super::control::Happening;
 use super::request::{fault, source_version, target, version};
 use crate::session::{Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
-use crate::wire::{Digest, Header, Request, Wire, digest};
+use crate::wire::{Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
 const RETRY: Duration = Duration::from_millis(10);
@@ -32,6 +33,8 @@ pub(super) struct Disk {
     files: Files,
     header: Header,
     version: Option<Vec<u8>>,
+    /// Zeros are to take no room.
+    sparse: bool,
     outputs: Vec<Option<Output>>,
     backing: Option<usize>,
     told: Instant,
@@ -66,6 +69,7 @@ impl Disk {
             hub,
             happenings,
             version: version(&header),
+            sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
             backing: None,
             told,
@@ -151,6 +155,7 @@ impl Disk {
         for file in 0..self.outputs.len() {
             let Some(output) = &self.outputs[file] else { continue };
             let result = match item {
+                Item::Data(block) if self.sparse => output.write_sparsely_at(block.data(), block.offset),
                 Item::Data(block) => output.write_at(block.data(), block.offset),
                 Item::Hole { offset, span } => output.zero(*offset, *span),
             };
@@ -178,10 +183,9 @@ impl Disk {
         match item {
             Item::Data(block) => [block.digest.map(|digest| (digest, 1)), None],
             Item::Hole { span, .. } => {
-                let zeros = |len: u64| digest(&vec![0; len as usize]);
                 let (whole, rest) = (span / block_size, span % block_size);
-                let zero_block = *self.zero_block.get_or_insert_with(|| zeros(block_size));
-                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zeros(rest), 1))]
+                let zero_block = *self.zero_block.get_or_insert_with(|| zero_digest(block_size));
+                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zero_digest(rest), 1))]
             }
         }
     }

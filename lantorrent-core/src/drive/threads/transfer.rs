@@ -14,6 +14,7 @@ use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
+use super::supply::Zeros;
 use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
@@ -44,6 +45,7 @@ pub struct Transfer {
     block_size: Option<u32>,
     placement: Placement,
     min_rate: Option<u64>,
+    zeros: Zeros,
     checks: bool,
     timing: Timing,
     listener: Listener,
@@ -101,6 +103,7 @@ impl Transfer {
             block_size: None,
             placement: Placement::Rename,
             min_rate: None,
+            zeros: Zeros::Sent,
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
@@ -142,6 +145,13 @@ impl Transfer {
     /// file by themselves when the others are done. Without this nobody is bypassed for being slow. Wire 2 only.
     pub fn min_rate(mut self, bytes: u64) -> Self {
         self.min_rate = Some(bytes);
+        self
+    }
+
+    /// Sends blocks of zeros as holes, which cost nothing on the way and no room on the nodes. Without this only what the
+    /// source's file system calls a hole is sent so. Wire 2 only; on wire 1 this changes nothing.
+    pub fn detect_zeros(mut self) -> Self {
+        self.zeros = Zeros::Detected;
         self
     }
 
@@ -189,7 +199,7 @@ impl Transfer {
         if !plan.destinations.is_empty() {
             let desk =
                 Desk { keys: self.keys, timing: self.timing, listener: self.listener, wishes: self.wishes };
-            source::run(self.origin, plan, desk, &mut outcome)?;
+            source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
         outcome.elapsed = started.elapsed();
@@ -222,6 +232,7 @@ impl Transfer {
             source: self.hint.clone(),
             begun: unix_millis(),
             min_rate: self.min_rate,
+            sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             cancelled: BTreeSet::new(),
         })
     }
