@@ -5,6 +5,7 @@
 
 mod block;
 mod config;
+mod copies;
 mod error;
 mod gap;
 mod holes;
