@@ -86,7 +86,9 @@ fn eight_files_take_the_room_of_one() {
             let taken = used(&disk) - before;
             assert!(taken < SIZE as u64 * 105 / 100 + (1 << 20), "{taken} bytes for 8 files of {SIZE}");
             assert_eq!(node.names(), names);
-            names.iter().for_each(|name| node.assert_has(name, &content));
+            for name in names {
+                node.assert_has(name, &content);
+            }
             next.assert_has("a", &content);
         }
     }
@@ -105,7 +107,9 @@ fn other_files_are_written_beside_them() {
             let list = to(transfer(&content).wire(wire), &node, &["a", "d"]);
             let outcome = targets.into_iter().fold(list, Transfer::to).send().unwrap();
             assert!(outcome.all_succeeded(), "{outcome:?}");
-            ["a", "d"].iter().for_each(|name| node.assert_has(name, &content));
+            for name in ["a", "d"] {
+                node.assert_has(name, &content);
+            }
             for name in ["b", "c"] {
                 assert!(fs::read(there(name)).unwrap() == content, "{name} differs on wire {wire:?}");
             }
@@ -130,7 +134,9 @@ fn the_first_of_them_may_be_cancelled() {
         let outcome = sending.join().unwrap();
         assert_eq!(codes(&outcome), [Code::CANCELLED.0, 0, 0], "{outcome:?}");
         assert_eq!(node.names(), ["b", "c"]);
-        ["b", "c"].iter().for_each(|name| node.assert_has(name, &content));
+        for name in ["b", "c"] {
+            node.assert_has(name, &content);
+        }
     }
 }
 
@@ -269,7 +275,9 @@ fn wire_1_writes_each_of_them() {
         let before = used(&disk);
         let outcome = to(transfer(&content).wire(Wire::One), &node, &["a", "b"]).send().unwrap();
         assert!(outcome.all_succeeded(), "{outcome:?}");
-        ["a", "b"].iter().for_each(|name| node.assert_has(name, &content));
+        for name in ["a", "b"] {
+            node.assert_has(name, &content);
+        }
         assert!(used(&disk) - before >= 6 * MIB as u64, "what failed could not be told from what is right");
     }
 }
