@@ -6,64 +6,105 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::process::{Listening, Usage};
 use super::relay::{self, Way};
+use super::table::{Row, Section, median};
 
-pub(crate) const HOPS: usize = 3;
+const HOPS: usize = 3;
+/// In the chain that shows what one more hop takes.
+const MANY: usize = 32;
 
 /// What carries the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
+enum Carrier {
     Relay(Way),
     Wire1,
     Wire2,
 }
 
+/// In the order in which they are shown: the first is what the others are compared with.
+const CARRIERS: [(Carrier, &str); 4] = [
+    (Carrier::Relay(Way::SpliceTee), "splice/tee relay, sees no byte"),
+    (Carrier::Relay(Way::ReadWrite), "read/write relay, 1 MiB at once"),
+    (Carrier::Wire2, "lantorrent, wire 2, all authenticated"),
+    (Carrier::Wire1, "lantorrent, wire 1"),
+];
+
 /// What one transfer cost.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cost {
-    pub(crate) wall: Duration,
+struct Cost {
+    wall: Duration,
     /// Of all nodes together, without the sender.
-    pub(crate) cpu: Duration,
+    cpu: Duration,
     /// The most that a node had resident, in bytes.
-    pub(crate) peak: u64,
+    peak: u64,
+}
+
+/// A chain and relays, with their files on the disk that the bench is on.
+#[allow(clippy::cast_precision_loss)] // Three digits are shown.
+pub(crate) fn measure(disk: &str, bench: &Bench, runs: usize) -> Section {
+    let mut costs = CARRIERS.map(|_| Vec::new());
+    // In turns, so that a busy moment of this machine does not strike one of them alone.
+    for _ in 0..runs {
+        for ((carrier, _), costs) in CARRIERS.iter().zip(&mut costs) {
+            costs.push(bench.run(*carrier));
+        }
+    }
+    let size = bench.size as f64;
+    let mut section = Section::new(format!("{HOPS} hops on loopback, {disk}, {} MiB", bench.size >> 20));
+    section.rows.extend(CARRIERS.iter().zip(costs).map(|((_, name), costs)| {
+        let wall = median(costs.iter().map(|cost| cost.wall));
+        let cpu = median(costs.iter().map(|cost| cost.cpu)).as_secs_f64();
+        Row {
+            name: (*name).into(),
+            wall: Some(wall),
+            rate: Some(size / wall.as_secs_f64()),
+            cpu: Some(cpu / (size / f64::from(1 << 30)) / HOPS as f64),
+            peak: costs.iter().map(|cost| cost.peak).max(),
+            remark: String::new(),
+        }
+    }));
+    section
 }
 
 /// A folder with a source file and a configuration; removed when dropped.
 pub(crate) struct Bench {
-    folder: PathBuf,
+    folder: TempDir,
     size: usize,
 }
 
 impl Bench {
     /// Below `base`, with a source of `size` bytes.
     pub(crate) fn new(base: &Path, size: usize) -> Self {
-        let folder = base.join(format!("lantorrent-bench-{}", std::process::id()));
-        fs::create_dir(&folder).expect("a folder for the files");
-        fs::create_dir(folder.join("etc")).expect("a folder for the configuration");
+        let folder = tempfile::Builder::new().prefix("lantorrent-bench-").tempdir_in(base);
+        let folder = folder.expect("a folder for the files");
+        fs::create_dir(folder.path().join("etc")).expect("a folder for the configuration");
         let bench = Self { folder, size };
         let ini = format!(
             "[security]\npassword = {}\nwire_1_password = {}\n[node]\nroots = {}\n",
             "benchmarks-need-no-secret",
             "and-this-is-no-secret-either",
-            bench.folder.display()
+            bench.folder.path().display()
         );
         fs::write(bench.config(), ini).expect("the configuration");
-        fs::set_permissions(bench.config(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
+        fs::set_permissions(bench.config(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("its mode");
         bench.make_source();
         bench
     }
 
     fn config(&self) -> PathBuf {
-        self.folder.join("etc/lt.ini")
+        self.folder.path().join("etc/lt.ini")
     }
 
     fn source(&self) -> PathBuf {
-        self.folder.join("source")
+        self.folder.path().join("source")
     }
 
     fn copy(&self, node: usize) -> PathBuf {
-        self.folder.join(format!("copy-{node}"))
+        self.folder.path().join(format!("copy-{node}"))
     }
 
     /// Content that looks random enough for nobody to take a short cut.
@@ -79,7 +120,7 @@ impl Bench {
         file.flush().expect("writing the source");
     }
 
-    pub(crate) fn run(&self, carrier: Carrier) -> Cost {
+    fn run(&self, carrier: Carrier) -> Cost {
         let nodes = self.start(carrier);
         let started = Instant::now();
         match carrier {
@@ -90,10 +131,7 @@ impl Bench {
         let wall = started.elapsed();
         let usage: Vec<Usage> = nodes.iter().map(Listening::usage).collect();
         drop(nodes);
-        for node in 0..HOPS {
-            assert!(self.is_whole(node), "copy {node} is not whole");
-            fs::remove_file(self.copy(node)).expect("removing a copy");
-        }
+        self.remove_copies(HOPS);
         Cost {
             wall,
             cpu: usage.iter().map(|usage| usage.cpu).sum(),
@@ -120,7 +158,7 @@ impl Bench {
         nodes
     }
 
-    fn serve(&self) -> Command {
+    pub(crate) fn serve(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lantorrent"));
         command.arg("--config").arg(self.config()).args(["serve", "--listen", "127.0.0.1:0"]);
         command
@@ -133,17 +171,47 @@ impl Bench {
         for (node, listening) in nodes.iter().enumerate() {
             command.arg(format!("127.0.0.1:{}{}", listening.port, self.copy(node).display()));
         }
-        assert!(command.stdout(Stdio::null()).status().expect("sending").success(), "the transfer failed");
+        assert!(
+            command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("sending").success(),
+            "the transfer failed"
+        );
+    }
+
+    /// What one processor carries as a node, in bytes a second.
+    #[allow(clippy::cast_precision_loss)] // Three digits are shown.
+    pub(crate) fn rate_of_a_processor(&self, runs: usize) -> f64 {
+        let cpu = median((0..runs).map(|_| self.run(Carrier::Wire2).cpu));
+        (self.size * HOPS) as f64 / cpu.as_secs_f64()
+    }
+
+    /// What each hop adds to the time that a file takes, with all from connecting to the results.
+    pub(crate) fn delay_of_a_hop(&self, runs: usize) -> Duration {
+        (self.time_of_hops(MANY + 1, runs).saturating_sub(self.time_of_hops(1, runs))) / MANY as u32
+    }
+
+    fn time_of_hops(&self, hops: usize, runs: usize) -> Duration {
+        let nodes: Vec<Listening> = (0..hops).map(|_| Listening::start(&mut self.serve())).collect();
+        let once = || {
+            let started = Instant::now();
+            self.send(&nodes, "2");
+            let wall = started.elapsed();
+            self.remove_copies(hops);
+            wall
+        };
+        // The first time there is more to do: pages come in, names are looked up.
+        once();
+        median((0..runs).map(|_| once()))
+    }
+
+    fn remove_copies(&self, count: usize) {
+        for node in 0..count {
+            assert!(self.is_whole(node), "copy {node} is not whole");
+            fs::remove_file(self.copy(node)).expect("removing a copy");
+        }
     }
 
     fn is_whole(&self, node: usize) -> bool {
         let size = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
         size(&self.copy(node)) == Some(self.size as u64)
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }

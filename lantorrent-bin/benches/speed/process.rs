@@ -17,7 +17,8 @@ pub(crate) struct Listening {
 impl Listening {
     /// Waits until it says so, with the port at the end of its first line.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("starting a process");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starting a process");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output");
         BufReader::new(output).read_line(&mut line).expect("its port");
@@ -46,7 +47,6 @@ pub(crate) struct Usage {
     pub(crate) peak: u64,
     /// What it has resident now, in bytes.
     pub(crate) resident: u64,
-    pub(crate) threads: u64,
 }
 
 impl Usage {
@@ -56,12 +56,7 @@ impl Usage {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
         };
-        Self {
-            cpu: cpu(process),
-            peak: field("VmHWM:") << 10,
-            resident: field("VmRSS:") << 10,
-            threads: field("Threads:"),
-        }
+        Self { cpu: cpu(process), peak: field("VmHWM:") << 10, resident: field("VmRSS:") << 10 }
     }
 }
 

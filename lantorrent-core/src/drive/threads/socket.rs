@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+/// What a socket takes before the network can, in bytes: some blocks. More would only wait there, in memory that is not
+/// counted as ours, and every block would have left the processor's cache by the time it is read again.
+const UNSENT: u32 = 256 << 10;
+
 /// Lines and frames are written whole, so nothing is gained by holding back the last packet. Keep-alive finds a host
 /// that vanished while nobody speaks. A user timeout would not help: it also fires on a peer whose window is closed
 /// because the node behind it is slow.
 pub(super) fn prepare(socket: &TcpStream) {
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
-    // The transfer works without either, so a refusal is no reason to refuse the transfer.
+    // The transfer works without any of them, so a refusal is no reason to refuse the transfer.
     let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
     let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
