@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::network::{Lab, address};
 use super::stage::make_source;
 use super::turn::Turn;
-use super::{NODES, RATE};
+use super::{NODES, RATE, SIZE};
 
 /// How long a plain copy takes from the source to one node, over TCP and into a file. None after saying that it is
 /// skipped.
@@ -19,7 +19,7 @@ pub(crate) fn direct_copy() -> Option<Duration> {
     // With as many hosts as any other run has.
     let lab = Lab::new(NODES + 1, RATE)?;
     let folder = Folder::new()?;
-    let source = make_source(folder.path());
+    let source = make_source(folder.path(), SIZE);
     let listener = lab.inside(1, || TcpListener::bind((address(1), 1))).expect("a listener on host 1");
     let copy = folder.path().join("copy");
     let started = Instant::now();

@@ -19,11 +19,11 @@ mod proxy;
 pub(crate) mod run;
 pub(crate) mod scenario;
 mod sender;
-mod stage;
+pub(crate) mod stage;
 #[allow(dead_code)] // The tests of the library have more kinds of small disks.
 #[path = "../../../../lantorrent-core/tests/common/system.rs"]
 mod system;
-mod turn;
+pub(crate) mod turn;
 
 pub(crate) use direct::direct_copy;
 pub(crate) use scenario::SCENARIOS;

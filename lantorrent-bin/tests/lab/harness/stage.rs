@@ -29,9 +29,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// None after saying that the test is skipped.
     pub(crate) fn set(setting: Setting) -> Option<Self> {
+        Self::set_with(setting, SIZE)
+    }
+
+    /// The same with a source of that many bytes.
+    pub(crate) fn set_with(setting: Setting, size: u64) -> Option<Self> {
         let lab = Lab::new(NODES + 1, RATE)?;
         let folder = Folder::new()?;
-        make_source(folder.path());
+        make_source(folder.path(), size);
         let sender = Program::new(folder.path(), "sender", None);
         let small_disk = match setting {
             Setting::SmallDisk(_, bytes) => Some(folder.small_disk(bytes)?),
@@ -73,14 +78,19 @@ impl Stage {
             Setting::Slow { floor, .. } => vec!["--min-rate", floor],
             _ => Vec::new(),
         };
-        Sender::start(&self.lab, &self.sender, &options, &self.source(), &self.nodes)
+        self.send_to(&options, &self.nodes)
+    }
+
+    /// Starts a sender to some of the nodes.
+    pub(crate) fn send_to(&self, options: &[&str], nodes: &[Node]) -> Sender {
+        Sender::start(&self.lab, &self.sender, options, &self.source(), nodes)
     }
 }
 
-/// A file of random bytes in `folder`.
-pub(crate) fn make_source(folder: &Path) -> PathBuf {
+/// A file of that many random bytes in `folder`.
+pub(crate) fn make_source(folder: &Path, size: u64) -> PathBuf {
     let path = folder.join("source");
-    let mut random = File::open("/dev/urandom").expect("random bytes").take(SIZE);
+    let mut random = File::open("/dev/urandom").expect("random bytes").take(size);
     let mut file = File::create(&path).expect("the source");
     io::copy(&mut random, &mut file).expect("writing the source");
     path
