@@ -14,7 +14,10 @@ const GREETINGS: usize = 32;
 pub(super) struct Live {
     most: usize,
     state: Mutex<State>,
+    /// Somebody has left.
     changed: Condvar,
+    /// The node is being stopped. Apart from the other, which would wake who waits for this at every connection.
+    stopped: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +66,7 @@ impl State {
 impl Live {
     /// Nobody yet, and never more than `most` connections.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() })
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -120,7 +123,7 @@ impl Live {
         }
         state.sessions.values().for_each(|doorbell| doorbell.ring(Knock::Stop(grace)));
         drop(state);
-        self.changed.notify_all();
+        self.stopped.notify_all();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -136,7 +139,7 @@ impl Live {
             if patience.is_zero() {
                 return false;
             }
-            (state, _) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.stopped.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }

@@ -26,12 +26,15 @@ impl Outbox {
         Self { guest, pending: Vec::new(), broken: false }
     }
 
+    /// What is said goes out with the next [`flush`](Self::flush), so that many lines are written as one.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         if self.broken {
             return;
         }
         self.pending.extend_from_slice(bytes);
-        self.flush();
+        if self.pending.len() > MOST {
+            self.flush();
+        }
         if self.pending.len() > MOST {
             self.give_up("it does not listen");
         }

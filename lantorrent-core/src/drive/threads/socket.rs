@@ -22,10 +22,11 @@ pub(super) fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
+/// More addresses of a name than this would outlast the session's patience.
+pub(super) const ADDRESSES: usize = 4;
+
 /// Connects to the first address of the name that answers, each within `timeout`.
 pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
-    // More addresses than this would outlast the session's patience.
-    const ADDRESSES: usize = 4;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
         match TcpStream::connect_timeout(&address, timeout) {
