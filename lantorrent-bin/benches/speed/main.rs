@@ -2,7 +2,7 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `lab`, which needs root and iproute2, and `model`)
+//! `idle`, `tmpfs`, `disk`, `lab` and `small`, which need root and iproute2, and `model`)
 
 mod codec;
 #[allow(dead_code)] // The tests of the lab have more to ask of it.
@@ -14,6 +14,7 @@ mod loopback;
 mod model;
 mod process;
 mod relay;
+mod small;
 mod table;
 
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 6] = ["codec", "idle", "tmpfs", "disk", "lab", "model"];
+const PARTS: [&str; 7] = ["codec", "idle", "tmpfs", "disk", "lab", "small", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +58,7 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "idle" => sections.push(idle::measure(&Bench::new(memory, 0), runs)),
             "tmpfs" => sections.push(loopback::measure("tmpfs", &Bench::new(memory, size), runs)),
             "disk" => sections.push(loopback::measure("disk", &Bench::new(disk, size), runs)),
+            "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {
                 let (large, small) = (Bench::new(memory, 64 << 20), Bench::new(memory, 4 << 10));
