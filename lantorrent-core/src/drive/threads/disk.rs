@@ -113,7 +113,10 @@ impl Disk {
         let patient_until = if ours { self.told } else { self.patient_until };
         // Reading a large partial file again takes minutes, for which nobody waits who has stopped the transfer.
         let result = patiently(patient_until, wanted, || self.files.roots.create_while(&target, &wanted));
-        let result = result.map_err(|error| fault(&error)).map(|output| {
+        let result = result.map_err(|error| fault(&error)).map(|mut output| {
+            if self.files.durability == Durability::Sync {
+                output.sync_early();
+            }
             let resumed = output.resumed();
             if resumed > 0 {
                 self.hub.has_resumed(resumed, output.digests());
