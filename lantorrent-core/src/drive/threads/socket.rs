@@ -35,6 +35,16 @@ pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(T
     Err(last)
 }
 
+/// Takes so many bytes from the beginning of what the parts make up together.
+pub(super) fn split_off_start<'a>(parts: &mut [&'a [u8]; 3], mut count: usize) -> [&'a [u8]; 3] {
+    parts.each_mut().map(|part| {
+        let (start, rest) = part.split_at(count.min(part.len()));
+        count -= start.len();
+        *part = rest;
+        start
+    })
+}
+
 /// Writes all of all slices, in order.
 pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result<()> {
     let mut slices = parts.map(IoSlice::new);
@@ -50,4 +60,23 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_split_off_in_pieces_is_all_of_it() {
+        for size in 1..12 {
+            let mut rest: [&[u8]; 3] = [b"abc", b"", b"defgh"];
+            let mut all = Vec::new();
+            while rest.iter().any(|part| !part.is_empty()) {
+                let piece = split_off_start(&mut rest, size).concat();
+                assert!(piece.len() == size || rest.concat().is_empty());
+                all.extend(piece);
+            }
+            assert_eq!(all, b"abcdefgh", "{size}");
+        }
+    }
 }
