@@ -67,6 +67,9 @@ impl Receiving {
         // Who is asked to stop shall notice it although nothing comes. (Shutting down this side of the connection would
         // do that too, but then the kernel answers what still comes with a reset, and the last words may be lost.)
         let _ = socket.set_read_timeout(Some(LOOK_UP));
+        if let Some(rate) = self.limit.get() {
+            super::socket::keep_queue_short(socket, rate);
+        }
         let (offset, cause) = self.receive(reading, from);
         self.tell(Input::Halted { offset, cause });
         // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.

@@ -20,6 +20,10 @@ pub(super) fn prepare(socket: &TcpStream) {
 /// More addresses of a name than this would outlast the session's patience.
 pub(super) const ADDRESSES: usize = 4;
 
+/// Bytes in the queue of a socket that is read slowly: packets of a fast network fit in, and the kernel allows that much.
+const QUEUE_MIN: u64 = 32 << 10;
+const QUEUE_MAX: u64 = 4 << 20;
+
 /// Connects to the first address of the name that answers, each within `timeout`.
 pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -33,6 +37,14 @@ pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(T
         }
     }
     Err(last)
+}
+
+/// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
+/// side would take for done what is not.
+pub(super) fn keep_queue_short(socket: &TcpStream, rate: u64) {
+    let bytes = rate.clamp(QUEUE_MIN, QUEUE_MAX) as usize;
+    // Without it the transfer works as well.
+    let _ = SockRef::from(socket).set_recv_buffer_size(bytes);
 }
 
 /// Takes so many bytes from the beginning of what the parts make up together.
