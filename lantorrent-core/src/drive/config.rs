@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::limit::Limit;
 use crate::session::Timing;
 use crate::store::Durability;
 use crate::wire::Keyring;
@@ -26,6 +27,10 @@ pub struct NodeConfig {
     /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
     /// needed. None: a source that asks again is sent to for nothing. Other nodes keep that in memory.
     pub state: Option<PathBuf>,
+    /// How fast the payload may come in, over all transfers.
+    pub receive_limit: Limit,
+    /// How fast it may go out to those behind, over all transfers.
+    pub send_limit: Limit,
     /// All deadlines.
     pub timing: Timing,
 }
@@ -41,6 +46,8 @@ impl NodeConfig {
             connections: 256,
             keep_partial: Duration::from_secs(24 * 3600),
             state: None,
+            receive_limit: Limit::default(),
+            send_limit: Limit::default(),
             timing: Timing::default(),
         }
     }

@@ -445,6 +445,21 @@ impl Hub {
         })
     }
 
+    /// Waits for so long, unless the child is to be sent nothing more, or its end. Returns whether neither is so.
+    pub(super) fn pause_child(&self, link: LinkId, time: Duration) -> bool {
+        self.pause(time, |state| state.children.get(&link).is_some_and(|mailbox| !mailbox.is_urgent()))
+    }
+
+    /// Waits for so long, unless who reads from upstream shall stop. Returns whether that is not so.
+    pub(super) fn pause_reading(&self, time: Duration) -> bool {
+        self.pause(time, |state| !state.closed && !self.is_halted())
+    }
+
+    fn pause(&self, time: Duration, goes_on: impl Fn(&State) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), time, |state| goes_on(state));
+        goes_on(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
     pub(super) fn child_has(&self, link: LinkId, upto: u64) {
         self.lock().ring.child_has(link, upto);
         self.room.ring();
@@ -456,6 +471,12 @@ impl Hub {
 }
 
 impl Mailbox {
+    /// Whether what is under way has to be out at once.
+    fn is_urgent(&self) -> bool {
+        let ends = |order: &ChildOrder| matches!(order, ChildOrder::Control(Control::Abort(_)));
+        self.parting || self.orders.iter().any(ends)
+    }
+
     fn hang_up(self) {
         if let Some(socket) = self.socket {
             // Nothing that is still under way matters, and a peer that waits for room to write would otherwise learn

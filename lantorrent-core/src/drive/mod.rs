@@ -7,11 +7,13 @@ mod block;
 mod config;
 mod error;
 mod hub;
+mod limit;
 mod ring;
 mod target;
 mod threads;
 
 pub use config::NodeConfig;
 pub use error::{Error, Fault};
+pub use limit::Limit;
 pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Node, NodeHandle, Outcome, Transfer, TransferHandle};

@@ -15,6 +15,7 @@ mod claims;
 mod devices;
 mod files;
 mod headers;
+mod limits;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;

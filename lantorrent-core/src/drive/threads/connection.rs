@@ -149,7 +149,9 @@ fn run_session(
     let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
     let seed = Seed(random()?);
     let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
-    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
+    let Some(mut hands) =
+        NodeHands::new(header, &keys, &timing, files, shared.limits.clone(), doorbell, &happenings)?
+    else {
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
+use super::super::limit::Limits;
 use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{Hands, Happening};
@@ -63,6 +64,7 @@ impl NodeHands {
         keys: &Keyring,
         timing: &Timing,
         files: Files,
+        limits: Limits,
         doorbell: Arc<Doorbell>,
         happenings: &SyncSender<Happening>,
     ) -> std::io::Result<Option<Self>> {
@@ -74,14 +76,21 @@ impl NodeHands {
         let pool = Pool::new(header.block_size, capacity);
         let disk = Disk::new(Arc::clone(&hub), happenings.clone(), files, header.clone());
         let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
-        let children =
-            Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), timing.connect);
+        let children = Children::new(
+            Arc::clone(&hub),
+            Arc::clone(&pool),
+            writer,
+            happenings.clone(),
+            timing.connect,
+            limits.send,
+        );
         let receiving = Arc::new(Receiving {
             header,
             keys: keys.clone(),
             hub: Arc::clone(&hub),
             pool,
             happenings: happenings.clone(),
+            limit: limits.receive,
             baton: Mutex::default(),
         });
         Ok(Some(Self {

@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use super::super::config::NodeConfig;
 use super::super::error::Error;
+use super::super::limit::Limits;
 use super::connection;
 use super::live::{Guest, Live};
 use super::siblings::Siblings;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
     pub(super) durability: Durability,
+    pub(super) limits: Limits,
     pub(super) transfers: Transfers,
     pub(super) live: Arc<Live>,
     /// Where each connection has a process of its own.
@@ -64,6 +66,7 @@ impl Shared {
             siblings,
             roots,
             durability: config.durability,
+            limits: Limits { receive: config.receive_limit, send: config.send_limit },
             live: Live::new(config.connections),
             keep_partial: config.keep_partial,
         }))

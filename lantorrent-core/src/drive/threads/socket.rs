@@ -25,6 +25,10 @@ pub(super) fn prepare(socket: &TcpStream) {
 /// More addresses of a name than this would outlast the session's patience.
 pub(super) const ADDRESSES: usize = 4;
 
+/// Bytes in the queue of a socket that is read slowly: packets of a fast network fit in, and the kernel allows that much.
+const QUEUE_MIN: u64 = 32 << 10;
+const QUEUE_MAX: u64 = 4 << 20;
+
 /// Connects to the first address of the name that answers, each within `timeout`.
 pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -38,6 +42,24 @@ pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(T
         }
     }
     Err(last)
+}
+
+/// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
+/// side would take for done what is not.
+pub(super) fn keep_queue_short(socket: &TcpStream, rate: u64) {
+    let bytes = rate.clamp(QUEUE_MIN, QUEUE_MAX) as usize;
+    // Without it the transfer works as well.
+    let _ = SockRef::from(socket).set_recv_buffer_size(bytes);
+}
+
+/// Takes so many bytes from the beginning of what the parts make up together.
+pub(super) fn split_off_start<'a>(parts: &mut [&'a [u8]; 3], mut count: usize) -> [&'a [u8]; 3] {
+    parts.each_mut().map(|part| {
+        let (start, rest) = part.split_at(count.min(part.len()));
+        count -= start.len();
+        *part = rest;
+        start
+    })
 }
 
 /// Writes all of all slices, in order.
@@ -55,4 +77,23 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_split_off_in_pieces_is_all_of_it() {
+        for size in 1..12 {
+            let mut rest: [&[u8]; 3] = [b"abc", b"", b"defgh"];
+            let mut all = Vec::new();
+            while rest.iter().any(|part| !part.is_empty()) {
+                let piece = split_off_start(&mut rest, size).concat();
+                assert!(piece.len() == size || rest.concat().is_empty());
+                all.extend(piece);
+            }
+            assert_eq!(all, b"abcdefgh", "{size}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::block::Pool;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
+use super::super::limit::Limit;
 use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{self, Hands, now};
@@ -28,13 +29,15 @@ pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 pub(super) struct Desk {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
+    /// Of what goes out to all children together.
+    pub(super) limit: Limit,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
 }
 
 /// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
 pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
-    let Desk { keys, timing, mut listener, wishes } = desk;
+    let Desk { keys, timing, limit, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;
@@ -51,8 +54,14 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
-    let children =
-        Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), connect_timeout);
+    let children = Children::new(
+        Arc::clone(&hub),
+        Arc::clone(&pool),
+        writer,
+        happenings.clone(),
+        connect_timeout,
+        limit,
+    );
     let supply = Supply { origin, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
