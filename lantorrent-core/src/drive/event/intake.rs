@@ -48,8 +48,6 @@ struct Reader {
     fresh: bool,
     /// When to look for room again.
     retry_at: Option<Instant>,
-    /// When to say that there is none.
-    excuse_at: Option<Instant>,
     told: Instant,
     begun: bool,
 }
@@ -122,7 +120,6 @@ impl Intake {
             block: None,
             fresh: true,
             retry_at: None,
-            excuse_at: None,
             told: Instant::now(),
             begun: from > 0,
         };
@@ -268,7 +265,7 @@ impl Reader {
     fn push(&mut self, item: Item, hub: &Hub, told: &mut Told) -> bool {
         match hub.try_push(item) {
             Ok(()) => {
-                (self.retry_at, self.excuse_at) = (None, None);
+                self.retry_at = None;
                 true
             }
             Err(NoRoom { item, wait }) => {
@@ -279,15 +276,18 @@ impl Reader {
         }
     }
 
-    /// There is no room. Nothing is read meanwhile, so silence is nobody's fault.
+    /// There is no room yet. Nothing is read meanwhile, so silence is nobody's fault.
     fn wait(&mut self, time: Duration, told: &mut Told) {
         let now = Instant::now();
-        self.retry_at = Some(now + time);
-        let excuse_at = *self.excuse_at.get_or_insert(now + PATIENCE);
-        if excuse_at <= now {
-            self.excuse_at = Some(now + PATIENCE);
-            told.push_back(Input::Heard);
-        }
+        let at = match self.retry_at {
+            Some(earlier) if earlier > now => earlier.min(now + time),
+            Some(_) => {
+                told.push_back(Input::Heard);
+                now + time
+            }
+            None => now + time,
+        };
+        self.retry_at = Some(at);
     }
 }
 

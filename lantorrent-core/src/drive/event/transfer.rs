@@ -115,12 +115,12 @@ impl Transfer {
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
-        let mut told = Told::new();
         // Who only cancels is not on the roster.
         let (id, session) = match task {
             Task::TakePart { unwanted } => {
-                told.push_back(Input::Unwanted(unwanted));
-                (id, NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed))
+                let mut session = NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed);
+                session.handle(now(), Input::Unwanted(unwanted));
+                (id, session)
             }
             Task::Cancel { told } => {
                 (None, NodeSession::cancel(now(), upstream.id(), *proven, keys, timing, &told))
@@ -136,7 +136,7 @@ impl Transfer {
             upstreams: HashMap::from([(upstream.id(), upstream)]),
             children: BTreeMap::new(),
             begun: false,
-            told,
+            told: Told::new(),
             state: State::Running,
             sums: 0,
             late: Vec::new(),

@@ -94,7 +94,11 @@ impl Shared {
         while let Some(mut job) = self.next() {
             match job() {
                 Then::Over => {}
-                Then::More => self.lock().jobs.push_back(job),
+                Then::More => {
+                    self.lock().jobs.push_back(job);
+                    // What is before it may take long.
+                    self.changed.notify_one();
+                }
                 Then::Again => self.lock().later.push_back((Instant::now() + RETRY, job)),
             }
         }
