@@ -55,7 +55,6 @@ impl Shared {
         self.state.store(AT_WORK, Ordering::Release);
         for _ in 0..TURN {
             match disk.try_one() {
-                Some(Then::More) => {}
                 Some(Then::Again) => return Then::Again,
                 Some(Then::Over) => {
                     self.tell(News::FilesLeft);
@@ -65,7 +64,7 @@ impl Shared {
                     self.tell(News::Written);
                     return Then::Over;
                 }
-                None => {}
+                Some(Then::More) | None => {}
             }
         }
         self.tell(News::Written);

@@ -39,7 +39,7 @@ enum Reading {
 
 #[derive(Debug)]
 struct Reader {
-    reader: PayloadReader,
+    payload: PayloadReader,
     /// Verified, but there is no room for it yet.
     pending: Option<Item>,
     /// None while nothing is in it.
@@ -111,11 +111,11 @@ impl Intake {
 
     fn go_on(&mut self, id: UpstreamId, from: u64, root: RootHasher, pending: Option<Item>, told: &mut Told) {
         // The greeting lets nobody in whose wire has no password.
-        let Some(reader) = PayloadReader::resume(&self.header, &self.keys, root, from) else {
+        let Some(payload) = PayloadReader::resume(&self.header, &self.keys, root, from) else {
             return self.cannot(from, told);
         };
         let reader = Reader {
-            reader,
+            payload,
             pending,
             block: None,
             fresh: true,
@@ -148,9 +148,9 @@ impl Intake {
     }
 
     fn leave(&mut self, reader: Reader, cause: Option<PayloadError>, told: &mut Told) {
-        let Reader { reader, pending, .. } = reader;
-        let offset = reader.offset();
-        if let Some(root) = reader.into_root() {
+        let Reader { payload, pending, .. } = reader;
+        let offset = payload.offset();
+        if let Some(root) = payload.into_root() {
             self.baton = Some(Baton { root, offset, pending });
         }
         told.push_back(Input::Halted { offset, cause });
@@ -171,8 +171,8 @@ impl Intake {
             Stop::Bad(error) => error,
             // What came last may have been wrong, which nobody has asked for yet.
             Stop::Lost => {
-                let offset = reader.reader.offset();
-                reader.reader.finish().err().unwrap_or(PayloadError::Truncated { offset })
+                let offset = reader.payload.offset();
+                reader.payload.finish().err().unwrap_or(PayloadError::Truncated { offset })
             }
         };
         self.leave(*reader, Some(cause), told);
@@ -209,9 +209,9 @@ impl Reader {
         }
         let block = self.block.get_or_insert_with(|| pool.take());
         let (count, frame) = if from.first.is_empty() {
-            let [first, second] = self.reader.slots(block);
+            let [first, second] = self.payload.slots(block);
             match read(from, [first, second])? {
-                Some(count) => (count, self.reader.filled(count, block)?),
+                Some(count) => (count, self.payload.filled(count, block)?),
                 None => {
                     // A block that nothing is in yet is for others.
                     self.block = self.block.take().filter(|_| !self.fresh);
@@ -219,7 +219,7 @@ impl Reader {
                 }
             }
         } else {
-            let (used, frame) = self.reader.push(&from.first, block)?;
+            let (used, frame) = self.payload.push(&from.first, block)?;
             from.first.drain(..used);
             (used, frame)
         };
@@ -232,7 +232,7 @@ impl Reader {
     }
 
     fn tell_offset(&mut self, told: &mut Told) {
-        let offset = self.reader.offset();
+        let offset = self.payload.offset();
         // The first at once, before it is written: from there on a file in place is not what it was.
         if self.told.elapsed() >= TELL || (!self.begun && offset > 0) {
             self.told = Instant::now();

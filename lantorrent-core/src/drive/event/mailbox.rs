@@ -30,7 +30,7 @@ pub(super) enum News {
     /// All files are let go.
     FilesLeft,
     /// What sums up all that is there before that offset, if it can be had.
-    Summed(u64, Option<RootHasher>),
+    Summed(u64, Option<Box<RootHasher>>),
     ReadBack(LinkId, ReadBack),
     /// Where a child can be reached.
     Found(LinkId, io::Result<Vec<SocketAddr>>),

@@ -174,7 +174,7 @@ impl Transfer {
             News::FilesLeft => self.state = State::FilesLeft,
             News::Summed(from, root) => {
                 self.sums -= 1;
-                self.intake.begin(from, root, &mut self.told);
+                self.intake.begin(from, root.map(|root| *root), &mut self.told);
             }
             News::ReadBack(link, read) => {
                 self.feed.take(link, self.children.get_mut(&link), read, &mut self.told);
@@ -378,7 +378,7 @@ impl Transfer {
             let tell = |news| mailbox.send(Message::News(number, news));
             // While nobody reads, silence is nobody's fault.
             let root = root_before(&hub, block_size, from, || tell(News::Happened(Input::Heard)));
-            tell(News::Summed(from, root));
+            tell(News::Summed(from, root.map(Box::new)));
             Then::Over
         }));
     }

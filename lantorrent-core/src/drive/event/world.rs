@@ -149,7 +149,9 @@ impl World {
     pub(super) fn dismiss_strangers(&mut self) {
         let all = self.strangers.values().filter(|stranger| !stranger.is_waited_for);
         let tokens: Vec<Token> = all.map(|stranger| stranger.token).collect();
-        tokens.into_iter().for_each(|token| self.dismiss(token));
+        for token in tokens {
+            self.dismiss(token);
+        }
     }
 
     /// Looks at a stranger, by `how`.
