@@ -86,6 +86,10 @@ pub(crate) struct Serve {
     #[argh(switch)]
     pub(crate) inetd: bool,
 
+    /// serve all connections on one thread: for thousands of them at the same time
+    #[argh(switch)]
+    pub(crate) event_loop: bool,
+
     /// stop when standard input ends: for a parent whose children must not outlive it
     #[argh(switch, hidden_help)]
     pub(crate) until_eof: bool,

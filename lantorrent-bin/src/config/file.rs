@@ -74,6 +74,7 @@ impl Config {
             ("node", "also") => self.also = value::addresses(text)?,
             ("node", "sync") => self.sync = Some(value::sync(text)?),
             ("node", "connections") => self.connections = Some(value::connections(text)?),
+            ("node", "greetings") => self.greetings = Some(value::connections(text)?),
             ("node", "dead_after") => self.dead_after = Some(value::dead_after(text)?),
             ("node", "keep_partial") => self.keep_partial = Some(value::time(text)?),
             ("agent", _) => return self.agent.set(key, text, home),
@@ -151,12 +152,12 @@ mod tests {
     fn our_sections() {
         let config = parse(
             "[node]\nroots = /srv/img, @LANTORRENT_HOME@/files ,\nlisten = [::]:1\nalso = 10.0.0.7:2893,10.0.1.7:1\n\
-             Sync = no\nconnections = 7\ndead_after = 1.5\nkeep_partial = 2d\n",
+             Sync = no\nconnections = 7\ngreetings = 5\ndead_after = 1.5\nkeep_partial = 2d\n",
         )
         .unwrap();
         assert_eq!(config.roots, [Path::new("/srv/img"), Path::new("/home/lt/files")]);
         assert_eq!(config.also.len(), 2);
-        assert_eq!((config.sync, config.connections), (Some(Sync::No), Some(7)));
+        assert_eq!((config.sync, config.connections, config.greetings), (Some(Sync::No), Some(7), Some(5)));
         assert_eq!(config.dead_after, Some(Duration::from_millis(1500)));
         assert_eq!(config.keep_partial, Some(Duration::from_secs(172_800)));
         assert!(config.unknown.is_empty());
@@ -216,6 +217,7 @@ mod tests {
             ("[node]\nalso = 10.0.0.1:1,host:2\n", "host:2"),
             ("[node]\nsync = maybe\n", "yes or no"),
             ("[node]\nconnections = 0\n", "at least 1"),
+            ("[node]\ngreetings = 0\n", "at least 1"),
             ("[node]\ndead_after = 0.1\n", "from 1 s"),
             ("[node]\ndead_after = soon\n", "a time such as"),
             ("[node]\nkeep_partial = -1h\n", "a time such as"),

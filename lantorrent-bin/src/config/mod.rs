@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) also: Vec<SocketAddr>,
     pub(crate) sync: Option<Sync>,
     pub(crate) connections: Option<usize>,
+    pub(crate) greetings: Option<usize>,
     pub(crate) dead_after: Option<Duration>,
     pub(crate) keep_partial: Option<Duration>,
     /// The agent's queue.

@@ -72,6 +72,9 @@ roots = {roots}
 #also =
 # Whether a file is made durable before it counts as written.
 sync = {sync}
+# Connections at the same time, and how many of them may be of strangers who have not shown the password yet.
+#connections = 256
+#greetings = 32
 # Seconds of silence after which a neighbour in the chain counts as dead.
 #dead_after = 3
 # How long what is left of a transfer that broke off is kept, for another one to go on with.

@@ -9,6 +9,18 @@ use crate::session::Timing;
 use crate::store::Durability;
 use crate::wire::Keyring;
 
+/// What serves a node's connections. What it does is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Driver {
+    /// A few threads for each transfer, which wait for its sockets and files.
+    #[default]
+    Threads,
+    /// One thread for all sockets, and a few for files: for very many connections at the same time. A node for a single
+    /// connection does without.
+    #[cfg(feature = "event")]
+    EventLoop,
+}
+
 /// How a node behaves. [`new`](Self::new) gives sensible values; change the fields that you know better.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -20,8 +32,13 @@ pub struct NodeConfig {
     pub also: Vec<SocketAddr>,
     /// Whether a success is reported only when it would survive a power failure.
     pub durability: Durability,
+    /// What it is served by.
+    pub driver: Driver,
     /// Connections served at the same time; more are closed at once.
     pub connections: usize,
+    /// Of them, those whose sender has not proven yet to have the password. One more takes the place of the one that has
+    /// been at it for longest.
+    pub greetings: usize,
     /// How long a file that did not become whole is kept, so that a transfer of the same source can go on with it.
     pub keep_partial: Duration,
     /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
@@ -43,7 +60,9 @@ impl NodeConfig {
             roots,
             also: Vec::new(),
             durability: Durability::Sync,
+            driver: Driver::default(),
             connections: 256,
+            greetings: 32,
             keep_partial: Duration::from_secs(24 * 3600),
             state: None,
             receive_limit: Limit::default(),

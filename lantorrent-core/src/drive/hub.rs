@@ -61,6 +61,8 @@ struct State {
     children: HashMap<LinkId, Mailbox>,
     closed: bool,
     patience: Patience,
+    /// Since when somebody waits for room that a child stands in the way of.
+    waits_for_child: Option<Instant>,
     /// For each file that goes on where another transfer stopped: how much it has, and what each block is.
     resumed: Vec<(u64, Arc<Digests>)>,
 }
@@ -113,7 +115,7 @@ impl Signal {
 }
 
 /// How long to wait for room before saying so.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Time that may be spent on waiting for a child that has fallen to the end of the ring: half of all time, and never
 /// more than `MOST` at once. So a child of at least half the speed is served from memory, and one that hangs is waited
@@ -153,6 +155,74 @@ pub(super) enum Refused {
     Halted(Item),
 }
 
+/// Why an item was not taken by who does not wait.
+#[cfg(feature = "event")]
+#[derive(Debug)]
+pub(super) struct NoRoom {
+    pub(super) item: Item,
+    /// When to try again if nothing changes before.
+    pub(super) wait: Duration,
+}
+
+impl State {
+    fn disk_work(&mut self) -> Option<Work<DiskOrder>> {
+        if let Some(order) = self.disk.pop_front() {
+            return Some(Work::Order(order));
+        }
+        if self.closed || self.disk_at_end {
+            return None;
+        }
+        match self.ring.next_for_disk() {
+            Next::Wait => None,
+            next => {
+                self.disk_at_end = matches!(next, Next::End { .. });
+                Some(Work::Payload(next))
+            }
+        }
+    }
+
+    fn child_work(&mut self, link: LinkId) -> Option<Work<ChildOrder>> {
+        let Some(mailbox) = self.children.get_mut(&link).filter(|mailbox| !mailbox.parting) else {
+            return Some(Work::Over);
+        };
+        if let Some(order) = mailbox.orders.pop_front() {
+            return Some(Work::Order(order));
+        }
+        if mailbox.payload_over {
+            return None;
+        }
+        match self.ring.next_for_child(link) {
+            Next::Wait => None,
+            next => {
+                mailbox.payload_over = matches!(next, Next::End { .. });
+                Some(Work::Payload(next))
+            }
+        }
+    }
+
+    /// Makes room for an item. Where there is none yet, says how long to wait, at most, before trying again.
+    fn make_room(&mut self) -> Result<(), Duration> {
+        if let Some(since) = self.waits_for_child.take() {
+            self.patience.spend(since.elapsed());
+        }
+        loop {
+            match self.ring.room() {
+                Room::Free => return Ok(()),
+                Room::ForTheOldest => self.ring.drop_oldest(),
+                Room::None => return Err(PATIENCE),
+                Room::AtTheCostOfAChild => {
+                    let wait = self.patience.left().min(PATIENCE);
+                    if !wait.is_zero() {
+                        self.waits_for_child = Some(Instant::now());
+                        return Err(wait);
+                    }
+                    self.ring.drop_oldest();
+                }
+            }
+        }
+    }
+}
+
 impl Hub {
     pub(super) fn new(ring: Ring) -> Self {
         let state = State {
@@ -162,6 +232,7 @@ impl Hub {
             children: HashMap::new(),
             closed: false,
             patience: Patience::new(),
+            waits_for_child: None,
             resumed: Vec::new(),
         };
         Self {
@@ -200,23 +271,9 @@ impl Hub {
     pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Refused> {
         let mut state = self.lock();
         while !state.closed && !self.is_halted() {
-            let wait = match state.ring.room() {
-                Room::Free => break,
-                Room::ForTheOldest => Duration::ZERO,
-                Room::AtTheCostOfAChild => state.patience.left().min(PATIENCE),
-                Room::None => PATIENCE,
-            };
-            if wait.is_zero() {
-                state.ring.drop_oldest();
-                continue;
-            }
-            let for_child = state.ring.room() == Room::AtTheCostOfAChild;
-            let since = Instant::now();
+            let Err(wait) = state.make_room() else { break };
             let timed_out;
             (state, timed_out) = self.room.wait_for(state, wait);
-            if for_child {
-                state.patience.spend(since.elapsed());
-            }
             if timed_out {
                 drop(state);
                 waiting();
@@ -234,6 +291,25 @@ impl Hub {
         self.disk.ring();
         self.children.ring();
         Ok(())
+    }
+
+    /// Appends to the ring, if there is room.
+    #[cfg(feature = "event")]
+    pub(super) fn try_push(&self, item: Item) -> Result<(), NoRoom> {
+        let mut state = self.lock();
+        match state.make_room() {
+            Ok(()) => {
+                state.ring.push(item);
+                Ok(())
+            }
+            Err(wait) => Err(NoRoom { item, wait }),
+        }
+    }
+
+    /// Drops from the ring what nobody needs any more. Returns whether nothing is left in it.
+    #[cfg(feature = "event")]
+    pub(super) fn trim(&self) -> bool {
+        self.lock().ring.trim()
     }
 
     /// Makes who reads from upstream stop, also if it waits for room.
@@ -316,21 +392,21 @@ impl Hub {
 
     /// What the disk does next. Orders go first; after the end of the payload only orders come.
     pub(super) fn disk_work(&self) -> Work<DiskOrder> {
-        self.wait_for(&self.disk, |state| {
-            if let Some(order) = state.disk.pop_front() {
-                return Some(Work::Order(order));
-            }
-            if state.closed || state.disk_at_end {
-                return None;
-            }
-            match state.ring.next_for_disk() {
-                Next::Wait => None,
-                next => {
-                    state.disk_at_end = matches!(next, Next::End { .. });
-                    Some(Work::Payload(next))
-                }
-            }
-        })
+        self.wait_for(&self.disk, State::disk_work)
+    }
+
+    /// The same, without waiting.
+    #[cfg(feature = "event")]
+    pub(super) fn try_disk_work(&self) -> Option<Work<DiskOrder>> {
+        self.lock().disk_work()
+    }
+
+    /// Whether there is something for the disk to do.
+    #[cfg(feature = "event")]
+    pub(super) fn has_disk_work(&self) -> bool {
+        let state = self.lock();
+        let payload = !state.closed && !state.disk_at_end;
+        !state.disk.is_empty() || payload && !matches!(state.ring.next_for_disk(), Next::Wait)
     }
 
     pub(super) fn disk_has(&self, upto: u64) {
@@ -417,24 +493,13 @@ impl Hub {
 
     /// What a child's connection does next.
     pub(super) fn child_work(&self, link: LinkId) -> Work<ChildOrder> {
-        self.wait_for(&self.children, |state| {
-            let Some(mailbox) = state.children.get_mut(&link).filter(|mailbox| !mailbox.parting) else {
-                return Some(Work::Over);
-            };
-            if let Some(order) = mailbox.orders.pop_front() {
-                return Some(Work::Order(order));
-            }
-            if mailbox.payload_over {
-                return None;
-            }
-            match state.ring.next_for_child(link) {
-                Next::Wait => None,
-                next => {
-                    mailbox.payload_over = matches!(next, Next::End { .. });
-                    Some(Work::Payload(next))
-                }
-            }
-        })
+        self.wait_for(&self.children, |state| state.child_work(link))
+    }
+
+    /// The same, without waiting.
+    #[cfg(feature = "event")]
+    pub(super) fn try_child_work(&self, link: LinkId) -> Option<Work<ChildOrder>> {
+        self.lock().child_work(link)
     }
 
     /// Waits for so long, unless the child is to be sent nothing more, or its end. Returns whether neither is so.
@@ -495,7 +560,7 @@ impl Mailbox {
 mod tests {
     use std::fs::File;
 
-    use super::super::ring::Shelf;
+    use super::super::shelf::Shelf;
     use super::*;
 
     const HOLE: u64 = 1 << 20;

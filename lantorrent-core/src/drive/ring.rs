@@ -11,8 +11,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::block::Block;
+use super::shelf::Shelf;
 use crate::session::LinkId;
-use crate::store::Digests;
 use crate::wire::Sum;
 
 /// What the ring holds, in order and without a gap.
@@ -29,14 +29,6 @@ impl Item {
             Self::Hole { offset, span } => (*offset, offset + span),
         }
     }
-}
-
-/// A file that blocks can be read from again.
-#[derive(Debug, Clone)]
-pub(super) struct Shelf {
-    pub(super) file: Arc<File>,
-    /// What each block has to be. None where nobody could say: on wire 1, and at the source, whose file is the truth.
-    pub(super) digests: Option<Arc<Digests>>,
 }
 
 /// Where a child is served from that has fallen behind the ring.
@@ -152,10 +144,15 @@ impl Ring {
 
     /// Whether an item can be appended.
     pub(super) fn room(&self) -> Room {
-        let Some(front) = self.items.front().filter(|_| self.items.len() >= self.capacity) else {
-            return Room::Free;
-        };
-        let (start, end) = front.range();
+        match self.items.front() {
+            Some(front) if self.items.len() >= self.capacity => self.fate(front),
+            _ => Room::Free,
+        }
+    }
+
+    /// What becomes of the oldest item where it is in the way.
+    fn fate(&self, oldest: &Item) -> Room {
+        let (start, end) = oldest.range();
         // Who is behind already is served from the file, and not waited for.
         let needs = |fed: &Fed| !fed.stranded && (start..end).contains(&fed.position);
         match self.dispensable(end) {
@@ -170,6 +167,15 @@ impl Ring {
         if let Some(front) = self.items.pop_front() {
             self.base = front.range().1;
         }
+    }
+
+    /// Drops what everybody has who is to have it. Returns whether nothing is left.
+    #[cfg(feature = "event")]
+    pub(super) fn trim(&mut self) -> bool {
+        while self.items.front().is_some_and(|front| self.fate(front) == Room::ForTheOldest) {
+            self.drop_oldest();
+        }
+        self.items.is_empty()
     }
 
     /// Whether nobody needs the ring for what ends there.

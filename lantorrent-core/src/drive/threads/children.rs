@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -12,13 +11,13 @@ use std::time::{Duration, Instant};
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
 use super::super::limit::Limit;
-use super::super::ring::{Item, Next, Shelf};
+use super::super::ring::{Item, Next};
 use super::TELL;
 use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
-use crate::wire::{Digest, Frame, PayloadWriter, Wire, digest};
+use crate::wire::{Frame, PayloadWriter};
 
 /// How long a child may be silent that is sent nothing more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -210,7 +209,7 @@ impl Shared {
                 let mut buffer = self.pool.take();
                 let len = len.min(buffer.len() as u64);
                 let data = &mut buffer[..len as usize];
-                match self.read_back(&shelf, offset, data) {
+                match shelf.read(self.writer.wire(), self.pool.block_size(), offset, data) {
                     Ok(digest) => {
                         let frame = Frame::Data { offset, len: len as u32, digest };
                         self.write_in_turns(socket, brake, &held, &frame, data)?;
@@ -228,26 +227,6 @@ impl Shared {
             }
             // Neither is sent here.
             Next::End { .. } | Next::Wait => Ok(None),
-        }
-    }
-
-    /// Reads a block that was written, and returns its digest, if it has one. What is not as it was received is sent
-    /// to nobody.
-    fn read_back(&self, shelf: &Shelf, offset: u64, data: &mut [u8]) -> Result<Option<Digest>, String> {
-        shelf
-            .file
-            .read_exact_at(data, offset)
-            .map_err(|error| format!("the file cannot be read: {error}"))?;
-        if self.writer.wire() == Wire::One {
-            return Ok(None);
-        }
-        let found = digest(data);
-        let block = offset / self.pool.block_size();
-        match &shelf.digests {
-            Some(digests) if digests.get(block) != Some(found) => {
-                Err("the file is not what was written".to_owned())
-            }
-            _ => Ok(Some(found)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::baton::{Baton, root_before, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, Refused};
 use super::super::limit::Limit;
@@ -16,7 +17,7 @@ use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::upstreams::Reading;
 use crate::session::Input;
-use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
+use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader};
 
 /// How soon a thread that waits for data notices that it is to stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -32,16 +33,6 @@ pub(super) struct Receiving {
     pub(super) limit: Limit,
     /// Of who read last, for who reads next.
     pub(super) baton: Mutex<Option<Baton>>,
-}
-
-/// What goes from one reader to the next.
-#[derive(Debug)]
-pub(super) struct Baton {
-    /// Has seen every block before `offset`.
-    root: RootHasher,
-    offset: u64,
-    /// Verified, but not in the ring yet.
-    pending: Option<Item>,
 }
 
 /// Why receiving stopped.
@@ -119,37 +110,12 @@ impl Receiving {
     /// What the last reader left, or what there is to begin with. Where the payload cannot go on at `from`, says
     /// where it can.
     fn take_baton(&self, from: u64) -> Result<Baton, u64> {
-        match &mut *self.baton() {
-            None => {}
-            Some(baton) if baton.offset != from => return Err(baton.offset),
-            left => return left.take().ok_or(from),
+        if let Some(baton) = take_baton(&mut self.baton(), from)? {
+            return Ok(baton);
         }
-        let root = self.root_before(from).ok_or(from)?;
-        Ok(Baton { root, offset: from, pending: None })
-    }
-
-    /// Sums up what an earlier transfer has left.
-    fn root_before(&self, from: u64) -> Option<RootHasher> {
-        const PATIENCE: Duration = Duration::from_millis(500);
-        let mut root = RootHasher::new(self.header.block_size);
-        if from == 0 {
-            return Some(root);
-        }
-        let digests = self.hub.digests_before(from)?;
-        let blocks = from.div_ceil(self.header.block_size.into());
-        let (mut block, mut told) = (0, Instant::now());
-        while block < blocks {
-            let (digest, equal) = digests.run(block)?;
-            let equal = equal.min(blocks - block);
-            (0..equal).for_each(|_| root.block(&digest));
-            block += equal;
-            if told.elapsed() >= PATIENCE {
-                told = Instant::now();
-                // While nobody reads, silence is nobody's fault.
-                self.tell(Input::Heard);
-            }
-        }
-        Some(root)
+        // While nobody reads, silence is nobody's fault.
+        let root = root_before(&self.hub, self.header.block_size, from, || self.tell(Input::Heard));
+        Ok(Baton { root: root.ok_or(from)?, offset: from, pending: None })
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.

@@ -1,9 +1,14 @@
 //! Options of the sockets, and writing several slices as one.
 
 use std::io::{self, IoSlice, Write};
+#[cfg(feature = "event")]
+use std::net::TcpListener;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+#[cfg(feature = "event")]
+use socket2::{Domain, Socket, Type};
 use socket2::{SockRef, TcpKeepalive};
 
 /// What a socket takes before the network can, in bytes: some blocks. More would only wait there, in memory that is not
@@ -13,13 +18,33 @@ const UNSENT: u32 = 256 << 10;
 /// Lines and frames are written whole, so nothing is gained by holding back the last packet. Keep-alive finds a host
 /// that vanished while nobody speaks. A user timeout would not help: it also fires on a peer whose window is closed
 /// because the node behind it is slow.
-pub(super) fn prepare(socket: &TcpStream) {
+pub(super) fn prepare(socket: &impl AsFd) {
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
     // The transfer works without any of them, so a refusal is no reason to refuse the transfer.
-    let _ = socket.set_nodelay(true);
-    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
-    let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    let socket = SockRef::from(socket);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
+
+/// Listens, with room for as many as the system allows to wait until they are accepted.
+#[cfg(feature = "event")]
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::from(u16::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Whether a listener that says so will never accept a connection again.
+pub(super) fn is_final(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// More addresses of a name than this would outlast the session's patience.
