@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,10 +70,48 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Who brings the payload waits for room.
+    room: Signal,
+    disk: Signal,
+    children: Signal,
+    parting: Signal,
     /// Whoever reads from upstream shall stop. Beside the state, because it is asked for with every read; changed only
     /// under its lock, so that nobody who is about to wait misses it.
     halted: AtomicBool,
+}
+
+/// Wakes who waits for a change of the state. To wake nobody costs a call of the kernel too, and every block changes the
+/// state several times: so those who wait are counted.
+#[derive(Debug, Default)]
+struct Signal {
+    condvar: Condvar,
+    // Changed under the lock of the state, which orders it.
+    waiting: AtomicUsize,
+}
+
+impl Signal {
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let state = self.condvar.wait(state).unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Returns also whether the time has passed.
+    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> (MutexGuard<'a, State>, bool) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waited = self.condvar.wait_timeout(state, time);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        (state, timeout.timed_out())
+    }
+
+    /// Called when the state has changed.
+    fn ring(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.condvar.notify_all();
+        }
+    }
 }
 
 /// How long to wait for room before saying so.
@@ -197,7 +235,14 @@ impl Hub {
             waits_for_child: None,
             resumed: Vec::new(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), halted: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(state),
+            room: Signal::default(),
+            disk: Signal::default(),
+            children: Signal::default(),
+            parting: Signal::default(),
+            halted: AtomicBool::new(false),
+        }
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -205,19 +250,20 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a change that may matter to anybody.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.lock());
-        self.changed.notify_all();
+        [&self.room, &self.disk, &self.children, &self.parting].into_iter().for_each(Signal::ring);
         result
     }
 
-    fn wait_for<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
+    fn wait_for<T>(&self, signal: &Signal, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
         let mut state = self.lock();
         loop {
             if let Some(result) = ready(&mut state) {
                 return result;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = signal.wait(state);
         }
     }
 
@@ -226,10 +272,9 @@ impl Hub {
         let mut state = self.lock();
         while !state.closed && !self.is_halted() {
             let Err(wait) = state.make_room() else { break };
-            let (guard, timeout) =
-                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-            state = guard;
-            if timeout.timed_out() {
+            let timed_out;
+            (state, timed_out) = self.room.wait_for(state, wait);
+            if timed_out {
                 drop(state);
                 waiting();
                 state = self.lock();
@@ -243,7 +288,8 @@ impl Hub {
         }
         state.ring.push(item);
         drop(state);
-        self.changed.notify_all();
+        self.disk.ring();
+        self.children.ring();
         Ok(())
     }
 
@@ -346,7 +392,7 @@ impl Hub {
 
     /// What the disk does next. Orders go first; after the end of the payload only orders come.
     pub(super) fn disk_work(&self) -> Work<DiskOrder> {
-        self.wait_for(State::disk_work)
+        self.wait_for(&self.disk, State::disk_work)
     }
 
     /// The same, without waiting.
@@ -364,7 +410,8 @@ impl Hub {
     }
 
     pub(super) fn disk_has(&self, upto: u64) {
-        self.change(|state| state.ring.disk_has(upto));
+        self.lock().ring.disk_has(upto);
+        self.room.ring();
     }
 
     /// A child is to be connected to.
@@ -441,14 +488,20 @@ impl Hub {
 
     /// Waits until every child that is to have its last frame has it, but only for so long.
     pub(super) fn wait_for_parting(&self, time: Duration) {
-        let parting = |state: &mut State| state.children.values().any(|mailbox| mailbox.parting);
-        let waited = self.changed.wait_timeout_while(self.lock(), time, parting);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while state.children.values().any(|mailbox| mailbox.parting) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self.parting.wait_for(state, left);
+        }
     }
 
     /// What a child's connection does next.
     pub(super) fn child_work(&self, link: LinkId) -> Work<ChildOrder> {
-        self.wait_for(|state| state.child_work(link))
+        self.wait_for(&self.children, |state| state.child_work(link))
     }
 
     /// The same, without waiting.
@@ -458,7 +511,8 @@ impl Hub {
     }
 
     pub(super) fn child_has(&self, link: LinkId, upto: u64) {
-        self.change(|state| state.ring.child_has(link, upto));
+        self.lock().ring.child_has(link, upto);
+        self.room.ring();
     }
 
     pub(super) fn child_position(&self, link: LinkId) -> Option<u64> {

@@ -19,12 +19,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// What is said goes out with the next [`flush`](Self::flush), so that many lines are written as one.
     pub(super) fn say(&mut self, socket: &impl AsFd, bytes: &[u8]) {
         if self.broken {
             return;
         }
         self.pending.extend_from_slice(bytes);
-        self.flush(socket);
+        if self.pending.len() > MOST {
+            self.flush(socket);
+        }
         if self.pending.len() > MOST {
             self.give_up("it does not listen");
         }

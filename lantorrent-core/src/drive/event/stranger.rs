@@ -132,7 +132,12 @@ impl Stranger {
     }
 
     fn greet(&mut self, gate: &Gate, scratch: &mut [u8]) -> Look {
+        let look = self.hear(gate, scratch);
         self.outbox.flush(&self.socket);
+        look
+    }
+
+    fn hear(&mut self, gate: &Gate, scratch: &mut [u8]) -> Look {
         match (&self.socket).read(scratch) {
             Ok(0) => {
                 let Some(incoming) = self.incoming(gate) else { return Look::Gone };

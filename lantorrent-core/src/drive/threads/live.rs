@@ -12,7 +12,10 @@ use super::doorbell::{Doorbell, Knock};
 pub(super) struct Live {
     limits: Limits,
     state: Mutex<State>,
+    /// Somebody has left.
     changed: Condvar,
+    /// The node is being stopped. Apart from the other, which would wake who waits for this at every connection.
+    stopped: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,7 @@ impl State {
 impl Live {
     /// Nobody yet, and never more than that.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Self { limits, state: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() })
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -117,7 +120,7 @@ impl Live {
         }
         state.sessions.values().for_each(|doorbell| doorbell.ring(Knock::Stop(grace)));
         drop(state);
-        self.changed.notify_all();
+        self.stopped.notify_all();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -133,7 +136,7 @@ impl Live {
             if patience.is_zero() {
                 return false;
             }
-            (state, _) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.stopped.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }

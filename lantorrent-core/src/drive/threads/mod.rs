@@ -1,8 +1,11 @@
 //! The blocking driver. A node spends on each transfer one thread that runs the session, one that receives, one for the
 //! disk, and two for each child: one that sends and one that hears what the child says. Another connection for the same
-//! transfer is handed to its session. Whoever waits for a socket is woken by shutting it down.
+//! transfer is handed to its session. Whoever waits for a socket is woken by shutting it down. Who only asks many nodes
+//! something does so on one thread.
 
 mod archive;
+mod bell;
+mod calls;
 mod cancel;
 mod check;
 mod children;

@@ -45,7 +45,9 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
     let nodes = session.nodes().iter().map(ListedNode::from).collect();
     listener(&Event::Begun { transfer: session.transfer(), nodes });
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    wishes.wakes(happenings.clone());
+    let waking = happenings.clone();
+    // Where there is no room the session is awake.
+    wishes.wakes(move || drop(waking.try_send(Input::Tick.into())));
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
