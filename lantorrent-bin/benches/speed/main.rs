@@ -2,15 +2,17 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `lab` and `small`, which need root and iproute2, and `model`)
+//! `idle`, `tmpfs`, `disk`, `many`, `lab` and `small`, which need root and iproute2, and `model`)
 
 mod codec;
+mod crowd;
 #[allow(dead_code)] // The tests of the lab have more to ask of it.
 #[path = "../../tests/lab/harness/mod.rs"]
 mod harness;
 mod idle;
 mod lab;
 mod loopback;
+mod many;
 mod model;
 mod process;
 mod relay;
@@ -22,13 +24,16 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 7] = ["codec", "idle", "tmpfs", "disk", "lab", "small", "model"];
+const PARTS: [&str; 8] = ["codec", "idle", "tmpfs", "disk", "many", "lab", "small", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["relay", rest @ ..] = &arguments[..] {
         return relay::main(rest).expect("the relay failed");
+    }
+    if let ["many", driver @ ("threads" | "event-loop"), rest @ ..] = &arguments[..] {
+        return many::main(driver, rest).expect("the nodes failed");
     }
     let option = |name: &str, default: usize| {
         let place = arguments.iter().position(|argument| *argument == name);
@@ -58,6 +63,7 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "idle" => sections.push(idle::measure(&Bench::new(memory, 0), runs)),
             "tmpfs" => sections.push(loopback::measure("tmpfs", &Bench::new(memory, size), runs)),
             "disk" => sections.push(loopback::measure("disk", &Bench::new(disk, size), runs)),
+            "many" => sections.extend(many::measure(memory, runs)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {

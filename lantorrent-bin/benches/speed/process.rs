@@ -50,14 +50,17 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn of(process: u32) -> Self {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-        };
-        Self { cpu: cpu(process), peak: field("VmHWM:") << 10, resident: field("VmRSS:") << 10 }
+    pub(crate) fn of(process: u32) -> Self {
+        let kibibytes = |name| field(process, name) << 10;
+        Self { cpu: cpu(process), peak: kibibytes("VmHWM:"), resident: kibibytes("VmRSS:") }
     }
+}
+
+/// A number that the kernel keeps of a process, such as `Threads:`.
+pub(crate) fn field(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// User and system, of all its threads, those that have ended too.

@@ -10,13 +10,10 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::super::TELL;
-use super::super::socket::prepare;
+use super::super::socket::{ADDRESSES, prepare};
 use super::frames::{Meaning, Outgoing};
 use super::upstreams::reset;
 use super::world::{Owner, World};
-
-/// More addresses than this would outlast the session's patience.
-const ADDRESSES: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Child {

@@ -99,7 +99,6 @@ impl Stranger {
     /// Says that, and that it was the last word.
     pub(super) fn answer(&mut self, words: &[u8]) {
         self.outbox.say(&self.socket, words);
-        self.outbox.flush(&self.socket);
         self.stage = Stage::Listening;
         self.deadline = Instant::now() + FAREWELL;
     }
@@ -133,7 +132,12 @@ impl Stranger {
     }
 
     fn greet(&mut self, gate: &Gate, scratch: &mut [u8]) -> Look {
+        let look = self.hear(gate, scratch);
         self.outbox.flush(&self.socket);
+        look
+    }
+
+    fn hear(&mut self, gate: &Gate, scratch: &mut [u8]) -> Look {
         match (&self.socket).read(scratch) {
             Ok(0) => {
                 let Some(incoming) = self.incoming(gate) else { return Look::Gone };
@@ -160,10 +164,7 @@ impl Stranger {
             at += used;
             match greeting {
                 Greeting::More => {}
-                Greeting::Reply(reply) => {
-                    self.outbox.say(&self.socket, &reply);
-                    self.outbox.flush(&self.socket);
-                }
+                Greeting::Reply(reply) => self.outbox.say(&self.socket, &reply),
                 Greeting::Proven(proven) => return Look::Proven(proven, scratch[at..count].to_vec()),
                 refused @ Greeting::Refused { .. } => return self.refuse(refused, scratch),
             }

@@ -192,7 +192,6 @@ impl Transfer {
     pub(super) fn wake_upstream(&mut self, token: Token, event: &Event) {
         if let Some(upstream) = self.upstreams.get_mut(&upstreams::id(token)) {
             upstream.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-            upstream.outbox.flush(&upstream.socket);
         }
     }
 
@@ -226,6 +225,9 @@ impl Transfer {
                 turn = if rests { turn } else { Turn::More };
                 break;
             }
+        }
+        for upstream in self.upstreams.values_mut() {
+            upstream.outbox.flush(&upstream.socket);
         }
         if self.feed.hub.has_disk_work() {
             self.files.wake(&world.disks);

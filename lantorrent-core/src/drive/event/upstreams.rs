@@ -42,7 +42,6 @@ impl Upstream {
 
     pub(super) fn say(&mut self, bytes: &[u8]) {
         self.outbox.say(&self.socket, bytes);
-        self.outbox.flush(&self.socket);
     }
 
     /// Reads what nobody wants.
