@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lantorrent_core::drive::DEFAULT_PORT;
 use lantorrent_core::store::Durability;
-use lantorrent_core::{Node, NodeConfig};
+use lantorrent_core::{Limit, Node, NodeConfig};
 
 use crate::args::Serve;
 use crate::config::{Config, Home, Strength, Sync, absolute};
@@ -88,6 +88,8 @@ fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<Nod
     if let Some(connections) = config.connections {
         node.connections = connections;
     }
+    node.receive_limit = Limit::new(config.limit);
+    node.send_limit = Limit::new(config.limit);
     if let Some(dead_after) = config.dead_after {
         node.timing.dead_after = dead_after;
     }
