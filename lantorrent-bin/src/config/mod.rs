@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) greetings: Option<usize>,
     pub(crate) dead_after: Option<Duration>,
     pub(crate) keep_partial: Option<Duration>,
+    /// Bytes a second that a node takes in at most, and sends on; 0 is no limit.
+    pub(crate) limit: Option<u64>,
     /// The agent's queue.
     pub(crate) db: Option<PathBuf>,
     pub(crate) agent: AgentConfig,

@@ -66,7 +66,8 @@ impl Limit {
     /// The smallest limit: less would make a node look dead that waits for its turn.
     pub const LEAST: u64 = 1024;
 
-    /// A limit in bytes a second; a smaller one than [`LEAST`](Self::LEAST) counts as that. None: as fast as it goes.
+    /// A limit in bytes a second; a smaller one than [`LEAST`](Self::LEAST) counts as that. None, or 0: as fast as it
+    /// goes.
     pub fn new(rate: Option<u64>) -> Self {
         let limit = Self::default();
         limit.set(rate);
@@ -79,7 +80,7 @@ impl Limit {
     }
 
     fn set_at(&self, now: Instant, rate: Option<u64>) {
-        let rate = rate.map_or(0, |rate| rate.max(Self::LEAST));
+        let rate = rate.filter(|&rate| rate > 0).map_or(0, |rate| rate.max(Self::LEAST));
         let mut turns = self.turns();
         let before = self.0.rate.swap(rate, Ordering::Relaxed);
         if before != rate {
@@ -350,5 +351,7 @@ mod tests {
         assert_ne!(limit.standing(Instant::now(), &turn), Standing::Void);
         limit.set(Some(1));
         assert_eq!(limit.get(), Some(Limit::LEAST));
+        limit.set(Some(0));
+        assert_eq!(limit.get(), None);
     }
 }
