@@ -130,6 +130,10 @@ pub(crate) struct Send {
     #[argh(switch)]
     pub(crate) in_place: bool,
 
+    /// send zeros as holes wherever they are, not only where the file has holes
+    #[argh(switch)]
+    pub(crate) detect_zeros: bool,
+
     /// begin at once, without asking all nodes first
     #[argh(switch)]
     pub(crate) no_check: bool,

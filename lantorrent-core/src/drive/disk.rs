@@ -12,7 +12,7 @@ use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;
 use crate::session::{Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
-use crate::wire::{Digest, Header, Request, Wire, digest};
+use crate::wire::{Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
 pub(super) const RETRY: Duration = Duration::from_millis(10);
@@ -51,6 +51,8 @@ pub(super) struct Disk {
     files: Files,
     header: Header,
     version: Option<Vec<u8>>,
+    /// Zeros are to take no room.
+    sparse: bool,
     outputs: Vec<Option<Output>>,
     backing: Option<usize>,
     told: Instant,
@@ -73,6 +75,7 @@ impl Disk {
             hub,
             tell,
             version: version(&header),
+            sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
             backing: None,
             told,
@@ -186,6 +189,7 @@ impl Disk {
         for file in 0..self.outputs.len() {
             let Some(output) = &self.outputs[file] else { continue };
             let result = match item {
+                Item::Data(block) if self.sparse => output.write_sparsely_at(block.data(), block.offset),
                 Item::Data(block) => output.write_at(block.data(), block.offset),
                 Item::Hole { offset, span } => output.zero(*offset, *span),
             };
@@ -213,10 +217,9 @@ impl Disk {
         match item {
             Item::Data(block) => [block.digest.map(|digest| (digest, 1)), None],
             Item::Hole { span, .. } => {
-                let zeros = |len: u64| digest(&vec![0; len as usize]);
                 let (whole, rest) = (span / block_size, span % block_size);
-                let zero_block = *self.zero_block.get_or_insert_with(|| zeros(block_size));
-                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zeros(rest), 1))]
+                let zero_block = *self.zero_block.get_or_insert_with(|| zero_digest(block_size));
+                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zero_digest(rest), 1))]
             }
         }
     }

@@ -11,6 +11,8 @@ mod disk;
 mod error;
 #[cfg(feature = "event")]
 mod event;
+mod gap;
+mod holes;
 mod hub;
 mod limit;
 mod node;

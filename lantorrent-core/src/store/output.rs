@@ -14,6 +14,7 @@ use super::in_place::{Medium, Opened, too_small};
 use super::partial::{Partial, unlock};
 use super::recorder::Recorder;
 use super::resume::{self, Start};
+use super::sparse::{self, Run};
 use super::writer::Writer;
 use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space};
 
@@ -200,6 +201,21 @@ impl Output {
         Ok(())
     }
 
+    /// Writes all of `data`, whose place is a multiple of 4 KiB, but for a file leaves out zeros: what it had there is
+    /// freed.
+    pub fn write_sparsely_at(&self, data: &[u8], offset: u64) -> Result<(), StoreError> {
+        if self.medium != Medium::File {
+            return self.write_at(data, offset);
+        }
+        for run in sparse::runs(data) {
+            match run {
+                Run::Data(range) => self.write_at(&data[range.clone()], offset + range.start as u64)?,
+                Run::Zeros(range) => self.zero(offset + range.start as u64, range.len() as u64)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes `span` bytes read as zeros: as a hole where the file system can, else by writing them.
     pub fn zero(&self, offset: u64, span: u64) -> Result<(), StoreError> {
         self.change(offset, span, |length| match self.medium {
@@ -208,8 +224,8 @@ impl Output {
             Medium::File => {
                 let end = offset + span;
                 hole::punch(&self.file, offset, end.min(length).saturating_sub(offset))?;
-                // Beyond the end there is nothing to free; but who reads back must find zeros, not the end.
-                if end > length { self.file.set_len(end) } else { Ok(()) }
+                // Who reads back must find zeros, not the end.
+                if end > length { hole::extend(&self.file, length, end) } else { Ok(()) }
             }
         })
     }

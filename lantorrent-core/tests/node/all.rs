@@ -11,6 +11,7 @@ mod claims;
 mod devices;
 mod files;
 mod headers;
+mod holes;
 mod limits;
 mod nimbus;
 #[path = "../common/nimbus.rs"]

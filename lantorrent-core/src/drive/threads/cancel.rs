@@ -87,6 +87,7 @@ impl Cancel {
             source: Some(self.source),
             begun: unix_millis(),
             min_rate: None,
+            sparse: false,
             cancelled: BTreeSet::new(),
         };
         let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, &Arc::default())?.reports;

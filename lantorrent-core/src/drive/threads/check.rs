@@ -83,6 +83,7 @@ impl Check {
             source: None,
             begun: None,
             min_rate: None,
+            sparse: false,
             cancelled: BTreeSet::new(),
         };
         let mut reports = survey(plan, Verb::Check, self.keys, self.timing, &Arc::default())?.reports;

@@ -12,6 +12,7 @@ use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
 use super::super::limit::Limit;
 use super::super::ring::{Item, Next};
+use super::super::shelf::ShelfReader;
 use super::TELL;
 use super::brake::{Brake, Waiting};
 use super::control::Happening;
@@ -38,7 +39,7 @@ struct Thread {
 #[derive(Debug)]
 struct Shared {
     hub: Arc<Hub>,
-    pool: Arc<Pool>,
+    shelves: ShelfReader,
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
     connect_timeout: Duration,
@@ -54,7 +55,8 @@ impl Children {
         connect_timeout: Duration,
         limit: Limit,
     ) -> Self {
-        let shared = Shared { hub, pool, writer, happenings, connect_timeout, limit };
+        let shelves = ShelfReader::new(pool, writer.wire());
+        let shared = Shared { hub, shelves, writer, happenings, connect_timeout, limit };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -196,31 +198,14 @@ impl Shared {
     ) -> std::io::Result<Option<u64>> {
         let held = HeldBack { shared: self, link };
         match next {
-            Next::Item(Item::Data(block)) => {
-                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
-                self.write_in_turns(socket, brake, &held, &frame, block.data())?;
-                Ok(Some(block.offset + u64::from(block.len)))
-            }
-            Next::Item(Item::Hole { offset, span }) => {
-                self.write(socket, &Frame::Hole { offset, span }, &[])?;
-                Ok(Some(offset + span))
-            }
-            Next::File { shelf, offset, len } => {
-                let mut buffer = self.pool.take();
-                let len = len.min(buffer.len() as u64);
-                let data = &mut buffer[..len as usize];
-                match shelf.read(self.writer.wire(), self.pool.block_size(), offset, data) {
-                    Ok(digest) => {
-                        let frame = Frame::Data { offset, len: len as u32, digest };
-                        self.write_in_turns(socket, brake, &held, &frame, data)?;
-                        Ok(Some(offset + len))
-                    }
-                    Err(why) => {
-                        log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
-                        Ok(None)
-                    }
+            Next::Item(item) => self.send_item(socket, brake, &held, &item).map(Some),
+            Next::File { shelf, offset, len } => match self.shelves.item(&shelf, offset, len) {
+                Ok(item) => self.send_item(socket, brake, &held, &item).map(Some),
+                Err(why) => {
+                    log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
+                    Ok(None)
                 }
-            }
+            },
             Next::Gone => {
                 log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
                 Ok(None)
@@ -228,6 +213,26 @@ impl Shared {
             // Neither is sent here.
             Next::End { .. } | Next::Wait => Ok(None),
         }
+    }
+
+    /// Returns where the item ends.
+    fn send_item(
+        &self,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        held: &HeldBack<'_>,
+        item: &Item,
+    ) -> std::io::Result<u64> {
+        match item {
+            Item::Data(block) => {
+                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
+                self.write_in_turns(socket, brake, held, &frame, block.data())?;
+            }
+            Item::Hole { offset, span } => {
+                self.write(socket, &Frame::Hole { offset: *offset, span: *span }, &[])?;
+            }
+        }
+        Ok(item.range().1)
     }
 
     /// As [`write`](Self::write), but no faster than the limit allows.

@@ -14,7 +14,7 @@ use super::children::Children;
 use super::control::{self, Hands, now};
 use super::origin::Origin;
 use super::outcome::{Event, ListedNode, Outcome};
-use super::supply::Supply;
+use super::supply::{Supply, Zeros};
 use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random, ring_capacity};
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
@@ -36,7 +36,13 @@ pub(super) struct Desk {
 }
 
 /// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
-pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
+pub(super) fn run(
+    origin: Origin,
+    zeros: Zeros,
+    plan: Plan,
+    desk: Desk,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
     let Desk { keys, timing, limit, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -62,7 +68,7 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
         connect_timeout,
         limit,
     );
-    let supply = Supply { origin, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
+    let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
         .name("read".into())

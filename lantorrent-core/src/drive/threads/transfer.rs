@@ -15,6 +15,7 @@ use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
+use super::supply::Zeros;
 use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
@@ -46,6 +47,7 @@ pub struct Transfer {
     placement: Placement,
     min_rate: Option<u64>,
     limit: Limit,
+    zeros: Zeros,
     checks: bool,
     timing: Timing,
     listener: Listener,
@@ -104,6 +106,7 @@ impl Transfer {
             placement: Placement::Rename,
             min_rate: None,
             limit: Limit::default(),
+            zeros: Zeros::Sent,
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
@@ -155,6 +158,13 @@ impl Transfer {
         self
     }
 
+    /// Sends blocks of zeros as holes, which cost nothing on the way and no room on the nodes. Without this only what the
+    /// source's file system calls a hole is sent so. Wire 2 only; on wire 1 this changes nothing.
+    pub fn detect_zeros(mut self) -> Self {
+        self.zeros = Zeros::Detected;
+        self
+    }
+
     /// Begins at once. Otherwise all nodes are first asked, at the same time, whether they could write what they are
     /// asked for, and who could not is left out, so that nobody has to wait for it. (Wire 1 knows no such question.)
     pub fn no_check(mut self) -> Self {
@@ -199,7 +209,7 @@ impl Transfer {
         if !plan.destinations.is_empty() {
             let Self { keys, timing, limit, listener, wishes, .. } = self;
             let desk = Desk { keys, timing, limit, listener, wishes };
-            source::run(self.origin, plan, desk, &mut outcome)?;
+            source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
         outcome.elapsed = started.elapsed();
@@ -234,6 +244,7 @@ impl Transfer {
             source: self.hint.clone(),
             begun: unix_millis(),
             min_rate: self.min_rate,
+            sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             cancelled: BTreeSet::new(),
         })
     }
