@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use harness::fate::{mebibytes, seconds};
 use harness::run::{Run, run};
-use harness::scenario::Scenario;
-use harness::{NODES, SCENARIOS, direct_copy};
+use harness::scenario::{SCENARIOS, Scenario};
+use harness::{SCALE, direct_copy};
 use serde_json::{Value, json};
 
 /// What everything else is compared with: the first scenario.
@@ -62,7 +62,7 @@ fn measure(scenarios: &[&Scenario], runs: usize) -> Option<Figures> {
     let mut figures = Figures { direct: Vec::new(), lines: Vec::new() };
     figures.lines.extend(scenarios.iter().map(|scenario| Line::new(scenario.name)));
     for round in 1..=runs {
-        figures.direct.push(direct_copy()?);
+        figures.direct.push(direct_copy(SCALE)?);
         for (scenario, line) in scenarios.iter().zip(&mut figures.lines) {
             let run = run(scenario)?;
             eprintln!("round {round} of {runs}: {} in {:.2} s", scenario.name, run.elapsed.as_secs_f64());
@@ -99,9 +99,10 @@ impl Figures {
 
     fn print(&self) {
         println!(
-            "{NODES} nodes, {} MiB, {} on every link; medians of {}",
-            harness::SIZE >> 20,
-            harness::RATE,
+            "{} nodes, {} MiB, {} on every link; medians of {}",
+            SCALE.nodes,
+            SCALE.size >> 20,
+            SCALE.rate,
             self.direct.len()
         );
         println!("one direct copy: {}", seconds(median(&self.direct)));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use lantorrent_core::drive::DEFAULT_PORT;
 use lantorrent_core::store::Durability;
-use lantorrent_core::{Node, NodeConfig};
+use lantorrent_core::{Driver, Limit, Node, NodeConfig};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Serve;
 use crate::config::{Config, Home, Strength, Sync, absolute};
@@ -22,7 +23,12 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) fn run(serve: &Serve, config: &Config, strength: Strength) -> Result<Status, Failure> {
     let listen = serve.listen.map(|listen| listen.0).or(config.listen);
     let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)));
-    let node = Node::bind(listen, node_config(serve, config, strength)?)?;
+    let mut node = node_config(serve, config, strength)?;
+    if serve.event_loop {
+        node.driver = Driver::EventLoop;
+    }
+    raise_descriptor_limit();
+    let node = Node::bind(listen, node)?;
 
     stop_on_signal(&node)?;
     let address = node.local_addr().unwrap_or(listen);
@@ -50,6 +56,12 @@ pub(crate) fn inetd(
     home: &Home,
     strength: Strength,
 ) -> Result<Status, Failure> {
+    if serve.event_loop {
+        return Err(Failure::usage(
+            "--event-loop is for many connections, and --inetd is for one",
+            "leave one of them out",
+        ));
+    }
     let not_a_socket = |error: std::io::Error| {
         Failure::usage(
             format_args!("standard input is no TCP connection: {error}"),
@@ -65,6 +77,16 @@ pub(crate) fn inetd(
     stop_on_signal(&node)?;
     node.run()?;
     Ok(Status::Success)
+}
+
+/// A transfer takes a few descriptors. What a process may have at first is meant for programs that `select`.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        log::warn!("the limit of {current:?} file descriptors stays: {error}");
+    }
 }
 
 fn stop_on_signal(node: &Node) -> Result<(), Failure> {
@@ -88,6 +110,11 @@ fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<Nod
     if let Some(connections) = config.connections {
         node.connections = connections;
     }
+    if let Some(greetings) = config.greetings {
+        node.greetings = greetings;
+    }
+    node.receive_limit = Limit::new(config.limit);
+    node.send_limit = Limit::new(config.limit);
     if let Some(dead_after) = config.dead_after {
         node.timing.dead_after = dead_after;
     }

@@ -1,9 +1,9 @@
 //! A node and a sender inside one program, with a progress callback: all that a provisioning tool needs.
 //!
-//! `cargo run --example embed`
+//! `cargo run --example embed`, and with `--features event`, `cargo run --example embed -- --event-loop`
 
 use lantorrent_core::wire::{Keyring, Password};
-use lantorrent_core::{Event, Node, NodeConfig, Target, Transfer};
+use lantorrent_core::{Driver, Event, Node, NodeConfig, Target, Transfer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("lantorrent-embed-{}", std::process::id()));
@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(folder.join("image"), vec![7; 10_000_000])?;
     let keys = Keyring::new(Password::new("a secret that both sides know"));
 
-    let config = NodeConfig::new(keys.clone(), vec![folder.clone()]);
+    let mut config = NodeConfig::new(keys.clone(), vec![folder.clone()]);
+    config.driver = driver()?;
     let node = Node::bind(([127, 0, 0, 1], 0).into(), config)?;
     let port = node.local_addr().ok_or("no address")?.port();
     let stop = node.handle()?;
@@ -32,4 +33,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     serving.join().map_err(|_| "the node panicked")??;
     std::fs::remove_dir_all(folder)?;
     if outcome.all_succeeded() { Ok(()) } else { Err("not everybody has the file".into()) }
+}
+
+/// What is to serve the node: a few threads for each transfer, or one thread for all of them.
+fn driver() -> Result<Driver, String> {
+    match std::env::args().nth(1).as_deref() {
+        None => Ok(Driver::Threads),
+        #[cfg(feature = "event")]
+        Some("--event-loop") => Ok(Driver::EventLoop),
+        Some(other) => Err(format!("{other} is unknown here; without it, threads serve the node")),
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct AgentConfig {
     pub(crate) wait: Option<Duration>,
     /// Files sent at the same time.
     pub(crate) sends: Option<usize>,
+    /// Bytes a second that all transfers together send at most; 0 is no limit.
+    pub(crate) limit: Option<u64>,
     /// How often a request is tried.
     pub(crate) attempts: Option<usize>,
     /// The pause before the second attempt.
@@ -48,6 +50,7 @@ impl AgentConfig {
             "batch" => self.batch = Some(value::within(text, &value::BATCH)?),
             "wait" => self.wait = Some(value::time(text)?),
             "sends" => self.sends = Some(value::within(text, &value::SENDS)?),
+            "limit" => self.limit = Some(value::limit(text)?),
             "attempts" => self.attempts = Some(value::within(text, &value::ATTEMPTS)?),
             "retry" => self.retry = Some(value::time(text)?),
             "keep" => self.keep = Some(value::time(text)?),

@@ -32,8 +32,11 @@ pub(crate) struct Config {
     pub(crate) also: Vec<SocketAddr>,
     pub(crate) sync: Option<Sync>,
     pub(crate) connections: Option<usize>,
+    pub(crate) greetings: Option<usize>,
     pub(crate) dead_after: Option<Duration>,
     pub(crate) keep_partial: Option<Duration>,
+    /// Bytes a second that a node takes in at most, and sends on; 0 is no limit.
+    pub(crate) limit: Option<u64>,
     /// The agent's queue.
     pub(crate) db: Option<PathBuf>,
     pub(crate) agent: AgentConfig,

@@ -72,10 +72,15 @@ roots = {roots}
 #also =
 # Whether a file is made durable before it counts as written.
 sync = {sync}
+# Connections at the same time, and how many of them may be of strangers who have not shown the password yet.
+#connections = 256
+#greetings = 32
 # Seconds of silence after which a neighbour in the chain counts as dead.
 #dead_after = 3
 # How long what is left of a transfer that broke off is kept, for another one to go on with.
 #keep_partial = 24h
+# Bytes a second that come in at most, and again that are sent on, over all transfers; or 800Mbit, or none.
+#limit = none
 
 [agent]
 # The folders whose files may be asked for, with commas between them. Only for the machine that runs the agent.
@@ -90,6 +95,8 @@ sync = {sync}
 #wait = 5
 # Files sent at the same time.
 #sends = 2
+# Bytes a second that all of them together send at most; `lantorrent limit` changes it while they are sent.
+#limit = none
 "
     )
 }

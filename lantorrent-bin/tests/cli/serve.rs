@@ -17,6 +17,25 @@ fn it_stops_when_told() {
 }
 
 #[test]
+fn an_event_loop_serves_as_threads_do() {
+    let lab = Lab::new();
+    let root = lab.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let mut command = lab.command(["serve", "--event-loop", "--listen", "127.0.0.1:0", "--root"]);
+    command.arg(&root);
+    let mut node = Node::start(command, root);
+    let other = lab.node("other");
+    let source = lab.source(1_000_000);
+    lab.send(&source, &[node.destination("a"), other.destination("a")], &[]).expect(0);
+    assert!([&node, &other].iter().all(|node| std::fs::read(node.file("a")).unwrap() == content(1_000_000)));
+    let threads = std::fs::read_dir(format!("/proc/{}/task", node.pid())).unwrap().count();
+    assert!(threads < 24, "{threads} threads: the loop, those for files, and one for signals");
+    assert!(node.stop("TERM").success());
+    lab.run(["serve", "--event-loop", "--inetd", "--root", "/tmp"])
+        .expect_usage(&["--inetd", "--event-loop"]);
+}
+
+#[test]
 fn it_stops_with_its_parent() {
     let lab = Lab::new();
     let root = lab.path().join("root");

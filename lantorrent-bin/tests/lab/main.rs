@@ -6,7 +6,8 @@
 mod harness;
 
 use harness::run::run;
-use harness::{SCENARIOS, direct_copy};
+use harness::scenario::SCENARIOS;
+use harness::{SCALE, direct_copy};
 
 /// A test for each of the scenarios named.
 macro_rules! test {
@@ -52,7 +53,7 @@ fn check(name: &str) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario of that name");
     // What it is to be measured by, for whoever reads along.
     if scenario.name == "undisturbed" {
-        let Some(direct) = direct_copy() else { return };
+        let Some(direct) = direct_copy(SCALE) else { return };
         println!("one direct copy: {:.2} s", direct.as_secs_f64());
     }
     let Some(run) = run(scenario) else { return };

@@ -1,21 +1,29 @@
 //! Blocks of payload: taken from a pool, shared by everybody who writes them somewhere, and returned by the last.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::wire::Digest;
 
-/// Buffers of one size, for one transfer.
+/// Buffers of one size, for one transfer or several.
 #[derive(Debug)]
 pub(super) struct Pool {
     block_size: usize,
     most: usize,
+    /// Bytes that are on loan, from this pool and others.
+    on_loan: Arc<AtomicUsize>,
     free: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Pool {
     /// Keeps at most `most` unused buffers.
     pub(super) fn new(block_size: u32, most: usize) -> Arc<Self> {
-        Arc::new(Self { block_size: block_size as usize, most, free: Mutex::default() })
+        Self::counted(block_size, most, Arc::default())
+    }
+
+    /// The same, and counts what is on loan.
+    pub(super) fn counted(block_size: u32, most: usize, on_loan: Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Self { block_size: block_size as usize, most, on_loan, free: Mutex::default() })
     }
 
     /// Bytes of a block.
@@ -26,6 +34,7 @@ impl Pool {
     pub(super) fn take(self: &Arc<Self>) -> Buffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| vec![0; self.block_size]);
+        self.on_loan.fetch_add(self.block_size, Ordering::Relaxed);
         Buffer { bytes, pool: Arc::clone(self) }
     }
 }
@@ -53,6 +62,7 @@ impl std::ops::DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        self.pool.on_loan.fetch_sub(self.pool.block_size, Ordering::Relaxed);
         let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < self.pool.most {
             free.push(std::mem::take(&mut self.bytes));

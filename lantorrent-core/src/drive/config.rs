@@ -4,9 +4,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::limit::Limit;
 use crate::session::Timing;
 use crate::store::Durability;
 use crate::wire::Keyring;
+
+/// What serves a node's connections. What it does is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Driver {
+    /// A few threads for each transfer, which wait for its sockets and files.
+    #[default]
+    Threads,
+    /// One thread for all sockets, and a few for files: for very many connections at the same time. A node for a single
+    /// connection does without.
+    #[cfg(feature = "event")]
+    EventLoop,
+}
 
 /// How a node behaves. [`new`](Self::new) gives sensible values; change the fields that you know better.
 #[derive(Debug, Clone)]
@@ -19,13 +32,22 @@ pub struct NodeConfig {
     pub also: Vec<SocketAddr>,
     /// Whether a success is reported only when it would survive a power failure.
     pub durability: Durability,
+    /// What it is served by.
+    pub driver: Driver,
     /// Connections served at the same time; more are closed at once.
     pub connections: usize,
+    /// Of them, those whose sender has not proven yet to have the password. One more takes the place of the one that has
+    /// been at it for longest.
+    pub greetings: usize,
     /// How long a file that did not become whole is kept, so that a transfer of the same source can go on with it.
     pub keep_partial: Duration,
     /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
     /// needed. None: a source that asks again is sent to for nothing. Other nodes keep that in memory.
     pub state: Option<PathBuf>,
+    /// How fast the payload may come in, over all transfers.
+    pub receive_limit: Limit,
+    /// How fast it may go out to those behind, over all transfers.
+    pub send_limit: Limit,
     /// All deadlines.
     pub timing: Timing,
 }
@@ -38,9 +60,13 @@ impl NodeConfig {
             roots,
             also: Vec::new(),
             durability: Durability::Sync,
+            driver: Driver::default(),
             connections: 256,
+            greetings: 32,
             keep_partial: Duration::from_secs(24 * 3600),
             state: None,
+            receive_limit: Limit::default(),
+            send_limit: Limit::default(),
             timing: Timing::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ struct State {
     children: HashMap<LinkId, Mailbox>,
     closed: bool,
     patience: Patience,
+    /// Since when somebody waits for room that a child stands in the way of.
+    waits_for_child: Option<Instant>,
     /// For each file that goes on where another transfer stopped: how much it has, and what each block is.
     resumed: Vec<(u64, Arc<Digests>)>,
 }
@@ -68,14 +70,52 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Who brings the payload waits for room.
+    room: Signal,
+    disk: Signal,
+    children: Signal,
+    parting: Signal,
     /// Whoever reads from upstream shall stop. Beside the state, because it is asked for with every read; changed only
     /// under its lock, so that nobody who is about to wait misses it.
     halted: AtomicBool,
 }
 
+/// Wakes who waits for a change of the state. To wake nobody costs a call of the kernel too, and every block changes the
+/// state several times: so those who wait are counted.
+#[derive(Debug, Default)]
+struct Signal {
+    condvar: Condvar,
+    // Changed under the lock of the state, which orders it.
+    waiting: AtomicUsize,
+}
+
+impl Signal {
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let state = self.condvar.wait(state).unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Returns also whether the time has passed.
+    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> (MutexGuard<'a, State>, bool) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waited = self.condvar.wait_timeout(state, time);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        (state, timeout.timed_out())
+    }
+
+    /// Called when the state has changed.
+    fn ring(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.condvar.notify_all();
+        }
+    }
+}
+
 /// How long to wait for room before saying so.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Time that may be spent on waiting for a child that has fallen to the end of the ring: half of all time, and never
 /// more than `MOST` at once. So a child of at least half the speed is served from memory, and one that hangs is waited
@@ -115,6 +155,74 @@ pub(super) enum Refused {
     Halted(Item),
 }
 
+/// Why an item was not taken by who does not wait.
+#[cfg(feature = "event")]
+#[derive(Debug)]
+pub(super) struct NoRoom {
+    pub(super) item: Item,
+    /// When to try again if nothing changes before.
+    pub(super) wait: Duration,
+}
+
+impl State {
+    fn disk_work(&mut self) -> Option<Work<DiskOrder>> {
+        if let Some(order) = self.disk.pop_front() {
+            return Some(Work::Order(order));
+        }
+        if self.closed || self.disk_at_end {
+            return None;
+        }
+        match self.ring.next_for_disk() {
+            Next::Wait => None,
+            next => {
+                self.disk_at_end = matches!(next, Next::End { .. });
+                Some(Work::Payload(next))
+            }
+        }
+    }
+
+    fn child_work(&mut self, link: LinkId) -> Option<Work<ChildOrder>> {
+        let Some(mailbox) = self.children.get_mut(&link).filter(|mailbox| !mailbox.parting) else {
+            return Some(Work::Over);
+        };
+        if let Some(order) = mailbox.orders.pop_front() {
+            return Some(Work::Order(order));
+        }
+        if mailbox.payload_over {
+            return None;
+        }
+        match self.ring.next_for_child(link) {
+            Next::Wait => None,
+            next => {
+                mailbox.payload_over = matches!(next, Next::End { .. });
+                Some(Work::Payload(next))
+            }
+        }
+    }
+
+    /// Makes room for an item. Where there is none yet, says how long to wait, at most, before trying again.
+    fn make_room(&mut self) -> Result<(), Duration> {
+        if let Some(since) = self.waits_for_child.take() {
+            self.patience.spend(since.elapsed());
+        }
+        loop {
+            match self.ring.room() {
+                Room::Free => return Ok(()),
+                Room::ForTheOldest => self.ring.drop_oldest(),
+                Room::None => return Err(PATIENCE),
+                Room::AtTheCostOfAChild => {
+                    let wait = self.patience.left().min(PATIENCE);
+                    if !wait.is_zero() {
+                        self.waits_for_child = Some(Instant::now());
+                        return Err(wait);
+                    }
+                    self.ring.drop_oldest();
+                }
+            }
+        }
+    }
+}
+
 impl Hub {
     pub(super) fn new(ring: Ring) -> Self {
         let state = State {
@@ -124,9 +232,17 @@ impl Hub {
             children: HashMap::new(),
             closed: false,
             patience: Patience::new(),
+            waits_for_child: None,
             resumed: Vec::new(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), halted: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(state),
+            room: Signal::default(),
+            disk: Signal::default(),
+            children: Signal::default(),
+            parting: Signal::default(),
+            halted: AtomicBool::new(false),
+        }
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -134,19 +250,20 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a change that may matter to anybody.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.lock());
-        self.changed.notify_all();
+        [&self.room, &self.disk, &self.children, &self.parting].into_iter().for_each(Signal::ring);
         result
     }
 
-    fn wait_for<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
+    fn wait_for<T>(&self, signal: &Signal, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
         let mut state = self.lock();
         loop {
             if let Some(result) = ready(&mut state) {
                 return result;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = signal.wait(state);
         }
     }
 
@@ -154,25 +271,10 @@ impl Hub {
     pub(super) fn push(&self, item: Item, waiting: impl Fn()) -> Result<(), Refused> {
         let mut state = self.lock();
         while !state.closed && !self.is_halted() {
-            let wait = match state.ring.room() {
-                Room::Free => break,
-                Room::ForTheOldest => Duration::ZERO,
-                Room::AtTheCostOfAChild => state.patience.left().min(PATIENCE),
-                Room::None => PATIENCE,
-            };
-            if wait.is_zero() {
-                state.ring.drop_oldest();
-                continue;
-            }
-            let for_child = state.ring.room() == Room::AtTheCostOfAChild;
-            let since = Instant::now();
-            let (guard, timeout) =
-                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-            state = guard;
-            if for_child {
-                state.patience.spend(since.elapsed());
-            }
-            if timeout.timed_out() {
+            let Err(wait) = state.make_room() else { break };
+            let timed_out;
+            (state, timed_out) = self.room.wait_for(state, wait);
+            if timed_out {
                 drop(state);
                 waiting();
                 state = self.lock();
@@ -186,8 +288,28 @@ impl Hub {
         }
         state.ring.push(item);
         drop(state);
-        self.changed.notify_all();
+        self.disk.ring();
+        self.children.ring();
         Ok(())
+    }
+
+    /// Appends to the ring, if there is room.
+    #[cfg(feature = "event")]
+    pub(super) fn try_push(&self, item: Item) -> Result<(), NoRoom> {
+        let mut state = self.lock();
+        match state.make_room() {
+            Ok(()) => {
+                state.ring.push(item);
+                Ok(())
+            }
+            Err(wait) => Err(NoRoom { item, wait }),
+        }
+    }
+
+    /// Drops from the ring what nobody needs any more. Returns whether nothing is left in it.
+    #[cfg(feature = "event")]
+    pub(super) fn trim(&self) -> bool {
+        self.lock().ring.trim()
     }
 
     /// Makes who reads from upstream stop, also if it waits for room.
@@ -270,25 +392,26 @@ impl Hub {
 
     /// What the disk does next. Orders go first; after the end of the payload only orders come.
     pub(super) fn disk_work(&self) -> Work<DiskOrder> {
-        self.wait_for(|state| {
-            if let Some(order) = state.disk.pop_front() {
-                return Some(Work::Order(order));
-            }
-            if state.closed || state.disk_at_end {
-                return None;
-            }
-            match state.ring.next_for_disk() {
-                Next::Wait => None,
-                next => {
-                    state.disk_at_end = matches!(next, Next::End { .. });
-                    Some(Work::Payload(next))
-                }
-            }
-        })
+        self.wait_for(&self.disk, State::disk_work)
+    }
+
+    /// The same, without waiting.
+    #[cfg(feature = "event")]
+    pub(super) fn try_disk_work(&self) -> Option<Work<DiskOrder>> {
+        self.lock().disk_work()
+    }
+
+    /// Whether there is something for the disk to do.
+    #[cfg(feature = "event")]
+    pub(super) fn has_disk_work(&self) -> bool {
+        let state = self.lock();
+        let payload = !state.closed && !state.disk_at_end;
+        !state.disk.is_empty() || payload && !matches!(state.ring.next_for_disk(), Next::Wait)
     }
 
     pub(super) fn disk_has(&self, upto: u64) {
-        self.change(|state| state.ring.disk_has(upto));
+        self.lock().ring.disk_has(upto);
+        self.room.ring();
     }
 
     /// A child is to be connected to.
@@ -365,35 +488,49 @@ impl Hub {
 
     /// Waits until every child that is to have its last frame has it, but only for so long.
     pub(super) fn wait_for_parting(&self, time: Duration) {
-        let parting = |state: &mut State| state.children.values().any(|mailbox| mailbox.parting);
-        let waited = self.changed.wait_timeout_while(self.lock(), time, parting);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.pause(&self.parting, time, |state| state.children.values().any(|mailbox| mailbox.parting));
     }
 
     /// What a child's connection does next.
     pub(super) fn child_work(&self, link: LinkId) -> Work<ChildOrder> {
-        self.wait_for(|state| {
-            let Some(mailbox) = state.children.get_mut(&link).filter(|mailbox| !mailbox.parting) else {
-                return Some(Work::Over);
-            };
-            if let Some(order) = mailbox.orders.pop_front() {
-                return Some(Work::Order(order));
-            }
-            if mailbox.payload_over {
-                return None;
-            }
-            match state.ring.next_for_child(link) {
-                Next::Wait => None,
-                next => {
-                    mailbox.payload_over = matches!(next, Next::End { .. });
-                    Some(Work::Payload(next))
-                }
-            }
+        self.wait_for(&self.children, |state| state.child_work(link))
+    }
+
+    /// The same, without waiting.
+    #[cfg(feature = "event")]
+    pub(super) fn try_child_work(&self, link: LinkId) -> Option<Work<ChildOrder>> {
+        self.lock().child_work(link)
+    }
+
+    /// Waits for so long, unless the child is to be sent nothing more, or its end. Returns whether neither is so.
+    pub(super) fn pause_child(&self, link: LinkId, time: Duration) -> bool {
+        self.pause(&self.children, time, |state| {
+            state.children.get(&link).is_some_and(|mailbox| !mailbox.is_urgent())
         })
     }
 
+    /// Waits for so long, unless who reads from upstream shall stop. Returns whether that is not so.
+    pub(super) fn pause_reading(&self, time: Duration) -> bool {
+        self.pause(&self.room, time, |state| !state.closed && !self.is_halted())
+    }
+
+    /// Waits for so long as nothing speaks against it. Returns whether nothing does in the end.
+    fn pause(&self, signal: &Signal, time: Duration, goes_on: impl Fn(&State) -> bool) -> bool {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while goes_on(&state) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            (state, _) = signal.wait_for(state, left);
+        }
+        false
+    }
+
     pub(super) fn child_has(&self, link: LinkId, upto: u64) {
-        self.change(|state| state.ring.child_has(link, upto));
+        self.lock().ring.child_has(link, upto);
+        self.room.ring();
     }
 
     pub(super) fn child_position(&self, link: LinkId) -> Option<u64> {
@@ -402,6 +539,12 @@ impl Hub {
 }
 
 impl Mailbox {
+    /// Whether what is under way has to be out at once.
+    fn is_urgent(&self) -> bool {
+        let ends = |order: &ChildOrder| matches!(order, ChildOrder::Control(Control::Abort(_)));
+        self.parting || self.orders.iter().any(ends)
+    }
+
     fn hang_up(self) {
         if let Some(socket) = self.socket {
             // Nothing that is still under way matters, and a peer that waits for room to write would otherwise learn

@@ -1,21 +1,54 @@
 //! The drivers: they move bytes between sockets, files and sessions, and decide nothing.
 //!
-//! [`Node`] and [`Transfer`] are all that most programs need; both use the blocking driver, a few threads for each
-//! connection.
+//! [`Node`] and [`Transfer`] are all that most programs need. Both use the blocking driver, a few threads for each
+//! connection, unless a node is configured for the [event loop](Driver).
 
+mod baton;
 mod block;
+mod clock;
 mod config;
 mod copies;
+mod disk;
 mod error;
+#[cfg(feature = "event")]
+mod event;
 mod gap;
 mod holes;
 mod hub;
+mod limit;
+mod node;
+mod outbox;
+mod probing;
+mod refusal;
+mod request;
 mod ring;
 mod shelf;
+mod site;
+mod socket;
 mod target;
 mod threads;
 
-pub use config::NodeConfig;
+use std::time::Duration;
+
+pub use config::{Driver, NodeConfig};
 pub use error::{Error, Fault};
+pub use limit::Limit;
+pub use node::{Node, NodeHandle};
 pub use target::{DEFAULT_PORT, Target};
-pub use threads::{Cancel, Check, Event, ListedNode, Node, NodeHandle, Outcome, Transfer, TransferHandle};
+pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
+
+/// How often a session hears how far the payload is: received, written, or sent to a child.
+const TELL: Duration = Duration::from_millis(100);
+
+/// Items in a ring of blocks of that size: some MiB, so that short stalls of the disk or a child do not show.
+fn ring_capacity(block_size: u32) -> usize {
+    const BYTES: usize = 4 << 20;
+    (BYTES / block_size as usize).clamp(4, 256)
+}
+
+/// From the operating system's random source.
+fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}

@@ -145,10 +145,15 @@ impl Ring {
 
     /// Whether an item can be appended.
     pub(super) fn room(&self) -> Room {
-        let Some(front) = self.items.front().filter(|_| self.items.len() >= self.capacity) else {
-            return Room::Free;
-        };
-        let (start, end) = front.range();
+        match self.items.front() {
+            Some(front) if self.items.len() >= self.capacity => self.fate(front),
+            _ => Room::Free,
+        }
+    }
+
+    /// What becomes of the oldest item where it is in the way.
+    fn fate(&self, oldest: &Item) -> Room {
+        let (start, end) = oldest.range();
         // Who is behind already is served from the file, and not waited for.
         let needs = |fed: &Fed| !fed.stranded && (start..end).contains(&fed.position);
         match self.dispensable(end) {
@@ -163,6 +168,15 @@ impl Ring {
         if let Some(front) = self.items.pop_front() {
             self.base = front.range().1;
         }
+    }
+
+    /// Drops what everybody has who is to have it. Returns whether nothing is left.
+    #[cfg(feature = "event")]
+    pub(super) fn trim(&mut self) -> bool {
+        while self.items.front().is_some_and(|front| self.fate(front) == Room::ForTheOldest) {
+            self.drop_oldest();
+        }
+        self.items.is_empty()
     }
 
     /// Whether nobody needs the ring for what ends there.

@@ -31,7 +31,7 @@ use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target,
 #[derive(Debug)]
 pub struct Output {
     // Above all others, because its thread uses them.
-    recorder: Option<Recorder>,
+    early: Early,
     digests: Arc<Digests>,
     resumed: u64,
     block_size: u32,
@@ -42,6 +42,25 @@ pub struct Output {
     medium: Medium,
     path: PathBuf,
     state: Mutex<State>,
+}
+
+/// Who makes the file durable while it grows.
+#[derive(Debug)]
+enum Early {
+    Nobody,
+    /// And writes its journal.
+    Journal(Recorder),
+    /// There is no journal.
+    Data(Recorder),
+}
+
+impl Early {
+    fn recorder(&self) -> Option<&Recorder> {
+        match self {
+            Self::Nobody => None,
+            Self::Journal(recorder) | Self::Data(recorder) => Some(recorder),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -97,7 +116,7 @@ impl Output {
             if self.digests.journal_file().is_some() {
                 let (digests, file) = (Arc::clone(&self.digests), Arc::clone(&self.file));
                 let writer = Writer::new(digests, file, partial.folder(), durability);
-                self.recorder = Some(Recorder::new(writer, block_size));
+                self.early = Early::Journal(Recorder::new(writer));
             }
         }
         self.resumed = resumed;
@@ -114,7 +133,7 @@ impl Output {
         // It was for opening only.
         fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(path, errno))?;
         Ok(Self {
-            recorder: None,
+            early: Early::Nobody,
             digests: Arc::new(Digests::new(None)),
             resumed: 0,
             block_size: 1,
@@ -156,8 +175,19 @@ impl Output {
     /// Waits for the disk when more than 64 MiB would be missing in the journal otherwise.
     pub fn note(&self, digest: &[u8; 32], blocks: u64) {
         self.digests.note(digest, blocks);
-        if let Some(recorder) = &self.recorder {
-            recorder.noted();
+        if let Early::Journal(recorder) = &self.early {
+            // A hole counts as one block, however long it is: it costs neither the disk nor whoever receives it again more
+            // than that.
+            recorder.noted(self.block_size.into());
+        }
+    }
+
+    /// Has what is written go to the disk in the background from here on, 16 MiB at a time, so that
+    /// [`finish`](Self::finish) with [`Durability::Sync`] has little to wait for; but then [`write_at`](Self::write_at)
+    /// waits while 64 MiB are on their way. What has a journal does so by itself.
+    pub fn sync_early(&mut self) {
+        if matches!(self.early, Early::Nobody) && self.medium != Medium::Null {
+            self.early = Early::Data(Recorder::new(Writer::without_journal(Arc::clone(&self.file))));
         }
     }
 
@@ -176,7 +206,11 @@ impl Output {
 
     /// Writes all of `data`.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), StoreError> {
-        self.change(offset, data.len() as u64, |_| self.file.write_all_at(data, offset))
+        self.change(offset, data.len() as u64, |_| self.file.write_all_at(data, offset))?;
+        if let Early::Data(recorder) = &self.early {
+            recorder.noted(data.len() as u64);
+        }
+        Ok(())
     }
 
     /// Writes all of `data`, whose place is a multiple of 4 KiB, but for a file leaves out zeros: what it had there is
@@ -233,7 +267,9 @@ impl Output {
     /// Lets go of the file, so that somebody else may take it up at once and go on with it. Where that is not
     /// possible, because there is no journal or nothing in it, the file is [discarded](Self::discard).
     pub fn keep(mut self) {
-        let (Place::Rename(partial), Some(recorder)) = (&mut self.place, &self.recorder) else { return };
+        let (Place::Rename(partial), Early::Journal(recorder)) = (&mut self.place, &self.early) else {
+            return;
+        };
         recorder.complete();
         if self.digests.recorded() > 0 {
             partial.keep();
@@ -257,7 +293,7 @@ impl Output {
 
     fn settle(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
         let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.early.recorder() {
             recorder.stop();
             self.durable_so_far().map_err(fail)?;
         }
@@ -321,6 +357,7 @@ impl Output {
                 .and_then(|()| how(state.length))
                 .map_err(|cause| StoreError::writing(&self.path, end, cause))
         };
+        state.sealed = false;
         match result {
             Ok(()) => state.length = state.length.max(end),
             Err(_) => state.failed = true,
@@ -330,7 +367,7 @@ impl Output {
 
     /// What could not be synced in the background is lost, even if a later sync succeeds.
     fn durable_so_far(&self) -> io::Result<()> {
-        self.recorder.as_ref().and_then(Recorder::fault).map_or(Ok(()), Err)
+        self.early.recorder().and_then(Recorder::fault).map_or(Ok(()), Err)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -358,6 +395,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_has_no_journal_goes_to_the_disk_early_too() {
+        let file = tempfile::tempfile().unwrap();
+        let opened = Opened { file: file.into(), medium: Medium::File, length: 0, made_in: None };
+        let mut output = Output::in_place(opened, Path::new("a")).unwrap();
+        let mut writer = Writer::without_journal(Arc::clone(&output.file));
+        writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
+        output.early = Early::Data(Recorder::new(writer));
+        // One that is there stays.
+        output.sync_early();
+        let block = vec![1; 1 << 20];
+        for offset in (0..16).map(|block| block << 20) {
+            output.write_at(&block, offset).unwrap();
+        }
+        while output.early.recorder().unwrap().fault().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(output.write_at(&block, 16 << 20).is_err(), "what was written is lost");
+        assert!(output.finish(17 << 20, Durability::Sync).is_err());
+    }
+
+    #[test]
     fn what_cannot_be_made_durable_is_as_bad_as_what_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let create = || {
@@ -375,10 +433,10 @@ mod tests {
             let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
             let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);
             writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
-            output.recorder = Some(Recorder::new(writer, 1 << 24));
+            output.early = Early::Journal(Recorder::new(writer));
             output.write_at(b"hello", 0).unwrap();
             output.note(&[1; 32], 1);
-            while output.recorder.as_ref().unwrap().fault().is_none() {
+            while output.early.recorder().unwrap().fault().is_none() {
                 thread::sleep(Duration::from_millis(1));
             }
             output

@@ -4,29 +4,7 @@
 //! one runs with the default ones, and shows it by being slow.
 #![cfg(feature = "threads")]
 
-mod support;
+include!("all.rs");
 
-mod cancelling;
-mod cancels;
-mod chains;
-mod checks;
-mod children;
-mod claims;
-mod copies;
-mod devices;
-mod files;
-mod headers;
-mod holes;
-mod nimbus;
-#[path = "../common/nimbus.rs"]
-mod recorded;
-mod repair;
-mod replay;
-mod resume;
-mod serving;
-mod solo;
-mod sources;
-mod suspend;
-mod sweeps;
-#[path = "../common/system.rs"]
-mod system;
+/// What serves the nodes of these tests.
+const DRIVER: lantorrent_core::Driver = lantorrent_core::Driver::Threads;

@@ -6,20 +6,20 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Scale;
 use super::folder::Folder;
 use super::network::{Lab, address};
 use super::stage::make_source;
 use super::turn::Turn;
-use super::{NODES, RATE};
 
 /// How long a plain copy takes from the source to one node, over TCP and into a file. None after saying that it is
 /// skipped.
-pub(crate) fn direct_copy() -> Option<Duration> {
+pub(crate) fn direct_copy(scale: Scale) -> Option<Duration> {
     let _turn = Turn::take();
     // With as many hosts as any other run has.
-    let lab = Lab::new(NODES + 1, RATE)?;
-    let folder = Folder::new()?;
-    let source = make_source(folder.path());
+    let lab = Lab::new(scale.nodes + 1, scale.rate)?;
+    let folder = Folder::new(scale)?;
+    let source = make_source(folder.path(), scale.size);
     let listener = lab.inside(1, || TcpListener::bind((address(1), 1))).expect("a listener on host 1");
     let copy = folder.path().join("copy");
     let started = Instant::now();

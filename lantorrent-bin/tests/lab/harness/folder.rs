@@ -6,7 +6,10 @@ use std::path::Path;
 use tempfile::{Builder, TempDir};
 
 use super::system::SmallDisk;
-use super::{NODES, SIZE, leftovers};
+use super::{Scale, leftovers};
+
+/// For what is small beside the files, in bytes.
+const LOGS: u64 = 64 << 20;
 
 /// In memory where there is room for it, as otherwise the disk of this machine would be what is measured. Goes with
 /// all that is in it when dropped.
@@ -17,10 +20,10 @@ pub(crate) enum Folder {
 
 impl Folder {
     /// With room for the file on every node. None after saying that the test is skipped, where nothing can be mounted.
-    pub(crate) fn new() -> Option<Self> {
+    pub(crate) fn new(scale: Scale) -> Option<Self> {
         let folder = Builder::new().prefix(&leftovers::prefix()).tempdir().expect("a folder for the lab");
         // The source's own, a copy on every node, and something to spare for journals and logs.
-        let needed = (NODES as u64 + 2) * SIZE;
+        let needed = (scale.nodes as u64 + 2) * scale.size + LOGS;
         // The programs need some memory too.
         if available_memory() < needed + needed / 2 {
             return Some(Self::Disk(folder));

@@ -19,22 +19,30 @@ mod proxy;
 pub(crate) mod run;
 pub(crate) mod scenario;
 mod sender;
-mod stage;
+pub(crate) mod stage;
 #[allow(dead_code)] // The tests of the library have more kinds of small disks.
 #[path = "../../../../lantorrent-core/tests/common/system.rs"]
 mod system;
-mod turn;
+pub(crate) mod turn;
 
 pub(crate) use direct::direct_copy;
-pub(crate) use scenario::SCENARIOS;
 
 use std::time::Duration;
 
-/// How many nodes stand in the chain. Host 0 is the source, hosts 1 to this one are the nodes.
-pub(crate) const NODES: usize = 16;
-/// Of the file, in bytes.
-pub(crate) const SIZE: u64 = 128 << 20;
-/// Of every link, in both directions, as `tc` has it.
-pub(crate) const RATE: &str = "200mbit";
+/// How large a lab is, and the file that is sent in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// How many nodes stand in the chain. Host 0 is the source, hosts 1 to this one are the nodes.
+    pub(crate) nodes: usize,
+    /// Of every link, in both directions, as `tc` has it.
+    pub(crate) rate: &'static str,
+    /// Of the file, in bytes.
+    pub(crate) size: u64,
+}
+
+/// Of all scenarios.
+pub(crate) const SCALE: Scale = Scale { nodes: NODES, rate: "200mbit", size: SIZE };
+const NODES: usize = 16;
+const SIZE: u64 = 128 << 20;
 /// Between two looks at something that has to change.
 const POLL: Duration = Duration::from_millis(5);

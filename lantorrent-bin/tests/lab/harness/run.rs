@@ -15,7 +15,7 @@ use super::scenario::Scenario;
 use super::sender::{Ended, Sender};
 use super::stage::Stage;
 use super::turn::Turn;
-use super::{NODES, POLL, SIZE};
+use super::{NODES, POLL, SCALE, SIZE};
 
 pub(crate) struct Run {
     pub(crate) name: &'static str,
@@ -53,7 +53,7 @@ struct Stroke {
 /// Plays a scenario, alone on this machine. None after saying that it is skipped.
 pub(crate) fn run(scenario: &Scenario) -> Option<Run> {
     let _turn = Turn::take();
-    let mut stage = Stage::set(scenario.setting)?;
+    let mut stage = Stage::set(scenario.setting, SCALE)?;
     let (began, started, before) = (SystemTime::now(), Instant::now(), stage.lab.received());
     let mut record = Record { began, started, before, stroke: None };
     let limit = started + scenario.limit;

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::Scale;
 use super::damage::Damage;
 use super::folder::Folder;
 use super::network::Lab;
@@ -11,7 +12,6 @@ use super::node::Node;
 use super::program::Program;
 use super::scenario::Setting;
 use super::sender::Sender;
-use super::{NODES, RATE, SIZE};
 
 /// The fields are in the order in which they have to go: processes before what they use.
 pub(crate) struct Stage {
@@ -28,10 +28,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// None after saying that the test is skipped.
-    pub(crate) fn set(setting: Setting) -> Option<Self> {
-        let lab = Lab::new(NODES + 1, RATE)?;
-        let folder = Folder::new()?;
-        make_source(folder.path());
+    pub(crate) fn set(setting: Setting, scale: Scale) -> Option<Self> {
+        let lab = Lab::new(scale.nodes + 1, scale.rate)?;
+        let folder = Folder::new(scale)?;
+        make_source(folder.path(), scale.size);
         let sender = Program::new(folder.path(), "sender", None);
         let small_disk = match setting {
             Setting::SmallDisk(_, bytes) => Some(folder.small_disk(bytes)?),
@@ -42,7 +42,7 @@ impl Stage {
             _ => None,
         };
         let mut stage = Self { nodes: Vec::new(), lab, sender, setting, damage, small_disk, folder };
-        for host in 1..=NODES {
+        for host in 1..=scale.nodes {
             let node = stage.start(host);
             stage.nodes.push(node);
         }
@@ -73,14 +73,19 @@ impl Stage {
             Setting::Slow { floor, .. } => vec!["--min-rate", floor],
             _ => Vec::new(),
         };
-        Sender::start(&self.lab, &self.sender, &options, &self.source(), &self.nodes)
+        self.send_to(&options, &self.nodes)
+    }
+
+    /// Starts a sender to some of the nodes.
+    pub(crate) fn send_to(&self, options: &[&str], nodes: &[Node]) -> Sender {
+        Sender::start(&self.lab, &self.sender, options, &self.source(), nodes)
     }
 }
 
-/// A file of random bytes in `folder`.
-pub(crate) fn make_source(folder: &Path) -> PathBuf {
+/// A file of that many random bytes in `folder`.
+pub(crate) fn make_source(folder: &Path, size: u64) -> PathBuf {
     let path = folder.join("source");
-    let mut random = File::open("/dev/urandom").expect("random bytes").take(SIZE);
+    let mut random = File::open("/dev/urandom").expect("random bytes").take(size);
     let mut file = File::create(&path).expect("the source");
     io::copy(&mut random, &mut file).expect("writing the source");
     path

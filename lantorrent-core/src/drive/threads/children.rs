@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
 use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::limit::Limit;
 use super::super::ring::{Item, Next};
 use super::super::shelf::ShelfReader;
 use super::TELL;
+use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
@@ -41,6 +43,7 @@ struct Shared {
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
     connect_timeout: Duration,
+    limit: Limit,
 }
 
 impl Children {
@@ -50,9 +53,10 @@ impl Children {
         writer: PayloadWriter,
         happenings: SyncSender<Happening>,
         connect_timeout: Duration,
+        limit: Limit,
     ) -> Self {
         let shelves = ShelfReader::new(pool, writer.wire());
-        let shared = Shared { hub, shelves, writer, happenings, connect_timeout };
+        let shared = Shared { hub, shelves, writer, happenings, connect_timeout, limit };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -149,6 +153,7 @@ impl Shared {
     /// Does what the hub says until the link is closed.
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
         let mut told = Instant::now();
+        let mut brake = Brake::new(self.limit.clone());
         loop {
             match self.hub.child_work(link) {
                 Work::Over => return Ok(()),
@@ -166,7 +171,7 @@ impl Shared {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
                     self.tell(Input::SentEnd(link));
                 }
-                Work::Payload(next) => match self.pass_on(link, socket, next)? {
+                Work::Payload(next) => match self.pass_on(link, socket, &mut brake, next)? {
                     Some(upto) => {
                         self.hub.child_has(link, upto);
                         if told.elapsed() >= TELL {
@@ -184,11 +189,18 @@ impl Shared {
     }
 
     /// Sends a piece of the payload and returns where it ends. None if it is not to be had.
-    fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<Option<u64>> {
+    fn pass_on(
+        &self,
+        link: LinkId,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        next: Next,
+    ) -> std::io::Result<Option<u64>> {
+        let held = HeldBack { shared: self, link };
         match next {
-            Next::Item(item) => self.send_item(socket, &item).map(Some),
+            Next::Item(item) => self.send_item(socket, brake, &held, &item).map(Some),
             Next::File { shelf, offset, len } => match self.shelves.item(&shelf, offset, len) {
-                Ok(item) => self.send_item(socket, &item).map(Some),
+                Ok(item) => self.send_item(socket, brake, &held, &item).map(Some),
                 Err(why) => {
                     log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
                     Ok(None)
@@ -204,11 +216,17 @@ impl Shared {
     }
 
     /// Returns where the item ends.
-    fn send_item(&self, socket: &TcpStream, item: &Item) -> std::io::Result<u64> {
+    fn send_item(
+        &self,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        held: &HeldBack<'_>,
+        item: &Item,
+    ) -> std::io::Result<u64> {
         match item {
             Item::Data(block) => {
                 let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
-                self.write(socket, &frame, block.data())?;
+                self.write_in_turns(socket, brake, held, &frame, block.data())?;
             }
             Item::Hole { offset, span } => {
                 self.write(socket, &Frame::Hole { offset: *offset, span: *span }, &[])?;
@@ -217,9 +235,48 @@ impl Shared {
         Ok(item.range().1)
     }
 
+    /// As [`write`](Self::write), but no faster than the limit allows.
+    fn write_in_turns(
+        &self,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        held: &HeldBack<'_>,
+        frame: &Frame,
+        data: &[u8],
+    ) -> std::io::Result<()> {
+        let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
+        let mut rest = [&wrapping.before[..], data, &wrapping.after[..]];
+        loop {
+            let left = rest.iter().map(|part| part.len()).sum();
+            if left == 0 {
+                return Ok(());
+            }
+            // Where it is of no use to wait the frame is ended at once, so that what follows is understood.
+            let count = brake.turn(left, held).map_or(left, |turn| turn.bytes);
+            let turn = socket::split_off_start(&mut rest, count);
+            socket::write_all(socket, turn)?;
+        }
+    }
+
     fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {
         let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
         socket::write_all(socket, [&wrapping.before, data, &wrapping.after])
+    }
+}
+
+/// A child that has to wait for its turn.
+struct HeldBack<'a> {
+    shared: &'a Shared,
+    link: LinkId,
+}
+
+impl Waiting for HeldBack<'_> {
+    fn pause(&self, time: Duration) -> bool {
+        self.shared.hub.pause_child(self.link, time)
+    }
+
+    fn excuse(&self) {
+        self.shared.tell(Input::HeldBack(self.link));
     }
 }
 

@@ -3,35 +3,31 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::disk::{Files, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
+use super::super::probing::Probing;
+use super::super::refusal;
 use super::control::{self, now};
 use super::counter::Counter;
-use super::disk::{Files, patiently};
 use super::doorbell::{Arrival, Doorbell};
 use super::greeting::greet;
 use super::hands::NodeHands;
 use super::live::{Guest, Unwanted};
 use super::node::Shared;
-use super::request::{fault, target, version};
 use super::solo;
 use super::transfers::{Way, WayOut};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
-use crate::session::{self, FileFault, Input, NodeSession, Output, Seed, UpstreamId};
-use crate::store::StoreError;
-use crate::wire::{Code, Header, Nonce, SealedReport, TransferId, Verb};
-
-/// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
-/// and its source may be here again before that.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The same where somebody was just asked to let go of them, who first has to bring to the disk what there is.
-const PATIENCE_WITH_SUPERSEDED: Duration = Duration::from_secs(10);
+use crate::session::{self, Input, NodeSession, Seed, UpstreamId};
+use crate::wire::{Code, Nonce, SealedReport, TransferId, Verb};
 
 /// Serves a connection that was just made.
 pub(super) fn serve(shared: &Arc<Shared>, guest: Arc<Guest>) -> std::io::Result<()> {
     super::socket::prepare(&guest.socket);
-    let Some((proven, first)) = greet(&guest.socket, &shared.gate, Nonce(random()?)) else { return Ok(()) };
+    let Some((proven, first)) = greet(&guest.socket, &shared.site.gate, Nonce(random()?)) else {
+        return Ok(());
+    };
     guest.admit();
     attend_to(shared, Arrival { guest, proven: Box::new(proven), first })
 }
@@ -146,10 +142,12 @@ fn run_session(
         }
     };
     arrival.guest.join_session();
-    let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
+    let (keys, timing) = (shared.site.gate.keys.clone(), shared.site.gate.timing.clone());
     let seed = Seed(random()?);
-    let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
-    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
+    let files = Files { roots: Arc::clone(&shared.site.roots), durability: shared.site.durability, patience };
+    let limits = shared.site.limits.clone();
+    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, limits, doorbell, &happenings)?
+    else {
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);
@@ -202,49 +200,25 @@ impl Drop for Place<'_> {
 
 /// Says no because the node has that place in the transfer, and not another.
 pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
-    let why = format!(
-        "this node is number {place} of the transfer already; its address stands in the list twice, or two names of it"
-    );
-    refuse(shared, arrival, Code::TAKING_PART, &why);
+    refuse(shared, arrival, Code::TAKING_PART, &refusal::has_place(place));
 }
 
-/// Says no to every request, by the session's own words.
+/// Says no to every request.
 pub(super) fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
-    log::warn!("took no part in a transfer: {why}");
     let Arrival { guest, proven, .. } = arrival;
-    let (keys, timing) = (shared.gate.keys.clone(), shared.gate.timing.clone());
-    let id = UpstreamId(guest.number);
-    let mut session = NodeSession::refuse(now(), id, *proven, keys, timing, code, why);
-    let mut words = Vec::new();
-    while let Some(output) = session.poll() {
-        if let Output::Reply(_, bytes) = output {
-            words.extend(bytes);
-        }
-    }
+    let words = refusal::refuse(&shared.site, UpstreamId(guest.number), *proven, code, why);
     say_last(&guest, &words);
 }
 
 /// Says of each request whether it could be granted now.
 fn answer_check(shared: &Shared, arrival: Arrival) {
     let Arrival { guest, proven, .. } = arrival;
-    let found = check(shared, &proven.header);
-    say_last(&guest, &session::answer_check(*proven, &shared.gate.keys, &found));
-}
-
-fn check(shared: &Shared, header: &Header) -> Vec<Result<(), FileFault>> {
-    let version = version(header);
-    let siblings = shared.siblings.as_ref();
+    let header = &proven.header;
     let may_supersede = shared.transfers.would_supersede(header)
-        || siblings.is_some_and(|siblings| siblings.would_make_room(header));
-    let patient_until = Instant::now() + PATIENCE;
-    let wanted = || !shared.live.is_stopping();
-    let probe = |request| {
-        let target = target(header, request, version.as_deref(), shared.durability);
-        match patiently(patient_until, wanted, || shared.roots.probe(&target)) {
-            // It would be let go.
-            Err(StoreError::InUse { .. }) if may_supersede => Ok(()),
-            result => result.map_err(|error| fault(&error)),
-        }
-    };
-    header.node.requests.iter().map(probe).collect()
+        || shared.siblings.as_ref().is_some_and(|siblings| siblings.would_make_room(header));
+    let mut probing = Probing::new(header, may_supersede);
+    while !shared.live.is_stopping() && probing.go_on(&shared.site) == Then::Again {
+        thread::sleep(RETRY);
+    }
+    say_last(&guest, &session::answer_check(*proven, &shared.site.gate.keys, &probing.into_findings()));
 }

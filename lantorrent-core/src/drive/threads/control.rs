@@ -1,24 +1,10 @@
 //! Runs a session: what happens goes in, what it asks for is carried out.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+pub(super) use super::super::clock::{now, unix_millis};
 use crate::session::{Input, LinkId, NodeSession, Now, Output, SourceSession, SurveySession};
-
-/// The time.
-pub(super) fn now() -> Now {
-    Now { instant: Instant::now(), unix: unix_time().as_secs() }
-}
-
-/// Since the Unix epoch.
-fn unix_time() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-/// The same in milliseconds, as transfers say when they began.
-pub(super) fn unix_millis() -> Option<u64> {
-    u64::try_from(unix_time().as_millis()).ok()
-}
 
 /// Something that happened, on its way from the thread that saw it.
 #[derive(Debug)]

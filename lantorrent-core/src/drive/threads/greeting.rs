@@ -4,12 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use super::super::outbox::LINGER;
 use super::control::now;
 use crate::session::{Gate, Greeting, Incoming, Proven};
 use crate::wire::Nonce;
-
-/// How long to listen to a peer that was told the last word, so that it can read it before the connection is gone.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Lets a sender in, and returns what it said with what it sent behind that. None if it was refused, and told so.
 pub(super) fn greet(mut socket: &TcpStream, gate: &Gate, challenge: Nonce) -> Option<(Proven, Vec<u8>)> {

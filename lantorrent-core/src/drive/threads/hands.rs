@@ -7,12 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::disk::{Disk, Files};
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
+use super::super::limit::Limits;
 use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{Hands, Happening};
 use super::counter::Askers;
-use super::disk::{Disk, Files};
 use super::doorbell::{Arrival, Doorbell, Knock};
 use super::receiver::Receiving;
 use super::ring_capacity;
@@ -63,6 +64,7 @@ impl NodeHands {
         keys: &Keyring,
         timing: &Timing,
         files: Files,
+        limits: Limits,
         doorbell: Arc<Doorbell>,
         happenings: &SyncSender<Happening>,
     ) -> std::io::Result<Option<Self>> {
@@ -72,16 +74,26 @@ impl NodeHands {
         let capacity = ring_capacity(header.block_size);
         let hub = Arc::new(Hub::new(Ring::for_node(capacity)));
         let pool = Pool::new(header.block_size, capacity);
-        let disk = Disk::new(Arc::clone(&hub), happenings.clone(), files, header.clone());
+        let tell = happenings.clone();
+        // A send fails only when the session is over, and then nobody wants to know.
+        let tell = Box::new(move |input: Input<'static>| drop(tell.send(input.into())));
+        let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
-        let children =
-            Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), timing.connect);
+        let children = Children::new(
+            Arc::clone(&hub),
+            Arc::clone(&pool),
+            writer,
+            happenings.clone(),
+            timing.connect,
+            limits.send,
+        );
         let receiving = Arc::new(Receiving {
             header,
             keys: keys.clone(),
             hub: Arc::clone(&hub),
             pool,
             happenings: happenings.clone(),
+            limit: limits.receive,
             baton: Mutex::default(),
         });
         Ok(Some(Self {

@@ -5,16 +5,17 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::site::{Capacity, Entry};
 use super::doorbell::{Doorbell, Knock};
-
-/// Connections at the same time whose sender is not let in yet: each may cost as much memory as a header is long.
-const GREETINGS: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Live {
-    most: usize,
+    capacity: Capacity,
     state: Mutex<State>,
+    /// Somebody has left.
     changed: Condvar,
+    /// The node is being stopped. Apart from the other, which would wake who waits for this at every connection.
+    stopped: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -49,21 +50,19 @@ impl State {
         })
     }
 
-    /// Closes the connection that has been introducing itself for longest, so that strangers who only hold the line
-    /// cannot keep out who has something to say. False if there is none.
-    fn crowd_out(&self) -> bool {
-        let oldest = self.greetings().min_by_key(|(number, _)| **number);
-        if let Some((_, socket)) = oldest {
+    /// Closes the connection that has been introducing itself for longest.
+    fn crowd_out(&self) {
+        if let Some((_, socket)) = self.greetings().min_by_key(|(number, _)| **number) {
             let _ = socket.shutdown(Shutdown::Both);
         }
-        oldest.is_some()
     }
 }
 
 impl Live {
-    /// Nobody yet, and never more than `most` connections.
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new() })
+    /// Nobody yet, and never more than that.
+    pub(super) fn new(capacity: Capacity) -> Arc<Self> {
+        let (changed, stopped) = (Condvar::new(), Condvar::new());
+        Arc::new(Self { capacity, state: Mutex::default(), changed, stopped })
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -77,11 +76,13 @@ impl Live {
         if state.stopping {
             return None;
         }
-        if state.greetings().count() >= GREETINGS {
-            state.crowd_out();
-        } else if state.connections.len() >= self.most && !state.crowd_out() {
-            log::warn!("closed a connection: there are {} already, and no more are allowed", self.most);
-            return None;
+        match self.capacity.entry(state.connections.len(), state.greetings().count()) {
+            Entry::Free => {}
+            Entry::InPlaceOfAStranger => state.crowd_out(),
+            Entry::Full => {
+                self.capacity.warn_of_full_house();
+                return None;
+            }
         }
         let handle = socket.try_clone().ok()?;
         state.next += 1;
@@ -101,7 +102,7 @@ impl Live {
             return Err(Unwanted::Stopping);
         }
         // Those that wait for a new upstream have no connection that would be counted.
-        if state.sessions.len() >= self.most {
+        if state.sessions.len() >= self.capacity.connections {
             return Err(Unwanted::TooMany);
         }
         state.sessions.insert(number, Arc::clone(doorbell));
@@ -120,7 +121,7 @@ impl Live {
         }
         state.sessions.values().for_each(|doorbell| doorbell.ring(Knock::Stop(grace)));
         drop(state);
-        self.changed.notify_all();
+        self.stopped.notify_all();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -136,7 +137,7 @@ impl Live {
             if patience.is_zero() {
                 return false;
             }
-            (state, _) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.stopped.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }

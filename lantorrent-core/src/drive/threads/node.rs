@@ -9,16 +9,14 @@ use socket2::SockRef;
 
 use super::super::config::NodeConfig;
 use super::super::error::Error;
+use super::super::site::{CLEANING, Site};
+use super::super::socket::is_final;
 use super::connection;
 use super::live::{Guest, Live};
 use super::siblings::Siblings;
 use super::transfers::Transfers;
 use crate::session::Gate;
-use crate::store::{Durability, Roots};
-use crate::wire::{Verb, Wire};
-
-/// How often to look for partial files that nobody came back for.
-const CLEANING: Duration = Duration::from_secs(3600);
+use crate::wire::Verb;
 
 /// Whether all connections of the node come to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,33 +38,21 @@ impl Alone {
 /// What all connections of a node share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) gate: Gate,
-    pub(super) roots: Arc<Roots>,
-    pub(super) durability: Durability,
+    pub(super) site: Site,
     pub(super) transfers: Transfers,
     pub(super) live: Arc<Live>,
     /// Where each connection has a process of its own.
     pub(super) siblings: Option<Siblings>,
-    keep_partial: Duration,
 }
 
 impl Shared {
-    fn new(config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
-        if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
-            return Err(Error::no_password(Wire::Two));
-        }
-        let roots = Arc::new(Roots::open(&config.roots)?);
-        let siblings =
-            (alone == Alone::No).then(|| Siblings::new(config.state, config.timing.retain, &config.roots));
-        Ok(Arc::new(Self {
-            transfers: Transfers::new(config.timing.retain),
-            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs: alone.verbs() },
-            siblings,
-            roots,
-            durability: config.durability,
-            live: Live::new(config.connections),
-            keep_partial: config.keep_partial,
-        }))
+    fn new(mut config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
+        let (state, retain) = (config.state.take(), config.timing.retain);
+        let folders = config.roots.clone();
+        let site = Site::open(config, alone.verbs())?;
+        let siblings = (alone == Alone::No).then(|| Siblings::new(state, retain, &folders));
+        let live = Live::new(site.capacity);
+        Ok(Arc::new(Self { site, transfers: Transfers::new(retain), live, siblings }))
     }
 
     fn serve(self: &Arc<Self>, guest: Arc<Guest>) {
@@ -75,17 +61,10 @@ impl Shared {
         }
     }
 
-    fn clean_once(&self) {
-        let count = self.roots.clean(self.keep_partial);
-        if count > 0 {
-            log::info!("removed {count} partial files that nobody came back for");
-        }
-    }
-
     /// Removes partial files that are too old, now and then, until the node is stopped.
     fn clean(&self) {
         loop {
-            self.clean_once();
+            self.site.clean();
             if self.live.stops_within(CLEANING) {
                 return;
             }
@@ -101,29 +80,15 @@ enum Door {
     Connection(TcpStream),
 }
 
-/// A node that receives, writes and forwards what senders with the password send it.
-///
-/// ```no_run
-/// use lantorrent_core::wire::{Keyring, Password};
-/// use lantorrent_core::{Node, NodeConfig};
-///
-/// let keys = Keyring::new(Password::new("a secret of many bytes"));
-/// let node = Node::bind(([0, 0, 0, 0], 2893).into(), NodeConfig::new(keys, vec!["/srv/images".into()]))?;
-/// node.run()?;
-/// # Ok::<(), lantorrent_core::Error>(())
-/// ```
+/// A node whose connections have threads.
 #[derive(Debug)]
-pub struct Node {
+pub(in super::super) struct Server {
     door: Door,
     shared: Arc<Shared>,
 }
 
-impl Node {
-    /// Listens on `listen`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// The address, the roots or the passwords cannot be used.
-    pub fn bind(listen: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
+impl Server {
+    pub(in super::super) fn bind(listen: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
         let shared = Shared::new(config, Alone::Yes)?;
         let failed = |cause| Error::Listen { address: listen, cause };
         let listener = TcpListener::bind(listen).map_err(failed)?;
@@ -131,44 +96,28 @@ impl Node {
         Ok(Self { door: Door::Listener(listener, address), shared })
     }
 
-    /// A node for one connection that somebody else has accepted, as inetd does. The processes of such a node find each
-    /// other by names in the kernel, and by what they keep in [`NodeConfig::state`].
-    ///
-    /// # Errors
-    /// The roots or the passwords cannot be used.
-    pub fn for_connection(socket: TcpStream, config: NodeConfig) -> Result<Self, Error> {
+    pub(in super::super) fn for_connection(socket: TcpStream, config: NodeConfig) -> Result<Self, Error> {
         Ok(Self { door: Door::Connection(socket), shared: Shared::new(config, Alone::No)? })
     }
 
-    /// The address that it listens on; none for a single connection.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
+    pub(in super::super) fn local_addr(&self) -> Option<SocketAddr> {
         match &self.door {
             Door::Listener(_, address) => Some(*address),
             Door::Connection(_) => None,
         }
     }
 
-    /// Stops the node from elsewhere.
-    ///
-    /// # Errors
-    /// The system has no file descriptor left.
-    pub fn handle(&self) -> Result<NodeHandle, Error> {
+    pub(in super::super) fn stopper(&self) -> Result<Stopper, Error> {
         let listener = match &self.door {
             Door::Listener(listener, _) => {
                 Some(Arc::new(listener.try_clone().map_err(Error::system("keep a handle of the listener"))?))
             }
             Door::Connection(_) => None,
         };
-        Ok(NodeHandle { listener, shared: Arc::clone(&self.shared) })
+        Ok(Stopper { listener, shared: Arc::clone(&self.shared) })
     }
 
-    /// Serves until it is stopped, and until every connection has ended. Partial files that were left for later are
-    /// removed when their time is over; a node for one connection looks for them at its end, once an hour, where it has
-    /// [`NodeConfig::state`].
-    ///
-    /// # Errors
-    /// The listener fails for good.
-    pub fn run(self) -> Result<(), Error> {
+    pub(in super::super) fn run(self) -> Result<(), Error> {
         let Self { door, shared } = self;
         match door {
             Door::Listener(listener, _) => {
@@ -188,7 +137,7 @@ impl Node {
                 // There is no process that could do it in the background.
                 if shared.siblings.as_ref().is_some_and(|siblings| siblings.archive.cleaning_is_due(CLEANING))
                 {
-                    shared.clean_once();
+                    shared.site.clean();
                 }
             }
         }
@@ -232,24 +181,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Result<(), Error> {
     }
 }
 
-fn is_final(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-/// Stops a node. It may be cloned and sent to other threads.
 #[derive(Debug, Clone)]
-pub struct NodeHandle {
+pub(in super::super) struct Stopper {
     listener: Option<Arc<TcpListener>>,
     shared: Arc<Shared>,
 }
 
-impl NodeHandle {
-    /// Takes no more connections. Transfers that are under way have `grace` to end by themselves and are aborted
-    /// then; a second call can shorten that.
-    pub fn stop(&self, grace: Duration) {
+impl Stopper {
+    pub(in super::super) fn stop(&self, grace: Duration) {
         // First this, so that nobody is let in behind it.
         self.shared.live.stop(grace);
         if let Some(listener) = &self.listener {

@@ -7,14 +7,17 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::baton::{Baton, root_before, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, Refused};
+use super::super::limit::Limit;
 use super::super::ring::Item;
 use super::TELL;
+use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::upstreams::Reading;
 use crate::session::Input;
-use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
+use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader};
 
 /// How soon a thread that waits for data notices that it is to stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -27,18 +30,9 @@ pub(super) struct Receiving {
     pub(super) hub: Arc<Hub>,
     pub(super) pool: Arc<Pool>,
     pub(super) happenings: SyncSender<Happening>,
+    pub(super) limit: Limit,
     /// Of who read last, for who reads next.
     pub(super) baton: Mutex<Option<Baton>>,
-}
-
-/// What goes from one reader to the next.
-#[derive(Debug)]
-pub(super) struct Baton {
-    /// Has seen every block before `offset`.
-    root: RootHasher,
-    offset: u64,
-    /// Verified, but not in the ring yet.
-    pending: Option<Item>,
 }
 
 /// Why receiving stopped.
@@ -64,6 +58,9 @@ impl Receiving {
         // Who is asked to stop shall notice it although nothing comes. (Shutting down this side of the connection would
         // do that too, but then the kernel answers what still comes with a reset, and the last words may be lost.)
         let _ = socket.set_read_timeout(Some(LOOK_UP));
+        if let Some(rate) = self.limit.get() {
+            super::socket::keep_queue_short(socket, rate);
+        }
         let (offset, cause) = self.receive(reading, from);
         self.tell(Input::Halted { offset, cause });
         // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
@@ -87,6 +84,7 @@ impl Receiving {
             reader,
             pending,
             block: self.pool.take(),
+            brake: Brake::new(self.limit.clone()),
             told: Instant::now(),
             begun: from > 0,
         };
@@ -112,42 +110,28 @@ impl Receiving {
     /// What the last reader left, or what there is to begin with. Where the payload cannot go on at `from`, says
     /// where it can.
     fn take_baton(&self, from: u64) -> Result<Baton, u64> {
-        match &mut *self.baton() {
-            None => {}
-            Some(baton) if baton.offset != from => return Err(baton.offset),
-            left => return left.take().ok_or(from),
+        if let Some(baton) = take_baton(&mut self.baton(), from)? {
+            return Ok(baton);
         }
-        let root = self.root_before(from).ok_or(from)?;
-        Ok(Baton { root, offset: from, pending: None })
-    }
-
-    /// Sums up what an earlier transfer has left.
-    fn root_before(&self, from: u64) -> Option<RootHasher> {
-        const PATIENCE: Duration = Duration::from_millis(500);
-        let mut root = RootHasher::new(self.header.block_size);
-        if from == 0 {
-            return Some(root);
-        }
-        let digests = self.hub.digests_before(from)?;
-        let blocks = from.div_ceil(self.header.block_size.into());
-        let (mut block, mut told) = (0, Instant::now());
-        while block < blocks {
-            let (digest, equal) = digests.run(block)?;
-            let equal = equal.min(blocks - block);
-            root.blocks(&digest, equal);
-            block += equal;
-            if told.elapsed() >= PATIENCE {
-                told = Instant::now();
-                // While nobody reads, silence is nobody's fault.
-                self.tell(Input::Heard);
-            }
-        }
-        Some(root)
+        // While nobody reads, silence is nobody's fault.
+        let root = root_before(&self.hub, self.header.block_size, from, || self.tell(Input::Heard));
+        Ok(Baton { root: root.ok_or(from)?, offset: from, pending: None })
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.
     fn tell(&self, input: Input<'static>) {
         let _ = self.happenings.send(input.into());
+    }
+}
+
+impl Waiting for Receiving {
+    fn pause(&self, time: Duration) -> bool {
+        self.hub.pause_reading(time)
+    }
+
+    /// While nobody reads, silence is nobody's fault.
+    fn excuse(&self) {
+        self.tell(Input::Heard);
     }
 }
 
@@ -157,6 +141,7 @@ struct Receiver<'a> {
     reader: PayloadReader,
     pending: Option<Item>,
     block: Buffer,
+    brake: Brake,
     told: Instant,
     begun: bool,
 }
@@ -199,8 +184,13 @@ impl Receiver<'_> {
     /// Reads what there is. None if nothing came for a while.
     fn read(&mut self) -> Result<Option<usize>, Stop> {
         let [first, second] = self.reader.slots(&mut self.block);
-        let mut slots = [IoSliceMut::new(first), IoSliceMut::new(second)];
-        match self.socket.read_vectored(&mut slots) {
+        let turn = self.brake.turn(first.len() + second.len(), self.shared).ok_or(Stop::Asked)?;
+        let (first_len, second_len) = (first.len().min(turn.bytes), turn.bytes.saturating_sub(first.len()));
+        let mut slots =
+            [IoSliceMut::new(&mut first[..first_len]), IoSliceMut::new(&mut second[..second_len])];
+        let result = self.socket.read_vectored(&mut slots);
+        self.brake.used(&turn, result.as_ref().copied().unwrap_or(0));
+        match result {
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(None),
             // The session has closed it.
             Ok(0) | Err(_) if self.shared.hub.is_halted() => Err(Stop::Asked),

@@ -4,12 +4,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use super::super::outbox::LINGER;
 use super::connection;
 use super::counter::Counter;
 use super::doorbell::{Arrival, Doorbell};
 use super::node::Shared;
 use super::siblings::{Siblings, Turn};
-use super::upstreams::{LINGER, say_last};
+use super::upstreams::say_last;
 use crate::session::{self, Ask};
 use crate::wire::{Code, Line, LineWriter};
 
@@ -57,7 +58,7 @@ fn relay_results(
     guest.socket.set_write_timeout(Some(LINGER))?;
     let say = |lines: &mut LineWriter, line: &Line| (&guest.socket).write_all(&lines.encode(line));
     say(&mut lines, &Line::Accepted)?;
-    sibling.set_read_timeout(Some(shared.gate.timing.alive))?;
+    sibling.set_read_timeout(Some(shared.site.gate.timing.alive))?;
     // It has nothing more to say, and is gone when the results are known.
     while let Err(error) = sibling.read(&mut [0]) {
         if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {

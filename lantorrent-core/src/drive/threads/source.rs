@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::block::Pool;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
+use super::super::limit::Limit;
 use super::super::ring::Ring;
 use super::children::Children;
 use super::control::{self, Hands, now};
@@ -28,6 +29,8 @@ pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 pub(super) struct Desk {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
+    /// Of what goes out to all children together.
+    pub(super) limit: Limit,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
 }
@@ -40,7 +43,7 @@ pub(super) fn run(
     desk: Desk,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let Desk { keys, timing, mut listener, wishes } = desk;
+    let Desk { keys, timing, limit, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;
@@ -51,12 +54,20 @@ pub(super) fn run(
     let nodes = session.nodes().iter().map(ListedNode::from).collect();
     listener(&Event::Begun { transfer: session.transfer(), nodes });
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    wishes.wakes(happenings.clone());
+    let waking = happenings.clone();
+    // Where there is no room the session is awake.
+    wishes.wakes(move || drop(waking.try_send(Input::Tick.into())));
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
-    let children =
-        Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), connect_timeout);
+    let children = Children::new(
+        Arc::clone(&hub),
+        Arc::clone(&pool),
+        writer,
+        happenings.clone(),
+        connect_timeout,
+        limit,
+    );
     let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()

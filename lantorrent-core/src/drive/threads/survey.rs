@@ -1,22 +1,19 @@
 //! Asks many nodes a question that each answers by itself.
 
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::super::block::Pool;
 use super::super::error::Error;
-use super::super::hub::{ChildOrder, Hub};
-use super::super::ring::Ring;
-use super::children::Children;
-use super::control::{self, Hands, now};
+use super::bell::Bell;
+use super::calls::Calls;
+use super::control::now;
+use super::random;
 use super::wishes::Wishes;
-use super::{HAPPENINGS, random};
 use crate::session::{Input, Output, Plan, Seed, SurveySession, Timing};
-use crate::wire::{Keyring, PayloadWriter, Report, Verb, limits};
+use crate::wire::{Keyring, Report, Verb};
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Findings {
     /// One for each request.
     pub(super) reports: Vec<Report>,
@@ -33,49 +30,40 @@ pub(super) fn survey(
     wishes: &Arc<Wishes>,
 ) -> Result<Findings, Error> {
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
-    let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
-    wishes.wakes(happenings.clone());
-    // No payload is sent, so there is hardly anything of what carries it.
-    let hub = Arc::new(Hub::new(Ring::for_node(1)));
-    let pool = Pool::new(limits::BLOCK_MIN, 1);
-    let connect_timeout = timing.connect.min(timing.check);
-    let children = Children::new(Arc::clone(&hub), pool, PayloadWriter::Raw, happenings, connect_timeout);
+    let bell = Bell::new().map_err(Error::system("wait for connections"))?;
+    let ringing = bell.clone();
+    wishes.wakes(move || ringing.ring());
     let mut session = SurveySession::new(now(), plan, verb, keys, timing, seed);
-    let findings = Findings { reports: Vec::new(), stopped: false };
-    let mut hands = SurveyHands { hub, children, wishes: Arc::clone(wishes), findings };
-    control::run(&mut session, &mut hands, &happened);
-    drop(happened);
-    let SurveyHands { hub, children, findings, .. } = hands;
-    hub.close();
-    children.join();
+    let mut calls = Calls::new(bell);
+    let mut findings = Findings::default();
+    while carry_out(&mut session, &mut calls, &mut findings) {
+        if wishes.is_ending() && !std::mem::replace(&mut findings.stopped, true) {
+            session.handle(now(), Input::Stop(Duration::ZERO));
+            continue;
+        }
+        let heard = calls.wait(session.deadline()).map_err(Error::system("wait for connections"))?;
+        for heard in &heard {
+            session.handle(now(), heard.input());
+        }
+        if session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            session.handle(now(), Input::Tick);
+        }
+    }
     Ok(findings)
 }
 
-struct SurveyHands {
-    hub: Arc<Hub>,
-    children: Children,
-    wishes: Arc<Wishes>,
-    findings: Findings,
-}
-
-impl Hands for SurveyHands {
-    fn carry_out(&mut self, output: Output) {
+/// Does what the session asks for. Returns whether it goes on.
+fn carry_out(session: &mut SurveySession, calls: &mut Calls, findings: &mut Findings) -> bool {
+    while let Some(output) = session.poll() {
         match output {
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Report(report) => self.findings.reports.push(report),
+            Output::Connect { link, host, port } => calls.call(link, host, port),
+            Output::Send(link, bytes) => calls.say(link, &bytes),
+            Output::Close(link) => calls.hang_up(link),
+            Output::Report(report) => findings.reports.push(report),
+            Output::Done => return false,
             // A survey asks for nothing else.
             _ => {}
         }
     }
-
-    fn attend(&mut self) -> Option<Duration> {
-        None
-    }
-
-    fn urgent(&mut self) -> Option<Input<'static>> {
-        let stops = self.wishes.is_ending() && !std::mem::replace(&mut self.findings.stopped, true);
-        stops.then_some(Input::Stop(Duration::ZERO))
-    }
+    true
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::error::Error;
+use super::super::limit::Limit;
 use super::super::target::{Target, destinations};
 use super::check::leave_out;
 use super::control::unix_millis;
@@ -45,6 +46,7 @@ pub struct Transfer {
     block_size: Option<u32>,
     placement: Placement,
     min_rate: Option<u64>,
+    limit: Limit,
     zeros: Zeros,
     checks: bool,
     timing: Timing,
@@ -103,6 +105,7 @@ impl Transfer {
             block_size: None,
             placement: Placement::Rename,
             min_rate: None,
+            limit: Limit::default(),
             zeros: Zeros::Sent,
             checks: true,
             timing: Timing::default(),
@@ -145,6 +148,13 @@ impl Transfer {
     /// file by themselves when the others are done. Without this nobody is bypassed for being slow. Wire 2 only.
     pub fn min_rate(mut self, bytes: u64) -> Self {
         self.min_rate = Some(bytes);
+        self
+    }
+
+    /// Sends no faster than that, to all that the source itself sends to together: the first node, those of other runs in
+    /// a tree, and who is served directly at the end. Other transfers with a clone of it share it.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -197,8 +207,8 @@ impl Transfer {
         }
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
-            let desk =
-                Desk { keys: self.keys, timing: self.timing, listener: self.listener, wishes: self.wishes };
+            let Self { keys, timing, limit, listener, wishes, .. } = self;
+            let desk = Desk { keys, timing, limit, listener, wishes };
             source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
@@ -222,7 +232,9 @@ impl Transfer {
         self.check_arguments()?;
         let list = destinations(&self.targets, self.placement)?;
         let length = self.origin.length();
-        let block_size = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
+        let hops = hops(list.len(), self.degree);
+        let block_size =
+            self.block_size.unwrap_or_else(|| block_size(length, hops).min(self.largest_block()));
         Ok(Plan {
             wire: self.wire,
             destinations: list,
@@ -235,6 +247,12 @@ impl Transfer {
             sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             cancelled: BTreeSet::new(),
         })
+    }
+
+    /// Of a block that takes longer than a second to come a node would have nothing for as long.
+    fn largest_block(&self) -> u32 {
+        let rate = self.limit.get().and_then(|rate| u32::try_from(rate).ok()).unwrap_or(limits::BLOCK_MAX);
+        (1 << rate.max(1).ilog2()).clamp(limits::BLOCK_MIN, limits::BLOCK_MAX)
     }
 
     fn check_arguments(&self) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! out.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -10,14 +11,11 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use super::super::outbox::{FAREWELL, LINGER, Outbox};
 use super::doorbell::Arrival;
 use super::greeting::drain;
 use super::live::Guest;
-use super::outbox::Outbox;
 use crate::session::{Proven, UpstreamId};
-
-/// How long to listen to an upstream that was told the last word.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Upstream {
@@ -51,7 +49,7 @@ impl Upstreams {
     pub(super) fn add(&mut self, arrival: Arrival) -> (UpstreamId, Box<Proven>) {
         let Arrival { guest, proven, first } = arrival;
         let id = UpstreamId(guest.number);
-        let outbox = Outbox::new(Arc::clone(&guest));
+        let outbox = Outbox::default();
         self.all.insert(id, Upstream { guest, outbox, first, reader: None });
         (id, proven)
     }
@@ -73,7 +71,7 @@ impl Upstreams {
 
     pub(super) fn say(&mut self, id: UpstreamId, bytes: &[u8]) {
         if let Some(upstream) = self.all.get_mut(&id) {
-            upstream.outbox.say(bytes);
+            upstream.outbox.say(&upstream.guest.socket, bytes);
         }
     }
 
@@ -81,7 +79,7 @@ impl Upstreams {
     pub(super) fn flush(&mut self) -> bool {
         let mut left = false;
         for upstream in self.all.values_mut() {
-            left |= upstream.outbox.flush();
+            left |= upstream.outbox.flush(&upstream.guest.socket);
         }
         left
     }
@@ -115,7 +113,7 @@ impl Drop for Upstreams {
 
 impl Upstream {
     fn say_goodbye(mut self) {
-        self.outbox.close();
+        say_rest(&self.guest, &self.outbox.take());
         match self.reader {
             // Two that read the same connection would each get a part of it.
             Some(reader) => drop(reader.recv_timeout(LINGER)),
@@ -127,8 +125,21 @@ impl Upstream {
 
 /// Says the last word to a connection that no session has, and closes it.
 pub(super) fn say_last(guest: &Arc<Guest>, bytes: &[u8]) {
-    let mut outbox = Outbox::new(Arc::clone(guest));
-    outbox.say(bytes);
-    outbox.close();
+    say_rest(guest, bytes);
     drain(&guest.socket, LINGER);
+}
+
+/// Says what is left to say, and that it was the last word.
+fn say_rest(guest: &Guest, bytes: &[u8]) {
+    let socket = &guest.socket;
+    let result: io::Result<()> = socket
+        .set_write_timeout(Some(FAREWELL))
+        .and_then(|()| (&*socket).write_all(bytes))
+        .and_then(|()| socket.shutdown(Shutdown::Write));
+    // An upstream that has heard everything may hang up first.
+    if let Err(error) = result
+        && !bytes.is_empty()
+    {
+        log::info!("the last words to upstream were lost: {error}");
+    }
 }

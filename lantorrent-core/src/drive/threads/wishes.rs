@@ -1,11 +1,8 @@
 //! What the user of a transfer wants of it while it runs.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::SyncSender;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use super::control::Happening;
-use crate::session::Input;
 
 /// Something that somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +23,16 @@ struct State {
     untold: VecDeque<Wish>,
     /// Whether there is an end to it: nothing new is to begin.
     ending: bool,
-    wake: Option<SyncSender<Happening>>,
+    wake: Option<Wake>,
+}
+
+/// Wakes who has to look at what is wanted. Never waits for him: this may be his own thread, in the listener.
+struct Wake(Box<dyn Fn() + Send>);
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wake")
+    }
 }
 
 impl Wishes {
@@ -41,16 +47,14 @@ impl Wishes {
         if !state.untold.contains(&wish) {
             state.untold.push_back(wish);
         }
-        if let Some(happenings) = &state.wake {
-            // Where there is no room the session is awake; and this may be its own thread, in the listener, which must
-            // not be made to wait for itself.
-            let _ = happenings.try_send(Input::Tick.into());
+        if let Some(Wake(wake)) = &state.wake {
+            wake();
         }
     }
 
-    /// From now on who reads these happenings is woken.
-    pub(super) fn wakes(&self, happenings: SyncSender<Happening>) {
-        self.lock().wake = Some(happenings);
+    /// From now on `wake` is called for whatever is wanted. It must not wait.
+    pub(super) fn wakes(&self, wake: impl Fn() + Send + 'static) {
+        self.lock().wake = Some(Wake(Box::new(wake)));
     }
 
     /// What is wanted next.

@@ -153,6 +153,7 @@ fn config(folder: &TempDir) -> NodeConfig {
     let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
     // Nobody cuts the power in these tests.
     config.durability = Durability::NoSync;
+    config.driver = crate::DRIVER;
     config
 }
 

@@ -1,25 +1,29 @@
-//! The thread that touches files: opens them, writes the payload, gives them their names.
+//! The files of one transfer: opens them, writes the payload, gives them their names. Every call may wait for the disk, so
+//! whoever makes them does nothing else meanwhile.
 
 mod heirs;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::copies::Copies;
-use super::super::hub::{DiskOrder, Hub, Work};
-use super::super::ring::{Backing, Item, Next};
-use super::super::shelf::Shelf;
 use super::TELL;
-use super::control::Happening;
+use super::copies::Copies;
+use super::hub::{DiskOrder, Hub, Work};
 use super::request::{fault, source_version, target, version};
+use super::ring::{Backing, Item, Next};
+use super::shelf::Shelf;
 use crate::session::{FileFault, Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
-const RETRY: Duration = Duration::from_millis(10);
+pub(super) const RETRY: Duration = Duration::from_millis(10);
+/// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
+/// and its source may be here again before that.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+/// The same where somebody was just asked to let go of them, who first has to bring to the disk what there is.
+pub(super) const PATIENCE_WITH_SUPERSEDED: Duration = Duration::from_secs(10);
 
 /// A node's files, and how they are treated.
 #[derive(Debug)]
@@ -30,9 +34,23 @@ pub(super) struct Files {
     pub(super) patience: Duration,
 }
 
+/// Tells the session of a disk what has happened.
+pub(super) type Tell = Box<dyn Fn(Input<'static>) + Send>;
+
+/// What comes after some work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// There may be more.
+    More,
+    /// The same again after [`RETRY`]: a file is in use.
+    Again,
+    /// Nothing comes any more, and all files are let go.
+    Over,
+}
+
 pub(super) struct Disk {
     hub: Arc<Hub>,
-    happenings: SyncSender<Happening>,
+    tell: Tell,
     files: Files,
     header: Header,
     version: Option<Vec<u8>>,
@@ -47,35 +65,23 @@ pub(super) struct Disk {
     backing: Option<usize>,
     told: Instant,
     patient_until: Instant,
+    /// What could not be done yet.
+    again: Option<DiskOrder>,
     // Made on the first hole: most files have none.
     zero_block: Option<Digest>,
 }
 
-/// Does something again for as long as the file is in use, and somebody still wants it.
-pub(super) fn patiently<T>(
-    until: Instant,
-    wanted: impl Fn() -> bool,
-    mut what: impl FnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    loop {
-        match what() {
-            Err(StoreError::InUse { .. }) if Instant::now() < until && wanted() => thread::sleep(RETRY),
-            result => return result,
-        }
-    }
+/// Whether something is to be tried again because a file is in use.
+pub(super) fn is_worth_waiting<T>(result: &Result<T, StoreError>, until: Instant) -> bool {
+    matches!(result, Err(StoreError::InUse { .. })) && Instant::now() < until
 }
 
 impl Disk {
-    pub(super) fn new(
-        hub: Arc<Hub>,
-        happenings: SyncSender<Happening>,
-        files: Files,
-        header: Header,
-    ) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, tell: Tell, files: Files, header: Header) -> Self {
         let told = Instant::now();
         Self {
             hub,
-            happenings,
+            tell,
             version: version(&header),
             sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
@@ -85,42 +91,62 @@ impl Disk {
             backing: None,
             told,
             patient_until: told + files.patience,
+            again: None,
             zero_block: None,
             files,
             header,
         }
     }
 
-    /// A send fails only when the session is over, and then nobody wants to know.
     fn tell(&self, input: Input<'static>) {
-        let _ = self.happenings.send(input.into());
+        (self.tell)(input);
     }
 
-    /// Works until it is told to leave. Files that have no name by then are kept for who can go on with them.
+    /// Works until it is told to leave.
     pub(super) fn run(mut self) {
         loop {
-            match self.hub.disk_work() {
-                Work::Order(DiskOrder::Open(file)) => self.open(file),
-                Work::Order(DiskOrder::Begin(from)) => self.begin(from),
-                Work::Order(DiskOrder::Place(file, size)) => self.place(file, size),
-                Work::Order(DiskOrder::Discard(file)) => self.discard(file),
-                Work::Order(DiskOrder::Keep(file)) => self.keep(file),
-                Work::Order(DiskOrder::Remove(request)) => self.remove(&request),
-                Work::Order(DiskOrder::Leave) | Work::Over => break,
-                Work::Payload(Next::Item(item)) => self.write(&item),
-                Work::Payload(Next::End { size, .. }) => self.tell(Input::Written(size)),
-                // The ring keeps everything until the disk has it.
-                Work::Payload(Next::File { .. } | Next::Gone | Next::Wait) => {}
+            let work = self.again.take().map_or_else(|| self.hub.disk_work(), Work::Order);
+            match self.carry_out(work) {
+                Then::More => {}
+                Then::Again => thread::sleep(RETRY),
+                Then::Over => return,
             }
         }
-        (0..self.outputs.len()).for_each(|file| self.keep(file));
     }
 
-    fn open(&mut self, file: usize) {
-        let Some(request) = self.header.node.requests.get(file) else { return };
+    /// Does one thing, if there is something to do.
+    #[cfg(feature = "event")]
+    pub(super) fn try_one(&mut self) -> Option<Then> {
+        let work = self.again.take().map(Work::Order).or_else(|| self.hub.try_disk_work())?;
+        Some(self.carry_out(work))
+    }
+
+    fn carry_out(&mut self, work: Work<DiskOrder>) -> Then {
+        match work {
+            Work::Order(DiskOrder::Open(file)) => return self.open(file),
+            Work::Order(DiskOrder::Begin(from)) => self.begin(from),
+            Work::Order(DiskOrder::Place(file, size)) => self.place(file, size),
+            Work::Order(DiskOrder::Discard(file)) => self.discard(file),
+            Work::Order(DiskOrder::Keep(file)) => self.keep(file),
+            Work::Order(DiskOrder::Remove(request)) => return self.remove(request),
+            Work::Order(DiskOrder::Leave) | Work::Over => {
+                // Files that have no name by now are kept for who can go on with them.
+                (0..self.outputs.len()).for_each(|file| self.keep(file));
+                return Then::Over;
+            }
+            Work::Payload(Next::Item(item)) => self.write(&item),
+            Work::Payload(Next::End { size, .. }) => self.tell(Input::Written(size)),
+            // The ring keeps everything until the disk has it.
+            Work::Payload(Next::File { .. } | Next::Gone | Next::Wait) => {}
+        }
+        Then::More
+    }
+
+    fn open(&mut self, file: usize) -> Then {
+        let Some(request) = self.header.node.requests.get(file) else { return Then::More };
         let wanted = || !self.hub.is_closed() && !self.hub.is_to_be_removed(&request.id);
         if !wanted() {
-            return;
+            return Then::More;
         }
         let target = target(&self.header, request, self.version.as_deref(), self.files.durability);
         // What this transfer itself holds will not become free.
@@ -129,8 +155,12 @@ impl Disk {
         // Reading a large partial file again takes minutes, for which nobody waits who has stopped the transfer.
         let originals = self.originals();
         let likes: Vec<&Output> = originals.iter().filter_map(|&file| self.outputs[file].as_ref()).collect();
-        let create = || self.files.roots.create_like(&target, &likes, &wanted);
-        let result = match patiently(patient_until, wanted, create) {
+        let result = self.files.roots.create_like(&target, &likes, &wanted);
+        if is_worth_waiting(&result, patient_until) {
+            self.again = Some(DiskOrder::Open(file));
+            return Then::Again;
+        }
+        let result = match result {
             Ok(output) => Ok(match output.copy_of() {
                 Some(place) => self.take_in_copy(file, output, originals[place]),
                 None => self.take_in(file, output),
@@ -138,6 +168,7 @@ impl Disk {
             Err(error) => Err(fault(&error)),
         };
         self.tell(Input::Opened(file, result));
+        Then::More
     }
 
     /// The files that others can be copies of. On wire 1 nobody could tell whether one that failed is what was received.
@@ -157,7 +188,10 @@ impl Disk {
         Opened { read_back: ReadBack::Possible, resumed }
     }
 
-    fn take_in(&mut self, file: usize, output: Output) -> Opened {
+    fn take_in(&mut self, file: usize, mut output: Output) -> Opened {
+        if self.files.durability == Durability::Sync {
+            output.sync_early();
+        }
         let resumed = output.resumed();
         if resumed > 0 {
             self.hub.has_resumed(resumed, output.digests());
@@ -268,17 +302,21 @@ impl Disk {
     }
 
     /// Removes what this session writes for a request, and what others have left.
-    fn remove(&mut self, request: &Request) {
+    fn remove(&mut self, request: Request) -> Then {
         if let Some(own) = self.header.node.requests.iter().position(|own| own.id == request.id) {
             self.bequeath(own);
             self.discard(own);
         }
         let result = source_version(&self.header).map_or(Ok(()), |version| {
-            let target = target(&self.header, request, None, self.files.durability);
-            let wanted = || !self.hub.is_closed();
-            patiently(self.patient_until, wanted, || self.files.roots.remove(&target, &version))
+            let target = target(&self.header, &request, None, self.files.durability);
+            self.files.roots.remove(&target, &version)
         });
-        self.tell(Input::Removed(request.id.clone(), result.map_err(|error| fault(&error))));
+        if is_worth_waiting(&result, self.patient_until) && !self.hub.is_closed() {
+            self.again = Some(DiskOrder::Remove(request));
+            return Then::Again;
+        }
+        self.tell(Input::Removed(request.id, result.map_err(|error| fault(&error))));
+        Then::More
     }
 
     fn discard(&mut self, file: usize) {
@@ -320,7 +358,7 @@ mod tests {
     use std::fs;
     use std::sync::mpsc;
 
-    use super::super::super::ring::Ring;
+    use super::super::ring::Ring;
     use super::*;
     use crate::wire::Destination;
 
@@ -346,9 +384,10 @@ mod tests {
             envelope: None,
         };
         let hub = Arc::new(Hub::new(Ring::for_node(2)));
-        let (happenings, heard) = mpsc::sync_channel(2);
+        let (told, heard) = mpsc::channel();
+        let tell: Tell = Box::new(move |input| told.send(input).unwrap());
         let files = Files { roots, durability: Durability::NoSync, patience: Duration::from_secs(60) };
-        let disk = Disk::new(Arc::clone(&hub), happenings, files, header);
+        let disk = Disk::new(Arc::clone(&hub), tell, files, header);
         hub.order_disk(DiskOrder::Open(0));
         hub.close();
         hub.order_disk(DiskOrder::Leave);

@@ -2,7 +2,7 @@
 
 use super::{Disk, fault};
 use crate::session::Input;
-use crate::store::StoreError;
+use crate::store::{Durability, StoreError};
 
 impl Disk {
     /// Gives all copies of a file what they are to have, now that it has everything. An error is that of the file itself;
@@ -46,6 +46,9 @@ impl Disk {
             let Some(output) = self.outputs[heir].as_mut() else { continue };
             match output.take_over(&original, upto, self.header.block_size, &wanted) {
                 Ok(()) => {
+                    if self.files.durability == Durability::Sync {
+                        output.sync_early();
+                    }
                     self.copies.succeed(heir);
                     break;
                 }

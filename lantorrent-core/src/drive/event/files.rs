@@ -1,0 +1,88 @@
+//! The files of a session, on the workers: what there is to do is done in order, by one worker at a time.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::disk::{Disk, Then};
+use super::mailbox::{Mailbox, Message, News};
+use super::workers::Workers;
+
+/// Things that are done before other sessions have a turn.
+const TURN: usize = 8;
+
+/// Nobody works on them, nor is to.
+const IDLE: u8 = 0;
+/// Somebody does, and there was nothing new since he began.
+const AT_WORK: u8 = 1;
+/// There may be something that nobody has seen yet.
+const WANTED: u8 = 2;
+
+#[derive(Debug)]
+pub(super) struct Files(Arc<Shared>);
+
+struct Shared {
+    session: u64,
+    mailbox: Arc<Mailbox>,
+    disk: Mutex<Disk>,
+    state: AtomicU8,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    pub(super) fn new(session: u64, mailbox: Arc<Mailbox>, disk: Disk) -> Self {
+        let (disk, state) = (Mutex::new(disk), AtomicU8::new(IDLE));
+        Self(Arc::new(Shared { session, mailbox, disk, state }))
+    }
+
+    /// There may be something to do.
+    pub(super) fn wake(&self, workers: &Workers) {
+        if self.0.state.swap(WANTED, Ordering::AcqRel) == IDLE {
+            let shared = Arc::clone(&self.0);
+            workers.put(Box::new(move || shared.work()));
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) -> Then {
+        // Nobody else has this job, but for one who has just done with it.
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        self.state.store(AT_WORK, Ordering::Release);
+        for _ in 0..TURN {
+            match disk.try_one() {
+                Some(Then::Again) => return Then::Again,
+                Some(Then::Over) => {
+                    self.tell(News::FilesLeft);
+                    return Then::Over;
+                }
+                None if self.rests() => {
+                    self.tell(News::Written);
+                    return Then::Over;
+                }
+                Some(Then::More) | None => {}
+            }
+        }
+        self.tell(News::Written);
+        Then::More
+    }
+
+    /// Whether everything is done that was to be done.
+    fn rests(&self) -> bool {
+        match self.state.compare_exchange(AT_WORK, IDLE, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(_) => {
+                self.state.store(AT_WORK, Ordering::Release);
+                false
+            }
+        }
+    }
+
+    fn tell(&self, news: News) {
+        self.mailbox.send(Message::News(self.session, news));
+    }
+}

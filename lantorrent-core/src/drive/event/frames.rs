@@ -1,0 +1,136 @@
+//! A frame on its way to a child, in as many writes as it takes.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::sync::Arc;
+
+use super::super::block::Block;
+use super::super::ring::Item;
+use crate::wire::{Frame, PayloadWriter};
+
+/// What to say when all of it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Words,
+    /// The payload up to there.
+    Payload(u64),
+    /// A frame between those of the payload, which stands there.
+    Control(u64),
+    End,
+}
+
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    before: Vec<u8>,
+    /// Its data.
+    body: Option<Arc<Block>>,
+    after: Vec<u8>,
+    sent: usize,
+    pub(super) meaning: Meaning,
+}
+
+impl Outgoing {
+    pub(super) fn words(bytes: Vec<u8>) -> Self {
+        Self { before: bytes, body: None, after: Vec::new(), sent: 0, meaning: Meaning::Words }
+    }
+
+    /// A frame without data.
+    pub(super) fn frame(writer: &PayloadWriter, frame: &Frame, meaning: Meaning) -> io::Result<Self> {
+        Self::wrap(writer, frame, None, meaning)
+    }
+
+    /// What the ring, or a file, has for a child.
+    pub(super) fn item(writer: &PayloadWriter, item: Item) -> io::Result<Self> {
+        match item {
+            Item::Data(block) => {
+                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
+                let meaning = Meaning::Payload(block.offset + u64::from(block.len));
+                Self::wrap(writer, &frame, Some(block), meaning)
+            }
+            Item::Hole { offset, span } => {
+                Self::frame(writer, &Frame::Hole { offset, span }, Meaning::Payload(offset + span))
+            }
+        }
+    }
+
+    fn wrap(
+        writer: &PayloadWriter,
+        frame: &Frame,
+        body: Option<Arc<Block>>,
+        meaning: Meaning,
+    ) -> io::Result<Self> {
+        let wrapping = writer.encode(frame).map_err(io::Error::other)?;
+        Ok(Self { before: wrapping.before, body, after: wrapping.after, sent: 0, meaning })
+    }
+
+    /// Writes what can be written without waiting. Returns whether that was all of it.
+    pub(super) fn write(&mut self, mut socket: impl Write) -> io::Result<bool> {
+        let body = self.body.as_deref().map_or(&[][..], Block::data);
+        let mut slices = [&self.before, body, &self.after].map(IoSlice::new);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, self.sent);
+        while !rest.is_empty() {
+            match socket.write_vectored(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.sent += count;
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::block::Pool;
+    use super::*;
+    use crate::wire::{FrameWriter, Keyring, Password, TransferId};
+
+    /// Takes so many bytes at a time, and nothing every other time.
+    struct Narrow {
+        taken: Vec<u8>,
+        width: usize,
+        full: bool,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.full = !self.full;
+            if self.full {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let count = bytes.len().min(self.width);
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_frame_is_the_same_in_whatever_pieces() {
+        let keys = Keyring::new(Password::new("p"));
+        let key = keys.frame_key(&TransferId([1; 16])).unwrap();
+        let writer = PayloadWriter::Frames(FrameWriter::new(key));
+        let mut buffer = Pool::new(4096, 1).take();
+        buffer.fill(7);
+        let (len, digest) = (3000, Some(crate::wire::digest(&[7; 3000])));
+        let block = Arc::new(Block { buffer, offset: 8192, len, digest });
+        let frame = Frame::Data { offset: 8192, len, digest };
+        let wrapping = writer.encode(&frame).unwrap();
+        let whole = [&wrapping.before[..], block.data(), &wrapping.after].concat();
+        for width in [1, 24, 100, 2999, 4096] {
+            let mut outgoing = Outgoing::item(&writer, Item::Data(Arc::clone(&block))).unwrap();
+            assert_eq!(outgoing.meaning, Meaning::Payload(11192));
+            let mut narrow = Narrow { taken: Vec::new(), width, full: false };
+            while !outgoing.write(&mut narrow).unwrap() {}
+            assert!(narrow.taken == whole, "{width} bytes at a time");
+        }
+    }
+}

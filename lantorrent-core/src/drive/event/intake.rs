@@ -1,0 +1,307 @@
+//! Reads the payload of a session from one upstream after the other, each of which goes on exactly where the last one
+//! stopped.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSliceMut, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::TELL;
+use super::super::baton::{Baton, take_baton};
+use super::super::block::{Block, Buffer, Pool};
+use super::super::hub::{Hub, NoRoom, PATIENCE};
+use super::super::ring::Item;
+use super::stock::Stock;
+use super::upstreams::Upstream;
+use crate::session::{Input, UpstreamId};
+use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
+
+/// What the session is to hear.
+pub(super) type Told = VecDeque<Input<'static>>;
+
+#[derive(Debug)]
+pub(super) struct Intake {
+    header: Header,
+    keys: Keyring,
+    hub: Arc<Hub>,
+    pool: Arc<Pool>,
+    baton: Option<Baton>,
+    reading: Reading,
+}
+
+#[derive(Debug)]
+enum Reading {
+    Nobody,
+    /// What is there already before this offset is still being summed up.
+    Preparing(UpstreamId, u64),
+    From(UpstreamId, Box<Reader>),
+}
+
+#[derive(Debug)]
+struct Reader {
+    payload: PayloadReader,
+    /// Verified, but there is no room for it yet.
+    pending: Option<Item>,
+    /// None while nothing is in it.
+    block: Option<Buffer>,
+    /// Whether nothing came yet behind the last frame.
+    fresh: bool,
+    /// When to look for room again.
+    retry_at: Option<Instant>,
+    told: Instant,
+    begun: bool,
+}
+
+/// Why reading stops.
+enum Stop {
+    Bad(PayloadError),
+    Lost,
+}
+
+impl From<PayloadError> for Stop {
+    fn from(error: PayloadError) -> Self {
+        Self::Bad(error)
+    }
+}
+
+/// What is needed before an upstream can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Needed {
+    Nothing,
+    /// The sum of all that is there before this offset, for [`Intake::begin`].
+    SumBefore(u64),
+}
+
+impl Intake {
+    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>) -> Self {
+        Self { header, keys, hub, pool, baton: None, reading: Reading::Nobody }
+    }
+
+    /// Who is read, or is about to be.
+    pub(super) fn upstream(&self) -> Option<UpstreamId> {
+        match self.reading {
+            Reading::Nobody => None,
+            Reading::Preparing(id, _) | Reading::From(id, _) => Some(id),
+        }
+    }
+
+    /// The payload comes from that one now, from the offset `from` on.
+    pub(super) fn accept(&mut self, id: UpstreamId, from: u64, told: &mut Told) -> Needed {
+        self.reading = Reading::Preparing(id, from);
+        match take_baton(&mut self.baton, from) {
+            Ok(None) if from > 0 => return Needed::SumBefore(from),
+            Ok(None) => self.begin(from, Some(RootHasher::new(self.header.block_size)), told),
+            Ok(Some(Baton { root, pending, .. })) => self.go_on(id, from, root, pending, told),
+            Err(offset) => self.cannot(offset, told),
+        }
+        Needed::Nothing
+    }
+
+    /// What is there already is summed up, or cannot be.
+    pub(super) fn begin(&mut self, from: u64, root: Option<RootHasher>, told: &mut Told) {
+        match self.reading {
+            Reading::Preparing(id, at) if at == from => match root {
+                Some(root) => self.go_on(id, from, root, None, told),
+                None => self.cannot(from, told),
+            },
+            // It was halted meanwhile.
+            _ => {}
+        }
+    }
+
+    fn go_on(&mut self, id: UpstreamId, from: u64, root: RootHasher, pending: Option<Item>, told: &mut Told) {
+        // The greeting lets nobody in whose wire has no password.
+        let Some(payload) = PayloadReader::resume(&self.header, &self.keys, root, from) else {
+            return self.cannot(from, told);
+        };
+        let reader = Reader {
+            payload,
+            pending,
+            block: None,
+            fresh: true,
+            retry_at: None,
+            told: Instant::now(),
+            begun: from > 0,
+        };
+        self.reading = Reading::From(id, Box::new(reader));
+    }
+
+    fn cannot(&mut self, offset: u64, told: &mut Told) {
+        self.reading = Reading::Nobody;
+        let cause = Some(PayloadError::Malformed { offset, what: "the payload cannot go on there" });
+        told.push_back(Input::Halted { offset, cause });
+    }
+
+    /// Stops, if somebody is read.
+    pub(super) fn halt(&mut self, told: &mut Told) {
+        match std::mem::replace(&mut self.reading, Reading::Nobody) {
+            Reading::Nobody => {}
+            Reading::Preparing(_, offset) => told.push_back(Input::Halted { offset, cause: None }),
+            Reading::From(_, reader) => self.leave(*reader, None, told),
+        }
+    }
+
+    /// Nobody is read any more, and nothing is kept.
+    pub(super) fn end(&mut self) {
+        self.reading = Reading::Nobody;
+        self.baton = None;
+    }
+
+    fn leave(&mut self, reader: Reader, cause: Option<PayloadError>, told: &mut Told) {
+        let Reader { payload, pending, .. } = reader;
+        let offset = payload.offset();
+        if let Some(root) = payload.into_root() {
+            self.baton = Some(Baton { root, offset, pending });
+        }
+        told.push_back(Input::Halted { offset, cause });
+    }
+
+    /// Reads once from who is read, and hands on what came. Returns how many bytes that were; None if there is nothing to
+    /// read, or no room for it.
+    pub(super) fn step(&mut self, from: &mut Upstream, stock: &Stock, told: &mut Told) -> Option<usize> {
+        let Reading::From(_, reader) = &mut self.reading else { return None };
+        let stop = match reader.step(from, &self.hub, &self.pool, stock, told) {
+            Ok(moved) => return moved,
+            Err(stop) => stop,
+        };
+        let Reading::From(_, reader) = std::mem::replace(&mut self.reading, Reading::Nobody) else {
+            return None;
+        };
+        let cause = match stop {
+            Stop::Bad(error) => error,
+            // What came last may have been wrong, which nobody has asked for yet.
+            Stop::Lost => {
+                let offset = reader.payload.offset();
+                reader.payload.finish().err().unwrap_or(PayloadError::Truncated { offset })
+            }
+        };
+        self.leave(*reader, Some(cause), told);
+        None
+    }
+
+    /// When to look at it again although nothing has changed.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.reading {
+            Reading::From(_, reader) => reader.retry_at,
+            Reading::Nobody | Reading::Preparing(..) => None,
+        }
+    }
+}
+
+impl Reader {
+    fn step(
+        &mut self,
+        from: &mut Upstream,
+        hub: &Hub,
+        pool: &Arc<Pool>,
+        stock: &Stock,
+        told: &mut Told,
+    ) -> Result<Option<usize>, Stop> {
+        if let Some(item) = self.pending.take() {
+            return Ok(self.push(item, hub, told).then_some(0));
+        }
+        if !from.may_have_more() {
+            return Ok(None);
+        }
+        if self.block.is_none() && stock.is_short() && !hub.trim() {
+            self.wait(PATIENCE, told);
+            return Ok(None);
+        }
+        let block = self.block.get_or_insert_with(|| pool.take());
+        let (count, frame) = if from.first.is_empty() {
+            let [first, second] = self.payload.slots(block);
+            match read(from, [first, second])? {
+                Some(count) => (count, self.payload.filled(count, block)?),
+                None => {
+                    // A block that nothing is in yet is for others.
+                    self.block = self.block.take().filter(|_| !self.fresh);
+                    return Ok(None);
+                }
+            }
+        } else {
+            let (used, frame) = self.payload.push(&from.first, block)?;
+            from.first.drain(..used);
+            (used, frame)
+        };
+        self.fresh = frame.is_some();
+        self.tell_offset(told);
+        if let Some(frame) = frame {
+            self.take(frame, hub, told);
+        }
+        Ok(Some(count))
+    }
+
+    fn tell_offset(&mut self, told: &mut Told) {
+        let offset = self.payload.offset();
+        // The first at once, before it is written: from there on a file in place is not what it was.
+        if self.told.elapsed() >= TELL || (!self.begun && offset > 0) {
+            self.told = Instant::now();
+            self.begun = offset > 0;
+            told.push_back(Input::Received(offset));
+        }
+    }
+
+    /// Hands on what came.
+    fn take(&mut self, frame: Frame, hub: &Hub, told: &mut Told) {
+        match frame {
+            Frame::Data { offset, len, digest } => {
+                let Some(buffer) = self.block.take() else { return };
+                self.push(Item::Data(Arc::new(Block { buffer, offset, len, digest })), hub, told);
+            }
+            Frame::Hole { offset, span } => {
+                self.push(Item::Hole { offset, span }, hub, told);
+            }
+            Frame::End { size, sum } => {
+                // The session hears of it before a child can report what it made of it.
+                told.push_back(Input::End { size, sum });
+                hub.finish(size, sum);
+            }
+            Frame::Abort(abort) => told.push_back(Input::Aborted(abort)),
+            Frame::Idle { .. } | Frame::Bye => told.push_back(Input::Heard),
+        }
+    }
+
+    /// Returns whether there was room.
+    fn push(&mut self, item: Item, hub: &Hub, told: &mut Told) -> bool {
+        match hub.try_push(item) {
+            Ok(()) => {
+                self.retry_at = None;
+                true
+            }
+            Err(NoRoom { item, wait }) => {
+                self.pending = Some(item);
+                self.wait(wait, told);
+                false
+            }
+        }
+    }
+
+    /// There is no room yet. Nothing is read meanwhile, so silence is nobody's fault.
+    fn wait(&mut self, time: Duration, told: &mut Told) {
+        let now = Instant::now();
+        let at = match self.retry_at {
+            Some(earlier) if earlier > now => earlier.min(now + time),
+            Some(_) => {
+                told.push_back(Input::Heard);
+                now + time
+            }
+            None => now + time,
+        };
+        self.retry_at = Some(at);
+    }
+}
+
+/// Reads what there is. None if that is nothing.
+fn read(from: &mut Upstream, slots: [&mut [u8]; 2]) -> Result<Option<usize>, Stop> {
+    let mut slots = slots.map(IoSliceMut::new);
+    match (&from.socket).read_vectored(&mut slots) {
+        Ok(0) => Err(Stop::Lost),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            from.readable = false;
+            Ok(None)
+        }
+        Err(_) => Err(Stop::Lost),
+    }
+}

@@ -1,0 +1,66 @@
+//! What other threads have to say to the loop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mio::{Token, Waker};
+
+use super::super::ring::Item;
+use crate::session::{Input, LinkId};
+use crate::wire::RootHasher;
+
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The node is to end, and transfers under way have so long for it.
+    Stop(Duration),
+    /// To a session.
+    News(u64, News),
+    /// What to say to who has asked for a check.
+    Checked(Token, Vec<u8>),
+}
+
+/// What a session hears from its workers.
+#[derive(Debug)]
+pub(super) enum News {
+    Happened(Input<'static>),
+    /// The disk has taken something, so there may be room.
+    Written,
+    /// All files are let go.
+    FilesLeft,
+    /// What sums up all that is there before that offset, if it can be had.
+    Summed(u64, Option<Box<RootHasher>>),
+    /// What was to be read from a file for a child, or why it cannot be sent.
+    ReadBack(LinkId, Result<Item, String>),
+    /// Where a child can be reached.
+    Found(LinkId, io::Result<Vec<SocketAddr>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    messages: Mutex<Vec<Message>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { messages: Mutex::default(), waker }
+    }
+
+    /// Never waits for the loop.
+    pub(super) fn send(&self, message: Message) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push(message);
+        // Where others wait to be read already, the loop is awake.
+        if messages.len() == 1
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("cannot wake the event loop: {error}");
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

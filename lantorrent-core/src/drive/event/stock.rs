@@ -1,0 +1,59 @@
+//! Blocks for all sessions together.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use super::super::block::Pool;
+
+/// Bytes on loan above which nobody has more than needed.
+const PLENTY: usize = 8 << 20;
+/// Bytes of unused buffers to keep, of each size.
+const SPARE: usize = 2 << 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Stock {
+    /// By the size of a block. They go with the last session that needs them.
+    pools: HashMap<u32, Weak<Pool>>,
+    on_loan: Arc<AtomicUsize>,
+}
+
+impl Stock {
+    /// Where blocks of that size come from.
+    pub(super) fn pool(&mut self, block_size: u32) -> Arc<Pool> {
+        if let Some(pool) = self.pools.get(&block_size).and_then(Weak::upgrade) {
+            return pool;
+        }
+        self.pools.retain(|_, pool| pool.strong_count() > 0);
+        let spare = (SPARE / block_size as usize).max(1);
+        let pool = Pool::counted(block_size, spare, Arc::clone(&self.on_loan));
+        self.pools.insert(block_size, Arc::downgrade(&pool));
+        pool
+    }
+
+    /// Whether a session that has a block is to do with it for now.
+    pub(super) fn is_short(&self) -> bool {
+        self.on_loan.load(Ordering::Relaxed) >= PLENTY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_share_what_there_is() {
+        let mut stock = Stock::default();
+        let (small, large) = (stock.pool(4096), stock.pool(1 << 20));
+        assert!(Arc::ptr_eq(&small, &stock.pool(4096)));
+        let blocks: Vec<_> = (0..7).map(|_| large.take()).collect();
+        assert!(!stock.is_short());
+        let _others: Vec<_> = (0..256).map(|_| small.take()).collect();
+        assert!(stock.is_short());
+        drop(blocks);
+        assert!(!stock.is_short());
+        drop(large);
+        stock.pool(8192);
+        assert_eq!(stock.pools.len(), 2, "nobody needs the large ones any more");
+    }
+}

@@ -1,0 +1,441 @@
+//! One transfer of the node: its session, and all that the session has to do with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use mio::event::Event;
+
+use super::super::baton::root_before;
+use super::super::clock::now;
+use super::super::disk::{self, Disk, Then};
+use super::super::hub::{ChildOrder, DiskOrder, Hub};
+use super::super::ring::Ring;
+use super::super::shelf::ShelfReader;
+use super::super::{random, ring_capacity};
+use super::child::{Child, Heard};
+use super::feed::Feed;
+use super::files::Files;
+use super::intake::{Intake, Needed, Told};
+use super::mailbox::{Message, News};
+use super::stranger::{Arrival, Stranger};
+use super::upstreams::{self, Upstream};
+use super::world::{Owner, World, literal};
+use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
+use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
+
+/// Bytes of the file that a session moves before others have a turn.
+const TURN: u64 = 128 << 10;
+
+/// What a session is for.
+pub(super) enum Task {
+    TakePart {
+        /// Requests that were cancelled before.
+        unwanted: Vec<String>,
+    },
+    Cancel {
+        /// How the transfer has ended.
+        told: Vec<SealedReport>,
+    },
+}
+
+pub(super) struct Transfer {
+    pub(super) number: u64,
+    /// Under which it is on the roster.
+    pub(super) id: Option<TransferId>,
+    session: NodeSession,
+    files: Files,
+    intake: Intake,
+    feed: Feed,
+    upstreams: HashMap<UpstreamId, Upstream>,
+    children: BTreeMap<LinkId, Child>,
+    /// Whether the payload has begun.
+    begun: bool,
+    /// What the session has not heard yet.
+    told: Told,
+    state: State,
+    /// Sums that workers are making.
+    sums: usize,
+    /// Who came for the transfer when it was over already.
+    pub(super) late: Vec<Arrival>,
+    /// When the timer goes off that is set for it.
+    pub(super) alarm: Option<Instant>,
+    /// Whether it is on the list of those that have more to do.
+    pub(super) queued: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// The session is over, and its files are being let go.
+    Ending,
+    /// They are.
+    FilesLeft,
+}
+
+/// How a turn has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is nothing to do until something happens.
+    Done,
+    /// There is more to do.
+    More,
+    /// Nothing is left of it.
+    Over,
+}
+
+impl Transfer {
+    /// Begins a session. None where the header's wire has no password, which the greeting would not have let pass.
+    pub(super) fn begin(
+        arrival: Arrival,
+        task: Task,
+        patience: Duration,
+        world: &mut World,
+    ) -> io::Result<Option<Self>> {
+        let number = arrival.token.0 as u64;
+        let site = Arc::clone(&world.site);
+        let (keys, timing) = (site.gate.keys.clone(), site.gate.timing.clone());
+        let header = &arrival.proven.header;
+        let id = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let Some(writer) = PayloadWriter::new(header, &keys) else { return Ok(None) };
+        // The list behind this node may be long, and is the session's.
+        let header = Header { destinations: Vec::new(), ..header.clone() };
+        let seed = Seed(random()?);
+
+        let hub = Arc::new(Hub::new(Ring::for_node(ring_capacity(header.block_size))));
+        let pool = world.stock.pool(header.block_size);
+        let mailbox = Arc::clone(&world.mailbox);
+        let files = disk::Files { roots: Arc::clone(&site.roots), durability: site.durability, patience };
+        let telling = Arc::clone(&mailbox);
+        let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
+        let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
+        let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
+        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), pool);
+
+        world.hand_over(arrival.token, Owner::Upstream(number));
+        let (upstream, proven) = Upstream::new(arrival);
+        // Who only cancels is not on the roster.
+        let (id, session) = match task {
+            Task::TakePart { unwanted } => {
+                let mut session = NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed);
+                session.handle(now(), Input::Unwanted(unwanted));
+                (id, session)
+            }
+            Task::Cancel { told } => {
+                (None, NodeSession::cancel(now(), upstream.id(), *proven, keys, timing, &told))
+            }
+        };
+        Ok(Some(Self {
+            number,
+            id,
+            session,
+            files: Files::new(number, Arc::clone(&mailbox), disk),
+            intake,
+            feed: Feed { session: number, hub, shelves, writer, mailbox, reads: 0 },
+            upstreams: HashMap::from([(upstream.id(), upstream)]),
+            children: BTreeMap::new(),
+            begun: false,
+            told: Told::new(),
+            state: State::Running,
+            sums: 0,
+            late: Vec::new(),
+            alarm: None,
+            queued: false,
+        }))
+    }
+
+    /// Somebody has proven a header of this transfer: `how` says what it asks for.
+    pub(super) fn join(
+        &mut self,
+        arrival: Arrival,
+        how: fn(UpstreamId, Box<Proven>) -> Input<'static>,
+        world: &mut World,
+    ) {
+        world.hand_over(arrival.token, Owner::Upstream(self.number));
+        if self.state != State::Running {
+            return self.late.push(arrival);
+        }
+        let (upstream, proven) = Upstream::new(arrival);
+        self.told.push_back(how(upstream.id(), proven));
+        self.upstreams.insert(upstream.id(), upstream);
+    }
+
+    /// Tells the session, which is to have a turn soon.
+    pub(super) fn tell(&mut self, input: Input<'static>) {
+        self.told.push_back(input);
+    }
+
+    /// What the workers say.
+    pub(super) fn news(&mut self, news: News, world: &mut World) {
+        match news {
+            News::Happened(input) => self.tell(input),
+            News::Written => {}
+            News::FilesLeft => self.state = State::FilesLeft,
+            News::Summed(from, root) => {
+                self.sums -= 1;
+                self.intake.begin(from, root.map(|root| *root), &mut self.told);
+            }
+            News::ReadBack(link, item) => {
+                self.feed.take(link, self.children.get_mut(&link), item, &mut self.told);
+            }
+            News::Found(link, addresses) => {
+                let Some(child) = self.children.get_mut(&link) else { return };
+                if let Err(error) = addresses.and_then(|addresses| child.connect(addresses, world)) {
+                    self.tell(Input::Closed(link, error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// The connection of an upstream may have something to read, or room for more.
+    pub(super) fn wake_upstream(&mut self, token: Token, event: &Event) {
+        if let Some(upstream) = self.upstreams.get_mut(&upstreams::id(token)) {
+            upstream.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        }
+    }
+
+    /// The connection of a child may have something to read, or room for more, or stand now.
+    pub(super) fn wake_child(&mut self, link: LinkId, event: &Event) {
+        if let Some(child) = self.children.get_mut(&link) {
+            child.wake(event);
+        }
+    }
+
+    /// Does what there is to do, but lets others have a turn.
+    pub(super) fn turn(&mut self, world: &mut World) -> Turn {
+        if self.session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            self.tell(Input::Tick);
+        }
+        self.settle(world);
+        let mut turn = self.hear(world);
+        for upstream in self.upstreams.values_mut() {
+            upstream.drain(&mut world.scratch);
+            if upstream.over && upstream.readable {
+                turn = Turn::More;
+            }
+        }
+        let mut moved = 0;
+        while self.state == State::Running {
+            let step = self.step(world);
+            let rests = step.is_none() && self.told.is_empty();
+            self.settle(world);
+            moved += step.unwrap_or(0);
+            if rests || moved >= TURN {
+                turn = if rests { turn } else { Turn::More };
+                break;
+            }
+        }
+        for upstream in self.upstreams.values_mut() {
+            upstream.outbox.flush(&upstream.socket);
+        }
+        if self.feed.hub.has_disk_work() {
+            self.files.wake(&world.disks);
+        }
+        if world.stock.is_short() {
+            self.feed.hub.trim();
+        }
+        // Workers that have its files open must have let go of them before anybody else is told that they are free.
+        if self.state == State::FilesLeft && self.feed.reads == 0 && self.sums == 0 {
+            Turn::Over
+        } else {
+            turn
+        }
+    }
+
+    /// When it wants a turn although nothing has happened.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.state != State::Running {
+            return None;
+        }
+        let children = self.children.values().filter_map(Child::deadline);
+        [self.session.deadline(), self.intake.deadline()].into_iter().flatten().chain(children).min()
+    }
+
+    /// When the transfer is over: what to tell who asks again.
+    pub(super) fn results(&self) -> Option<Vec<SealedReport>> {
+        self.session.results()
+    }
+
+    /// Has the session deal with all that has happened.
+    fn settle(&mut self, world: &mut World) {
+        while self.state == State::Running {
+            while let Some(output) = self.session.poll() {
+                if output == Output::Done {
+                    return self.end(world);
+                }
+                self.carry_out(output, world);
+            }
+            let Some(input) = self.told.pop_front() else { return };
+            self.session.handle(now(), input);
+        }
+    }
+
+    fn link_after(&self, last: Option<LinkId>) -> Option<LinkId> {
+        let next = |link: &LinkId| last.is_none_or(|last| *link > last);
+        self.children.keys().copied().find(next)
+    }
+
+    /// Hears what children have to say, and who of them can be reached.
+    fn hear(&mut self, world: &mut World) -> Turn {
+        let (mut turn, mut last) = (Turn::Done, None);
+        while let Some(link) = self.link_after(last) {
+            last = Some(link);
+            let Some(child) = self.children.get_mut(&link) else { continue };
+            match child.get_connected(world) {
+                Some(Ok(address)) => self.told.push_back(Input::Connected(link, address)),
+                Some(Err(error)) => self.told.push_back(Input::Closed(link, error.to_string())),
+                None => {}
+            }
+            self.settle(world);
+            let Some(child) = self.children.get_mut(&link) else { continue };
+            match child.hear(&mut world.scratch) {
+                Heard::Nothing => {}
+                Heard::Bytes(count) => {
+                    self.session.handle(now(), Input::Bytes(link, &world.scratch[..count]));
+                    turn = Turn::More;
+                }
+                Heard::End(why) => self.told.push_back(Input::Closed(link, why)),
+            }
+            self.settle(world);
+        }
+        turn
+    }
+
+    /// Moves at most one block to each child, and one from upstream. Returns how many bytes; None if nothing can be moved.
+    fn step(&mut self, world: &mut World) -> Option<u64> {
+        let mut moved = None;
+        for (link, child) in &mut self.children {
+            if let Some(bytes) = self.feed.step(*link, child, &world.disks, &mut self.told) {
+                *moved.get_or_insert(0) += bytes;
+            }
+        }
+        let upstream = self.intake.upstream().and_then(|id| self.upstreams.get_mut(&id));
+        if let Some(upstream) = upstream {
+            if let Some(bytes) = self.intake.step(upstream, &world.stock, &mut self.told) {
+                *moved.get_or_insert(0) += bytes as u64;
+            }
+            upstream.over = self.intake.upstream().is_none();
+        }
+        moved
+    }
+
+    fn carry_out(&mut self, output: Output, world: &mut World) {
+        let hub = &self.feed.hub;
+        match output {
+            Output::Open(file) => hub.order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => hub.order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => hub.order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
+            Output::Accept(id, from) => self.accept(id, from, world),
+            Output::Halt => self.halt(),
+            Output::Reply(id, bytes) => {
+                if let Some(upstream) = self.upstreams.get_mut(&id) {
+                    upstream.say(&bytes);
+                }
+            }
+            Output::CloseUpstream(id) => {
+                if let Some(Upstream { token, socket, outbox, .. }) = self.take_upstream(id) {
+                    world.add_stranger(Stranger::leaving_session(token, socket, outbox));
+                }
+            }
+            Output::DropUpstream(id) => {
+                if let Some(upstream) = self.take_upstream(id) {
+                    upstreams::reset(&upstream.socket);
+                    world.forget(upstream.token);
+                }
+            }
+            Output::Connect { link, host, port } => self.connect(link, host, port, world),
+            Output::Send(link, bytes) => hub.order_child(link, ChildOrder::Send(bytes)),
+            Output::Control(link, control) => hub.order_child(link, ChildOrder::Control(control)),
+            Output::Feed(link, from) => hub.feed(link, from),
+            Output::Close(link) => {
+                hub.close_child(link);
+                if let Some(child) = self.children.remove(&link) {
+                    child.close(world);
+                }
+            }
+            // These are a source's, or a node's that has a process for each connection.
+            Output::Part(_)
+            | Output::Answer(_)
+            | Output::Progress(_)
+            | Output::Report(_)
+            | Output::Bypassed(_)
+            | Output::Done => {}
+        }
+    }
+
+    fn accept(&mut self, id: UpstreamId, from: u64, world: &mut World) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.feed.hub.begin(from);
+        }
+        if self.intake.accept(id, from, &mut self.told) == Needed::Nothing {
+            return;
+        }
+        let (number, hub) = (self.number, Arc::clone(&self.feed.hub));
+        let (mailbox, block_size) = (Arc::clone(&world.mailbox), self.session.header().block_size);
+        self.sums += 1;
+        world.disks.put(Box::new(move || {
+            let tell = |news| mailbox.send(Message::News(number, news));
+            // While nobody reads, silence is nobody's fault.
+            let root = root_before(&hub, block_size, from, || tell(News::Happened(Input::Heard)));
+            tell(News::Summed(from, root.map(Box::new)));
+            Then::Over
+        }));
+    }
+
+    fn halt(&mut self) {
+        let read = self.intake.upstream();
+        self.intake.halt(&mut self.told);
+        if let Some(upstream) = read.and_then(|id| self.upstreams.get_mut(&id)) {
+            upstream.over = true;
+        }
+    }
+
+    /// Takes out a connection from upstream, which is not read any more.
+    fn take_upstream(&mut self, id: UpstreamId) -> Option<Upstream> {
+        if self.intake.upstream() == Some(id) {
+            self.halt();
+        }
+        self.upstreams.remove(&id)
+    }
+
+    fn connect(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
+        self.feed.hub.expect(link);
+        let mut child = Child::new(Owner::Child(self.number, link), world.site.gate.timing.connect);
+        let begun = match literal(&host, port) {
+            Some(address) => child.connect([address], world),
+            None => {
+                let (number, mailbox) = (self.number, Arc::clone(&world.mailbox));
+                world.look_up(Box::new(move || {
+                    let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+                    mailbox.send(Message::News(number, News::Found(link, found)));
+                    Then::Over
+                }))
+            }
+        };
+        self.children.insert(link, child);
+        if let Err(error) = begun {
+            self.tell(Input::Closed(link, error.to_string()));
+        }
+    }
+
+    /// The session is over: everything is let go.
+    fn end(&mut self, world: &mut World) {
+        self.state = State::Ending;
+        self.intake.end();
+        self.told.clear();
+        for (_, child) in std::mem::take(&mut self.children) {
+            child.close(world);
+        }
+        // Those that the session has closed are on their way out by themselves.
+        for (_, upstream) in self.upstreams.drain() {
+            world.forget(upstream.token);
+        }
+        self.feed.hub.close();
+        self.feed.hub.order_disk(DiskOrder::Leave);
+    }
+}

@@ -1,0 +1,255 @@
+//! The transfers of a node, and the way to them of whoever has the password.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::disk::{PATIENCE, PATIENCE_WITH_SUPERSEDED, Then};
+use super::super::probing::Probing;
+use super::super::refusal;
+use super::mailbox::{Message, News};
+use super::stranger::{Arrival, Stranger};
+use super::timers::Who;
+use super::transfer::{Task, Transfer, Turn};
+use super::upstreams;
+use super::world::{Ready, World};
+use crate::session::{self, Entrance, Input, Recall, Roster};
+use crate::wire::{Code, TransferId, Verb};
+
+pub(super) struct Transfers {
+    roster: Roster,
+    /// Every session until it is over, by number.
+    sessions: HashMap<u64, Transfer>,
+    /// The numbers of those that are on the roster.
+    numbers: HashMap<TransferId, u64>,
+    stopping: bool,
+}
+
+impl Transfers {
+    /// None yet. Those that are finished are remembered for `retain`.
+    pub(super) fn new(retain: Duration) -> Self {
+        Self {
+            roster: Roster::new(retain),
+            sessions: HashMap::new(),
+            numbers: HashMap::new(),
+            stopping: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Begins no more transfers, and gives those that run so long to end.
+    pub(super) fn stop(&mut self, grace: Duration, world: &mut World) {
+        self.stopping = true;
+        for (number, transfer) in &mut self.sessions {
+            transfer.tell(Input::Stop(grace));
+            queue(*number, transfer, world);
+        }
+    }
+
+    /// Gives an arrival what it asks for.
+    pub(super) fn attend_to(&mut self, arrival: Arrival, world: &mut World) {
+        match arrival.proven.header.envelope.as_ref().map(|envelope| envelope.verb) {
+            Some(Verb::Check) => self.check(arrival, world),
+            Some(Verb::Cancel) => self.cancel(arrival, world),
+            _ => self.take_part(arrival, world),
+        }
+    }
+
+    /// Has a worker find out whether each request could be granted now.
+    fn check(&mut self, arrival: Arrival, world: &mut World) {
+        let (site, mailbox) = (Arc::clone(&world.site), Arc::clone(&world.mailbox));
+        let (stranger, proven) = Stranger::asking(arrival, site.gate.timing.opening);
+        let token = stranger.token;
+        world.add_stranger(stranger);
+        let probing = Probing::new(&proven.header, self.roster.would_supersede(&proven.header));
+        let mut question = Some((probing, proven));
+        world.disks.put(Box::new(move || {
+            if let Some((probing, _)) = &mut question
+                && probing.go_on(&site) == Then::Again
+            {
+                return Then::Again;
+            }
+            if let Some((probing, proven)) = question.take() {
+                let words = session::answer_check(*proven, &site.gate.keys, &probing.into_findings());
+                mailbox.send(Message::Checked(token, words));
+            }
+            Then::Over
+        }));
+    }
+
+    /// Removes what is not wanted any more.
+    fn cancel(&mut self, arrival: Arrival, world: &mut World) {
+        match self.roster.cancel(Instant::now(), &arrival.proven.header) {
+            Recall::Live => self.hand_over(arrival, Input::Cancelled, world),
+            Recall::Gone { told, supersedes } => {
+                self.supersede(&supersedes, world);
+                self.begin(arrival, patience(&supersedes), Task::Cancel { told }, world);
+            }
+        }
+    }
+
+    fn take_part(&mut self, arrival: Arrival, world: &mut World) {
+        match self.roster.enter(Instant::now(), &arrival.proven.header) {
+            Entrance::New { supersedes, unwanted } => {
+                self.supersede(&supersedes, world);
+                self.begin(arrival, patience(&supersedes), Task::TakePart { unwanted }, world);
+            }
+            Entrance::Claim => self.hand_over(arrival, Input::Claimed, world),
+            Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
+            Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
+            Entrance::Finished(results) => {
+                say_last(arrival, |proven| session::retell(proven, &results), world);
+            }
+        }
+    }
+
+    /// Asks those sessions to let go of their files.
+    fn supersede(&mut self, older: &[TransferId], world: &mut World) {
+        for number in older.iter().filter_map(|transfer| self.numbers.get(transfer)) {
+            if let Some(transfer) = self.sessions.get_mut(number) {
+                transfer.tell(Input::Superseded);
+                queue(*number, transfer, world);
+            }
+        }
+    }
+
+    /// Hands an arrival to the session of its transfer, which is live.
+    fn hand_over(
+        &mut self,
+        arrival: Arrival,
+        how: fn(session::UpstreamId, Box<session::Proven>) -> Input<'static>,
+        world: &mut World,
+    ) {
+        let number = transfer_of(&arrival).and_then(|transfer| self.numbers.get(&transfer)).copied();
+        match number.and_then(|number| Some((number, self.sessions.get_mut(&number)?))) {
+            Some((number, transfer)) => {
+                transfer.join(arrival, how, world);
+                queue(number, transfer, world);
+            }
+            // Both are changed together. If they were not, closing the connection would do no harm.
+            None => {
+                log::error!("a transfer that is under way has no session");
+                world.forget(arrival.token);
+            }
+        }
+    }
+
+    fn begin(&mut self, arrival: Arrival, patience: Duration, task: Task, world: &mut World) {
+        let (token, takes_part) = (arrival.token, matches!(task, Task::TakePart { .. }));
+        let id = transfer_of(&arrival).filter(|_| takes_part);
+        let begun = if self.stopping {
+            if takes_part {
+                refuse(arrival, Code::STOPPED, "the node is being stopped", world);
+            } else {
+                // What it would say might not be true: nothing was looked at.
+                world.forget(token);
+            }
+            None
+        } else if self.sessions.len() >= world.site.capacity.connections {
+            // Those that wait for a new upstream have no connection that would be counted.
+            log::warn!("took no part in a transfer: there are as many already as are allowed");
+            world.forget(token);
+            None
+        } else {
+            Transfer::begin(arrival, task, patience, world).unwrap_or_else(|error| {
+                log::error!("could not serve a connection: {error}");
+                world.forget(token);
+                None
+            })
+        };
+        match (begun, id) {
+            (Some(mut transfer), id) => {
+                let number = transfer.number;
+                queue(number, &mut transfer, world);
+                self.numbers.extend(id.map(|id| (id, number)));
+                self.sessions.insert(number, transfer);
+            }
+            (None, Some(id)) => self.roster.leave(Instant::now(), &id, None),
+            (None, None) => {}
+        }
+    }
+
+    /// A session may have something to do.
+    pub(super) fn turn(&mut self, number: u64, world: &mut World) {
+        let Some(transfer) = self.sessions.get_mut(&number) else { return };
+        transfer.queued = false;
+        match transfer.turn(world) {
+            Turn::Over => return self.leave(number, world),
+            Turn::More => queue(number, transfer, world),
+            Turn::Done => {}
+        }
+        let deadline = transfer.deadline();
+        if let Some(at) = deadline.filter(|&at| transfer.alarm.is_none_or(|alarm| at < alarm)) {
+            transfer.alarm = Some(at);
+            world.timers.set(at, Who::Session(number));
+        }
+    }
+
+    /// The timer goes off that was set to `at`.
+    pub(super) fn on_time(&mut self, number: u64, at: Instant, world: &mut World) {
+        if let Some(transfer) = self.sessions.get_mut(&number) {
+            transfer.alarm = transfer.alarm.filter(|&alarm| alarm != at);
+            self.turn(number, world);
+        }
+    }
+
+    /// A session is to have a turn, and is told something before.
+    pub(super) fn wake(
+        &mut self,
+        number: u64,
+        world: &mut World,
+        tell: impl FnOnce(&mut Transfer, &mut World),
+    ) {
+        if let Some(transfer) = self.sessions.get_mut(&number) {
+            tell(transfer, world);
+            queue(number, transfer, world);
+        }
+    }
+
+    pub(super) fn news(&mut self, number: u64, news: News, world: &mut World) {
+        self.wake(number, world, |transfer, world| transfer.news(news, world));
+    }
+
+    /// Nothing is left of a session but its results. Who came too late for it has to find another way.
+    fn leave(&mut self, number: u64, world: &mut World) {
+        let Some(transfer) = self.sessions.remove(&number) else { return };
+        if let Some(id) = &transfer.id {
+            self.numbers.remove(id);
+            self.roster.leave(Instant::now(), id, transfer.results());
+        }
+        for arrival in transfer.late {
+            self.attend_to(arrival, world);
+        }
+    }
+}
+
+fn transfer_of(arrival: &Arrival) -> Option<TransferId> {
+    arrival.proven.header.envelope.as_ref().map(|envelope| envelope.transfer)
+}
+
+/// How long to wait for files that are in use.
+fn patience(superseded: &[TransferId]) -> Duration {
+    if superseded.is_empty() { PATIENCE } else { PATIENCE_WITH_SUPERSEDED }
+}
+
+fn queue(number: u64, transfer: &mut Transfer, world: &mut World) {
+    if !std::mem::replace(&mut transfer.queued, true) {
+        world.ready.push_back(Ready::Session(number));
+    }
+}
+
+/// Says no to every request.
+fn refuse(arrival: Arrival, code: Code, why: &str, world: &mut World) {
+    let (id, site) = (upstreams::id(arrival.token), Arc::clone(&world.site));
+    say_last(arrival, |proven| refusal::refuse(&site, id, proven, code, why), world);
+}
+
+/// Says the last word to a connection that no session has.
+fn say_last(arrival: Arrival, words: impl FnOnce(session::Proven) -> Vec<u8>, world: &mut World) {
+    let (mut stranger, proven) = Stranger::asking(arrival, Duration::ZERO);
+    stranger.answer(&words(*proven));
+    world.add_stranger(stranger);
+}

@@ -1,0 +1,97 @@
+//! What a node is made of, whichever driver serves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::NodeConfig;
+use super::error::Error;
+use super::limit::Limits;
+use crate::session::Gate;
+use crate::store::{Durability, Roots};
+use crate::wire::{Verb, Wire};
+
+/// How often to look for partial files that nobody came back for.
+pub(super) const CLEANING: Duration = Duration::from_secs(3600);
+
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) gate: Gate,
+    pub(super) roots: Arc<Roots>,
+    pub(super) durability: Durability,
+    pub(super) capacity: Capacity,
+    pub(super) limits: Limits,
+    keep_partial: Duration,
+}
+
+/// How many connections a node has at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity {
+    pub(super) connections: usize,
+    /// Of them, those whose sender is not let in yet: each may cost as much memory as a header is long.
+    pub(super) greetings: usize,
+}
+
+/// What becomes of a connection that was just made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Free,
+    /// It is let in for the one that has been introducing itself for longest, which is closed: strangers who only hold the
+    /// line cannot keep out who has something to say.
+    InPlaceOfAStranger,
+    Full,
+}
+
+impl Capacity {
+    /// Whether there is room for one more, where so many are here, and so many of them introduce themselves.
+    pub(super) fn entry(self, connections: usize, greetings: usize) -> Entry {
+        match greetings {
+            _ if greetings < self.greetings && connections < self.connections => Entry::Free,
+            0 => Entry::Full,
+            _ => Entry::InPlaceOfAStranger,
+        }
+    }
+
+    pub(super) fn warn_of_full_house(self) {
+        log::warn!("closed a connection: there are {} already, and no more are allowed", self.connections);
+    }
+}
+
+impl Site {
+    /// Opens the roots, and sees to it that there is a password. `verbs` is what may be asked for.
+    pub(super) fn open(config: NodeConfig, verbs: &'static [Verb]) -> Result<Self, Error> {
+        if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
+            return Err(Error::no_password(Wire::Two));
+        }
+        Ok(Self {
+            roots: Arc::new(Roots::open(&config.roots)?),
+            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
+            durability: config.durability,
+            capacity: Capacity { connections: config.connections, greetings: config.greetings },
+            limits: Limits { receive: config.receive_limit, send: config.send_limit },
+            keep_partial: config.keep_partial,
+        })
+    }
+
+    /// Removes partial files that are too old.
+    pub(super) fn clean(&self) {
+        let count = self.roots.clean(self.keep_partial);
+        if count > 0 {
+            log::info!("removed {count} partial files that nobody came back for");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_make_room_and_others_do_not() {
+        let capacity = Capacity { connections: 4, greetings: 2 };
+        assert_eq!(capacity.entry(0, 0), Entry::Free);
+        assert_eq!(capacity.entry(3, 1), Entry::Free);
+        assert_eq!(capacity.entry(3, 2), Entry::InPlaceOfAStranger, "too many strangers");
+        assert_eq!(capacity.entry(4, 1), Entry::InPlaceOfAStranger, "too many in all");
+        assert_eq!(capacity.entry(4, 0), Entry::Full);
+    }
+}

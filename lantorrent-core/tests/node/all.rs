@@ -1,0 +1,29 @@
+// What is tested on every driver. Each crate that includes this says which one by `DRIVER`.
+
+mod support;
+
+mod cancelling;
+mod cancels;
+mod chains;
+mod checks;
+mod children;
+mod claims;
+mod copies;
+mod devices;
+mod files;
+mod headers;
+mod holes;
+mod limits;
+mod nimbus;
+#[path = "../common/nimbus.rs"]
+mod recorded;
+mod repair;
+mod replay;
+mod resume;
+mod serving;
+mod solo;
+mod sources;
+mod suspend;
+mod sweeps;
+#[path = "../common/system.rs"]
+mod system;
