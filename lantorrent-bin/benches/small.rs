@@ -34,7 +34,7 @@ fn main() {
     let runs = runs.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(21);
     let Some(lines) = measure(runs) else { return };
     if arguments.iter().any(|argument| argument == "--json") {
-        println!("{}", Value::from_iter(lines.iter().map(Line::json)));
+        println!("{}", lines.iter().map(Line::json).collect::<Value>());
     } else {
         print(&lines, runs);
     }

@@ -15,6 +15,6 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Cancel, Check, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target,
-    Transfer, TransferHandle,
+    Cancel, Check, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle, Outcome,
+    Target, Transfer, TransferHandle,
 };

@@ -46,6 +46,9 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     if let Some(rate) = send.limit {
         transfer = transfer.limit(Limit::new(Some(rate)));
     }
+    if let Some(dscp) = send.dscp {
+        transfer = transfer.dscp(dscp);
+    }
     if send.no_check {
         transfer = transfer.no_check();
     }

@@ -5,6 +5,7 @@
 
 mod block;
 mod config;
+mod dscp;
 mod error;
 mod hub;
 mod limit;
@@ -13,6 +14,7 @@ mod target;
 mod threads;
 
 pub use config::NodeConfig;
+pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
 pub use target::{DEFAULT_PORT, Target};

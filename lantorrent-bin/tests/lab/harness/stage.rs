@@ -37,7 +37,7 @@ impl Stage {
         let lab = Lab::new(NODES + 1, RATE)?;
         let folder = Folder::new()?;
         make_source(folder.path(), size);
-        let sender = Program::new(folder.path(), "sender", None);
+        let sender = Program::new(folder.path(), "sender", "");
         let small_disk = match setting {
             Setting::SmallDisk(_, bytes) => Some(folder.small_disk(bytes)?),
             _ => None,

@@ -85,7 +85,7 @@ impl Check {
             min_rate: None,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, None, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }

@@ -150,7 +150,7 @@ fn run_session(
     let seed = Seed(random()?);
     let files = Files { roots: Arc::clone(&shared.roots), durability: shared.durability, patience };
     let Some(mut hands) =
-        NodeHands::new(header, &keys, &timing, files, shared.limits.clone(), doorbell, &happenings)?
+        NodeHands::new(header, &keys, &timing, files, shared.traffic.clone(), doorbell, &happenings)?
     else {
         return Ok(());
     };

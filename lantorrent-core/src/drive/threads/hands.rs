@@ -7,10 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::config::Traffic;
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
-use super::super::limit::Limits;
 use super::super::ring::Ring;
-use super::children::Children;
+use super::children::{Children, Outgoing};
 use super::control::{Hands, Happening};
 use super::counter::Askers;
 use super::disk::{Disk, Files};
@@ -64,7 +64,7 @@ impl NodeHands {
         keys: &Keyring,
         timing: &Timing,
         files: Files,
-        limits: Limits,
+        traffic: Traffic,
         doorbell: Arc<Doorbell>,
         happenings: &SyncSender<Happening>,
     ) -> std::io::Result<Option<Self>> {
@@ -81,8 +81,7 @@ impl NodeHands {
             Arc::clone(&pool),
             writer,
             happenings.clone(),
-            timing.connect,
-            limits.send,
+            Outgoing { timeout: timing.connect, dscp: traffic.dscp, limit: traffic.send_limit },
         );
         let receiving = Arc::new(Receiving {
             header,
@@ -90,7 +89,7 @@ impl NodeHands {
             hub: Arc::clone(&hub),
             pool,
             happenings: happenings.clone(),
-            limit: limits.receive,
+            limit: traffic.receive_limit,
             baton: Mutex::default(),
         });
         Ok(Some(Self {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::super::config::NodeConfig;
+use super::super::config::{NodeConfig, Traffic};
 use super::super::error::Error;
-use super::super::limit::Limits;
 use super::connection;
 use super::live::{Guest, Live};
 use super::siblings::Siblings;
+use super::socket::mark;
 use super::transfers::Transfers;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
@@ -44,7 +44,7 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
     pub(super) durability: Durability,
-    pub(super) limits: Limits,
+    pub(super) traffic: Traffic,
     pub(super) transfers: Transfers,
     pub(super) live: Arc<Live>,
     /// Where each connection has a process of its own.
@@ -66,7 +66,11 @@ impl Shared {
             siblings,
             roots,
             durability: config.durability,
-            limits: Limits { receive: config.receive_limit, send: config.send_limit },
+            traffic: Traffic {
+                receive_limit: config.receive_limit,
+                send_limit: config.send_limit,
+                dscp: config.dscp,
+            },
             live: Live::new(config.connections),
             keep_partial: config.keep_partial,
         }))
@@ -131,6 +135,7 @@ impl Node {
         let failed = |cause| Error::Listen { address: listen, cause };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        mark(&listener, shared.traffic.dscp);
         Ok(Self { door: Door::Listener(listener, address), shared })
     }
 
@@ -140,6 +145,7 @@ impl Node {
     /// # Errors
     /// The roots or the passwords cannot be used.
     pub fn for_connection(socket: TcpStream, config: NodeConfig) -> Result<Self, Error> {
+        mark(&socket, config.dscp);
         Ok(Self { door: Door::Connection(socket), shared: Shared::new(config, Alone::No)? })
     }
 

@@ -4,7 +4,9 @@ use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use super::super::dscp::Dscp;
 
 /// Lines and frames are written whole, so nothing is gained by holding back the last packet. Keep-alive finds a host
 /// that vanished while nobody speaks. A user timeout would not help: it also fires on a peer whose window is closed
@@ -24,11 +26,35 @@ pub(super) const ADDRESSES: usize = 4;
 const QUEUE_MIN: u64 = 32 << 10;
 const QUEUE_MAX: u64 = 4 << 20;
 
+/// Marks all packets that the socket sends, and those of the connections that it accepts.
+pub(super) fn mark<'a>(socket: impl Into<SockRef<'a>>, dscp: Option<Dscp>) {
+    let (Some(dscp), socket) = (dscp, socket.into()) else { return };
+    // One for IPv4 may also carry IPv4, and of both only what fits succeeds.
+    let marked = [socket.set_tos_v4(dscp.byte()), socket.set_tclass_v6(dscp.byte())];
+    if let [Err(error), Err(_)] = marked {
+        log::warn!("cannot mark packets with {dscp}: {error}");
+    }
+}
+
+/// A socket for a connection to that address, which marks its packets from the first one on.
+pub(super) fn make(to: SocketAddr, dscp: Option<Dscp>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    mark(&socket, dscp);
+    Ok(socket)
+}
+
 /// Connects to the first address of the name that answers, each within `timeout`.
-pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
+pub(super) fn connect(
+    host: &str,
+    port: u16,
+    timeout: Duration,
+    dscp: Option<Dscp>,
+) -> io::Result<(TcpStream, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
-        match TcpStream::connect_timeout(&address, timeout) {
+        let connected = make(address, dscp)
+            .and_then(|socket| socket.connect_timeout(&address.into(), timeout).map(|()| socket));
+        match connected.map(TcpStream::from) {
             Ok(socket) => {
                 prepare(&socket);
                 return Ok((socket, address));
@@ -77,6 +103,21 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_marked_on_both_ends() {
+        let dscp = Dscp::new(46);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        mark(&listener, dscp);
+        let port = listener.local_addr().unwrap().port();
+        let (socket, _) = connect("127.0.0.1", port, Duration::from_secs(30), dscp).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        for socket in [&socket, &accepted] {
+            assert_eq!(SockRef::from(socket).tos_v4().unwrap(), 0xb8);
+        }
+        let (plain, _) = connect("127.0.0.1", port, Duration::from_secs(30), None).unwrap();
+        assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
+    }
 
     #[test]
     fn what_is_split_off_in_pieces_is_all_of_it() {
