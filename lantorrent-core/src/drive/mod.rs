@@ -8,6 +8,7 @@ mod block;
 mod clock;
 mod config;
 mod disk;
+mod dscp;
 mod error;
 #[cfg(feature = "event")]
 mod event;
@@ -30,6 +31,7 @@ mod threads;
 use std::time::Duration;
 
 pub use config::{Driver, NodeConfig};
+pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
 pub use node::{Node, NodeHandle};
