@@ -7,6 +7,7 @@ mod baton;
 mod block;
 mod clock;
 mod config;
+mod copies;
 mod disk;
 mod dscp;
 mod error;

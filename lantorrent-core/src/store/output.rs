@@ -1,5 +1,7 @@
 //! One file being written, from the first byte to its name.
 
+mod copy;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,6 +35,7 @@ pub struct Output {
     digests: Arc<Digests>,
     resumed: u64,
     block_size: u32,
+    copy_of: Option<usize>,
     // Above `file`, whose closing gives up the lock: a partial file is removed while it is locked.
     place: Place,
     file: Arc<File>,
@@ -73,6 +76,8 @@ struct State {
     length: u64,
     /// Whether something could not be written.
     failed: bool,
+    /// Its length is final, and all of it is as durable as it is to be.
+    sealed: bool,
 }
 
 impl Output {
@@ -80,9 +85,11 @@ impl Output {
         (partial, file): (Partial, OwnedFd),
         path: &Path,
         target: &Target<'_>,
+        originals: &[&Self],
         wanted: &dyn Fn() -> bool,
     ) -> Result<Self, StoreError> {
         let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, path, 0)?;
+        this.copy_of = this.can_share_with(originals);
         this.go_on(target, wanted)?;
         Ok(this)
     }
@@ -90,9 +97,13 @@ impl Output {
     /// Takes up what somebody left, or takes it away.
     fn go_on(&mut self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<(), StoreError> {
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
-        let Start { digests, resumed } = resume::start(partial, &self.file, &self.path, target, wanted)?;
+        let Start { digests, resumed } = if self.copy_of.is_some() {
+            resume::start_anew(partial, &self.file, &self.path, target)?
+        } else {
+            resume::start(partial, &self.file, &self.path, target, wanted)?
+        };
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
-        let needed = target.length.unwrap_or(0).saturating_sub(resumed);
+        let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
         if let Err(error) = space::check(partial.folder(), &self.path, needed) {
             if resumed > 0 {
                 partial.keep();
@@ -126,11 +137,12 @@ impl Output {
             digests: Arc::new(Digests::new(None)),
             resumed: 0,
             block_size: 1,
+            copy_of: None,
             place,
             file: Arc::new(file),
             medium,
             path: path.to_owned(),
-            state: Mutex::new(State { length, failed: false }),
+            state: Mutex::new(State { length, failed: false, sealed: false }),
         })
     }
 
@@ -233,11 +245,18 @@ impl Output {
     /// Gives the file exactly `size` bytes and its name. Unless this returns `Ok`, the file is not whole; of a renamed
     /// one nothing is left then, and what was at the path before is still there. [`Remains`] tells the exceptions.
     pub fn finish(mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
-        let Err(error) = self.complete(size, durability) else { return Ok(()) };
-        Err(error.leaving(match &mut self.place {
+        match self.complete(size, durability) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.give_up(error)),
+        }
+    }
+
+    /// Gives the file up because of an error, and has that say what is left. Of a renamed one that is nothing.
+    pub fn give_up(mut self, error: StoreError) -> StoreError {
+        error.leaving(match &mut self.place {
             Place::Rename(partial) => partial.remove(),
             Place::InPlace(_) => Remains::InPlace,
-        }))
+        })
     }
 
     /// Gives the file up. A partial file is removed, if it is still ours; what was written in place stays as it is.
@@ -259,13 +278,26 @@ impl Output {
         }
     }
 
-    fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
+    /// Gives the file exactly `size` bytes, and waits for the disk if it is to: all of [`finish`](Self::finish) but the
+    /// name. For who wants to have it copied before anybody else can change it.
+    pub fn seal(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
+        if self.state().sealed {
+            return Ok(());
+        }
+        let result = self.settle(size, durability);
+        let mut state = self.state();
+        // A failed sync is final: the next one would say that all is well.
+        (state.sealed, state.failed) = (result.is_ok(), result.is_err());
+        result
+    }
+
+    fn settle(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
         let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
         if let Some(recorder) = self.early.recorder() {
             recorder.stop();
             self.durable_so_far().map_err(fail)?;
         }
-        let State { length, failed } = *self.state();
+        let State { length, failed, .. } = *self.state();
         if failed {
             return Err(fail(io::Error::other("something before could not be written")));
         }
@@ -276,9 +308,15 @@ impl Output {
             Medium::File if size > LONGEST => return Err(beyond_all_files(&self.path, size)),
             Medium::File => self.file.set_len(size).map_err(fail)?,
         }
-        if durability == Durability::Sync {
-            self.file.sync_data().map_err(fail)?;
+        match durability {
+            Durability::Sync => self.file.sync_data().map_err(fail),
+            Durability::NoSync => Ok(()),
         }
+    }
+
+    fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
+        self.seal(size, durability)?;
+        let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
         match &mut self.place {
             Place::Rename(partial) => {
                 partial.place().map_err(fail)?;
@@ -319,6 +357,7 @@ impl Output {
                 .and_then(|()| how(state.length))
                 .map_err(|cause| StoreError::writing(&self.path, end, cause))
         };
+        state.sealed = false;
         match result {
             Ok(()) => state.length = state.length.max(end),
             Err(_) => state.failed = true,
@@ -389,7 +428,7 @@ mod tests {
                 length: None,
                 resume: Some(resume),
             };
-            let mut output = Output::from_partial(opened, &path, &target, &|| true).unwrap();
+            let mut output = Output::from_partial(opened, &path, &target, &[], &|| true).unwrap();
             let Place::Rename(partial) = &output.place else { panic!() };
             let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
             let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);

@@ -8,6 +8,7 @@ mod chains;
 mod checks;
 mod children;
 mod claims;
+mod copies;
 mod devices;
 mod files;
 mod headers;

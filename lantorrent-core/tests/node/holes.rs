@@ -11,9 +11,11 @@ use std::thread;
 use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{NodeConfig, Transfer};
+use rustix::fs::{SeekFrom, seek};
 use tempfile::NamedTempFile;
 
-use crate::support::{BOTH, Gate, TestNode, Way, codes, content, keys, wait_until};
+use crate::support::{BOTH, Gate, TestNode, Way, codes, content, keys, target, wait_until};
+use crate::system::{LoopDevice, SmallDisk};
 
 const MIB: usize = 1 << 20;
 
@@ -247,4 +249,54 @@ fn a_transfer_goes_on_behind_a_hole() {
     found.read_exact_at(&mut end, hole as u64 - 10).unwrap();
     assert!(end[..10] == [0; 10] && end[10..] == content(data));
     assert!(blocks(&node.path("a")) <= blocks(source.path()), "the hole was filled");
+}
+
+#[test]
+fn no_file_system_takes_more_room_than_the_source_had() {
+    let expected = fs::read(sparse().path()).unwrap();
+    for kind in ["xfs", "btrfs", "ext4"] {
+        let Some(disk) = SmallDisk::formatted(kind, 512 << 20, "rw") else { return };
+        // From there, too: each says in its own way where its holes are, and sets room aside in its own way.
+        let source = tempfile::NamedTempFile::new_in(disk.path()).unwrap();
+        File::open(sparse().path()).and_then(|from| copy_data(&from, source.as_file())).unwrap();
+        source.as_file().sync_all().unwrap();
+        let folder = tempfile::tempdir_in(disk.path()).unwrap();
+        let node = TestNode::at(([127, 0, 0, 1], 0).into(), folder, |_| ());
+        let outcome = to_all(from(&source), [&node]).send().unwrap();
+        assert!(outcome.all_succeeded(), "{kind}: {outcome:?}");
+        node.assert_has("a", &expected);
+        File::open(node.path("a")).unwrap().sync_all().unwrap();
+        let (found, most) = (blocks(&node.path("a")), blocks(source.path()));
+        assert!(found <= most, "{kind}: {found} blocks, {most} at the source");
+    }
+}
+
+/// Copies what is no hole.
+fn copy_data(from: &File, to: &File) -> std::io::Result<()> {
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
+    let mut at = 0;
+    while let Ok(start) = seek(from, SeekFrom::Data(at)) {
+        at = seek(from, SeekFrom::Hole(start))?;
+        let mut bytes = vec![0; (at - start) as usize];
+        from.read_exact_at(&mut bytes, start)?;
+        to.write_all_at(&bytes, start)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_block_device_is_zeroed_where_the_source_has_holes() {
+    let source = sparse();
+    let expected = fs::read(source.path()).unwrap();
+    let Some(device) = LoopDevice::new(65 * MIB) else { return };
+    let mut node = TestNode::with(|config| config.roots.push(device.path.clone()));
+    let to_device = target(node.address, device.path.to_str().unwrap());
+    let outcome = from(&source).placement(Placement::InPlace).to(to_device).send().unwrap();
+    assert!(outcome.all_succeeded(), "{outcome:?}");
+    let mut found = vec![0; 65 * MIB];
+    File::open(&device.path).unwrap().read_exact_at(&mut found, 0).unwrap();
+    assert!(found[..expected.len()] == expected);
+    assert!(found[expected.len()..].iter().all(|&byte| byte == 7), "the rest of the disk is not ours");
+    node.stop();
 }
