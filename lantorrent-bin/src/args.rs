@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use argh::FromArgs;
+use lantorrent_core::Dscp;
 use lantorrent_core::wire::{Wire, limits};
 
 use crate::argv::STDIN;
@@ -145,6 +146,10 @@ pub(crate) struct Send {
     /// send no more than so many bytes a second, such as 50M or 800Mbit, to all that this machine sends to together
     #[argh(option, arg_name = "rate", from_str_fn(limit))]
     pub(crate) limit: Option<u64>,
+
+    /// mark what this machine sends with a DSCP, a number up to 63 or a name such as CS1, AF21 or EF
+    #[argh(option, arg_name = "n|name")]
+    pub(crate) dscp: Option<Dscp>,
 
     /// print results as JSON, one object on each line
     #[argh(switch)]

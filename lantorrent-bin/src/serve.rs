@@ -115,6 +115,7 @@ fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<Nod
     }
     node.receive_limit = Limit::new(config.limit);
     node.send_limit = Limit::new(config.limit);
+    node.dscp = config.dscp;
     if let Some(dead_after) = config.dead_after {
         node.timing.dead_after = dead_after;
     }

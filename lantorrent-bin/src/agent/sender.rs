@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Keyring, Report};
-use lantorrent_core::{Error, Event, Limit, Target, Transfer, TransferHandle};
+use lantorrent_core::{Dscp, Error, Event, Limit, Target, Transfer, TransferHandle};
 
 use super::cleaner::Cleaner;
 use super::clerk::{self, Batch, Reporter};
@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     /// Of what all transfers send together, in bytes a second. Can be changed by [`Sender::limit`] until the configuration
     /// is read again.
     pub(crate) limit: Option<u64>,
+    /// How what they send is marked.
+    pub(crate) dscp: Option<Dscp>,
 }
 
 /// A batch on its way.
@@ -155,6 +157,9 @@ impl Sender {
         let transfer = Transfer::from_open_file(source, &batch.source, setup.keys);
         let transfer = transfer.map_err(|error| failure(&error))?;
         let mut transfer = transfer.timing(setup.timing).limit(self.limit());
+        if let Some(dscp) = setup.dscp {
+            transfer = transfer.dscp(dscp);
+        }
         for target in plan.targets {
             transfer = transfer.to(target);
         }

@@ -66,6 +66,7 @@ impl Rulebook {
             timing,
             repository: Arc::clone(&repository),
             limit: config.agent.limit,
+            dscp: config.agent.dscp,
         };
         let settings = Settings { policy: policy(args, config)?, repository };
         Ok(Self { settings, setup, token: config.agent.token.clone() })

@@ -81,6 +81,8 @@ sync = {sync}
 #keep_partial = 24h
 # Bytes a second that come in at most, and again that are sent on, over all transfers; or 800Mbit, or none.
 #limit = none
+# How packets are marked that this node sends: a DSCP, as a number up to 63 or a name such as CS1.
+#dscp =
 
 [agent]
 # The folders whose files may be asked for, with commas between them. Only for the machine that runs the agent.
@@ -97,6 +99,8 @@ sync = {sync}
 #sends = 2
 # Bytes a second that all of them together send at most; `lantorrent limit` changes it while they are sent.
 #limit = none
+# How what they send is marked.
+#dscp =
 "
     )
 }

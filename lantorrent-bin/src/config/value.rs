@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lantorrent_core::Dscp;
 use log::LevelFilter;
 
 use super::Sync;
@@ -67,6 +68,10 @@ pub(crate) fn within(text: &str, range: &RangeInclusive<usize>) -> Result<usize,
 /// Bytes a second, 0 for no limit.
 pub(super) fn limit(text: &str) -> Result<u64, String> {
     size::limit(text).map_err(|error| format!("it is {error}"))
+}
+
+pub(super) fn dscp(text: &str) -> Result<Dscp, String> {
+    text.parse().map_err(|error| format!("it is {error}"))
 }
 
 /// What can stand in a header of HTTP, and is too long to be guessed.

@@ -49,6 +49,9 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     if send.detect_zeros {
         transfer = transfer.detect_zeros();
     }
+    if let Some(dscp) = send.dscp {
+        transfer = transfer.dscp(dscp);
+    }
     if send.no_check {
         transfer = transfer.no_check();
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dscp::Dscp;
 use super::limit::Limit;
 use crate::session::Timing;
 use crate::store::Durability;
@@ -48,8 +49,18 @@ pub struct NodeConfig {
     pub receive_limit: Limit,
     /// How fast it may go out to those behind, over all transfers.
     pub send_limit: Limit,
+    /// How packets are marked that this node sends, to those behind and back.
+    pub dscp: Option<Dscp>,
     /// All deadlines.
     pub timing: Timing,
+}
+
+/// How a node treats the network, for all of its transfers.
+#[derive(Debug, Clone)]
+pub(super) struct Traffic {
+    pub(super) receive_limit: Limit,
+    pub(super) send_limit: Limit,
+    pub(super) dscp: Option<Dscp>,
 }
 
 impl NodeConfig {
@@ -67,6 +78,7 @@ impl NodeConfig {
             state: None,
             receive_limit: Limit::default(),
             send_limit: Limit::default(),
+            dscp: None,
             timing: Timing::default(),
         }
     }

@@ -33,15 +33,6 @@ struct Shared {
     turns: Mutex<Option<Turns>>,
 }
 
-/// The limits of a node, each for all of its transfers together.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Limits {
-    /// What comes in from upstream.
-    pub(super) receive: Limit,
-    /// What goes out to children.
-    pub(super) send: Limit,
-}
-
 /// So many bytes may go, at a certain time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
@@ -145,8 +136,8 @@ struct Turns {
 impl Turns {
     fn ask(&mut self, now: Instant, most: usize) -> Turn {
         let at = self.free_at.max(now.checked_sub(TURN).unwrap_or(now));
-        let waiting = at.saturating_duration_since(now).min(ROUND);
-        let longest = TURN.as_nanos() * (ROUND - waiting).as_nanos() / ROUND.as_nanos();
+        let room = ROUND.saturating_sub(at.saturating_duration_since(now));
+        let longest = TURN.as_nanos() * room.as_nanos() / ROUND.as_nanos();
         let longest = u128::from(self.rate) * longest / NANOS;
         // A length in memory fits.
         let bytes = longest.clamp(1, most.max(1) as u128) as usize;

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod copies;
 mod disk;
+mod dscp;
 mod error;
 #[cfg(feature = "event")]
 mod event;
@@ -32,6 +33,7 @@ mod threads;
 use std::time::Duration;
 
 pub use config::{Driver, NodeConfig};
+pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
 pub use node::{Node, NodeHandle};

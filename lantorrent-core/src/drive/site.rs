@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::NodeConfig;
+use super::config::{NodeConfig, Traffic};
 use super::error::Error;
-use super::limit::Limits;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::{Verb, Wire};
@@ -19,7 +18,7 @@ pub(super) struct Site {
     pub(super) roots: Arc<Roots>,
     pub(super) durability: Durability,
     pub(super) capacity: Capacity,
-    pub(super) limits: Limits,
+    pub(super) traffic: Traffic,
     keep_partial: Duration,
 }
 
@@ -67,7 +66,11 @@ impl Site {
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,
             capacity: Capacity { connections: config.connections, greetings: config.greetings },
-            limits: Limits { receive: config.receive_limit, send: config.send_limit },
+            traffic: Traffic {
+                receive_limit: config.receive_limit,
+                send_limit: config.send_limit,
+                dscp: config.dscp,
+            },
             keep_partial: config.keep_partial,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Code;
-use lantorrent_core::{Event, Limit, Transfer};
+use lantorrent_core::{Event, Limit, NodeConfig, Transfer, TransferHandle};
 
 use crate::support::{BOTH, TestNode, codes, content, short, transfer, wait_until};
 
@@ -36,11 +36,13 @@ fn one_block(content: &[u8]) -> Transfer {
     transfer(content).block_size(64 << 10)
 }
 
-/// Sends to all of them, and returns who was reported as bypassed or lost on the way.
+/// Sends to all of them, none of whom is to be lost or bypassed on the way.
 fn send(transfer: Transfer, nodes: &[TestNode], content: &[u8]) {
     let outcome = nodes.iter().fold(transfer, |transfer, node| transfer.to(node.target("a"))).send().unwrap();
     assert!(outcome.all_succeeded() && outcome.bypassed.is_empty(), "{outcome:?}");
-    nodes.iter().for_each(|node| node.assert_has("a", content));
+    for node in nodes {
+        node.assert_has("a", content);
+    }
 }
 
 #[test]
@@ -99,12 +101,14 @@ fn a_limit_that_is_lifted_holds_up_nobody_any_more() {
     }
 }
 
+type End = fn(&TransferHandle);
+
 #[test]
 fn a_transfer_that_waits_for_its_turn_is_stopped_suspended_or_cancelled() {
     let content = content(LARGE);
-    let ends: [(fn(&lantorrent_core::TransferHandle), Code); 3] = [
-        (|handle| handle.stop(), Code::STOPPED),
-        (|handle| handle.suspend(), Code::STOPPED),
+    let ends: [(End, Code); 3] = [
+        (TransferHandle::stop, Code::STOPPED),
+        (TransferHandle::suspend, Code::STOPPED),
         (|handle| handle.cancel(0), Code::CANCELLED),
     ];
     for (end, code) in ends {
@@ -127,7 +131,7 @@ fn a_transfer_that_waits_for_its_turn_is_stopped_suspended_or_cancelled() {
 #[test]
 fn a_node_that_waits_for_its_turn_is_stopped() {
     let content = content(LARGE);
-    let slow = |change: fn(&mut lantorrent_core::NodeConfig)| TestNode::with(change);
+    let slow = |change: fn(&mut NodeConfig)| TestNode::with(change);
     for mut first in
         [slow(|config| config.receive_limit = slowest()), slow(|config| config.send_limit = slowest())]
     {

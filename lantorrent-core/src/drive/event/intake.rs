@@ -207,6 +207,7 @@ impl Reader {
             self.wait(PATIENCE, told);
             return Ok(None);
         }
+        self.retry_at = None;
         let block = self.block.get_or_insert_with(|| pool.take());
         let (count, frame) = if from.first.is_empty() {
             let [first, second] = self.payload.slots(block);

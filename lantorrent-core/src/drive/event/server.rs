@@ -51,7 +51,7 @@ impl Server {
     pub(in super::super) fn bind(address: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
         let site = Arc::new(Site::open(config, Gate::VERBS)?);
         let failed = |cause| Error::Listen { address, cause };
-        let mut listener = TcpListener::from_std(listen(address).map_err(failed)?);
+        let mut listener = TcpListener::from_std(listen(address, site.traffic.dscp).map_err(failed)?);
         let address = listener.local_addr().map_err(failed)?;
         let mut prepare = || -> io::Result<_> {
             let poll = Poll::new()?;
@@ -138,7 +138,9 @@ impl Loop {
             }
         }
         let now = Instant::now();
-        while let Some((at, who)) = self.world.timers.due(now) {
+        // Who wants to be looked at again at once is, behind what happens meanwhile.
+        for _ in 0..self.world.timers.len() {
+            let Some((at, who)) = self.world.timers.due(now) else { break };
             match who {
                 Who::Session(number) => self.transfers.on_time(number, at, &mut self.world),
                 Who::Stranger(token) => self.look_at(token, |stranger, _, _| stranger.on_time(now)),

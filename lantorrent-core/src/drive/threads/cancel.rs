@@ -90,7 +90,7 @@ impl Cancel {
             sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, None, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }

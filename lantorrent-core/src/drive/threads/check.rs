@@ -86,7 +86,7 @@ impl Check {
             sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, None, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
+use super::super::dscp::Dscp;
 use super::super::hub::{ChildOrder, Hub, Work};
 use super::super::limit::Limit;
 use super::super::ring::{Item, Next};
@@ -42,8 +43,18 @@ struct Shared {
     shelves: ShelfReader,
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
-    connect_timeout: Duration,
-    limit: Limit,
+    outgoing: Outgoing,
+}
+
+/// How children are connected to and sent to.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// For each address to answer.
+    pub(super) timeout: Duration,
+    /// How the packets are marked.
+    pub(super) dscp: Option<Dscp>,
+    /// Of what is sent.
+    pub(super) limit: Limit,
 }
 
 impl Children {
@@ -52,11 +63,10 @@ impl Children {
         pool: Arc<Pool>,
         writer: PayloadWriter,
         happenings: SyncSender<Happening>,
-        connect_timeout: Duration,
-        limit: Limit,
+        outgoing: Outgoing,
     ) -> Self {
         let shelves = ShelfReader::new(pool, writer.wire());
-        let shared = Shared { hub, shelves, writer, happenings, connect_timeout, limit };
+        let shared = Shared { hub, shelves, writer, happenings, outgoing };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -95,7 +105,7 @@ impl Shared {
     }
 
     fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16, connected: &AtomicBool) {
-        let why = match socket::connect(host, port, self.connect_timeout) {
+        let why = match socket::connect(host, port, self.outgoing.timeout, self.outgoing.dscp) {
             Err(error) => error.to_string(),
             Ok((socket, address)) => {
                 let Ok(for_hub) = socket.try_clone() else {
@@ -153,7 +163,7 @@ impl Shared {
     /// Does what the hub says until the link is closed.
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
         let mut told = Instant::now();
-        let mut brake = Brake::new(self.limit.clone());
+        let mut brake = Brake::new(self.outgoing.limit.clone());
         loop {
             match self.hub.child_work(link) {
                 Work::Over => return Ok(()),

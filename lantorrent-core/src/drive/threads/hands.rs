@@ -7,11 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::config::Traffic;
 use super::super::disk::{Disk, Files};
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
-use super::super::limit::Limits;
 use super::super::ring::Ring;
-use super::children::Children;
+use super::children::{Children, Outgoing};
 use super::control::{Hands, Happening};
 use super::counter::Askers;
 use super::doorbell::{Arrival, Doorbell, Knock};
@@ -64,7 +64,7 @@ impl NodeHands {
         keys: &Keyring,
         timing: &Timing,
         files: Files,
-        limits: Limits,
+        traffic: Traffic,
         doorbell: Arc<Doorbell>,
         happenings: &SyncSender<Happening>,
     ) -> std::io::Result<Option<Self>> {
@@ -84,8 +84,7 @@ impl NodeHands {
             Arc::clone(&pool),
             writer,
             happenings.clone(),
-            timing.connect,
-            limits.send,
+            Outgoing { timeout: timing.connect, dscp: traffic.dscp, limit: traffic.send_limit },
         );
         let receiving = Arc::new(Receiving {
             header,
@@ -93,7 +92,7 @@ impl NodeHands {
             hub: Arc::clone(&hub),
             pool,
             happenings: happenings.clone(),
-            limit: limits.receive,
+            limit: traffic.receive_limit,
             baton: Mutex::default(),
         });
         Ok(Some(Self {

@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
 use super::super::limit::Limit;
 use super::super::ring::Ring;
-use super::children::Children;
+use super::children::{Children, Outgoing};
 use super::control::{self, Hands, now};
 use super::origin::Origin;
 use super::outcome::{Event, ListedNode, Outcome};
@@ -31,6 +32,8 @@ pub(super) struct Desk {
     pub(super) timing: Timing,
     /// Of what goes out to all children together.
     pub(super) limit: Limit,
+    /// How its packets are marked.
+    pub(super) dscp: Option<Dscp>,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
 }
@@ -43,7 +46,7 @@ pub(super) fn run(
     desk: Desk,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let Desk { keys, timing, limit, mut listener, wishes } = desk;
+    let Desk { keys, timing, limit, dscp, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;
@@ -65,8 +68,7 @@ pub(super) fn run(
         Arc::clone(&pool),
         writer,
         happenings.clone(),
-        connect_timeout,
-        limit,
+        Outgoing { timeout: connect_timeout, dscp, limit },
     );
     let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::limit::Limit;
 use super::super::target::{Target, destinations};
@@ -48,6 +49,7 @@ pub struct Transfer {
     min_rate: Option<u64>,
     limit: Limit,
     zeros: Zeros,
+    dscp: Option<Dscp>,
     checks: bool,
     timing: Timing,
     listener: Listener,
@@ -107,6 +109,7 @@ impl Transfer {
             min_rate: None,
             limit: Limit::default(),
             zeros: Zeros::Sent,
+            dscp: None,
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
@@ -165,6 +168,12 @@ impl Transfer {
         self
     }
 
+    /// Marks the packets that the source sends. What nodes send, to each other and back, is marked as they are configured.
+    pub fn dscp(mut self, dscp: Dscp) -> Self {
+        self.dscp = Some(dscp);
+        self
+    }
+
     /// Begins at once. Otherwise all nodes are first asked, at the same time, whether they could write what they are
     /// asked for, and who could not is left out, so that nobody has to wait for it. (Wire 1 knows no such question.)
     pub fn no_check(mut self) -> Self {
@@ -207,8 +216,8 @@ impl Transfer {
         }
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
-            let Self { keys, timing, limit, listener, wishes, .. } = self;
-            let desk = Desk { keys, timing, limit, listener, wishes };
+            let Self { keys, timing, limit, dscp, listener, wishes, .. } = self;
+            let desk = Desk { keys, timing, limit, dscp, listener, wishes };
             source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
@@ -218,7 +227,8 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), &self.wishes)?;
+        let found =
+            survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), self.dscp, &self.wishes)?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());
