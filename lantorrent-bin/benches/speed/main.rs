@@ -2,9 +2,11 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `many`, `lab` and `small`, which need root and iproute2, and `model`)
+//! `idle`, `tmpfs`, `disk`, `sparse`, `many`, `copies`, which needs root and xfsprogs, `lab` and `small`, which need root and
+//! iproute2, and `model`)
 
 mod codec;
+mod copies;
 mod crowd;
 #[allow(dead_code)] // The tests of the lab have more to ask of it.
 #[path = "../../tests/lab/harness/mod.rs"]
@@ -24,7 +26,8 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 8] = ["codec", "idle", "tmpfs", "disk", "many", "lab", "small", "model"];
+const PARTS: [&str; 10] =
+    ["codec", "idle", "tmpfs", "disk", "copies", "sparse", "many", "lab", "small", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +66,8 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "idle" => sections.push(idle::measure(&Bench::new(memory, 0), runs)),
             "tmpfs" => sections.push(loopback::measure("tmpfs", &Bench::new(memory, size), runs)),
             "disk" => sections.push(loopback::measure("disk", &Bench::new(disk, size), runs)),
+            "copies" => sections.extend(copies::measure(memory, size, runs)),
+            "sparse" => sections.push(copies::sparse(memory, runs)),
             "many" => sections.extend(many::measure(memory, runs)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),

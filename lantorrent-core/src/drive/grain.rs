@@ -69,11 +69,12 @@ mod tests {
 
     const KIB: u64 = 1 << 10;
 
-    fn chosen(pieces: &[Range<u64>], length: u64) -> u32 {
+    /// For a file with data from there to there.
+    fn chosen(pieces: &[(u64, u64)], length: u64) -> u32 {
         let file = tempfile::tempfile().unwrap();
         file.set_len(length).unwrap();
-        for piece in pieces {
-            file.write_all_at(&vec![1; (piece.end - piece.start) as usize], piece.start).unwrap();
+        for (start, end) in pieces {
+            file.write_all_at(&vec![1; (end - start) as usize], *start).unwrap();
         }
         block_size(&file, length, 256 << 10)
     }
@@ -81,16 +82,15 @@ mod tests {
     #[test]
     fn large_pieces_are_sent_in_large_blocks() {
         assert_eq!(chosen(&[], 1 << 30), 256 << 10);
-        assert_eq!(chosen(&[0..1 << 20, 8 << 20..12 << 20], 1 << 30), 256 << 10);
+        assert_eq!(chosen(&[(0, 1 << 20), (8 << 20, 12 << 20)], 1 << 30), 256 << 10);
         // The last block ends where the file does.
-        assert_eq!(chosen(&[512 * KIB..516 * KIB], 516 * KIB), 256 << 10);
+        assert_eq!(chosen(&[(512 * KIB, 516 * KIB)], 516 * KIB), 256 << 10);
     }
 
     #[test]
     fn the_more_pieces_the_smaller_the_blocks() {
-        assert_eq!(chosen(&[64 * KIB..3 << 20], 1 << 30), 64 << 10);
-        let scattered: Vec<Range<u64>> =
-            (0..50).map(|piece| piece << 20).map(|at| at..at + 4 * KIB).collect();
+        assert_eq!(chosen(&[(64 * KIB, 3 << 20)], 1 << 30), 64 << 10);
+        let scattered: Vec<_> = (0..50).map(|piece| (piece << 20, (piece << 20) + 4 * KIB)).collect();
         assert_eq!(chosen(&scattered, 1 << 30), 16 << 10);
     }
 
