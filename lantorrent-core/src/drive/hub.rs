@@ -509,6 +509,12 @@ impl Hub {
         })
     }
 
+    /// Whether what is under way to a child has to be out at once.
+    #[cfg(feature = "event")]
+    pub(super) fn child_is_urgent(&self, link: LinkId) -> bool {
+        self.lock().children.get(&link).is_some_and(Mailbox::is_urgent)
+    }
+
     /// Waits for so long, unless who reads from upstream shall stop. Returns whether that is not so.
     pub(super) fn pause_reading(&self, time: Duration) -> bool {
         self.pause(&self.room, time, |state| !state.closed && !self.is_halted())

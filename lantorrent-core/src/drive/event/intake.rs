@@ -10,7 +10,9 @@ use super::super::TELL;
 use super::super::baton::{Baton, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, NoRoom, PATIENCE};
+use super::super::limit::Limit;
 use super::super::ring::Item;
+use super::pace::Pace;
 use super::stock::Stock;
 use super::upstreams::Upstream;
 use crate::session::{Input, UpstreamId};
@@ -25,6 +27,7 @@ pub(super) struct Intake {
     keys: Keyring,
     hub: Arc<Hub>,
     pool: Arc<Pool>,
+    limit: Limit,
     baton: Option<Baton>,
     reading: Reading,
 }
@@ -48,7 +51,10 @@ struct Reader {
     fresh: bool,
     /// When to look for room again.
     retry_at: Option<Instant>,
+    pace: Pace,
     told: Instant,
+    /// When the session heard last that nobody reads, so that silence is nobody's fault.
+    excused: Instant,
     begun: bool,
 }
 
@@ -73,8 +79,8 @@ pub(super) enum Needed {
 }
 
 impl Intake {
-    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>) -> Self {
-        Self { header, keys, hub, pool, baton: None, reading: Reading::Nobody }
+    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>, limit: Limit) -> Self {
+        Self { header, keys, hub, pool, limit, baton: None, reading: Reading::Nobody }
     }
 
     /// Who is read, or is about to be.
@@ -120,7 +126,9 @@ impl Intake {
             block: None,
             fresh: true,
             retry_at: None,
+            pace: Pace::new(self.limit.clone()),
             told: Instant::now(),
+            excused: Instant::now(),
             begun: from > 0,
         };
         self.reading = Reading::From(id, Box::new(reader));
@@ -182,7 +190,7 @@ impl Intake {
     /// When to look at it again although nothing has changed.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.reading {
-            Reading::From(_, reader) => reader.retry_at,
+            Reading::From(_, reader) => reader.retry_at.into_iter().chain(reader.pace.deadline()).min(),
             Reading::Nobody | Reading::Preparing(..) => None,
         }
     }
@@ -211,7 +219,18 @@ impl Reader {
         let block = self.block.get_or_insert_with(|| pool.take());
         let (count, frame) = if from.first.is_empty() {
             let [first, second] = self.payload.slots(block);
-            match read(from, [first, second])? {
+            let Some(allowed) = self.pace.allowance(Instant::now(), first.len() + second.len()) else {
+                if self.excused.elapsed() >= TELL {
+                    self.excused = Instant::now();
+                    told.push_back(Input::Heard);
+                }
+                self.block = self.block.take().filter(|_| !self.fresh);
+                return Ok(None);
+            };
+            let (of_first, of_second) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
+            let result = read(from, [&mut first[..of_first], &mut second[..of_second]]);
+            self.pace.went(result.as_ref().ok().copied().flatten().unwrap_or(0));
+            match result? {
                 Some(count) => (count, self.payload.filled(count, block)?),
                 None => {
                     // A block that nothing is in yet is for others.

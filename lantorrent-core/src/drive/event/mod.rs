@@ -40,6 +40,7 @@ mod files;
 mod frames;
 mod intake;
 mod mailbox;
+mod pace;
 mod server;
 mod stock;
 mod stranger;

@@ -15,6 +15,7 @@ use super::super::disk::{self, Disk, Then};
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
 use super::super::ring::Ring;
 use super::super::shelf::ShelfReader;
+use super::super::socket::keep_queue_short;
 use super::super::{random, ring_capacity};
 use super::child::{Child, Heard};
 use super::feed::Feed;
@@ -113,7 +114,8 @@ impl Transfer {
         let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
-        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), pool);
+        let intake =
+            Intake::new(header, keys.clone(), Arc::clone(&hub), pool, site.traffic.receive_limit.clone());
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
@@ -372,6 +374,11 @@ impl Transfer {
         if !std::mem::replace(&mut self.begun, true) {
             self.feed.hub.begin(from);
         }
+        if let (Some(rate), Some(upstream)) =
+            (world.site.traffic.receive_limit.get(), self.upstreams.get(&id))
+        {
+            keep_queue_short(&upstream.socket, rate);
+        }
         if self.intake.accept(id, from, &mut self.told) == Needed::Nothing {
             return;
         }
@@ -405,7 +412,8 @@ impl Transfer {
 
     fn connect(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
         self.feed.hub.expect(link);
-        let mut child = Child::new(Owner::Child(self.number, link), world.site.gate.timing.connect);
+        let (timeout, limit) = (world.site.gate.timing.connect, world.site.traffic.send_limit.clone());
+        let mut child = Child::new(Owner::Child(self.number, link), timeout, limit);
         let begun = match literal(&host, port) {
             Some(address) => child.connect([address], world),
             None => {
