@@ -64,8 +64,7 @@ impl Holes {
     /// Where the next block begins that may be all hole.
     fn end_of_data(&self, offset: u64) -> u64 {
         let data = next_data(&self.file, offset, self.length);
-        let hole = seek(&*self.file, SeekFrom::Hole(data)).unwrap_or(self.length);
-        hole.max(offset + 1).next_multiple_of(self.block_size)
+        next_hole(&self.file, data, self.length).max(offset + 1).next_multiple_of(self.block_size)
     }
 
     /// Fails if what was taken for zeros is none any more.
@@ -84,6 +83,16 @@ fn whole_blocks(offset: u64, data: u64, end: u64, block_size: u64) -> u64 {
     if data >= end { end - offset } else { (data - offset) / block_size * block_size }
 }
 
+/// The data of a file, in order: what is between its holes.
+pub(super) fn data(file: &File, length: u64) -> impl Iterator<Item = Range<u64>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = next_data(file, at, length);
+        at = next_hole(file, start, length);
+        (start < length).then_some(start..at)
+    })
+}
+
 /// Where data begins, at `offset` or behind it.
 fn next_data(file: &File, offset: u64, end: u64) -> u64 {
     match seek(file, SeekFrom::Data(offset)) {
@@ -93,6 +102,11 @@ fn next_data(file: &File, offset: u64, end: u64) -> u64 {
         // Not every file system, and no disk, can say: then all of it is data.
         Err(_) => offset,
     }
+}
+
+/// Where the data ends that is at `offset`.
+fn next_hole(file: &File, offset: u64, end: u64) -> u64 {
+    seek(file, SeekFrom::Hole(offset)).map_or(end, |hole| hole.clamp(offset, end))
 }
 
 fn check_zeros(file: &File, range: Range<u64>) -> io::Result<()> {

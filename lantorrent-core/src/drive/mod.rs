@@ -14,6 +14,7 @@ mod error;
 #[cfg(feature = "event")]
 mod event;
 mod gap;
+mod grain;
 mod holes;
 mod hub;
 mod limit;

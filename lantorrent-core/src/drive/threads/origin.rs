@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::drive::grain;
 use crate::wire::SourceHint;
 
 /// Where the payload comes from.
@@ -51,6 +52,14 @@ impl Origin {
     /// Whether there are holes in it.
     pub(super) fn is_sparse(&self) -> bool {
         matches!(self, Self::File(source) if source.sparse)
+    }
+
+    /// The size of its blocks, which `usual` is where nothing speaks against it.
+    pub(super) fn block_size(&self, usual: u32) -> u32 {
+        match self {
+            Self::File(source) if source.sparse => grain::block_size(&source.file, source.length, usual),
+            _ => usual,
+        }
     }
 
     /// The file that children behind the ring are served from.

@@ -243,8 +243,12 @@ impl Transfer {
         let list = destinations(&self.targets, self.placement)?;
         let length = self.origin.length();
         let hops = hops(list.len(), self.degree);
-        let block_size =
-            self.block_size.unwrap_or_else(|| block_size(length, hops).min(self.largest_block()));
+        let usual = block_size(length, hops).min(self.largest_block());
+        let block_size = match (self.block_size, self.wire) {
+            (Some(asked), _) => asked,
+            (None, Wire::One) => usual,
+            (None, Wire::Two) => self.origin.block_size(usual),
+        };
         Ok(Plan {
             wire: self.wire,
             destinations: list,
