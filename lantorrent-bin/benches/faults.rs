@@ -4,6 +4,7 @@
 //!
 //! `cargo bench -p lantorrent-bin --bench faults` (with `-- --runs 5 --only killed --json`)
 
+#[allow(dead_code)] // The tests have more to do in it.
 #[path = "../tests/lab/harness/mod.rs"]
 mod harness;
 

@@ -34,6 +34,33 @@ fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Er
         .ok_or_else(|| Error::custom(format_args!("{number} is no port, which is a number up to 65535")))
 }
 
+/// How fast the agent may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    /// Bytes a second, all transfers together. None: as fast as it goes. Not to be left out: who puts nothing may have
+    /// meant anything.
+    #[serde(deserialize_with = "limit")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// The greatest limit: up to there every whole number is one in JSON, whoever reads it.
+const MOST: u64 = (1 << 53) - 1;
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    #[allow(clippy::cast_precision_loss)] // Both are exact.
+    let range = lantorrent_core::Limit::LEAST as f64..=MOST as f64;
+    if number.fract() != 0.0 || !range.contains(&number) {
+        let least = lantorrent_core::Limit::LEAST;
+        return Err(Error::custom(format_args!(
+            "{number} is no limit, which is null or a number of bytes a second from {least} to {MOST}"
+        )));
+    }
+    #[allow(clippy::cast_sign_loss)] // It is within the range.
+    Ok(Some(number as u64))
+}
+
 /// A request, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {

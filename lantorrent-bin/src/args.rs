@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use argh::FromArgs;
+use lantorrent_core::Dscp;
 use lantorrent_core::wire::{Wire, limits};
 
 use crate::argv::STDIN;
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     Request(Request),
     Status(Status),
     Cancel(Cancel),
+    Limit(Limit),
     Links(Links),
     Demo(Demo),
 }
@@ -129,6 +131,10 @@ pub(crate) struct Send {
     #[argh(switch)]
     pub(crate) in_place: bool,
 
+    /// send zeros as holes wherever they are, not only where the file has holes
+    #[argh(switch)]
+    pub(crate) detect_zeros: bool,
+
     /// begin at once, without asking all nodes first
     #[argh(switch)]
     pub(crate) no_check: bool,
@@ -136,6 +142,14 @@ pub(crate) struct Send {
     /// bypass a node that holds up others at less than so many bytes a second, such as 5M, and serve it at the end
     #[argh(option, arg_name = "rate", from_str_fn(rate))]
     pub(crate) min_rate: Option<u64>,
+
+    /// send no more than so many bytes a second, such as 50M or 800Mbit, to all that this machine sends to together
+    #[argh(option, arg_name = "rate", from_str_fn(limit))]
+    pub(crate) limit: Option<u64>,
+
+    /// mark what this machine sends with a DSCP, a number up to 63 or a name such as CS1, AF21 or EF
+    #[argh(option, arg_name = "n|name")]
+    pub(crate) dscp: Option<Dscp>,
 
     /// print results as JSON, one object on each line
     #[argh(switch)]
@@ -281,6 +295,25 @@ pub(crate) struct Cancel {
     pub(crate) json: bool,
 }
 
+/// Show how fast the agent may send, or change it.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "limit",
+    help_triggers("-h", "--help"),
+    note = "It holds for all transfers of the agent together, at once, and until the agent is told otherwise, restarted, or \
+            made to read its lt.ini again, which has `limit` in `[agent]`."
+)]
+pub(crate) struct Limit {
+    /// bytes a second, such as 50M or 800Mbit, or none (default: only show it)
+    #[argh(positional, arg_name = "rate", from_str_fn(limit))]
+    pub(crate) rate: Option<u64>,
+
+    /// the agent: http://HOST:PORT, or the path of its socket (default: `url` in `[agent]`, or its socket here)
+    #[argh(option, arg_name = "url|path")]
+    pub(crate) agent: Option<String>,
+}
+
 /// Make links by whose names this program takes the arguments of version 0.2: ltserver, ltclient and others.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "links", help_triggers("-h", "--help"))]
@@ -368,6 +401,10 @@ fn nodes(text: &str) -> Result<usize, String> {
 fn rate(text: &str) -> Result<u64, String> {
     let rate = size::parse(text.strip_suffix("/s").unwrap_or(text)).ok().filter(|&rate| rate > 0);
     rate.ok_or_else(|| "not a rate in bytes a second such as 500K or 5M".to_owned())
+}
+
+fn limit(text: &str) -> Result<u64, String> {
+    size::limit(text)
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -115,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send, check, agent, request, status, cancel, links or demo, or see `lantorrent --help`",
+            "give init, serve, send, check, agent, request, status, cancel, limit, links or demo, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -154,6 +154,10 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Command::Cancel(cancel) => {
             let (config, home) = configure_client(arguments)?;
             client::cancel::run(cancel, &config, &home)
+        }
+        Command::Limit(limit) => {
+            let (config, home) = configure_client(arguments)?;
+            client::limit::run(limit, &config, &home)
         }
         Command::Links(links) => links::run(links),
         Command::Demo(demo) => {

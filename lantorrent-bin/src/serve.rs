@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lantorrent_core::drive::DEFAULT_PORT;
 use lantorrent_core::store::Durability;
-use lantorrent_core::{Driver, Node, NodeConfig};
+use lantorrent_core::{Driver, Limit, Node, NodeConfig};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Serve;
@@ -113,6 +113,9 @@ fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<Nod
     if let Some(greetings) = config.greetings {
         node.greetings = greetings;
     }
+    node.receive_limit = Limit::new(config.limit);
+    node.send_limit = Limit::new(config.limit);
+    node.dscp = config.dscp;
     if let Some(dead_after) = config.dead_after {
         node.timing.dead_after = dead_after;
     }

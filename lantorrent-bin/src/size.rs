@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lantorrent_core::Limit;
+
 /// Reads a size in bytes: `4096`, `64K`, `256M`, `1G`, `1T`, in powers of 1024.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
@@ -20,6 +22,34 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         .filter(|_| whole)
         .and_then(|number| number.checked_mul(1 << shift))
         .ok_or_else(|| "not a size such as 4096, 64K, 256M or 1G".to_owned())
+}
+
+/// Reads a limit in bytes a second, 0 for none: `50M` in powers of 1024 as [`parse`] has them, `800Mbit` in powers of
+/// 1000 as networks have them, or `none`. `/s` may stand behind it.
+pub(crate) fn limit(text: &str) -> Result<u64, String> {
+    const WRONG: &str = "not a rate such as 500K or 50M in bytes a second, 800Mbit, or none";
+    let lower = text.to_ascii_lowercase();
+    let rate = lower.strip_suffix("/s").unwrap_or(&lower);
+    let rate = match rate.strip_suffix("bit") {
+        _ if rate == "none" => Ok(0),
+        Some(number) => bits(number).map(|bits| bits / 8).ok_or_else(|| WRONG.to_owned()),
+        None => parse(rate).map_err(|_| WRONG.to_owned()),
+    }?;
+    if rate == 0 || rate >= Limit::LEAST {
+        return Ok(rate);
+    }
+    Err(format!("a limit is at least {} bytes a second", Limit::LEAST))
+}
+
+fn bits(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 1000),
+        b'm' => (&text[..text.len() - 1], 1_000_000),
+        b'g' => (&text[..text.len() - 1], 1_000_000_000),
+        _ => (text, 1),
+    };
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u64>().ok().filter(|_| whole)?.checked_mul(unit)
 }
 
 /// Bytes in the decimal units that line rates are given in.
@@ -65,6 +95,38 @@ mod tests {
         assert_eq!(parse("1GiB"), Ok(1 << 30));
         for bad in ["", "M", "-1", "+1", "1.5G", "1X", "99999999999G", "0x10", "1 G"] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_are_read() {
+        for (text, rate) in [
+            ("50M", 50 << 20),
+            ("1K/s", 1024),
+            ("1048576", 1 << 20),
+            ("800Mbit", 100_000_000),
+            ("1gbit/s", 125_000_000),
+            ("64kbit", 8000),
+            ("none", 0),
+            ("0", 0),
+        ] {
+            assert_eq!(limit(text), Ok(rate), "{text}");
+        }
+        for bad in [
+            "",
+            "bit",
+            "Mbit",
+            "-1",
+            "1.5M",
+            "fast",
+            "/s",
+            "1000",
+            "8000bit",
+            "1Mbits",
+            "99999999999Gbit",
+            "+8kbit",
+        ] {
+            assert!(limit(bad).is_err(), "{bad}");
         }
     }
 

@@ -141,6 +141,7 @@ fn plan(length: u64) -> Plan {
         source: None,
         begun: None,
         min_rate: None,
+        sparse: false,
         cancelled: BTreeSet::new(),
     }
 }

@@ -15,6 +15,6 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Cancel, Check, Driver, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target,
-    Transfer, TransferHandle,
+    Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
+    Outcome, Target, Transfer, TransferHandle,
 };

@@ -6,16 +6,16 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, StoreError, Target};
-use tempfile::TempDir;
 
 #[path = "common/system.rs"]
+#[allow(dead_code)] // Others make other disks.
 mod system;
 
-use system::{SmallDisk, run};
+use system::{LoopDevice, SmallDisk, run};
 
 const MIB: usize = 1 << 20;
 
@@ -43,41 +43,32 @@ impl Disk {
     }
 }
 
-/// A block device of 4 MiB in a file, for as long as this lives.
-struct LoopDevice {
-    path: PathBuf,
-    _folder: TempDir,
-}
+/// A block device of 4 MiB.
+struct Device(LoopDevice);
 
-impl LoopDevice {
+impl Device {
     fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let backing = folder.path().join("backing");
-        fs::write(&backing, vec![7; 4 * MIB]).unwrap();
-        let path = run("losetup", &["--find", "--show", backing.to_str().unwrap()])?.into();
-        Some(Self { path, _folder: folder })
+        LoopDevice::new(4 * MIB).map(Self)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0.path
     }
 
     fn create(&self, length: Option<u64>) -> Result<Output, StoreError> {
-        create(&self.path, &self.path, Placement::InPlace, length)
+        create(self.path(), self.path(), Placement::InPlace, length)
     }
 
     fn probe(&self, length: Option<u64>) -> Result<(), StoreError> {
-        let (path, placement) = (self.path.to_str().unwrap(), Placement::InPlace);
-        let roots = Roots::open(std::slice::from_ref(&self.path)).unwrap();
+        let (path, placement) = (self.path().to_str().unwrap(), Placement::InPlace);
+        let roots = Roots::open(&[self.path().to_owned()]).unwrap();
         roots.probe(&Target { path, placement, length, resume: None })
     }
 
     fn content(&self) -> Vec<u8> {
         let mut content = vec![0; 4 * MIB];
-        File::open(&self.path).unwrap().read_exact_at(&mut content, 0).unwrap();
+        File::open(self.path()).unwrap().read_exact_at(&mut content, 0).unwrap();
         content
-    }
-}
-
-impl Drop for LoopDevice {
-    fn drop(&mut self) {
-        run("losetup", &["--detach", self.path.to_str().unwrap()]);
     }
 }
 
@@ -223,7 +214,7 @@ fn a_disk_without_a_size_is_not_taken_for_full() {
 
 #[test]
 fn a_block_device_is_written_in_place() {
-    let Some(device) = LoopDevice::new() else { return };
+    let Some(device) = Device::new() else { return };
     let output = device.create(Some(4 * MIB as u64)).unwrap();
     let error = device.create(None).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
@@ -247,7 +238,7 @@ fn a_block_device_is_written_in_place() {
 
 #[test]
 fn a_block_device_that_is_too_small_is_refused() {
-    let Some(device) = LoopDevice::new() else { return };
+    let Some(device) = Device::new() else { return };
     let size = 4 * MIB as u64;
     let too_small = |result: Result<(), StoreError>| {
         let error = result.unwrap_err();
@@ -265,8 +256,8 @@ fn a_block_device_that_is_too_small_is_refused() {
 
 #[test]
 fn a_mounted_device_is_in_use() {
-    let Some(device) = LoopDevice::new() else { return };
-    let path = device.path.to_str().unwrap();
+    let Some(device) = Device::new() else { return };
+    let path = device.path().to_str().unwrap();
     if run("mkfs.ext4", &["-q", path]).is_none() {
         return;
     }

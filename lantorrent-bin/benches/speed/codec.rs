@@ -157,6 +157,7 @@ fn header() -> Header {
             to: ([10, 77, 0, 1], 2893).into(),
             source: None,
             begun: None,
+            sparse: false,
             from: None,
             min_rate: None,
         }),

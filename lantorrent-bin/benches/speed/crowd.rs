@@ -187,6 +187,7 @@ fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> Header {
             source: Some(SourceHint { size: Some(length), mtime: Some(1), id: "a benchmark".into() }),
             from: None,
             begun: u64::try_from(since.as_millis()).ok(),
+            sparse: false,
             min_rate: None,
         }),
     }

@@ -43,6 +43,8 @@ pub(crate) struct Present {
     pub(crate) requests: [usize; 5],
     /// That run.
     pub(crate) transfers: usize,
+    /// Of what is sent, in bytes a second.
+    pub(crate) limit: Option<u64>,
     pub(crate) connections: usize,
 }
 
@@ -86,6 +88,9 @@ impl Metrics {
         page.one("lantorrent_transfers_running", "gauge", "Transfers that run.", present.transfers);
         page.counter("lantorrent_transfers_total", "Transfers that began.", &self.transfers);
         page.counter("lantorrent_sent_bytes_total", "Bytes sent to first nodes.", &self.sent_bytes);
+        let limit = "The most that is sent, in bytes a second; +Inf without a limit.";
+        let rate = present.limit.map_or_else(|| "+Inf".to_owned(), |rate| rate.to_string());
+        page.one("lantorrent_limit_bytes_per_second", "gauge", limit, rate);
     }
 
     fn http(&self, page: &mut Page, present: &Present) {
@@ -159,7 +164,13 @@ mod tests {
         }
         let totals =
             Totals { submitted: 1, done: 2, failed: 3, cancelled: 4, retries: 5, database_errors: 8 };
-        let present = Present { totals, requests: [11, 12, 13, 14, 15], transfers: 16, connections: 17 };
+        let present = Present {
+            totals,
+            requests: [11, 12, 13, 14, 15],
+            transfers: 16,
+            limit: Some(18),
+            connections: 17,
+        };
         let page = metrics.render(&present);
         for line in [
             "process_start_time_seconds 1.5",
@@ -182,6 +193,7 @@ mod tests {
             "lantorrent_http_requests_total{class=\"5xx\"} 1",
             "lantorrent_transfers_running 16",
             "lantorrent_http_connections 17",
+            "lantorrent_limit_bytes_per_second 18",
         ] {
             assert!(page.lines().any(|there| there == line), "{line} is missing in\n{page}");
         }
@@ -192,7 +204,8 @@ mod tests {
     fn every_figure_is_described() {
         let metrics = Metrics::new(Timestamp(0));
         let totals = Totals::default();
-        let page = metrics.render(&Present { totals, requests: [0; 5], transfers: 0, connections: 0 });
+        let page =
+            metrics.render(&Present { totals, requests: [0; 5], transfers: 0, limit: None, connections: 0 });
         let mut described = Vec::new();
         for line in page.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

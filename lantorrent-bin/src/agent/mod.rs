@@ -100,7 +100,7 @@ impl Agent {
         let transfers = Arc::new(Transfers::default());
         let sender = Sender::new(rulebook.setup, Arc::clone(&transfers), Arc::clone(&metrics));
         let clerk = Clerk::start(&places.database, rulebook.settings, Box::new(sender.clone()))?;
-        let app = App { clerk: clerk.clone(), transfers, metrics };
+        let app = App { clerk: clerk.clone(), transfers, metrics, limit: sender.limit() };
         let server = Server::start(listeners, app, rulebook.token, Limits::default())?;
         Ok(Self { clerk, sender, server })
     }

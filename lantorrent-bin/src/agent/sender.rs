@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Keyring, Report};
-use lantorrent_core::{Error, Event, Target, Transfer, TransferHandle};
+use lantorrent_core::{Dscp, Error, Event, Limit, Target, Transfer, TransferHandle};
 
 use super::cleaner::Cleaner;
 use super::clerk::{self, Batch, Reporter};
@@ -21,6 +21,7 @@ pub(crate) struct Sender(Arc<Inner>);
 
 struct Inner {
     setup: Mutex<Setup>,
+    limit: Limit,
     transfers: Arc<Transfers>,
     metrics: Arc<Metrics>,
     cleaner: Cleaner,
@@ -35,6 +36,11 @@ pub(crate) struct Setup {
     pub(crate) keys: Keyring,
     pub(crate) timing: Timing,
     pub(crate) repository: Arc<Repository>,
+    /// Of what all transfers send together, in bytes a second. Can be changed by [`Sender::limit`] until the configuration
+    /// is read again.
+    pub(crate) limit: Option<u64>,
+    /// How what they send is marked.
+    pub(crate) dscp: Option<Dscp>,
 }
 
 /// A batch on its way.
@@ -93,6 +99,7 @@ impl Running {
 impl Sender {
     pub(crate) fn new(setup: Setup, transfers: Arc<Transfers>, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
+            limit: Limit::new(setup.limit),
             setup: Mutex::new(setup),
             transfers,
             metrics,
@@ -102,8 +109,14 @@ impl Sender {
         }))
     }
 
-    /// Holds for transfers that begin from now on.
+    /// Shared by all transfers, and changed by whoever has it.
+    pub(crate) fn limit(&self) -> Limit {
+        self.0.limit.clone()
+    }
+
+    /// Holds for transfers that begin from now on; the limit also for those that run.
     pub(crate) fn reconfigure(&self, setup: Setup) {
+        self.0.limit.set(setup.limit);
         *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
     }
 
@@ -143,7 +156,10 @@ impl Sender {
         let size = source.metadata().map_or(0, |metadata| metadata.len());
         let transfer = Transfer::from_open_file(source, &batch.source, setup.keys);
         let transfer = transfer.map_err(|error| failure(&error))?;
-        let mut transfer = transfer.timing(setup.timing);
+        let mut transfer = transfer.timing(setup.timing).limit(self.limit());
+        if let Some(dscp) = setup.dscp {
+            transfer = transfer.dscp(dscp);
+        }
         for target in plan.targets {
             transfer = transfer.to(target);
         }

@@ -61,7 +61,13 @@ impl Rulebook {
         let repository = Arc::new(Repository::new(&config.agent.repository)?);
         let mut timing = Timing::default();
         timing.dead_after = config.dead_after.unwrap_or(timing.dead_after);
-        let setup = Setup { keys: config.keyring(strength)?, timing, repository: Arc::clone(&repository) };
+        let setup = Setup {
+            keys: config.keyring(strength)?,
+            timing,
+            repository: Arc::clone(&repository),
+            limit: config.agent.limit,
+            dscp: config.agent.dscp,
+        };
         let settings = Settings { policy: policy(args, config)?, repository };
         Ok(Self { settings, setup, token: config.agent.token.clone() })
     }

@@ -8,7 +8,7 @@ use ureq::http::{Method, StatusCode};
 use super::http::{Answer, Http, NoAnswer, Question};
 use super::patience::{Next, Patience, Stamina};
 use super::place::Place;
-use crate::api::{NewRequest, Page, Problem, Request};
+use crate::api::{Limit, NewRequest, Page, Problem, Request};
 use crate::config::{Config, Home};
 use crate::exit::{Failure, Status};
 
@@ -16,6 +16,8 @@ use crate::exit::{Failure, Status};
 const PAGE: usize = 1000;
 /// No more than one question in such a time about how a request stands, however soon it is answered.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// Where the agent says how fast it may send.
+const LIMIT: &str = "/v1/limit";
 /// The token of the agent, for who has no lt.ini, or one of another agent.
 const TOKEN: &str = "LANTORRENT_TOKEN";
 
@@ -93,6 +95,18 @@ impl Agent {
     /// Takes a request back. It may take its time to end.
     pub(crate) fn cancel(&mut self, id: &str) -> Result<Request, Trouble> {
         self.ask(&Method::DELETE, &path(id), &[], Duration::ZERO)
+    }
+
+    /// How fast the agent may send.
+    pub(crate) fn limit(&mut self) -> Result<Limit, Trouble> {
+        self.ask(&Method::GET, LIMIT, &[], Duration::ZERO)
+    }
+
+    /// Changes that, for all that it sends together.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) -> Result<Limit, Trouble> {
+        // A number: nothing in it can fail to become JSON.
+        let body = serde_json::to_vec(&Limit { limit }).expect("a limit is plain JSON");
+        self.ask(&Method::PUT, LIMIT, &body, Duration::ZERO)
     }
 
     /// Lets the agent forget a request that has ended. Not worth a second try: the agent forgets in time by itself.

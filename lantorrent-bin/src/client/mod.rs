@@ -3,6 +3,7 @@
 mod agent;
 pub(crate) mod cancel;
 mod http;
+pub(crate) mod limit;
 mod patience;
 mod place;
 pub(crate) mod request;

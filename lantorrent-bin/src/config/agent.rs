@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lantorrent_core::Dscp;
+
 use super::value;
 
 /// What `[agent]` says. What it leaves out has a default where it is used.
@@ -27,6 +29,10 @@ pub(crate) struct AgentConfig {
     pub(crate) wait: Option<Duration>,
     /// Files sent at the same time.
     pub(crate) sends: Option<usize>,
+    /// Bytes a second that all transfers together send at most; 0 is no limit.
+    pub(crate) limit: Option<u64>,
+    /// How what they send is marked.
+    pub(crate) dscp: Option<Dscp>,
     /// How often a request is tried.
     pub(crate) attempts: Option<usize>,
     /// The pause before the second attempt.
@@ -48,6 +54,8 @@ impl AgentConfig {
             "batch" => self.batch = Some(value::within(text, &value::BATCH)?),
             "wait" => self.wait = Some(value::time(text)?),
             "sends" => self.sends = Some(value::within(text, &value::SENDS)?),
+            "limit" => self.limit = Some(value::limit(text)?),
+            "dscp" => self.dscp = Some(value::dscp(text)?),
             "attempts" => self.attempts = Some(value::within(text, &value::ATTEMPTS)?),
             "retry" => self.retry = Some(value::time(text)?),
             "keep" => self.keep = Some(value::time(text)?),

@@ -77,6 +77,8 @@ impl Config {
             ("node", "greetings") => self.greetings = Some(value::connections(text)?),
             ("node", "dead_after") => self.dead_after = Some(value::dead_after(text)?),
             ("node", "keep_partial") => self.keep_partial = Some(value::time(text)?),
+            ("node", "limit") => self.limit = Some(value::limit(text)?),
+            ("node", "dscp") => self.dscp = Some(value::dscp(text)?),
             ("agent", _) => return self.agent.set(key, text, home),
             _ => return Ok(false),
         }
@@ -128,6 +130,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 mod tests {
     use super::*;
     use crate::config::Sync;
+    use lantorrent_core::Dscp;
     use log::LevelFilter;
     use std::time::Duration;
 
@@ -152,7 +155,8 @@ mod tests {
     fn our_sections() {
         let config = parse(
             "[node]\nroots = /srv/img, @LANTORRENT_HOME@/files ,\nlisten = [::]:1\nalso = 10.0.0.7:2893,10.0.1.7:1\n\
-             Sync = no\nconnections = 7\ngreetings = 5\ndead_after = 1.5\nkeep_partial = 2d\n",
+             Sync = no\nconnections = 7\ngreetings = 5\ndead_after = 1.5\nkeep_partial = 2d\nlimit = 100M\n\
+             dscp = AF11\n",
         )
         .unwrap();
         assert_eq!(config.roots, [Path::new("/srv/img"), Path::new("/home/lt/files")]);
@@ -160,6 +164,7 @@ mod tests {
         assert_eq!((config.sync, config.connections, config.greetings), (Some(Sync::No), Some(7), Some(5)));
         assert_eq!(config.dead_after, Some(Duration::from_millis(1500)));
         assert_eq!(config.keep_partial, Some(Duration::from_secs(172_800)));
+        assert_eq!((config.limit, config.dscp), (Some(100 << 20), Dscp::new(10)));
         assert!(config.unknown.is_empty());
     }
 
@@ -168,7 +173,8 @@ mod tests {
         let config = parse(
             "[db]\nfile = /var/lib/lt/req.db\n[agent]\nlisten = 10.0.0.1:2894\nsocket = @LANTORRENT_HOME@/a.sock\n\
              token = 0123456789abcdef\nurl = http://10.0.0.1:2894\nrepository = /srv/images, /srv/more\n\
-             topology = /etc/racks\nbatch = 100\nwait = 1.5\nsends = 3\nattempts = 5\nretry = 1m\nkeep = 2d\n",
+             topology = /etc/racks\nbatch = 100\nwait = 1.5\nsends = 3\nattempts = 5\nretry = 1m\nkeep = 2d\n\
+             limit = 800Mbit\ndscp = 8\n",
         )
         .unwrap();
         let agent = config.agent;
@@ -181,6 +187,7 @@ mod tests {
         assert_eq!(agent.topology.as_deref(), Some("/etc/racks".as_ref()));
         assert_eq!((agent.batch, agent.sends, agent.attempts), (Some(100), Some(3), Some(5)));
         assert_eq!(agent.wait, Some(Duration::from_millis(1500)));
+        assert_eq!((agent.limit, agent.dscp), (Some(100_000_000), Dscp::new(8)));
         assert_eq!(agent.retry, Some(Duration::from_secs(60)));
         assert_eq!(agent.keep, Some(Duration::from_secs(172_800)));
         assert!(config.unknown.is_empty());
@@ -222,6 +229,9 @@ mod tests {
             ("[node]\ndead_after = soon\n", "a time such as"),
             ("[node]\nkeep_partial = -1h\n", "a time such as"),
             ("[node]\nkeep_partial = 1e9h\n", "a time such as"),
+            ("[node]\nlimit = slow\n", "not a rate such as"),
+            ("[agent]\nlimit = 10\n", "at least 1024"),
+            ("[node]\ndscp = 64\n", "0 to 63"),
             ("[agent]\nbatch = 0\n", "1 to 10000"),
             ("[agent]\ntoken = short\n", "16 or more"),
             ("[agent]\nwait = soon\n", "a time such as"),

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lantorrent_core::Dscp;
 use log::LevelFilter;
 
 pub(crate) use agent::AgentConfig;
@@ -35,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) greetings: Option<usize>,
     pub(crate) dead_after: Option<Duration>,
     pub(crate) keep_partial: Option<Duration>,
+    /// Bytes a second that a node takes in at most, and sends on; 0 is no limit.
+    pub(crate) limit: Option<u64>,
+    /// How a node marks what it sends.
+    pub(crate) dscp: Option<Dscp>,
     /// The agent's queue.
     pub(crate) db: Option<PathBuf>,
     pub(crate) agent: AgentConfig,

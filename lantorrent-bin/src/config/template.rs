@@ -79,6 +79,10 @@ sync = {sync}
 #dead_after = 3
 # How long what is left of a transfer that broke off is kept, for another one to go on with.
 #keep_partial = 24h
+# Bytes a second that come in at most, and again that are sent on, over all transfers; or 800Mbit, or none.
+#limit = none
+# How packets are marked that this node sends: a DSCP, as a number up to 63 or a name such as CS1.
+#dscp =
 
 [agent]
 # The folders whose files may be asked for, with commas between them. Only for the machine that runs the agent.
@@ -93,6 +97,10 @@ sync = {sync}
 #wait = 5
 # Files sent at the same time.
 #sends = 2
+# Bytes a second that all of them together send at most; `lantorrent limit` changes it while they are sent.
+#limit = none
+# How what they send is marked.
+#dscp =
 "
     )
 }

@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lantorrent_core::Dscp;
 use log::LevelFilter;
 
 use super::Sync;
+use crate::size;
 
 /// Requests in a batch: no more than the nodes of one header.
 pub(crate) const BATCH: RangeInclusive<usize> = 1..=10_000;
@@ -61,6 +63,15 @@ pub(super) fn connections(text: &str) -> Result<usize, String> {
 pub(crate) fn within(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| format!("it must be {} to {}", range.start(), range.end()))
+}
+
+/// Bytes a second, 0 for no limit.
+pub(super) fn limit(text: &str) -> Result<u64, String> {
+    size::limit(text).map_err(|error| format!("it is {error}"))
+}
+
+pub(super) fn dscp(text: &str) -> Result<Dscp, String> {
+    text.parse().map_err(|error| format!("it is {error}"))
 }
 
 /// What can stand in a header of HTTP, and is too long to be guessed.

@@ -4,10 +4,10 @@ pub(crate) mod destinations;
 pub(crate) mod results;
 mod show;
 
-use lantorrent_core::Transfer;
 use lantorrent_core::session::Timing;
 use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Keyring, Wire};
+use lantorrent_core::{Limit, Transfer};
 
 use crate::args::{Input, Send};
 use crate::config::{Config, Strength};
@@ -42,6 +42,15 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     }
     if let Some(rate) = send.min_rate {
         transfer = transfer.min_rate(rate);
+    }
+    if let Some(rate) = send.limit {
+        transfer = transfer.limit(Limit::new(Some(rate)));
+    }
+    if send.detect_zeros {
+        transfer = transfer.detect_zeros();
+    }
+    if let Some(dscp) = send.dscp {
+        transfer = transfer.dscp(dscp);
     }
     if send.no_check {
         transfer = transfer.no_check();

@@ -72,6 +72,25 @@ fn json() {
 }
 
 #[test]
+fn zeros_that_are_looked_for_take_no_room() {
+    let lab = Lab::new();
+    let nodes = lab.nodes(2);
+    let source = lab.path().join("zeros");
+    let mut bytes = vec![0; 4 << 20];
+    bytes[1 << 20] = 1;
+    std::fs::write(&source, &bytes).unwrap();
+    let destinations: Vec<String> = nodes.iter().map(|node| node.destination("a.img")).collect();
+    for (arguments, sparse) in [(&["--detect-zeros"][..], true), (&[], false)] {
+        lab.send(&source, &destinations, arguments).expect(0);
+        for node in &nodes {
+            assert_holds(node, &["a.img"], &bytes);
+            let room = std::fs::metadata(node.file("a.img")).unwrap().blocks() * 512;
+            assert_eq!(room < 1 << 20, sparse, "{room} bytes of room");
+        }
+    }
+}
+
+#[test]
 fn nodes_from_a_file_and_from_standard_input() {
     let lab = Lab::new();
     let nodes = lab.nodes(3);

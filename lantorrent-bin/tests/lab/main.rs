@@ -4,6 +4,7 @@
 //! Needs root and iproute2. Says that it skips elsewhere; in CI that is a failure.
 
 mod harness;
+mod marked;
 
 use harness::run::run;
 use harness::scenario::SCENARIOS;

@@ -38,7 +38,7 @@ pub(super) fn root_before(hub: &Hub, block_size: u32, from: u64, busy: impl Fn()
     while block < blocks {
         let (digest, equal) = digests.run(block)?;
         let equal = equal.min(blocks - block);
-        (0..equal).for_each(|_| root.block(&digest));
+        root.blocks(&digest, equal);
         block += equal;
         if told.elapsed() >= PATIENCE {
             told = Instant::now();

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dscp::Dscp;
+use super::limit::Limit;
 use crate::session::Timing;
 use crate::store::Durability;
 use crate::wire::Keyring;
@@ -43,8 +45,22 @@ pub struct NodeConfig {
     /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
     /// needed. None: a source that asks again is sent to for nothing. Other nodes keep that in memory.
     pub state: Option<PathBuf>,
+    /// How fast the payload may come in, over all transfers.
+    pub receive_limit: Limit,
+    /// How fast it may go out to those behind, over all transfers.
+    pub send_limit: Limit,
+    /// How packets are marked that this node sends, to those behind and back.
+    pub dscp: Option<Dscp>,
     /// All deadlines.
     pub timing: Timing,
+}
+
+/// How a node treats the network, for all of its transfers.
+#[derive(Debug, Clone)]
+pub(super) struct Traffic {
+    pub(super) receive_limit: Limit,
+    pub(super) send_limit: Limit,
+    pub(super) dscp: Option<Dscp>,
 }
 
 impl NodeConfig {
@@ -60,6 +76,9 @@ impl NodeConfig {
             greetings: 32,
             keep_partial: Duration::from_secs(24 * 3600),
             state: None,
+            receive_limit: Limit::default(),
+            send_limit: Limit::default(),
+            dscp: None,
             timing: Timing::default(),
         }
     }

@@ -1,18 +1,21 @@
 //! The files of one transfer: opens them, writes the payload, gives them their names. Every call may wait for the disk, so
 //! whoever makes them does nothing else meanwhile.
 
+mod heirs;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::TELL;
+use super::copies::Copies;
 use super::hub::{DiskOrder, Hub, Work};
 use super::request::{fault, source_version, target, version};
 use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;
-use crate::session::{Input, Opened, ReadBack};
+use crate::session::{FileFault, Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
-use crate::wire::{Digest, Header, Request, Wire, digest};
+use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
 pub(super) const RETRY: Duration = Duration::from_millis(10);
@@ -51,7 +54,14 @@ pub(super) struct Disk {
     files: Files,
     header: Header,
     version: Option<Vec<u8>>,
+    /// Zeros are to take no room.
+    sparse: bool,
     outputs: Vec<Option<Output>>,
+    copies: Copies,
+    /// Up to where all files that are written have the payload, once it has begun.
+    has: Option<u64>,
+    /// Why copies could not be made whose turn to be placed is still to come.
+    lost: Vec<(usize, FileFault)>,
     backing: Option<usize>,
     told: Instant,
     patient_until: Instant,
@@ -73,7 +83,11 @@ impl Disk {
             hub,
             tell,
             version: version(&header),
+            sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
+            copies: Copies::new(header.node.requests.len()),
+            has: None,
+            lost: Vec::new(),
             backing: None,
             told,
             patient_until: told + files.patience,
@@ -139,27 +153,59 @@ impl Disk {
         let ours = self.header.node.requests[..file].iter().any(|other| other.filename == request.filename);
         let patient_until = if ours { self.told } else { self.patient_until };
         // Reading a large partial file again takes minutes, for which nobody waits who has stopped the transfer.
-        let result = self.files.roots.create_while(&target, &wanted);
+        let originals = self.originals();
+        let likes: Vec<&Output> = originals.iter().filter_map(|&file| self.outputs[file].as_ref()).collect();
+        let result = self.files.roots.create_like(&target, &likes, &wanted);
         if is_worth_waiting(&result, patient_until) {
             self.again = Some(DiskOrder::Open(file));
             return Then::Again;
         }
-        let result = result.map_err(|error| fault(&error)).map(|output| {
-            let resumed = output.resumed();
-            if resumed > 0 {
-                self.hub.has_resumed(resumed, output.digests());
-            }
-            self.outputs[file] = Some(output);
-            let read_back =
-                if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
-            Opened { read_back, resumed }
-        });
+        let result = match result {
+            Ok(output) => Ok(match output.copy_of() {
+                Some(place) => self.take_in_copy(file, output, originals[place]),
+                None => self.take_in(file, output),
+            }),
+            Err(error) => Err(fault(&error)),
+        };
         self.tell(Input::Opened(file, result));
         Then::More
     }
 
+    /// The files that others can be copies of. On wire 1 nobody could tell whether one that failed is what was received.
+    fn originals(&self) -> Vec<usize> {
+        let written = |&file: &usize| self.outputs[file].is_some() && self.copies.original_of(file).is_none();
+        match self.header.wire() {
+            Wire::One => Vec::new(),
+            Wire::Two => (0..self.outputs.len()).filter(written).collect(),
+        }
+    }
+
+    /// What is to be a copy has what its original has, and those who are behind are served from there.
+    fn take_in_copy(&mut self, file: usize, output: Output, original: usize) -> Opened {
+        self.copies.add(file, original);
+        self.outputs[file] = Some(output);
+        let resumed = self.outputs[original].as_ref().map_or(0, Output::resumed);
+        Opened { read_back: ReadBack::Possible, resumed }
+    }
+
+    fn take_in(&mut self, file: usize, mut output: Output) -> Opened {
+        if self.files.durability == Durability::Sync {
+            output.sync_early();
+        }
+        let resumed = output.resumed();
+        if resumed > 0 {
+            self.hub.has_resumed(resumed, output.digests());
+        }
+        self.outputs[file] = Some(output);
+        let read_back = if self.use_for_children(file) { ReadBack::Possible } else { ReadBack::Impossible };
+        Opened { read_back, resumed }
+    }
+
     /// Children that fall behind are served from the first file that can be read. Returns whether this one can be.
     fn use_for_children(&mut self, file: usize) -> bool {
+        if self.copies.original_of(file).is_some() {
+            return false;
+        }
         let Some(output) = &self.outputs[file] else { return false };
         let Some(handle) = output.read_back() else { return false };
         if self.backing.is_none() {
@@ -171,7 +217,9 @@ impl Disk {
     }
 
     fn begin(&mut self, from: u64) {
-        self.outputs.iter().flatten().for_each(|output| output.begin(from));
+        self.has = Some(from);
+        let written = self.outputs.iter().flatten().filter(|output| output.copy_of().is_none());
+        written.for_each(|output| output.begin(from));
     }
 
     fn write(&mut self, item: &Item) {
@@ -181,26 +229,35 @@ impl Disk {
         };
         let notes = self.notes(item);
         for file in 0..self.outputs.len() {
-            let Some(output) = &self.outputs[file] else { continue };
-            let result = match item {
-                Item::Data(block) => output.write_at(block.data(), block.offset),
-                Item::Hole { offset, span } => output.zero(*offset, *span),
+            let Some(output) = self.outputs[file].as_ref().filter(|output| output.copy_of().is_none()) else {
+                continue;
             };
-            match result {
+            match self.write_item(output, item) {
                 Ok(()) => {
                     notes.iter().flatten().for_each(|(digest, blocks)| output.note(digest, *blocks));
                 }
                 Err(error) => {
+                    // Who takes over comes behind it in this loop, and has not had the item yet.
+                    self.bequeath(file);
                     self.discard(file);
                     self.tell(Input::WriteFailed(file, fault(&error)));
                 }
             }
         }
+        self.has = Some(upto);
         // Only now may a child be sent there: what was written is noted by now.
         self.hub.disk_has(upto);
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
             self.tell(Input::Written(upto));
+        }
+    }
+
+    fn write_item(&self, output: &Output, item: &Item) -> Result<(), StoreError> {
+        match item {
+            Item::Data(block) if self.sparse => output.write_sparsely_at(block.data(), block.offset),
+            Item::Data(block) => output.write_at(block.data(), block.offset),
+            Item::Hole { offset, span } => output.zero(*offset, *span),
         }
     }
 
@@ -210,23 +267,44 @@ impl Disk {
         match item {
             Item::Data(block) => [block.digest.map(|digest| (digest, 1)), None],
             Item::Hole { span, .. } => {
-                let zeros = |len: u64| digest(&vec![0; len as usize]);
                 let (whole, rest) = (span / block_size, span % block_size);
-                let zero_block = *self.zero_block.get_or_insert_with(|| zeros(block_size));
-                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zeros(rest), 1))]
+                let zero_block = *self.zero_block.get_or_insert_with(|| zero_digest(block_size));
+                [(whole > 0).then_some((zero_block, whole)), (rest > 0).then(|| (zero_digest(rest), 1))]
             }
         }
     }
 
     fn place(&mut self, file: usize, size: u64) {
-        let Some(output) = self.outputs.get_mut(file).and_then(Option::take) else { return };
-        let result = output.finish(size, self.files.durability).map_err(|error| fault(&error));
-        self.tell(Input::Placed(file, result));
+        if let Some(result) = self.finish(file, size) {
+            self.tell(Input::Placed(file, result));
+        }
+    }
+
+    /// None where there is nothing to say any more.
+    fn finish(&mut self, file: usize, size: u64) -> Option<Result<(), FileFault>> {
+        if let Some(place) = self.lost.iter().position(|(lost, _)| *lost == file) {
+            return Some(Err(self.lost.swap_remove(place).1));
+        }
+        if self.copies.original_of(file).is_some() {
+            // Its original went without leaving it anything.
+            self.discard(file);
+            let message = "the file it was to be a copy of was given up".into();
+            return Some(Err(FileFault { code: Code::CANNOT_WRITE, message }));
+        }
+        // Before it has its name: from then on anybody may change it.
+        let sealed = self.make_copies(file, size);
+        let output = self.outputs.get_mut(file)?.take()?;
+        let result = match sealed {
+            Ok(()) => output.finish(size, self.files.durability),
+            Err(error) => Err(output.give_up(error)),
+        };
+        Some(result.map_err(|error| fault(&error)))
     }
 
     /// Removes what this session writes for a request, and what others have left.
     fn remove(&mut self, request: Request) -> Then {
         if let Some(own) = self.header.node.requests.iter().position(|own| own.id == request.id) {
+            self.bequeath(own);
             self.discard(own);
         }
         let result = source_version(&self.header).map_or(Ok(()), |version| {
@@ -256,6 +334,7 @@ impl Disk {
 
     fn let_go(&mut self, file: usize) -> Option<Output> {
         let output = self.outputs.get_mut(file).and_then(Option::take)?;
+        self.copies.remove(file);
         if self.backing == Some(file) {
             self.backing = None;
             self.find_backing();

@@ -488,15 +488,7 @@ impl Hub {
 
     /// Waits until every child that is to have its last frame has it, but only for so long.
     pub(super) fn wait_for_parting(&self, time: Duration) {
-        let until = Instant::now() + time;
-        let mut state = self.lock();
-        while state.children.values().any(|mailbox| mailbox.parting) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            (state, _) = self.parting.wait_for(state, left);
-        }
+        self.pause(&self.parting, time, |state| state.children.values().any(|mailbox| mailbox.parting));
     }
 
     /// What a child's connection does next.
@@ -510,6 +502,32 @@ impl Hub {
         self.lock().child_work(link)
     }
 
+    /// Waits for so long, unless the child is to be sent nothing more, or its end. Returns whether neither is so.
+    pub(super) fn pause_child(&self, link: LinkId, time: Duration) -> bool {
+        self.pause(&self.children, time, |state| {
+            state.children.get(&link).is_some_and(|mailbox| !mailbox.is_urgent())
+        })
+    }
+
+    /// Waits for so long, unless who reads from upstream shall stop. Returns whether that is not so.
+    pub(super) fn pause_reading(&self, time: Duration) -> bool {
+        self.pause(&self.room, time, |state| !state.closed && !self.is_halted())
+    }
+
+    /// Waits for so long as nothing speaks against it. Returns whether nothing does in the end.
+    fn pause(&self, signal: &Signal, time: Duration, goes_on: impl Fn(&State) -> bool) -> bool {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while goes_on(&state) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            (state, _) = signal.wait_for(state, left);
+        }
+        false
+    }
+
     pub(super) fn child_has(&self, link: LinkId, upto: u64) {
         self.lock().ring.child_has(link, upto);
         self.room.ring();
@@ -521,6 +539,12 @@ impl Hub {
 }
 
 impl Mailbox {
+    /// Whether what is under way has to be out at once.
+    fn is_urgent(&self) -> bool {
+        let ends = |order: &ChildOrder| matches!(order, ChildOrder::Control(Control::Abort(_)));
+        self.parting || self.orders.iter().any(ends)
+    }
+
     fn hang_up(self) {
         if let Some(socket) = self.socket {
             // Nothing that is still under way matters, and a peer that waits for room to write would otherwise learn

@@ -7,11 +7,16 @@ mod baton;
 mod block;
 mod clock;
 mod config;
+mod copies;
 mod disk;
+mod dscp;
 mod error;
 #[cfg(feature = "event")]
 mod event;
+mod gap;
+mod holes;
 mod hub;
+mod limit;
 mod node;
 mod outbox;
 mod probing;
@@ -27,7 +32,9 @@ mod threads;
 use std::time::Duration;
 
 pub use config::{Driver, NodeConfig};
+pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
+pub use limit::Limit;
 pub use node::{Node, NodeHandle};
 pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};

@@ -23,7 +23,8 @@ pub(super) enum Item {
 }
 
 impl Item {
-    fn range(&self) -> (u64, u64) {
+    /// Where it begins and ends.
+    pub(super) fn range(&self) -> (u64, u64) {
         match self {
             Self::Data(block) => (block.offset, block.offset + u64::from(block.len)),
             Self::Hole { offset, span } => (*offset, offset + span),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::NodeConfig;
+use super::config::{NodeConfig, Traffic};
 use super::error::Error;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
@@ -17,13 +17,14 @@ pub(super) struct Site {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
     pub(super) durability: Durability,
-    pub(super) limits: Limits,
+    pub(super) capacity: Capacity,
+    pub(super) traffic: Traffic,
     keep_partial: Duration,
 }
 
 /// How many connections a node has at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct Capacity {
     pub(super) connections: usize,
     /// Of them, those whose sender is not let in yet: each may cost as much memory as a header is long.
     pub(super) greetings: usize,
@@ -39,7 +40,7 @@ pub(super) enum Entry {
     Full,
 }
 
-impl Limits {
+impl Capacity {
     /// Whether there is room for one more, where so many are here, and so many of them introduce themselves.
     pub(super) fn entry(self, connections: usize, greetings: usize) -> Entry {
         match greetings {
@@ -64,7 +65,12 @@ impl Site {
             roots: Arc::new(Roots::open(&config.roots)?),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,
-            limits: Limits { connections: config.connections, greetings: config.greetings },
+            capacity: Capacity { connections: config.connections, greetings: config.greetings },
+            traffic: Traffic {
+                receive_limit: config.receive_limit,
+                send_limit: config.send_limit,
+                dscp: config.dscp,
+            },
             keep_partial: config.keep_partial,
         })
     }
@@ -84,11 +90,11 @@ mod tests {
 
     #[test]
     fn strangers_make_room_and_others_do_not() {
-        let limits = Limits { connections: 4, greetings: 2 };
-        assert_eq!(limits.entry(0, 0), Entry::Free);
-        assert_eq!(limits.entry(3, 1), Entry::Free);
-        assert_eq!(limits.entry(3, 2), Entry::InPlaceOfAStranger, "too many strangers");
-        assert_eq!(limits.entry(4, 1), Entry::InPlaceOfAStranger, "too many in all");
-        assert_eq!(limits.entry(4, 0), Entry::Full);
+        let capacity = Capacity { connections: 4, greetings: 2 };
+        assert_eq!(capacity.entry(0, 0), Entry::Free);
+        assert_eq!(capacity.entry(3, 1), Entry::Free);
+        assert_eq!(capacity.entry(3, 2), Entry::InPlaceOfAStranger, "too many strangers");
+        assert_eq!(capacity.entry(4, 1), Entry::InPlaceOfAStranger, "too many in all");
+        assert_eq!(capacity.entry(4, 0), Entry::Full);
     }
 }

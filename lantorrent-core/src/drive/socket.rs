@@ -7,9 +7,9 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-#[cfg(feature = "event")]
-use socket2::{Domain, Socket, Type};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use super::dscp::Dscp;
 
 /// What a socket takes before the network can, in bytes: some blocks. More would only wait there, in memory that is not
 /// counted as ours, and every block would have left the processor's cache by the time it is read again.
@@ -30,8 +30,8 @@ pub(super) fn prepare(socket: &impl AsFd) {
 
 /// Listens, with room for as many as the system allows to wait until they are accepted.
 #[cfg(feature = "event")]
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+pub(super) fn listen(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpListener> {
+    let socket = make(address, dscp)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::from(u16::MAX))?;
@@ -50,11 +50,53 @@ pub(super) fn is_final(error: &io::Error) -> bool {
 /// More addresses of a name than this would outlast the session's patience.
 pub(super) const ADDRESSES: usize = 4;
 
+/// Bytes in the queue of a socket that is read slowly: packets of a fast network fit in, and the kernel allows that much.
+const QUEUE_MIN: u64 = 32 << 10;
+const QUEUE_MAX: u64 = 4 << 20;
+
+/// Marks all packets that the socket sends, and those of the connections that it accepts.
+pub(super) fn mark<'a>(socket: impl Into<SockRef<'a>>, dscp: Option<Dscp>) {
+    let (Some(dscp), socket) = (dscp, socket.into()) else { return };
+    // One for IPv4 may also carry IPv4, and of both only what fits succeeds.
+    let marked = [socket.set_tos_v4(dscp.byte()), socket.set_tclass_v6(dscp.byte())];
+    if let [Err(error), Err(_)] = marked {
+        log::warn!("cannot mark packets with {dscp}: {error}");
+    }
+}
+
+/// A socket for that kind of address, which marks its packets from the first one on.
+fn make(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    mark(&socket, dscp);
+    Ok(socket)
+}
+
+/// Begins to connect. The socket never waits, and can be written to when the connection stands or has failed.
+pub(super) fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpStream> {
+    let socket = make(to, dscp)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&to.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    let socket = TcpStream::from(socket);
+    prepare(&socket);
+    Ok(socket)
+}
+
 /// Connects to the first address of the name that answers, each within `timeout`.
-pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
+pub(super) fn connect(
+    host: &str,
+    port: u16,
+    timeout: Duration,
+    dscp: Option<Dscp>,
+) -> io::Result<(TcpStream, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
-        match TcpStream::connect_timeout(&address, timeout) {
+        let connected = make(address, dscp)
+            .and_then(|socket| socket.connect_timeout(&address.into(), timeout).map(|()| socket));
+        match connected.map(TcpStream::from) {
             Ok(socket) => {
                 prepare(&socket);
                 return Ok((socket, address));
@@ -63,6 +105,24 @@ pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<(T
         }
     }
     Err(last)
+}
+
+/// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
+/// side would take for done what is not.
+pub(super) fn keep_queue_short(socket: &TcpStream, rate: u64) {
+    let bytes = rate.clamp(QUEUE_MIN, QUEUE_MAX) as usize;
+    // Without it the transfer works as well.
+    let _ = SockRef::from(socket).set_recv_buffer_size(bytes);
+}
+
+/// Takes so many bytes from the beginning of what the parts make up together.
+pub(super) fn split_off_start<'a>(parts: &mut [&'a [u8]; 3], mut count: usize) -> [&'a [u8]; 3] {
+    parts.each_mut().map(|part| {
+        let (start, rest) = part.split_at(count.min(part.len()));
+        count -= start.len();
+        *part = rest;
+        start
+    })
 }
 
 /// Writes all of all slices, in order.
@@ -80,4 +140,38 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_marked_on_both_ends() {
+        let dscp = Dscp::new(46);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        mark(&listener, dscp);
+        let port = listener.local_addr().unwrap().port();
+        let (socket, _) = connect("127.0.0.1", port, Duration::from_secs(30), dscp).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        for socket in [&socket, &accepted] {
+            assert_eq!(SockRef::from(socket).tos_v4().unwrap(), 0xb8);
+        }
+        let (plain, _) = connect("127.0.0.1", port, Duration::from_secs(30), None).unwrap();
+        assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_split_off_in_pieces_is_all_of_it() {
+        for size in 1..12 {
+            let mut rest: [&[u8]; 3] = [b"abc", b"", b"defgh"];
+            let mut all = Vec::new();
+            while rest.iter().any(|part| !part.is_empty()) {
+                let piece = split_off_start(&mut rest, size).concat();
+                assert!(piece.len() == size || rest.concat().is_empty());
+                all.extend(piece);
+            }
+            assert_eq!(all, b"abcdefgh", "{size}");
+        }
+    }
 }

@@ -142,6 +142,13 @@ impl Child {
         self.sent = self.sent.max(upto);
     }
 
+    /// It was sent something, and would take more.
+    pub(super) fn held_back(&mut self, now: Instant) {
+        self.fed = now;
+        self.took = now;
+        self.pace = Pace::default();
+    }
+
     /// An IDLE is on its way, and will be out if the child takes anything.
     pub(super) fn idles(&mut self, now: Instant) {
         self.fed = now;

@@ -236,6 +236,13 @@ impl Downstream {
         }
     }
 
+    /// It is this side that is slow, and by intention.
+    pub(super) fn held_back(&mut self, now: Now, link: LinkId) {
+        if let Some((_, child)) = self.find(link) {
+            child.held_back(now.instant);
+        }
+    }
+
     pub(super) fn sent_end(&mut self, now: Now, link: LinkId) {
         if let Some((_, child)) = self.find(link)
             && child.stage == Stage::Feeding

@@ -110,6 +110,8 @@ pub enum Input<'a> {
     Bytes(LinkId, &'a [u8]),
     /// A child was sent the payload up to this offset. Said for an IDLE too: it shows that the child takes something.
     Sent(LinkId, u64),
+    /// A child is sent less than it could take, because there is a limit; but it is sent something now and then.
+    HeldBack(LinkId),
     /// A child was sent the end of the payload.
     SentEnd(LinkId),
     /// A child could not be reached, or its connection has ended; the text says why.

@@ -30,6 +30,8 @@ pub struct Plan {
     pub begun: Option<u64>,
     /// Bytes a second below which a node that holds up others is bypassed and served at the end. None: no node is.
     pub min_rate: Option<u64>,
+    /// The file has holes, and is to have them on the nodes.
+    pub sparse: bool,
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
@@ -76,6 +78,7 @@ impl Desk {
             begun: plan.begun,
             from: None,
             min_rate: plan.min_rate,
+            sparse: plan.sparse,
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {

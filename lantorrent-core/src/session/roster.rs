@@ -215,6 +215,7 @@ mod tests {
                 begun: Some(begun),
                 from: None,
                 min_rate: None,
+                sparse: false,
             }),
         }
     }

@@ -174,6 +174,7 @@ impl SourceSession {
                 self.cancels.bytes(&mut self.desk, now, link, bytes);
             }
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
+            Input::HeldBack(link) => self.downstream.held_back(now, link),
             Input::SentEnd(link) => self.downstream.sent_end(now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.desk, now, link, &why);

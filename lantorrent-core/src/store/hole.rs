@@ -16,6 +16,17 @@ pub(super) fn punch(file: &File, offset: u64, span: u64) -> io::Result<()> {
     zero(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, span)
 }
 
+/// Makes a regular file of `length` bytes longer, by zeros that take no room.
+pub(super) fn extend(file: &File, length: u64, end: u64) -> io::Result<()> {
+    file.set_len(end)?;
+    // Some file systems have set room aside behind the end, for what might be appended, and it would stay. Where holes
+    // cannot be made that was it: the range reads as zeros as it is.
+    while fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, length, end - length)
+        == Err(Errno::INTR)
+    {}
+    Ok(())
+}
+
 /// Zeroes the range of a block device. The blocks stay allocated: freed ones need not read as zeros everywhere.
 pub(super) fn zero_device(device: &File, offset: u64, span: u64) -> io::Result<()> {
     zero(device, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, span)

@@ -28,6 +28,7 @@ mod resume;
 mod roots;
 mod runs;
 mod space;
+mod sparse;
 mod verify;
 mod writer;
 
@@ -36,6 +37,8 @@ pub use error::{Remains, StoreError};
 pub use output::Output;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
+#[cfg(feature = "threads")]
+pub(crate) use sparse::is_zero;
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

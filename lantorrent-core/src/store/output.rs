@@ -1,5 +1,7 @@
 //! One file being written, from the first byte to its name.
 
+mod copy;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,6 +16,7 @@ use super::in_place::{Medium, Opened, too_small};
 use super::partial::{Partial, unlock};
 use super::recorder::Recorder;
 use super::resume::{self, Start};
+use super::sparse::{self, Run};
 use super::writer::Writer;
 use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space};
 
@@ -28,16 +31,36 @@ use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target,
 #[derive(Debug)]
 pub struct Output {
     // Above all others, because its thread uses them.
-    recorder: Option<Recorder>,
+    early: Early,
     digests: Arc<Digests>,
     resumed: u64,
     block_size: u32,
+    copy_of: Option<usize>,
     // Above `file`, whose closing gives up the lock: a partial file is removed while it is locked.
     place: Place,
     file: Arc<File>,
     medium: Medium,
     path: PathBuf,
     state: Mutex<State>,
+}
+
+/// Who makes the file durable while it grows.
+#[derive(Debug)]
+enum Early {
+    Nobody,
+    /// And writes its journal.
+    Journal(Recorder),
+    /// There is no journal.
+    Data(Recorder),
+}
+
+impl Early {
+    fn recorder(&self) -> Option<&Recorder> {
+        match self {
+            Self::Nobody => None,
+            Self::Journal(recorder) | Self::Data(recorder) => Some(recorder),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +76,8 @@ struct State {
     length: u64,
     /// Whether something could not be written.
     failed: bool,
+    /// Its length is final, and all of it is as durable as it is to be.
+    sealed: bool,
 }
 
 impl Output {
@@ -60,9 +85,11 @@ impl Output {
         (partial, file): (Partial, OwnedFd),
         path: &Path,
         target: &Target<'_>,
+        originals: &[&Self],
         wanted: &dyn Fn() -> bool,
     ) -> Result<Self, StoreError> {
         let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, path, 0)?;
+        this.copy_of = this.can_share_with(originals);
         this.go_on(target, wanted)?;
         Ok(this)
     }
@@ -70,9 +97,13 @@ impl Output {
     /// Takes up what somebody left, or takes it away.
     fn go_on(&mut self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<(), StoreError> {
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
-        let Start { digests, resumed } = resume::start(partial, &self.file, &self.path, target, wanted)?;
+        let Start { digests, resumed } = if self.copy_of.is_some() {
+            resume::start_anew(partial, &self.file, &self.path, target)?
+        } else {
+            resume::start(partial, &self.file, &self.path, target, wanted)?
+        };
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
-        let needed = target.length.unwrap_or(0).saturating_sub(resumed);
+        let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
         if let Err(error) = space::check(partial.folder(), &self.path, needed) {
             if resumed > 0 {
                 partial.keep();
@@ -85,7 +116,7 @@ impl Output {
             if self.digests.journal_file().is_some() {
                 let (digests, file) = (Arc::clone(&self.digests), Arc::clone(&self.file));
                 let writer = Writer::new(digests, file, partial.folder(), durability);
-                self.recorder = Some(Recorder::new(writer, block_size));
+                self.early = Early::Journal(Recorder::new(writer));
             }
         }
         self.resumed = resumed;
@@ -102,15 +133,16 @@ impl Output {
         // It was for opening only.
         fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(path, errno))?;
         Ok(Self {
-            recorder: None,
+            early: Early::Nobody,
             digests: Arc::new(Digests::new(None)),
             resumed: 0,
             block_size: 1,
+            copy_of: None,
             place,
             file: Arc::new(file),
             medium,
             path: path.to_owned(),
-            state: Mutex::new(State { length, failed: false }),
+            state: Mutex::new(State { length, failed: false, sealed: false }),
         })
     }
 
@@ -143,8 +175,19 @@ impl Output {
     /// Waits for the disk when more than 64 MiB would be missing in the journal otherwise.
     pub fn note(&self, digest: &[u8; 32], blocks: u64) {
         self.digests.note(digest, blocks);
-        if let Some(recorder) = &self.recorder {
-            recorder.noted();
+        if let Early::Journal(recorder) = &self.early {
+            // A hole counts as one block, however long it is: it costs neither the disk nor whoever receives it again more
+            // than that.
+            recorder.noted(self.block_size.into());
+        }
+    }
+
+    /// Has what is written go to the disk in the background from here on, 16 MiB at a time, so that
+    /// [`finish`](Self::finish) with [`Durability::Sync`] has little to wait for; but then [`write_at`](Self::write_at)
+    /// waits while 64 MiB are on their way. What has a journal does so by itself.
+    pub fn sync_early(&mut self) {
+        if matches!(self.early, Early::Nobody) && self.medium != Medium::Null {
+            self.early = Early::Data(Recorder::new(Writer::without_journal(Arc::clone(&self.file))));
         }
     }
 
@@ -163,7 +206,26 @@ impl Output {
 
     /// Writes all of `data`.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), StoreError> {
-        self.change(offset, data.len() as u64, |_| self.file.write_all_at(data, offset))
+        self.change(offset, data.len() as u64, |_| self.file.write_all_at(data, offset))?;
+        if let Early::Data(recorder) = &self.early {
+            recorder.noted(data.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Writes all of `data`, whose place is a multiple of 4 KiB, but for a file leaves out zeros: what it had there is
+    /// freed.
+    pub fn write_sparsely_at(&self, data: &[u8], offset: u64) -> Result<(), StoreError> {
+        if self.medium != Medium::File {
+            return self.write_at(data, offset);
+        }
+        for run in sparse::runs(data) {
+            match run {
+                Run::Data(range) => self.write_at(&data[range.clone()], offset + range.start as u64)?,
+                Run::Zeros(range) => self.zero(offset + range.start as u64, range.len() as u64)?,
+            }
+        }
+        Ok(())
     }
 
     /// Makes `span` bytes read as zeros: as a hole where the file system can, else by writing them.
@@ -174,8 +236,8 @@ impl Output {
             Medium::File => {
                 let end = offset + span;
                 hole::punch(&self.file, offset, end.min(length).saturating_sub(offset))?;
-                // Beyond the end there is nothing to free; but who reads back must find zeros, not the end.
-                if end > length { self.file.set_len(end) } else { Ok(()) }
+                // Who reads back must find zeros, not the end.
+                if end > length { hole::extend(&self.file, length, end) } else { Ok(()) }
             }
         })
     }
@@ -183,11 +245,18 @@ impl Output {
     /// Gives the file exactly `size` bytes and its name. Unless this returns `Ok`, the file is not whole; of a renamed
     /// one nothing is left then, and what was at the path before is still there. [`Remains`] tells the exceptions.
     pub fn finish(mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
-        let Err(error) = self.complete(size, durability) else { return Ok(()) };
-        Err(error.leaving(match &mut self.place {
+        match self.complete(size, durability) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.give_up(error)),
+        }
+    }
+
+    /// Gives the file up because of an error, and has that say what is left. Of a renamed one that is nothing.
+    pub fn give_up(mut self, error: StoreError) -> StoreError {
+        error.leaving(match &mut self.place {
             Place::Rename(partial) => partial.remove(),
             Place::InPlace(_) => Remains::InPlace,
-        }))
+        })
     }
 
     /// Gives the file up. A partial file is removed, if it is still ours; what was written in place stays as it is.
@@ -198,7 +267,9 @@ impl Output {
     /// Lets go of the file, so that somebody else may take it up at once and go on with it. Where that is not
     /// possible, because there is no journal or nothing in it, the file is [discarded](Self::discard).
     pub fn keep(mut self) {
-        let (Place::Rename(partial), Some(recorder)) = (&mut self.place, &self.recorder) else { return };
+        let (Place::Rename(partial), Early::Journal(recorder)) = (&mut self.place, &self.early) else {
+            return;
+        };
         recorder.complete();
         if self.digests.recorded() > 0 {
             partial.keep();
@@ -207,13 +278,26 @@ impl Output {
         }
     }
 
-    fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
+    /// Gives the file exactly `size` bytes, and waits for the disk if it is to: all of [`finish`](Self::finish) but the
+    /// name. For who wants to have it copied before anybody else can change it.
+    pub fn seal(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
+        if self.state().sealed {
+            return Ok(());
+        }
+        let result = self.settle(size, durability);
+        let mut state = self.state();
+        // A failed sync is final: the next one would say that all is well.
+        (state.sealed, state.failed) = (result.is_ok(), result.is_err());
+        result
+    }
+
+    fn settle(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
         let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.early.recorder() {
             recorder.stop();
             self.durable_so_far().map_err(fail)?;
         }
-        let State { length, failed } = *self.state();
+        let State { length, failed, .. } = *self.state();
         if failed {
             return Err(fail(io::Error::other("something before could not be written")));
         }
@@ -224,9 +308,15 @@ impl Output {
             Medium::File if size > LONGEST => return Err(beyond_all_files(&self.path, size)),
             Medium::File => self.file.set_len(size).map_err(fail)?,
         }
-        if durability == Durability::Sync {
-            self.file.sync_data().map_err(fail)?;
+        match durability {
+            Durability::Sync => self.file.sync_data().map_err(fail),
+            Durability::NoSync => Ok(()),
         }
+    }
+
+    fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
+        self.seal(size, durability)?;
+        let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
         match &mut self.place {
             Place::Rename(partial) => {
                 partial.place().map_err(fail)?;
@@ -267,6 +357,7 @@ impl Output {
                 .and_then(|()| how(state.length))
                 .map_err(|cause| StoreError::writing(&self.path, end, cause))
         };
+        state.sealed = false;
         match result {
             Ok(()) => state.length = state.length.max(end),
             Err(_) => state.failed = true,
@@ -276,7 +367,7 @@ impl Output {
 
     /// What could not be synced in the background is lost, even if a later sync succeeds.
     fn durable_so_far(&self) -> io::Result<()> {
-        self.recorder.as_ref().and_then(Recorder::fault).map_or(Ok(()), Err)
+        self.early.recorder().and_then(Recorder::fault).map_or(Ok(()), Err)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -304,6 +395,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_has_no_journal_goes_to_the_disk_early_too() {
+        let file = tempfile::tempfile().unwrap();
+        let opened = Opened { file: file.into(), medium: Medium::File, length: 0, made_in: None };
+        let mut output = Output::in_place(opened, Path::new("a")).unwrap();
+        let mut writer = Writer::without_journal(Arc::clone(&output.file));
+        writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
+        output.early = Early::Data(Recorder::new(writer));
+        // One that is there stays.
+        output.sync_early();
+        let block = vec![1; 1 << 20];
+        for offset in (0..16).map(|block| block << 20) {
+            output.write_at(&block, offset).unwrap();
+        }
+        while output.early.recorder().unwrap().fault().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(output.write_at(&block, 16 << 20).is_err(), "what was written is lost");
+        assert!(output.finish(17 << 20, Durability::Sync).is_err());
+    }
+
+    #[test]
     fn what_cannot_be_made_durable_is_as_bad_as_what_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let create = || {
@@ -316,15 +428,15 @@ mod tests {
                 length: None,
                 resume: Some(resume),
             };
-            let mut output = Output::from_partial(opened, &path, &target, &|| true).unwrap();
+            let mut output = Output::from_partial(opened, &path, &target, &[], &|| true).unwrap();
             let Place::Rename(partial) = &output.place else { panic!() };
             let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
             let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);
             writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
-            output.recorder = Some(Recorder::new(writer, 1 << 24));
+            output.early = Early::Journal(Recorder::new(writer));
             output.write_at(b"hello", 0).unwrap();
             output.note(&[1; 32], 1);
-            while output.recorder.as_ref().unwrap().fault().is_none() {
+            while output.early.recorder().unwrap().fault().is_none() {
                 thread::sleep(Duration::from_millis(1));
             }
             output

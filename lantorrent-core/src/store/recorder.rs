@@ -1,4 +1,5 @@
-//! The thread that makes a partial file durable while it grows, so that the journal can speak of it.
+//! The thread that makes a file durable while it grows: so that the journal can speak of it, and so that little is left
+//! to wait for at its end.
 
 use std::fmt;
 use std::io;
@@ -10,13 +11,12 @@ use super::writer::{Trouble, Writer};
 
 /// How many bytes go to the disk at once.
 const STEP: u64 = 16 << 20;
-/// How many bytes the journal may be behind.
+/// How many bytes the disk, and the journal, may be behind.
 const LAG: u64 = 64 << 20;
 
 /// Counts what is noted, lets it be recorded step by step, and makes who is too far ahead wait. The thread begins with
 /// the first step, so that a small file does without. Dropping this ends it.
 pub(super) struct Recorder {
-    block_size: u64,
     shared: Arc<Shared>,
     worker: Mutex<Worker>,
 }
@@ -26,8 +26,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// Bytes in the order in which they were noted. A hole counts as one block, however long it is: it costs neither the
-/// disk nor whoever receives it again more than that.
+/// Bytes in the order in which they were noted.
 #[derive(Debug, Default)]
 struct Control {
     noted: u64,
@@ -49,25 +48,25 @@ enum Worker {
 }
 
 impl Recorder {
-    pub(super) fn new(writer: Writer, block_size: u32) -> Self {
+    pub(super) fn new(writer: Writer) -> Self {
         let shared = Shared { control: Mutex::default(), changed: Condvar::new() };
-        let (block_size, worker) = (u64::from(block_size), Mutex::new(Worker::Idle(writer)));
-        Self { block_size, shared: Arc::new(shared), worker }
+        Self { shared: Arc::new(shared), worker: Mutex::new(Worker::Idle(writer)) }
     }
 
-    /// One more block, or hole, was written and its digest noted.
-    pub(super) fn noted(&self) {
+    /// That many bytes more were written and, where there is a journal, their digest noted.
+    pub(super) fn noted(&self, bytes: u64) {
         let mut control = self.shared.control();
         if control.off {
             return;
         }
-        control.noted += self.block_size;
+        control.noted += bytes;
         if control.noted - control.asked >= STEP {
             control.asked = control.noted;
             self.shared.changed.notify_all();
             if let Err(error) = self.start() {
                 log::warn!(
-                    "no thread for a journal, so a file cannot be resumed if it is interrupted: {error}"
+                    "no thread to write a file to the disk early: its end takes longer, and it cannot be resumed if it \
+                     is interrupted: {error}"
                 );
                 control.off = true;
             }
@@ -226,13 +225,13 @@ mod tests {
             let mut writer =
                 Writer::new(Arc::clone(&digests), Arc::new(make("partial")), &there, Durability::Sync);
             writer.replace_sync(sync);
-            Self { digests, recorder: Recorder::new(writer, MIB), folder }
+            Self { digests, recorder: Recorder::new(writer), folder }
         }
 
         fn note(&self, blocks: u8) {
             for block in 0..blocks {
                 self.digests.note(&[block; 32], 1);
-                self.recorder.noted();
+                self.recorder.noted(MIB.into());
             }
         }
 
@@ -275,7 +274,7 @@ mod tests {
             scope.spawn(|| {
                 for block in 0..100 {
                     bench.digests.note(&[block; 32], 1);
-                    bench.recorder.noted();
+                    bench.recorder.noted(MIB.into());
                     noted.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -338,7 +337,7 @@ mod tests {
         let there = Arc::new(File::open(folder.path()).unwrap());
         let file = Arc::new(tempfile::tempfile().unwrap());
         let writer = Writer::new(Arc::clone(&bench.digests), file, &there, Durability::NoSync);
-        bench.recorder = Recorder::new(writer, MIB);
+        bench.recorder = Recorder::new(writer);
         bench.note(250);
         assert!(bench.recorder.fault().is_none());
         assert_eq!(bench.digests.get(249).unwrap(), [249; 32]);
@@ -351,10 +350,10 @@ mod tests {
     fn blocks_larger_than_the_bounds_do_not_wait_for_ever() {
         let bench = Bench::new(|_| Ok(()));
         let writer = bench.recorder.take_writer().unwrap();
-        let recorder = Recorder::new(writer, u32::MAX);
+        let recorder = Recorder::new(writer);
         for block in 0..5 {
             bench.digests.note(&[block; 32], 1);
-            recorder.noted();
+            recorder.noted(u32::MAX.into());
             assert!(
                 bench.digests.recorded() > u64::from(block),
                 "one such block is more than may be missing"

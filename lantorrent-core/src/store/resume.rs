@@ -54,6 +54,18 @@ pub(super) fn start(
     afresh(partial, file, header.as_ref(), path).map_err(failed)
 }
 
+/// Takes away whatever there is.
+pub(super) fn start_anew(
+    partial: &mut Partial,
+    file: &File,
+    path: &Path,
+    target: &Target<'_>,
+) -> Result<Start, StoreError> {
+    partial.forget_next_journal();
+    let header = target.resume.as_ref().and_then(|resume| Header::new(resume, target.length));
+    afresh(partial, file, header.as_ref(), path).map_err(|cause| StoreError::opening(path, cause))
+}
+
 fn afresh(partial: &mut Partial, file: &File, header: Option<&Header>, path: &Path) -> io::Result<Start> {
     // First this: a journal that is still there then finds nothing to agree with.
     file.set_len(0)?;

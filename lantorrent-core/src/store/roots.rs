@@ -60,6 +60,18 @@ impl Roots {
     /// every few MiB of a partial file that are read. Otherwise this ends by [`StoreError::NotWanted`], and what there
     /// is stays as it was.
     pub fn create_while(&self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<Output, StoreError> {
+        self.create_like(target, &[], wanted)
+    }
+
+    /// As [`create_while`](Self::create_while), for a file that shall have what each of `originals` gets. Where it can share
+    /// the room of one of them it is a [copy](Output::copy_of) of that: it needs no room of its own, and of what there is
+    /// nothing is gone on with.
+    pub fn create_like(
+        &self,
+        target: &Target<'_>,
+        originals: &[&Output],
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Output, StoreError> {
         let (path, spot) = self.find(target)?;
         if !wanted() {
             return Err(StoreError::NotWanted { path });
@@ -70,7 +82,8 @@ impl Roots {
                 &path,
             ),
             (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
-                Output::from_partial(Partial::open(folder, &parents, name, &path)?, &path, target, wanted)
+                let opened = Partial::open(folder, &parents, name, &path)?;
+                Output::from_partial(opened, &path, target, originals, wanted)
             }
             (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
                 Output::in_place(in_place::open_in_root(folder, &parents, name, &path, target.length)?, &path)

@@ -11,9 +11,10 @@ use super::digests::Digests;
 /// How often the journal itself goes to the disk, at most. What a power failure takes of it is received again.
 const JOURNAL_SYNC: Duration = Duration::from_secs(1);
 
-/// Writes the journal of one partial file. There is only one for a file.
+/// Makes one file durable, and writes its journal if it has one. There is only one for a file.
 pub(super) struct Writer {
-    digests: Arc<Digests>,
+    /// None: there is no journal.
+    digests: Option<Arc<Digests>>,
     file: Arc<File>,
     sync: fn(&File) -> io::Result<()>,
     /// The folder, until the names in it are durable.
@@ -36,13 +37,18 @@ impl Writer {
         folder: &Arc<File>,
         durability: Durability,
     ) -> Self {
-        let synced = Instant::now();
+        let (digests, synced) = (Some(digests), Instant::now());
         match durability {
             Durability::Sync => {
                 Self { digests, file, sync: File::sync_data, folder: Some(Arc::clone(folder)), synced }
             }
             Durability::NoSync => Self { digests, file, sync: |_| Ok(()), folder: None, synced },
         }
+    }
+
+    /// For a file that has no journal.
+    pub(super) fn without_journal(file: Arc<File>) -> Self {
+        Self { digests: None, file, sync: File::sync_data, folder: None, synced: Instant::now() }
     }
 
     /// For disks that are slow or broken.
@@ -53,11 +59,12 @@ impl Writer {
 
     /// Makes all that was noted so far durable and has the journal say so.
     pub(super) fn step(&mut self) -> Result<(), Trouble> {
+        let Some(digests) = &self.digests else { return (self.sync)(&self.file).map_err(Trouble::File) };
         // Taken before the sync: what is noted from here on may or may not be covered by that.
-        let Some((batch, journal)) = self.digests.batch() else { return Ok(()) };
+        let Some((batch, journal)) = digests.batch() else { return Ok(()) };
         (self.sync)(&self.file).map_err(Trouble::File)?;
         batch.write(&journal).map_err(Trouble::Journal)?;
-        self.digests.commit(batch);
+        digests.commit(batch);
         if self.synced.elapsed() < JOURNAL_SYNC && self.folder.is_none() {
             return Ok(());
         }
@@ -66,7 +73,8 @@ impl Writer {
 
     /// Makes the journal durable, and once the names of it and of the file.
     pub(super) fn sync_journal(&mut self) -> Result<(), Trouble> {
-        let Some(journal) = self.digests.journal_file() else { return Ok(()) };
+        let journal = self.digests.as_ref().and_then(|digests| digests.journal_file());
+        let Some(journal) = journal else { return Ok(()) };
         (self.sync)(&journal).map_err(Trouble::Journal)?;
         if let Some(folder) = self.folder.take() {
             folder.sync_all().map_err(Trouble::Journal)?;

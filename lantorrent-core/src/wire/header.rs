@@ -104,6 +104,8 @@ pub struct Envelope {
     pub from: Option<u32>,
     /// Bytes a second below which a node is bypassed; None: none is.
     pub min_rate: Option<u64>,
+    /// The file has holes at its source, and is to have them on the nodes.
+    pub sparse: bool,
 }
 
 /// What is new in a header with each link of a chain.

@@ -37,6 +37,8 @@ struct HeaderText {
     from: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_rate: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparse: Option<bool>,
     // The node's own values, not flattened: serde would buffer everything that it does not know, without a limit.
     host: Option<String>,
     port: Option<Number>,
@@ -190,6 +192,7 @@ fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
         begun: text.begun.map(|begun| begun.0),
         from: text.from.map(|from| self::index(Some(from))).transpose()?,
         min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
+        sparse: text.sparse.unwrap_or(false),
     };
     if envelope.source.as_ref().is_some_and(|source| source.id.len() > limits::ID_BYTES) {
         return Err(HeaderError::Invalid("'source' has too long an id".into()));
@@ -336,6 +339,7 @@ fn text(header: &Header) -> HeaderText {
         begun: envelope.begun.map(Number),
         from: envelope.from.map(|from| Number(from.into())),
         min_rate: envelope.min_rate.map(Number),
+        sparse: envelope.sparse.then_some(true),
         index: Some(Number(header.node.index.into())),
         ..node
     }

@@ -25,7 +25,7 @@ mod raw;
 mod report;
 
 pub use code::Code;
-pub use digest::{Digest, Md5Sum, RootHasher, Sum, digest};
+pub use digest::{Digest, Md5Sum, RootHasher, Sum, digest, zero_digest};
 pub use error::{HeaderError, LineError, PayloadError};
 pub use frame::{Abort, Frame, FrameReader, FrameWriter, HEAD_BYTES, TAG_BYTES};
 pub use header::{Destination, Envelope, Header, HeaderLink, Request, SourceHint, Verb, Wire};

@@ -1,10 +1,11 @@
 //! What takes root: small disks and disks that are files. A plain user's machine says that it skips them; in CI that
 //! would be a hole, and is a failure.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// Runs a command and gives what it printed, or None after saying that the test is skipped.
 pub(crate) fn run(command: &str, arguments: &[&str]) -> Option<String> {
@@ -36,6 +37,17 @@ impl SmallDisk {
         Some(Self(folder))
     }
 
+    /// With a file system of that kind, as `mkfs` names it, and with those options of `mount`.
+    pub(crate) fn formatted(kind: &str, size: u64, options: &str) -> Option<Self> {
+        let (image, folder) = (NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
+        image.as_file().set_len(size).unwrap();
+        let (device, at) = (image.path().to_str().unwrap(), folder.path().to_str().unwrap());
+        run(&format!("mkfs.{kind}"), &["-q", device])?;
+        // The mount keeps the image, whose name goes here.
+        run("mount", &["-o", &format!("loop,{options}"), device, at])?;
+        Some(Self(folder))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -44,5 +56,28 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         run("umount", &[self.0.path().to_str().unwrap()]);
+    }
+}
+
+/// A block device in a file, for as long as this lives.
+pub(crate) struct LoopDevice {
+    pub(crate) path: PathBuf,
+    _folder: TempDir,
+}
+
+impl LoopDevice {
+    /// Full of sevens.
+    pub(crate) fn new(size: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let backing = folder.path().join("backing");
+        fs::write(&backing, vec![7; size]).unwrap();
+        let path = run("losetup", &["--find", "--show", backing.to_str().unwrap()])?.into();
+        Some(Self { path, _folder: folder })
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        run("losetup", &["--detach", self.path.to_str().unwrap()]);
     }
 }

@@ -8,9 +8,12 @@ mod chains;
 mod checks;
 mod children;
 mod claims;
+mod copies;
 mod devices;
 mod files;
 mod headers;
+mod holes;
+mod limits;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;

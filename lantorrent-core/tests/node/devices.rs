@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Wire};
-use tempfile::TempDir;
 
 use crate::support::{BOTH, Peer, TestNode, codes, content, header_for, send, target, transfer};
-use crate::system::{SmallDisk, run};
+use crate::system::{LoopDevice, SmallDisk};
 
 const MIB: usize = 1 << 20;
 
@@ -77,28 +75,6 @@ fn a_disk_that_fills_up_fails_one_file_of_two() {
     next.assert_has("a", &content);
     node.stop();
     assert!(fs::read_dir(disk.path()).unwrap().next().is_none());
-}
-
-/// A block device in a file, for as long as this lives.
-struct LoopDevice {
-    path: PathBuf,
-    _folder: TempDir,
-}
-
-impl LoopDevice {
-    fn new(size: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let backing = folder.path().join("backing");
-        fs::write(&backing, vec![7; size]).unwrap();
-        let path = run("losetup", &["--find", "--show", backing.to_str().unwrap()])?.into();
-        Some(Self { path, _folder: folder })
-    }
-}
-
-impl Drop for LoopDevice {
-    fn drop(&mut self) {
-        run("losetup", &["--detach", self.path.to_str().unwrap()]);
-    }
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl Scenario {
             source: Some(self.hint()),
             begun: Some(net.unix_millis()),
             min_rate: None,
+            sparse: false,
             cancelled,
         };
         let seed = Seed(net.random.bytes());

@@ -29,6 +29,7 @@ fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
         source: None,
         begun: None,
         min_rate: None,
+        sparse: false,
         cancelled: BTreeSet::new(),
     };
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));

@@ -73,3 +73,32 @@ fn writing_over_a_hole_fills_it() {
     output.finish(8, Durability::NoSync).unwrap();
     assert_eq!(fs::read(bench.at("a")).unwrap(), b"\0\0\0\0new\0");
 }
+
+#[test]
+fn zeros_among_data_take_no_room_if_they_are_left_out() {
+    let bench = Bench::new();
+    let mut data = vec![7; 64 << 10];
+    data[4096..40_960].fill(0);
+    data[60_000..].fill(0);
+    for placement in [Placement::Rename, Placement::InPlace] {
+        fs::write(bench.at("a"), vec![9; 128 << 10]).unwrap();
+        let output = bench.create("a", placement, None).unwrap();
+        output.write_sparsely_at(&data, 0).unwrap();
+        output.write_sparsely_at(&data[..61_000], 64 << 10).unwrap();
+        output.finish((64 << 10) + 61_000, Durability::NoSync).unwrap();
+        assert!(fs::read(bench.at("a")).unwrap() == [&data, &data[..61_000]].concat());
+        let room = fs::metadata(bench.at("a")).unwrap().blocks() * 512;
+        if room > 80 << 10 {
+            println!("{room} bytes of room: this file system has no holes");
+        }
+    }
+}
+
+#[test]
+fn the_end_may_be_zeros_that_are_left_out() {
+    let bench = Bench::new();
+    let output = bench.rename("a").unwrap();
+    output.write_sparsely_at(&[0; 5000], 0).unwrap();
+    output.finish(5000, Durability::NoSync).unwrap();
+    assert_eq!(fs::read(bench.at("a")).unwrap(), [0; 5000]);
+}

@@ -23,7 +23,7 @@ fn value_2() -> Value {
     json!({
         "wire": 2, "verb": "send", "transfer": "00".repeat(16), "nonce": "11".repeat(16), "expires": 1_800_000_000,
         "to": "10.0.0.7:2893", "source": {"size": 80, "mtime": 5, "id": "x"}, "begun": 1_799_999_000,
-        "min_rate": 1_000_000,
+        "min_rate": 1_000_000, "sparse": true,
         "host": "10.0.0.7", "port": 2893, "index": 0, "length": 80, "degree": 2, "block_size": 65_536,
         "requests": [{"filename": "/srv/a", "id": "a", "rename": true}],
         "destinations": [{
@@ -82,6 +82,7 @@ fn header_2() -> Header {
             from: None,
             begun: Some(1_799_999_000),
             min_rate: Some(1_000_000),
+            sparse: true,
         }),
     }
 }
@@ -115,7 +116,7 @@ fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     let (new, old) = (read.envelope.unwrap(), parent.envelope.unwrap());
     assert_eq!((new.from, new.nonce, new.expires, new.to), (Some(0), Nonce([9; 16]), 7, to));
     assert_eq!((new.transfer, new.verb, new.source), (old.transfer, Verb::Cancel, old.source));
-    assert_eq!((new.begun, new.min_rate), (old.begun, old.min_rate));
+    assert_eq!((new.begun, new.min_rate, new.sparse), (old.begun, old.min_rate, old.sparse));
 }
 
 #[test]

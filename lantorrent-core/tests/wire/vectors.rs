@@ -87,6 +87,7 @@ fn header(vectors: &Vectors) -> Header {
             from: None,
             begun: None,
             min_rate: None,
+            sparse: false,
         }),
     }
 }

@@ -10,6 +10,9 @@ use super::route::{self, Operation, Route};
 use super::service::Service;
 use super::stream::{Peer, Stream};
 
+/// Bytes of a body with nothing but a number in it.
+const LIMIT_BYTES: usize = 1024;
+
 /// Who asks, and by which way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller {
@@ -50,6 +53,11 @@ pub(super) fn answer(
         Operation::Acknowledge => operations::acknowledge(service, &place),
         Operation::Transfers => Ok(operations::transfers(service)),
         Operation::Transfer => operations::transfer(service, &place),
+        Operation::Limit => Ok(operations::limit(service)),
+        Operation::SetLimit => {
+            body_length(head, LIMIT_BYTES)?;
+            operations::set_limit(service, &input.body(head)?, caller.peer)
+        }
         Operation::OpenApi => Ok(Answer::text(operation.media(), operations::OPENAPI)),
         Operation::Metrics => Ok(Answer::text(operation.media(), operations::metrics(service))),
         Operation::Health => operations::health(service),
@@ -68,7 +76,7 @@ fn body_length(head: &Head, most: usize) -> Result<usize, Answer> {
     };
     let length = usize::try_from(length).ok().filter(|&length| length <= most);
     length.ok_or_else(|| {
-        let detail = format!("the body is longer than {most} bytes; post long lists in parts");
+        let detail = format!("the body is longer than {most} bytes; long lists can be posted in parts");
         Answer::problem(413, detail)
     })
 }

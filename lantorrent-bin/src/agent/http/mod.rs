@@ -14,6 +14,7 @@ mod guard;
 mod guests;
 mod head;
 mod input;
+mod limit;
 mod listen;
 mod operations;
 mod posted;
@@ -32,6 +33,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use listen::Listener;
 
+use lantorrent_core::Limit;
+
 use super::clerk::Clerk;
 use super::metrics::Metrics;
 use super::transfers::Transfers;
@@ -47,6 +50,8 @@ pub(crate) struct App {
     pub(crate) clerk: Clerk,
     pub(crate) transfers: Arc<Transfers>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Of all that is sent.
+    pub(crate) limit: Limit,
 }
 
 /// What clients may take up.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::App;
 use super::answer::Answer;
+use super::limit;
 use super::posted::Posted;
 use super::query::Query;
 use super::service::Service;
@@ -14,7 +15,7 @@ use super::stream::{Peer, Stream};
 use crate::agent::clerk::{Filter, Novelty, Refusal, RefusalKind, Submission};
 use crate::agent::metrics::Present;
 use crate::agent::request::{Record, State, Wanted};
-use crate::api::{NewRequest, Page, Request, Transfers};
+use crate::api::{Limit, NewRequest, Page, Request, Transfers};
 
 /// The API, word for word.
 pub(super) const OPENAPI: &str = include_str!("../../../openapi.yaml");
@@ -138,6 +139,22 @@ pub(super) fn transfer(service: &Service, id: &str) -> Result<Answer, Answer> {
     Ok(Answer::json(200, &transfer))
 }
 
+/// How fast the agent may send.
+pub(super) fn limit(service: &Service) -> Answer {
+    Answer::json(200, &Limit { limit: service.app.limit.get() })
+}
+
+/// Changes that, also for transfers that run.
+pub(super) fn set_limit(service: &Service, body: &[u8], peer: Peer) -> Result<Answer, Answer> {
+    let Limit { limit } = limit::parse(body)?;
+    service.app.limit.set(limit);
+    match limit {
+        Some(rate) => log::info!("http: {peer} limits what is sent to {rate} bytes a second"),
+        None => log::info!("http: {peer} lifts the limit of what is sent"),
+    }
+    Ok(self::limit(service))
+}
+
 pub(super) fn health(service: &Service) -> Result<Answer, Answer> {
     match service.app.clerk.health() {
         Ok(()) => Ok(Answer::json(200, &Health { status: "ok" })),
@@ -151,11 +168,12 @@ struct Health {
 }
 
 pub(super) fn metrics(service: &Service) -> String {
-    let App { clerk, transfers, metrics } = &service.app;
+    let App { clerk, transfers, metrics, limit } = &service.app;
     metrics.render(&Present {
         totals: clerk.totals(),
         requests: clerk.count(),
         transfers: transfers.running(),
+        limit: limit.get(),
         connections: service.guests.count(),
     })
 }

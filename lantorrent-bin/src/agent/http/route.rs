@@ -13,13 +13,15 @@ pub(super) enum Operation {
     Acknowledge,
     Transfers,
     Transfer,
+    Limit,
+    SetLimit,
     OpenApi,
     Metrics,
     Health,
 }
 
 /// Every operation, by its path and method. `{id}` stands for one part of a path.
-pub(super) const ROUTES: [(&str, &str, Operation); 10] = [
+pub(super) const ROUTES: [(&str, &str, Operation); 12] = [
     ("/v1/requests", "POST", Operation::Submit),
     ("/v1/requests", "GET", Operation::List),
     ("/v1/requests/{id}", "GET", Operation::Show),
@@ -27,6 +29,8 @@ pub(super) const ROUTES: [(&str, &str, Operation); 10] = [
     ("/v1/requests/{id}/ack", "POST", Operation::Acknowledge),
     ("/v1/transfers", "GET", Operation::Transfers),
     ("/v1/transfers/{id}", "GET", Operation::Transfer),
+    ("/v1/limit", "GET", Operation::Limit),
+    ("/v1/limit", "PUT", Operation::SetLimit),
     (OPENAPI, "GET", Operation::OpenApi),
     ("/metrics", "GET", Operation::Metrics),
     (HEALTH, "GET", Operation::Health),

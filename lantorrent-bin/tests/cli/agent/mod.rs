@@ -5,6 +5,7 @@ mod cancel;
 mod clients;
 mod fixture;
 mod killed;
+mod limit;
 mod retry;
 mod scale;
 mod sources;

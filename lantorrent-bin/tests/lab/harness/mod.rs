@@ -8,17 +8,17 @@ mod damage;
 mod direct;
 pub(crate) mod fate;
 mod fault;
-mod folder;
+pub(crate) mod folder;
 mod leftovers;
-mod network;
-mod node;
-mod program;
+pub(crate) mod network;
+pub(crate) mod node;
+pub(crate) mod program;
 #[allow(dead_code)] // The tests of the library use it on loopback.
 #[path = "../../../../lantorrent-core/tests/node/support/proxy.rs"]
 mod proxy;
 pub(crate) mod run;
 pub(crate) mod scenario;
-mod sender;
+pub(crate) mod sender;
 pub(crate) mod stage;
 #[allow(dead_code)] // The tests of the library have more kinds of small disks.
 #[path = "../../../../lantorrent-core/tests/common/system.rs"]

@@ -81,6 +81,20 @@ impl Lab {
         batch("tc", Some(&self.switch()), &shape(&format!("p{host}")));
     }
 
+    /// From now on a host drops what comes by TCP unless the packet has this type of service.
+    pub(crate) fn take_only(&self, host: usize, type_of_service: u8) {
+        // Otherwise only the first packet of a connection is looked at.
+        let look_at_all = || fs::write("/proc/sys/net/ipv4/tcp_early_demux", "0");
+        self.inside(host, look_at_all).expect("a setting of the host's network");
+        let lines = [
+            format!("rule add pref 10 tos {type_of_service:#x} iif eth0 lookup local"),
+            "rule add pref 20 ipproto tcp iif eth0 blackhole".to_owned(),
+            "rule add pref 30 lookup local".to_owned(),
+            "rule del pref 0".to_owned(),
+        ];
+        batch("ip", Some(&self.host(host)), &lines);
+    }
+
     /// Starts a program on a host.
     pub(crate) fn spawn(&self, host: usize, command: &mut Command) -> Child {
         self.inside(host, || command.spawn()).expect("starting a program on a host")

@@ -36,7 +36,19 @@ impl Node {
         folder: &Path,
         also: Option<SocketAddr>,
     ) -> Self {
-        let program = Program::new(folder, &format!("node-{host}"), also);
+        let more = also.map(|also| format!("[node]\nalso = {also}\n")).unwrap_or_default();
+        let program = Program::new(folder, &format!("node-{host}"), &more);
+        Self::start_as(lab, host, root, program, also)
+    }
+
+    /// The same with a configuration of its own.
+    pub(crate) fn start_as(
+        lab: &Lab,
+        host: usize,
+        root: &Path,
+        program: Program,
+        also: Option<SocketAddr>,
+    ) -> Self {
         let child = serve(lab, host, root, &program);
         let reached_at = also.unwrap_or((address(host), PORT).into());
         Self { host, program, reached_at, root: root.to_owned(), child }

@@ -1,7 +1,6 @@
 //! What nodes and senders have in common: the program, a configuration, a log.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,14 +17,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// With its configuration and logs in `folder`, under `name`. As a node it is reached at another address than its
-    /// own if that is given.
-    pub(crate) fn new(folder: &Path, name: &str, also: Option<SocketAddr>) -> Self {
+    /// With its configuration and logs in `folder`, under `name`. `more` is what its lt.ini says besides the usual.
+    pub(crate) fn new(folder: &Path, name: &str, more: &str) -> Self {
         let file = |extension: &str| folder.join(format!("{name}.{extension}"));
         let program = Self { ini: file("ini"), log: file("log"), errors: file("errors") };
-        let also = also.map(|also| format!("[node]\nalso = {also}\n")).unwrap_or_default();
         let text = format!(
-            "[security]\npassword = in the lab nobody listens\n[log]\nfile = {}\nlevel = debug\n{also}",
+            "[security]\npassword = in the lab nobody listens\n[log]\nfile = {}\nlevel = debug\n{more}\n",
             program.log.display()
         );
         fs::write(&program.ini, text).expect("a configuration");

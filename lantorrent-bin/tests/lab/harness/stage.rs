@@ -32,7 +32,7 @@ impl Stage {
         let lab = Lab::new(scale.nodes + 1, scale.rate)?;
         let folder = Folder::new(scale)?;
         make_source(folder.path(), scale.size);
-        let sender = Program::new(folder.path(), "sender", None);
+        let sender = Program::new(folder.path(), "sender", "");
         let small_disk = match setting {
             Setting::SmallDisk(_, bytes) => Some(folder.small_disk(bytes)?),
             _ => None,

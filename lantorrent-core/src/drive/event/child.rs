@@ -10,7 +10,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::super::TELL;
-use super::super::socket::{ADDRESSES, prepare};
+use super::super::socket::{ADDRESSES, begin_to_connect};
 use super::frames::{Meaning, Outgoing};
 use super::upstreams::reset;
 use super::world::{Owner, World};
@@ -100,7 +100,8 @@ impl Child {
         world: &mut World,
     ) -> io::Result<()> {
         while let Some(address) = others.pop_front() {
-            let connected = TcpStream::connect(address).and_then(|mut socket| {
+            let begun = begin_to_connect(address, world.site.traffic.dscp);
+            let connected = begun.map(TcpStream::from_std).and_then(|mut socket| {
                 let token = world.take_in(&mut socket, self.owner)?;
                 Ok((socket, token))
             });
@@ -152,7 +153,6 @@ impl Child {
     fn open(&mut self) {
         if let State::Connecting(made) = std::mem::replace(&mut self.state, State::Sought) {
             let Connecting { socket, token, .. } = made;
-            prepare(&socket);
             let open = Open { socket, token, readable: true, writable: true, fault: None, mute: false };
             self.state = State::Open(open);
         }

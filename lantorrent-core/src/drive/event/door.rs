@@ -90,10 +90,10 @@ impl Door {
 
 fn let_in(mut socket: TcpStream, world: &mut World) {
     let (connections, greetings) = world.guests();
-    match world.site.limits.entry(connections, greetings) {
+    match world.site.capacity.entry(connections, greetings) {
         Entry::Free => {}
         Entry::InPlaceOfAStranger => world.crowd_out(),
-        Entry::Full => return world.site.limits.warn_of_full_house(),
+        Entry::Full => return world.site.capacity.warn_of_full_house(),
     }
     prepare(&socket);
     match world.take_in(&mut socket, Owner::Stranger) {

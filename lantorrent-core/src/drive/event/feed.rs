@@ -4,13 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::super::TELL;
-use super::super::block::Pool;
 use super::super::disk::Then;
 use super::super::hub::{ChildOrder, Hub, Work};
-use super::super::ring::Next;
-use super::super::shelf::Shelf;
+use super::super::ring::{Item, Next};
+use super::super::shelf::{Shelf, ShelfReader};
 use super::child::Child;
-use super::frames::{Meaning, Outgoing, ReadBack};
+use super::frames::{Meaning, Outgoing};
 use super::intake::Told;
 use super::mailbox::{Mailbox, Message, News};
 use super::workers::Workers;
@@ -21,7 +20,7 @@ use crate::wire::{Frame, PayloadWriter};
 pub(super) struct Feed {
     pub(super) session: u64,
     pub(super) hub: Arc<Hub>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) shelves: Arc<ShelfReader>,
     pub(super) writer: PayloadWriter,
     pub(super) mailbox: Arc<Mailbox>,
     /// Blocks that workers are reading. They have the file open for that long.
@@ -88,36 +87,38 @@ impl Feed {
 
     /// Has a worker read at most a block.
     fn read(&mut self, link: LinkId, shelf: Shelf, offset: u64, len: u64, workers: &Workers) {
-        let mut buffer = Some(self.pool.take());
-        let len = len.min(self.pool.block_size()) as u32;
-        let (wire, block_size) = (self.writer.wire(), self.pool.block_size());
         let (session, mailbox) = (self.session, Arc::clone(&self.mailbox));
+        let shelves = Arc::clone(&self.shelves);
         let mut shelf = Some(shelf);
         self.reads += 1;
         workers.put(Box::new(move || {
-            if let (Some(mut buffer), Some(shelf)) = (buffer.take(), shelf.take()) {
-                let result = shelf.read(wire, block_size, offset, &mut buffer[..len as usize]);
+            if let Some(shelf) = shelf.take() {
+                let item = shelves.item(&shelf, offset, len);
                 // Who hears of it may count on the file not being held here.
                 drop(shelf);
-                let read = ReadBack { buffer, offset, len, result };
-                mailbox.send(Message::News(session, News::ReadBack(link, read)));
+                let item = item.map_err(|why| format!("at offset {offset}, {why}"));
+                mailbox.send(Message::News(session, News::ReadBack(link, item)));
             }
             Then::Over
         }));
     }
 
     /// A worker has read what was to be read for a child, which may be gone.
-    pub(super) fn take(&mut self, link: LinkId, child: Option<&mut Child>, read: ReadBack, told: &mut Told) {
+    pub(super) fn take(
+        &mut self,
+        link: LinkId,
+        child: Option<&mut Child>,
+        item: Result<Item, String>,
+        told: &mut Told,
+    ) {
         self.reads -= 1;
         let Some(child) = child else { return };
         child.awaits_file = false;
-        match &read.result {
-            Ok(digest) => match Outgoing::read_back(&self.writer, *digest, read) {
-                Ok(frame) => child.begin(frame),
-                Err(error) => child.give_up(&error),
-            },
+        match item.map(|item| Outgoing::item(&self.writer, item)) {
+            Ok(Ok(frame)) => child.begin(frame),
+            Ok(Err(error)) => child.give_up(&error),
             Err(why) => {
-                log::warn!("cannot serve link {}: at offset {}, {why}", link.0, read.offset);
+                log::warn!("cannot serve link {}: {why}", link.0);
                 self.strand(link, told);
             }
         }

@@ -3,27 +3,9 @@
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
-use super::super::block::{Block, Buffer};
+use super::super::block::Block;
 use super::super::ring::Item;
-use crate::wire::{Digest, Frame, PayloadWriter};
-
-/// The data of a frame.
-#[derive(Debug)]
-enum Body {
-    None,
-    Shared(Arc<Block>),
-    Own(ReadBack),
-}
-
-/// A block that was to be read from a file.
-#[derive(Debug)]
-pub(super) struct ReadBack {
-    pub(super) buffer: Buffer,
-    pub(super) offset: u64,
-    pub(super) len: u32,
-    /// Its digest, if it has one; or why it cannot be sent.
-    pub(super) result: Result<Option<Digest>, String>,
-}
+use crate::wire::{Frame, PayloadWriter};
 
 /// What to say when all of it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +21,8 @@ pub(super) enum Meaning {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     before: Vec<u8>,
-    body: Body,
+    /// Its data.
+    body: Option<Arc<Block>>,
     after: Vec<u8>,
     sent: usize,
     pub(super) meaning: Meaning,
@@ -47,21 +30,21 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn words(bytes: Vec<u8>) -> Self {
-        Self { before: bytes, body: Body::None, after: Vec::new(), sent: 0, meaning: Meaning::Words }
+        Self { before: bytes, body: None, after: Vec::new(), sent: 0, meaning: Meaning::Words }
     }
 
     /// A frame without data.
     pub(super) fn frame(writer: &PayloadWriter, frame: &Frame, meaning: Meaning) -> io::Result<Self> {
-        Self::wrap(writer, frame, Body::None, meaning)
+        Self::wrap(writer, frame, None, meaning)
     }
 
-    /// What the ring has for a child.
+    /// What the ring, or a file, has for a child.
     pub(super) fn item(writer: &PayloadWriter, item: Item) -> io::Result<Self> {
         match item {
             Item::Data(block) => {
                 let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
                 let meaning = Meaning::Payload(block.offset + u64::from(block.len));
-                Self::wrap(writer, &frame, Body::Shared(block), meaning)
+                Self::wrap(writer, &frame, Some(block), meaning)
             }
             Item::Hole { offset, span } => {
                 Self::frame(writer, &Frame::Hole { offset, span }, Meaning::Payload(offset + span))
@@ -69,29 +52,19 @@ impl Outgoing {
         }
     }
 
-    /// What was read from a file, with this digest.
-    pub(super) fn read_back(
+    fn wrap(
         writer: &PayloadWriter,
-        digest: Option<Digest>,
-        read: ReadBack,
+        frame: &Frame,
+        body: Option<Arc<Block>>,
+        meaning: Meaning,
     ) -> io::Result<Self> {
-        let frame = Frame::Data { offset: read.offset, len: read.len, digest };
-        let meaning = Meaning::Payload(read.offset + u64::from(read.len));
-        Self::wrap(writer, &frame, Body::Own(read), meaning)
-    }
-
-    fn wrap(writer: &PayloadWriter, frame: &Frame, body: Body, meaning: Meaning) -> io::Result<Self> {
         let wrapping = writer.encode(frame).map_err(io::Error::other)?;
         Ok(Self { before: wrapping.before, body, after: wrapping.after, sent: 0, meaning })
     }
 
     /// Writes what can be written without waiting. Returns whether that was all of it.
     pub(super) fn write(&mut self, mut socket: impl Write) -> io::Result<bool> {
-        let body = match &self.body {
-            Body::None => &[],
-            Body::Shared(block) => block.data(),
-            Body::Own(read) => &read.buffer[..read.len as usize],
-        };
+        let body = self.body.as_deref().map_or(&[][..], Block::data);
         let mut slices = [&self.before, body, &self.after].map(IoSlice::new);
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, self.sent);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Token, Waker};
 
-use super::frames::ReadBack;
+use super::super::ring::Item;
 use crate::session::{Input, LinkId};
 use crate::wire::RootHasher;
 
@@ -31,7 +31,8 @@ pub(super) enum News {
     FilesLeft,
     /// What sums up all that is there before that offset, if it can be had.
     Summed(u64, Option<Box<RootHasher>>),
-    ReadBack(LinkId, ReadBack),
+    /// What was to be read from a file for a child, or why it cannot be sent.
+    ReadBack(LinkId, Result<Item, String>),
     /// Where a child can be reached.
     Found(LinkId, io::Result<Vec<SocketAddr>>),
 }

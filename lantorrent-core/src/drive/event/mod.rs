@@ -23,7 +23,7 @@
 //!
 //! # What is bounded
 //!
-//! - Connections, and strangers among them, by [`Limits`](super::site::Limits), as on threads.
+//! - Connections, and strangers among them, by [`Capacity`](super::site::Capacity), as on threads.
 //! - Blocks of payload, over all sessions, by the [`stock`]. When it is used up, a session gives back what nobody needs
 //!   any more, and takes one block at a time. One it may always have, so no session waits for another.
 //! - What a session has not written or sent, by its ring; while that is full, its upstream is not read, and TCP holds it

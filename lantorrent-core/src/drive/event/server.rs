@@ -51,7 +51,7 @@ impl Server {
     pub(in super::super) fn bind(address: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
         let site = Arc::new(Site::open(config, Gate::VERBS)?);
         let failed = |cause| Error::Listen { address, cause };
-        let mut listener = TcpListener::from_std(listen(address).map_err(failed)?);
+        let mut listener = TcpListener::from_std(listen(address, site.traffic.dscp).map_err(failed)?);
         let address = listener.local_addr().map_err(failed)?;
         let mut prepare = || -> io::Result<_> {
             let poll = Poll::new()?;

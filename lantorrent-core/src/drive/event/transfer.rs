@@ -14,6 +14,7 @@ use super::super::clock::now;
 use super::super::disk::{self, Disk, Then};
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
 use super::super::ring::Ring;
+use super::super::shelf::ShelfReader;
 use super::super::{random, ring_capacity};
 use super::child::{Child, Heard};
 use super::feed::Feed;
@@ -111,7 +112,8 @@ impl Transfer {
         let telling = Arc::clone(&mailbox);
         let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
-        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), Arc::clone(&pool));
+        let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
+        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), pool);
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
@@ -132,7 +134,7 @@ impl Transfer {
             session,
             files: Files::new(number, Arc::clone(&mailbox), disk),
             intake,
-            feed: Feed { session: number, hub, pool, writer, mailbox, reads: 0 },
+            feed: Feed { session: number, hub, shelves, writer, mailbox, reads: 0 },
             upstreams: HashMap::from([(upstream.id(), upstream)]),
             children: BTreeMap::new(),
             begun: false,
@@ -176,8 +178,8 @@ impl Transfer {
                 self.sums -= 1;
                 self.intake.begin(from, root.map(|root| *root), &mut self.told);
             }
-            News::ReadBack(link, read) => {
-                self.feed.take(link, self.children.get_mut(&link), read, &mut self.told);
+            News::ReadBack(link, item) => {
+                self.feed.take(link, self.children.get_mut(&link), item, &mut self.told);
             }
             News::Found(link, addresses) => {
                 let Some(child) = self.children.get_mut(&link) else { return };

@@ -148,7 +148,7 @@ impl Transfers {
                 world.forget(token);
             }
             None
-        } else if self.sessions.len() >= world.site.limits.connections {
+        } else if self.sessions.len() >= world.site.capacity.connections {
             // Those that wait for a new upstream have no connection that would be counted.
             log::warn!("took no part in a transfer: there are as many already as are allowed");
             world.forget(token);

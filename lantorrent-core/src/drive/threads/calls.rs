@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
+use super::super::dscp::Dscp;
 use super::bell::Bell;
-use super::socket::{ADDRESSES, prepare};
+use super::socket::{ADDRESSES, begin_to_connect};
 use crate::session::{Input, LinkId};
 
 /// What happened to one of them.
@@ -43,6 +44,7 @@ pub(super) struct Calls {
     /// Rung when a name was looked up, and by whoever else wants to be attended to.
     bell: Bell,
     looked_up: (Sender<Lookup>, Receiver<Lookup>),
+    dscp: Option<Dscp>,
 }
 
 #[derive(Debug)]
@@ -76,8 +78,9 @@ impl Call {
 }
 
 impl Calls {
-    pub(super) fn new(bell: Bell) -> Self {
-        Self { open: BTreeMap::new(), bell, looked_up: mpsc::channel() }
+    /// None yet. Their packets are marked as said.
+    pub(super) fn new(bell: Bell, dscp: Option<Dscp>) -> Self {
+        Self { open: BTreeMap::new(), bell, looked_up: mpsc::channel(), dscp }
     }
 
     /// Begins to connect. What comes of it is [heard](Self::wait).
@@ -179,7 +182,7 @@ impl Calls {
     fn dial(&mut self, link: LinkId, addresses: Vec<SocketAddr>, mut why: String, heard: &mut Vec<Heard>) {
         let mut addresses = addresses.into_iter();
         while let Some(to) = addresses.next() {
-            match begin(to) {
+            match begin_to_connect(to, self.dscp) {
                 Ok(socket) => {
                     let others = addresses.collect();
                     self.open.insert(link, Call::Connecting { socket, to, others });
@@ -194,19 +197,6 @@ impl Calls {
 }
 
 const NO_ADDRESS: &str = "the name has no address";
-
-fn begin(to: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    match socket.connect(&to.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
-        Err(error) => return Err(error),
-    }
-    let socket = TcpStream::from(socket);
-    prepare(&socket);
-    Ok(socket)
-}
 
 /// Says what can be said without waiting, and hears what there is. Returns what is left to say, or why it is over.
 fn exchange(
@@ -253,7 +243,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn calls() -> Calls {
-        Calls::new(Bell::new().unwrap())
+        Calls::new(Bell::new().unwrap(), None)
     }
 
     /// The next thing that happens.
@@ -329,7 +319,7 @@ mod tests {
     #[test]
     fn whoever_rings_ends_the_wait() {
         let bell = Bell::new().unwrap();
-        let mut calls = Calls::new(bell.clone());
+        let mut calls = Calls::new(bell.clone(), None);
         let ringing = thread::spawn(move || bell.ring());
         assert!(calls.wait(None).unwrap().is_empty());
         ringing.join().unwrap();

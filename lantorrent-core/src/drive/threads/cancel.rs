@@ -87,9 +87,10 @@ impl Cancel {
             source: Some(self.source),
             begun: unix_millis(),
             min_rate: None,
+            sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, None, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }

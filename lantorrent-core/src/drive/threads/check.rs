@@ -83,9 +83,10 @@ impl Check {
             source: None,
             begun: None,
             min_rate: None,
+            sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, &Arc::default())?.reports;
+        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, None, &Arc::default())?.reports;
         sort(&mut reports);
         Ok(reports)
     }

@@ -9,9 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
+use super::super::dscp::Dscp;
 use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::limit::Limit;
 use super::super::ring::{Item, Next};
+use super::super::shelf::ShelfReader;
 use super::TELL;
+use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::socket;
 use crate::session::{Control, Input, LinkId};
@@ -36,10 +40,21 @@ struct Thread {
 #[derive(Debug)]
 struct Shared {
     hub: Arc<Hub>,
-    pool: Arc<Pool>,
+    shelves: ShelfReader,
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
-    connect_timeout: Duration,
+    outgoing: Outgoing,
+}
+
+/// How children are connected to and sent to.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// For each address to answer.
+    pub(super) timeout: Duration,
+    /// How the packets are marked.
+    pub(super) dscp: Option<Dscp>,
+    /// Of what is sent.
+    pub(super) limit: Limit,
 }
 
 impl Children {
@@ -48,9 +63,10 @@ impl Children {
         pool: Arc<Pool>,
         writer: PayloadWriter,
         happenings: SyncSender<Happening>,
-        connect_timeout: Duration,
+        outgoing: Outgoing,
     ) -> Self {
-        let shared = Shared { hub, pool, writer, happenings, connect_timeout };
+        let shelves = ShelfReader::new(pool, writer.wire());
+        let shared = Shared { hub, shelves, writer, happenings, outgoing };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -89,7 +105,7 @@ impl Shared {
     }
 
     fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16, connected: &AtomicBool) {
-        let why = match socket::connect(host, port, self.connect_timeout) {
+        let why = match socket::connect(host, port, self.outgoing.timeout, self.outgoing.dscp) {
             Err(error) => error.to_string(),
             Ok((socket, address)) => {
                 let Ok(for_hub) = socket.try_clone() else {
@@ -147,6 +163,7 @@ impl Shared {
     /// Does what the hub says until the link is closed.
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
         let mut told = Instant::now();
+        let mut brake = Brake::new(self.outgoing.limit.clone());
         loop {
             match self.hub.child_work(link) {
                 Work::Over => return Ok(()),
@@ -164,7 +181,7 @@ impl Shared {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
                     self.tell(Input::SentEnd(link));
                 }
-                Work::Payload(next) => match self.pass_on(link, socket, next)? {
+                Work::Payload(next) => match self.pass_on(link, socket, &mut brake, next)? {
                     Some(upto) => {
                         self.hub.child_has(link, upto);
                         if told.elapsed() >= TELL {
@@ -182,32 +199,23 @@ impl Shared {
     }
 
     /// Sends a piece of the payload and returns where it ends. None if it is not to be had.
-    fn pass_on(&self, link: LinkId, socket: &TcpStream, next: Next) -> std::io::Result<Option<u64>> {
+    fn pass_on(
+        &self,
+        link: LinkId,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        next: Next,
+    ) -> std::io::Result<Option<u64>> {
+        let held = HeldBack { shared: self, link };
         match next {
-            Next::Item(Item::Data(block)) => {
-                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
-                self.write(socket, &frame, block.data())?;
-                Ok(Some(block.offset + u64::from(block.len)))
-            }
-            Next::Item(Item::Hole { offset, span }) => {
-                self.write(socket, &Frame::Hole { offset, span }, &[])?;
-                Ok(Some(offset + span))
-            }
-            Next::File { shelf, offset, len } => {
-                let mut buffer = self.pool.take();
-                let len = len.min(buffer.len() as u64);
-                let data = &mut buffer[..len as usize];
-                match shelf.read(self.writer.wire(), self.pool.block_size(), offset, data) {
-                    Ok(digest) => {
-                        self.write(socket, &Frame::Data { offset, len: len as u32, digest }, data)?;
-                        Ok(Some(offset + len))
-                    }
-                    Err(why) => {
-                        log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
-                        Ok(None)
-                    }
+            Next::Item(item) => self.send_item(socket, brake, &held, &item).map(Some),
+            Next::File { shelf, offset, len } => match self.shelves.item(&shelf, offset, len) {
+                Ok(item) => self.send_item(socket, brake, &held, &item).map(Some),
+                Err(why) => {
+                    log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
+                    Ok(None)
                 }
-            }
+            },
             Next::Gone => {
                 log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
                 Ok(None)
@@ -217,9 +225,68 @@ impl Shared {
         }
     }
 
+    /// Returns where the item ends.
+    fn send_item(
+        &self,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        held: &HeldBack<'_>,
+        item: &Item,
+    ) -> std::io::Result<u64> {
+        match item {
+            Item::Data(block) => {
+                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
+                self.write_in_turns(socket, brake, held, &frame, block.data())?;
+            }
+            Item::Hole { offset, span } => {
+                self.write(socket, &Frame::Hole { offset: *offset, span: *span }, &[])?;
+            }
+        }
+        Ok(item.range().1)
+    }
+
+    /// As [`write`](Self::write), but no faster than the limit allows.
+    fn write_in_turns(
+        &self,
+        socket: &TcpStream,
+        brake: &mut Brake,
+        held: &HeldBack<'_>,
+        frame: &Frame,
+        data: &[u8],
+    ) -> std::io::Result<()> {
+        let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
+        let mut rest = [&wrapping.before[..], data, &wrapping.after[..]];
+        loop {
+            let left = rest.iter().map(|part| part.len()).sum();
+            if left == 0 {
+                return Ok(());
+            }
+            // Where it is of no use to wait the frame is ended at once, so that what follows is understood.
+            let count = brake.turn(left, held).map_or(left, |turn| turn.bytes);
+            let turn = socket::split_off_start(&mut rest, count);
+            socket::write_all(socket, turn)?;
+        }
+    }
+
     fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {
         let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
         socket::write_all(socket, [&wrapping.before, data, &wrapping.after])
+    }
+}
+
+/// A child that has to wait for its turn.
+struct HeldBack<'a> {
+    shared: &'a Shared,
+    link: LinkId,
+}
+
+impl Waiting for HeldBack<'_> {
+    fn pause(&self, time: Duration) -> bool {
+        self.shared.hub.pause_child(self.link, time)
+    }
+
+    fn excuse(&self) {
+        self.shared.tell(Input::HeldBack(self.link));
     }
 }
 

@@ -145,7 +145,9 @@ fn run_session(
     let (keys, timing) = (shared.site.gate.keys.clone(), shared.site.gate.timing.clone());
     let seed = Seed(random()?);
     let files = Files { roots: Arc::clone(&shared.site.roots), durability: shared.site.durability, patience };
-    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, doorbell, &happenings)? else {
+    let traffic = shared.site.traffic.clone();
+    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, traffic, doorbell, &happenings)?
+    else {
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);

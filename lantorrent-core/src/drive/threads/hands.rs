@@ -7,10 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::config::Traffic;
 use super::super::disk::{Disk, Files};
 use super::super::hub::{ChildOrder, DiskOrder, Hub};
 use super::super::ring::Ring;
-use super::children::Children;
+use super::children::{Children, Outgoing};
 use super::control::{Hands, Happening};
 use super::counter::Askers;
 use super::doorbell::{Arrival, Doorbell, Knock};
@@ -63,6 +64,7 @@ impl NodeHands {
         keys: &Keyring,
         timing: &Timing,
         files: Files,
+        traffic: Traffic,
         doorbell: Arc<Doorbell>,
         happenings: &SyncSender<Happening>,
     ) -> std::io::Result<Option<Self>> {
@@ -77,14 +79,20 @@ impl NodeHands {
         let tell = Box::new(move |input: Input<'static>| drop(tell.send(input.into())));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
-        let children =
-            Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), timing.connect);
+        let children = Children::new(
+            Arc::clone(&hub),
+            Arc::clone(&pool),
+            writer,
+            happenings.clone(),
+            Outgoing { timeout: timing.connect, dscp: traffic.dscp, limit: traffic.send_limit },
+        );
         let receiving = Arc::new(Receiving {
             header,
             keys: keys.clone(),
             hub: Arc::clone(&hub),
             pool,
             happenings: happenings.clone(),
+            limit: traffic.receive_limit,
             baton: Mutex::default(),
         });
         Ok(Some(Self {

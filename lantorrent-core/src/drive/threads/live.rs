@@ -5,12 +5,12 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::site::{Entry, Limits};
+use super::super::site::{Capacity, Entry};
 use super::doorbell::{Doorbell, Knock};
 
 #[derive(Debug)]
 pub(super) struct Live {
-    limits: Limits,
+    capacity: Capacity,
     state: Mutex<State>,
     /// Somebody has left.
     changed: Condvar,
@@ -60,8 +60,9 @@ impl State {
 
 impl Live {
     /// Nobody yet, and never more than that.
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() })
+    pub(super) fn new(capacity: Capacity) -> Arc<Self> {
+        let (changed, stopped) = (Condvar::new(), Condvar::new());
+        Arc::new(Self { capacity, state: Mutex::default(), changed, stopped })
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -75,11 +76,11 @@ impl Live {
         if state.stopping {
             return None;
         }
-        match self.limits.entry(state.connections.len(), state.greetings().count()) {
+        match self.capacity.entry(state.connections.len(), state.greetings().count()) {
             Entry::Free => {}
             Entry::InPlaceOfAStranger => state.crowd_out(),
             Entry::Full => {
-                self.limits.warn_of_full_house();
+                self.capacity.warn_of_full_house();
                 return None;
             }
         }
@@ -101,7 +102,7 @@ impl Live {
             return Err(Unwanted::Stopping);
         }
         // Those that wait for a new upstream have no connection that would be counted.
-        if state.sessions.len() >= self.limits.connections {
+        if state.sessions.len() >= self.capacity.connections {
             return Err(Unwanted::TooMany);
         }
         state.sessions.insert(number, Arc::clone(doorbell));

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bell;
+mod brake;
 mod calls;
 mod cancel;
 mod check;

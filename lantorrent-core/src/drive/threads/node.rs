@@ -10,7 +10,7 @@ use socket2::SockRef;
 use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::super::site::{CLEANING, Site};
-use super::super::socket::is_final;
+use super::super::socket::{is_final, mark};
 use super::connection;
 use super::live::{Guest, Live};
 use super::siblings::Siblings;
@@ -51,7 +51,7 @@ impl Shared {
         let folders = config.roots.clone();
         let site = Site::open(config, alone.verbs())?;
         let siblings = (alone == Alone::No).then(|| Siblings::new(state, retain, &folders));
-        let live = Live::new(site.limits);
+        let live = Live::new(site.capacity);
         Ok(Arc::new(Self { site, transfers: Transfers::new(retain), live, siblings }))
     }
 
@@ -93,10 +93,12 @@ impl Server {
         let failed = |cause| Error::Listen { address: listen, cause };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        mark(&listener, shared.site.traffic.dscp);
         Ok(Self { door: Door::Listener(listener, address), shared })
     }
 
     pub(in super::super) fn for_connection(socket: TcpStream, config: NodeConfig) -> Result<Self, Error> {
+        mark(&socket, config.dscp);
         Ok(Self { door: Door::Connection(socket), shared: Shared::new(config, Alone::No)? })
     }
 

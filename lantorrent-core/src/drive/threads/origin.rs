@@ -25,6 +25,8 @@ pub(super) struct SourceFile {
     pub(super) file: Arc<File>,
     pub(super) length: u64,
     pub(super) changed: Option<SystemTime>,
+    /// It takes less room than it has bytes.
+    pub(super) sparse: bool,
 }
 
 impl SourceFile {
@@ -44,6 +46,11 @@ impl Origin {
             Self::File(source) => Some(source.length),
             Self::Stream { .. } => None,
         }
+    }
+
+    /// Whether there are holes in it.
+    pub(super) fn is_sparse(&self) -> bool {
+        matches!(self, Self::File(source) if source.sparse)
     }
 
     /// The file that children behind the ring are served from.
@@ -142,5 +149,7 @@ pub(super) fn examine(mut file: File, path: &Path) -> io::Result<(SourceFile, So
         id: blake3::hash(&identity).to_hex()[..32].to_owned(),
     };
     let changed = metadata.modified().ok();
-    Ok((SourceFile { file: Arc::new(file), length, changed }, hint))
+    // In units of 512 bytes, whatever the file system's blocks are.
+    let sparse = metadata.is_file() && metadata.blocks() < length.div_ceil(512);
+    Ok((SourceFile { file: Arc::new(file), length, changed, sparse }, hint))
 }

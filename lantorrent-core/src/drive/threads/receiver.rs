@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use super::super::baton::{Baton, root_before, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, Refused};
+use super::super::limit::Limit;
 use super::super::ring::Item;
 use super::TELL;
+use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::upstreams::Reading;
 use crate::session::Input;
@@ -28,6 +30,7 @@ pub(super) struct Receiving {
     pub(super) hub: Arc<Hub>,
     pub(super) pool: Arc<Pool>,
     pub(super) happenings: SyncSender<Happening>,
+    pub(super) limit: Limit,
     /// Of who read last, for who reads next.
     pub(super) baton: Mutex<Option<Baton>>,
 }
@@ -55,6 +58,9 @@ impl Receiving {
         // Who is asked to stop shall notice it although nothing comes. (Shutting down this side of the connection would
         // do that too, but then the kernel answers what still comes with a reset, and the last words may be lost.)
         let _ = socket.set_read_timeout(Some(LOOK_UP));
+        if let Some(rate) = self.limit.get() {
+            super::socket::keep_queue_short(socket, rate);
+        }
         let (offset, cause) = self.receive(reading, from);
         self.tell(Input::Halted { offset, cause });
         // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
@@ -78,6 +84,7 @@ impl Receiving {
             reader,
             pending,
             block: self.pool.take(),
+            brake: Brake::new(self.limit.clone()),
             told: Instant::now(),
             begun: from > 0,
         };
@@ -117,12 +124,24 @@ impl Receiving {
     }
 }
 
+impl Waiting for Receiving {
+    fn pause(&self, time: Duration) -> bool {
+        self.hub.pause_reading(time)
+    }
+
+    /// While nobody reads, silence is nobody's fault.
+    fn excuse(&self) {
+        self.tell(Input::Heard);
+    }
+}
+
 struct Receiver<'a> {
     shared: &'a Receiving,
     socket: &'a TcpStream,
     reader: PayloadReader,
     pending: Option<Item>,
     block: Buffer,
+    brake: Brake,
     told: Instant,
     begun: bool,
 }
@@ -165,8 +184,13 @@ impl Receiver<'_> {
     /// Reads what there is. None if nothing came for a while.
     fn read(&mut self) -> Result<Option<usize>, Stop> {
         let [first, second] = self.reader.slots(&mut self.block);
-        let mut slots = [IoSliceMut::new(first), IoSliceMut::new(second)];
-        match self.socket.read_vectored(&mut slots) {
+        let turn = self.brake.turn(first.len() + second.len(), self.shared).ok_or(Stop::Asked)?;
+        let (first_len, second_len) = (first.len().min(turn.bytes), turn.bytes.saturating_sub(first.len()));
+        let mut slots =
+            [IoSliceMut::new(&mut first[..first_len]), IoSliceMut::new(&mut second[..second_len])];
+        let result = self.socket.read_vectored(&mut slots);
+        self.brake.used(&turn, result.as_ref().copied().unwrap_or(0));
+        match result {
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(None),
             // The session has closed it.
             Ok(0) | Err(_) if self.shared.hub.is_halted() => Err(Stop::Asked),

@@ -6,14 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::block::Pool;
+use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::hub::{ChildOrder, Hub};
+use super::super::limit::Limit;
 use super::super::ring::Ring;
-use super::children::Children;
+use super::children::{Children, Outgoing};
 use super::control::{self, Hands, now};
 use super::origin::Origin;
 use super::outcome::{Event, ListedNode, Outcome};
-use super::supply::Supply;
+use super::supply::{Supply, Zeros};
 use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random, ring_capacity};
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
@@ -28,13 +30,23 @@ pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
 pub(super) struct Desk {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
+    /// Of what goes out to all children together.
+    pub(super) limit: Limit,
+    /// How its packets are marked.
+    pub(super) dscp: Option<Dscp>,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
 }
 
 /// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
-pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome) -> Result<(), Error> {
-    let Desk { keys, timing, mut listener, wishes } = desk;
+pub(super) fn run(
+    origin: Origin,
+    zeros: Zeros,
+    plan: Plan,
+    desk: Desk,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let Desk { keys, timing, limit, dscp, mut listener, wishes } = desk;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;
@@ -51,9 +63,14 @@ pub(super) fn run(origin: Origin, plan: Plan, desk: Desk, outcome: &mut Outcome)
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
-    let children =
-        Children::new(Arc::clone(&hub), Arc::clone(&pool), writer, happenings.clone(), connect_timeout);
-    let supply = Supply { origin, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
+    let children = Children::new(
+        Arc::clone(&hub),
+        Arc::clone(&pool),
+        writer,
+        happenings.clone(),
+        Outgoing { timeout: connect_timeout, dscp, limit },
+    );
+    let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
         .name("read".into())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::bell::Bell;
 use super::calls::Calls;
@@ -27,6 +28,7 @@ pub(super) fn survey(
     verb: Verb,
     keys: Keyring,
     timing: Timing,
+    dscp: Option<Dscp>,
     wishes: &Arc<Wishes>,
 ) -> Result<Findings, Error> {
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -34,7 +36,7 @@ pub(super) fn survey(
     let ringing = bell.clone();
     wishes.wakes(move || ringing.ring());
     let mut session = SurveySession::new(now(), plan, verb, keys, timing, seed);
-    let mut calls = Calls::new(bell);
+    let mut calls = Calls::new(bell, dscp);
     let mut findings = Findings::default();
     while carry_out(&mut session, &mut calls, &mut findings) {
         if wishes.is_ending() && !std::mem::replace(&mut findings.stopped, true) {

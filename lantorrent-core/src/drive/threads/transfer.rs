@@ -7,13 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::dscp::Dscp;
 use super::super::error::Error;
+use super::super::limit::Limit;
 use super::super::target::{Target, destinations};
 use super::check::leave_out;
 use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
 use super::source::{self, Desk, Listener};
+use super::supply::Zeros;
 use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::session::{Plan, Timing};
@@ -44,6 +47,9 @@ pub struct Transfer {
     block_size: Option<u32>,
     placement: Placement,
     min_rate: Option<u64>,
+    limit: Limit,
+    zeros: Zeros,
+    dscp: Option<Dscp>,
     checks: bool,
     timing: Timing,
     listener: Listener,
@@ -101,6 +107,9 @@ impl Transfer {
             block_size: None,
             placement: Placement::Rename,
             min_rate: None,
+            limit: Limit::default(),
+            zeros: Zeros::Sent,
+            dscp: None,
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
@@ -142,6 +151,26 @@ impl Transfer {
     /// file by themselves when the others are done. Without this nobody is bypassed for being slow. Wire 2 only.
     pub fn min_rate(mut self, bytes: u64) -> Self {
         self.min_rate = Some(bytes);
+        self
+    }
+
+    /// Sends no faster than that, to all that the source itself sends to together: the first node, those of other runs in
+    /// a tree, and who is served directly at the end. Other transfers with a clone of it share it.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sends blocks of zeros as holes, which cost nothing on the way and no room on the nodes. Without this only what the
+    /// source's file system calls a hole is sent so. Wire 2 only; on wire 1 this changes nothing.
+    pub fn detect_zeros(mut self) -> Self {
+        self.zeros = Zeros::Detected;
+        self
+    }
+
+    /// Marks the packets that the source sends. What nodes send, to each other and back, is marked as they are configured.
+    pub fn dscp(mut self, dscp: Dscp) -> Self {
+        self.dscp = Some(dscp);
         self
     }
 
@@ -187,9 +216,9 @@ impl Transfer {
         }
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
-            let desk =
-                Desk { keys: self.keys, timing: self.timing, listener: self.listener, wishes: self.wishes };
-            source::run(self.origin, plan, desk, &mut outcome)?;
+            let Self { keys, timing, limit, dscp, listener, wishes, .. } = self;
+            let desk = Desk { keys, timing, limit, dscp, listener, wishes };
+            source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
         outcome.elapsed = started.elapsed();
@@ -198,7 +227,8 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found = survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), &self.wishes)?;
+        let found =
+            survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), self.dscp, &self.wishes)?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());
@@ -212,7 +242,9 @@ impl Transfer {
         self.check_arguments()?;
         let list = destinations(&self.targets, self.placement)?;
         let length = self.origin.length();
-        let block_size = self.block_size.unwrap_or_else(|| block_size(length, hops(list.len(), self.degree)));
+        let hops = hops(list.len(), self.degree);
+        let block_size =
+            self.block_size.unwrap_or_else(|| block_size(length, hops).min(self.largest_block()));
         Ok(Plan {
             wire: self.wire,
             destinations: list,
@@ -222,8 +254,15 @@ impl Transfer {
             source: self.hint.clone(),
             begun: unix_millis(),
             min_rate: self.min_rate,
+            sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             cancelled: BTreeSet::new(),
         })
+    }
+
+    /// Of a block that takes longer than a second to come a node would have nothing for as long.
+    fn largest_block(&self) -> u32 {
+        let rate = self.limit.get().and_then(|rate| u32::try_from(rate).ok()).unwrap_or(limits::BLOCK_MAX);
+        (1 << rate.max(1).ilog2()).clamp(limits::BLOCK_MIN, limits::BLOCK_MAX)
     }
 
     fn check_arguments(&self) -> Result<(), Error> {

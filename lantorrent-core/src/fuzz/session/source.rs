@@ -36,6 +36,7 @@ impl Source {
             source: None,
             begun: None,
             min_rate: None,
+            sparse: false,
             cancelled: BTreeSet::new(),
         };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));

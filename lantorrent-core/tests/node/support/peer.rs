@@ -59,6 +59,7 @@ pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length
             from: None,
             begun: None,
             min_rate: None,
+            sparse: false,
         }),
     }
 }

@@ -3,7 +3,7 @@
 use lantorrent_core::wire::Code;
 use serde_json::{Value, json};
 
-use super::client::{get, post, with};
+use super::client::{get, post, put, with};
 use super::house::House;
 
 #[test]
@@ -217,4 +217,36 @@ fn transfers_and_the_description() {
     let description = client.ask(get("/v1/openapi.yaml")).expect(200);
     assert_eq!(description.header("Content-Type"), Some("application/yaml"));
     assert!(description.body.starts_with(b"openapi: 3."));
+}
+
+#[test]
+fn the_limit_is_shown_and_changed() {
+    let house = House::new();
+    let mut client = house.tcp();
+    assert_eq!(client.ask(get("/v1/limit")).expect(200).json(), json!({ "limit": null }));
+    let answer = client.ask(put("/v1/limit", r#"{"limit": 1048576}"#)).expect(200);
+    assert_eq!(answer.json(), json!({ "limit": 1_048_576 }));
+    assert_eq!(house.limit.get(), Some(1 << 20), "who sends has the same");
+    assert_eq!(client.ask(get("/v1/limit")).expect(200).json(), answer.json());
+    let page = client.ask(get("/metrics")).expect(200).body;
+    assert!(String::from_utf8(page).unwrap().contains("\nlantorrent_limit_bytes_per_second 1048576\n"));
+
+    client.ask(put("/v1/limit", r#"{"limit": 1023}"#)).expect(400).says("from 1024");
+    client.ask(put("/v1/limit", "{}")).expect(400).says("limit");
+    assert_eq!(house.limit.get(), Some(1 << 20), "what is refused changes nothing");
+    client.ask(put("/v1/limit", r#"{"limit": null}"#)).expect(200);
+    assert_eq!(house.limit.get(), None);
+}
+
+#[test]
+fn what_is_put_as_a_limit_is_short_json_and_from_no_page() {
+    let house = House::new();
+    let long = format!(r#"{{"limit": null{}}}"#, " ".repeat(1024));
+    house.tcp().ask(put("/v1/limit", &long)).expect(413);
+    let headers = "Content-Type: text/plain\r\nContent-Length: 0\r\n";
+    house.tcp().ask(with("PUT", "/v1/limit", headers)).expect(415);
+    house.tcp().ask(with("PUT", "/v1/limit", "Content-Type: application/json\r\n")).expect(411);
+    house.tcp().ask(with("PUT", "/v1/limit", "Origin: http://example.com\r\n")).expect(403);
+    let allowed = house.tcp().ask(with("OPTIONS", "/v1/limit", ""));
+    assert_eq!(allowed.header("Allow"), Some("GET, PUT, HEAD, OPTIONS"));
 }

@@ -177,7 +177,15 @@ pub(super) fn with(method: &str, target: &str, headers: &str) -> String {
 }
 
 pub(super) fn post(target: &str, body: &str) -> String {
+    with_body("POST", target, body)
+}
+
+pub(super) fn put(target: &str, body: &str) -> String {
+    with_body("PUT", target, body)
+}
+
+fn with_body(method: &str, target: &str, body: &str) -> String {
     let length = body.len();
     let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
-    with("POST", target, &headers) + body
+    with(method, target, &headers) + body
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use lantorrent_core::Limit;
 use lantorrent_core::drive::DEFAULT_PORT;
 use tempfile::TempDir;
 
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct House {
     pub(super) server: Server,
     pub(super) clerk: Clerk,
+    pub(super) limit: Limit,
     pub(super) address: SocketAddr,
     /// What is to be sent.
     batches: Receiver<(Batch, Reporter)>,
@@ -80,14 +82,16 @@ impl House {
         let clerk = Clerk::start(&folder.path().join("queue"), settings, Box::new(hand)).unwrap();
         let tcp = Listener::tcp(SocketAddr::from(([127, 0, 0, 1], 0)), None).unwrap().with_access(access);
         let unix = Listener::unix(&folder.path().join("agent.sock")).unwrap();
+        let limit = Limit::default();
         let app = App {
             clerk: clerk.clone(),
             transfers: Arc::new(Transfers::default()),
             metrics: Arc::new(Metrics::new(Timestamp::now())),
+            limit: limit.clone(),
         };
         let server = Server::start(vec![tcp, unix], app, token, limits).unwrap();
         let address = server.addresses()[0];
-        Self { server, clerk, address, batches, folder }
+        Self { server, clerk, limit, address, batches, folder }
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::operations::OPENAPI;
 use super::super::route::ROUTES;
 use crate::agent::request::{Attempt, Record, State, Wanted};
-use crate::api::{NewRequest, Node, Outcome, Page, Problem, Progress, Request, Transfer, Transfers};
+use crate::api::{Limit, NewRequest, Node, Outcome, Page, Problem, Progress, Request, Transfer, Transfers};
 use crate::time::Timestamp;
 
 /// The lines below a line, which are indented more.
@@ -94,6 +94,7 @@ fn every_value_is_described() {
     assert_described("Request", &Request::new(record, None));
     let (id, host) = (Some("a".to_owned()), Some(host));
     assert_described("NewRequest", &NewRequest { source, destination, host, port: Some(1), id });
+    assert_described("Limit", &Limit { limit: None });
     assert_described("Progress", &Progress { transfer: String::new(), offset: 0, size: 0 });
     assert_described("Outcome", &Outcome { code: Code(0), reason: String::new() });
     assert_described("Page", &Page { requests: Vec::new(), next: None });
