@@ -2,7 +2,8 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `many`, `lab` and `small`, which need root and iproute2, and `model`)
+//! `idle`, `tmpfs`, `disk`, `many`, `thousand`, which needs 16 GiB of disk, `lab` and `small`, which need root and
+//! iproute2, and `model`)
 
 mod codec;
 mod crowd;
@@ -24,7 +25,7 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 8] = ["codec", "idle", "tmpfs", "disk", "many", "lab", "small", "model"];
+const PARTS: [&str; 9] = ["codec", "idle", "tmpfs", "disk", "many", "thousand", "lab", "small", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -64,6 +65,7 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "tmpfs" => sections.push(loopback::measure("tmpfs", &Bench::new(memory, size), runs)),
             "disk" => sections.push(loopback::measure("disk", &Bench::new(disk, size), runs)),
             "many" => sections.extend(many::measure(memory, runs)),
+            "thousand" => sections.push(many::chain(disk)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {

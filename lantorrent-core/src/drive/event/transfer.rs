@@ -62,7 +62,7 @@ pub(super) struct Transfer {
     sums: usize,
     /// Who came for the transfer when it was over already.
     pub(super) late: Vec<Arrival>,
-    /// When the timer goes off that is set for it.
+    /// When its timer goes off.
     pub(super) alarm: Option<Instant>,
     /// Whether it is on the list of those that have more to do.
     pub(super) queued: bool,
@@ -214,8 +214,7 @@ impl Transfer {
         self.settle(world);
         let mut turn = self.hear(world);
         for upstream in self.upstreams.values_mut() {
-            upstream.drain(&mut world.scratch);
-            if upstream.over && upstream.readable {
+            if self.intake.upstream() != Some(upstream.id()) && upstream.drain(&mut world.scratch) {
                 turn = Turn::More;
             }
         }
@@ -315,11 +314,10 @@ impl Transfer {
             }
         }
         let upstream = self.intake.upstream().and_then(|id| self.upstreams.get_mut(&id));
-        if let Some(upstream) = upstream {
-            if let Some(bytes) = self.intake.step(upstream, &world.stock, &mut self.told) {
-                *moved.get_or_insert(0) += bytes as u64;
-            }
-            upstream.over = self.intake.upstream().is_none();
+        if let Some(bytes) =
+            upstream.and_then(|upstream| self.intake.step(upstream, &world.stock, &mut self.told))
+        {
+            *moved.get_or_insert(0) += bytes as u64;
         }
         moved
     }
@@ -333,7 +331,7 @@ impl Transfer {
             Output::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
             Output::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
             Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.halt(),
+            Output::Halt => self.intake.halt(&mut self.told),
             Output::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
@@ -374,10 +372,11 @@ impl Transfer {
         if !std::mem::replace(&mut self.begun, true) {
             self.feed.hub.begin(from);
         }
-        if let (Some(rate), Some(upstream)) =
-            (world.site.traffic.receive_limit.get(), self.upstreams.get(&id))
-        {
-            keep_queue_short(&upstream.socket, rate);
+        if let Some(upstream) = self.upstreams.get_mut(&id) {
+            upstream.accepted = true;
+            if let Some(rate) = world.site.traffic.receive_limit.get() {
+                keep_queue_short(&upstream.socket, rate);
+            }
         }
         if self.intake.accept(id, from, &mut self.told) == Needed::Nothing {
             return;
@@ -394,18 +393,10 @@ impl Transfer {
         }));
     }
 
-    fn halt(&mut self) {
-        let read = self.intake.upstream();
-        self.intake.halt(&mut self.told);
-        if let Some(upstream) = read.and_then(|id| self.upstreams.get_mut(&id)) {
-            upstream.over = true;
-        }
-    }
-
     /// Takes out a connection from upstream, which is not read any more.
     fn take_upstream(&mut self, id: UpstreamId) -> Option<Upstream> {
         if self.intake.upstream() == Some(id) {
-            self.halt();
+            self.intake.halt(&mut self.told);
         }
         self.upstreams.remove(&id)
     }
