@@ -367,7 +367,7 @@ mod tests {
             readable: true,
             accepted: true,
         };
-        let mut intake = Intake::new(header, keys, Arc::clone(hub), stock.pool(BLOCK));
+        let mut intake = Intake::new(header, keys, Arc::clone(hub), stock.pool(BLOCK), Limit::default());
         assert_eq!(intake.accept(id(upstream.token), 0, told), Needed::Nothing);
         (intake, upstream, sender)
     }
