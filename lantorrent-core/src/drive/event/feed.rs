@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::super::TELL;
 use super::super::disk::Then;
-use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::hub::Hub;
+use super::super::orders::{ChildOrder, Work};
 use super::super::ring::{Item, Next};
 use super::super::shelf::{Shelf, ShelfReader};
 use super::child::{Child, Haste};
