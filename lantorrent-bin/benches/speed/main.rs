@@ -2,7 +2,7 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `many`, `thousand`, which needs 16 GiB of disk, `lab` and `small`, which need root and
+//! `idle`, `tmpfs`, `disk`, `limits`, `many`, `thousand`, which needs 16 GiB of disk, `lab` and `small`, which need root and
 //! iproute2, and `model`)
 
 mod codec;
@@ -12,6 +12,7 @@ mod crowd;
 mod harness;
 mod idle;
 mod lab;
+mod limits;
 mod loopback;
 mod many;
 mod model;
@@ -25,7 +26,8 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 9] = ["codec", "idle", "tmpfs", "disk", "many", "thousand", "lab", "small", "model"];
+const PARTS: [&str; 10] =
+    ["codec", "idle", "tmpfs", "disk", "limits", "many", "thousand", "lab", "small", "model"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -66,6 +68,7 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "disk" => sections.push(loopback::measure("disk", &Bench::new(disk, size), runs)),
             "many" => sections.extend(many::measure(memory, runs)),
             "thousand" => sections.push(many::chain(disk)),
+            "limits" => sections.push(limits::measure(memory)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {
