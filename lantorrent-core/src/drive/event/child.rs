@@ -10,8 +10,10 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::super::TELL;
+use super::super::limit::Limit;
 use super::super::socket::{ADDRESSES, begin_to_connect};
 use super::frames::{Meaning, Outgoing};
+use super::throttle::Throttle;
 use super::upstreams::reset;
 use super::world::{Owner, World};
 
@@ -22,6 +24,7 @@ pub(super) struct Child {
     timeout: Duration,
     state: State,
     outgoing: Option<Outgoing>,
+    throttle: Throttle,
     /// Whether a worker reads for it what comes next.
     pub(super) awaits_file: bool,
     /// When the session heard last how far it is.
@@ -78,9 +81,9 @@ pub(super) enum Heard {
 }
 
 impl Child {
-    pub(super) fn new(owner: Owner, timeout: Duration) -> Self {
-        let (state, told) = (State::Sought, Instant::now());
-        Self { owner, timeout, state, outgoing: None, awaits_file: false, told }
+    pub(super) fn new(owner: Owner, timeout: Duration, limit: Limit) -> Self {
+        let (state, throttle, told) = (State::Sought, Throttle::new(limit), Instant::now());
+        Self { owner, timeout, state, outgoing: None, throttle, awaits_file: false, told }
     }
 
     /// Begins to connect to the first of the addresses that answers.
@@ -189,17 +192,34 @@ impl Child {
     pub(super) fn write(&mut self) -> Option<Meaning> {
         let State::Open(open) = &mut self.state else { return None };
         let frame = self.outgoing.as_mut().filter(|_| open.writable)?;
-        match frame.write(&open.socket) {
-            Ok(true) => self.outgoing.take().map(|frame| frame.meaning),
-            Ok(false) => {
-                open.writable = false;
-                None
-            }
-            Err(error) => {
-                self.give_up(&error);
-                None
+        while frame.left() > 0 {
+            let result = if frame.has_data() {
+                let turn = self.throttle.turn(Instant::now(), frame.left())?;
+                let result = frame.write(&open.socket, turn.bytes);
+                self.throttle.used(&turn, result.as_ref().copied().unwrap_or(0));
+                result
+            } else {
+                frame.write(&open.socket, frame.left())
+            };
+            match result {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    open.writable = false;
+                    return None;
+                }
+                Err(error) => {
+                    self.give_up(&error);
+                    return None;
+                }
             }
         }
+        self.outgoing.take().map(|frame| frame.meaning)
+    }
+
+    /// Whether a limit holds it back, and that is to be said once more.
+    pub(super) fn is_held_back(&mut self) -> bool {
+        self.throttle.is_to_be_excused(Instant::now())
     }
 
     /// Nothing can be sent to it any more.
@@ -216,7 +236,10 @@ impl Child {
         match &self.state {
             State::Sought => None,
             State::Connecting(connecting) => Some(connecting.until),
-            State::Open(open) => open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until),
+            State::Open(Open { fault: Some(fault), mute: false, .. }) => Some(fault.until),
+            State::Open(open) => {
+                self.throttle.again_at().filter(|_| open.writable && self.outgoing.is_some())
+            }
         }
     }
 

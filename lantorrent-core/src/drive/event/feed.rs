@@ -44,7 +44,12 @@ impl Feed {
                 Err(error) => child.give_up(&error),
             }
         }
-        let meaning = child.write()?;
+        let Some(meaning) = child.write() else {
+            if child.is_held_back() {
+                told.push_back(Input::HeldBack(link));
+            }
+            return None;
+        };
         Some(self.written(link, child, meaning, told))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::block::Block;
 use super::super::ring::Item;
+use super::super::socket::split_off_start;
 use crate::wire::{Frame, PayloadWriter};
 
 /// What to say when all of it is written.
@@ -62,25 +63,30 @@ impl Outgoing {
         Ok(Self { before: wrapping.before, body, after: wrapping.after, sent: 0, meaning })
     }
 
-    /// Writes what can be written without waiting. Returns whether that was all of it.
-    pub(super) fn write(&mut self, mut socket: impl Write) -> io::Result<bool> {
+    /// Whether a limit counts it.
+    pub(super) fn has_data(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Bytes that are not written yet.
+    pub(super) fn left(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |block| block.len as usize);
+        self.before.len() + body + self.after.len() - self.sent
+    }
+
+    /// Writes at most so many bytes, at once. Returns how many.
+    pub(super) fn write(&mut self, mut socket: impl Write, most: usize) -> io::Result<usize> {
         let body = self.body.as_deref().map_or(&[][..], Block::data);
-        let mut slices = [&self.before, body, &self.after].map(IoSlice::new);
-        let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, self.sent);
-        while !rest.is_empty() {
-            match socket.write_vectored(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.sent += count;
-                    IoSlice::advance_slices(&mut rest, count);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let mut rest = [&self.before[..], body, &self.after[..]];
+        split_off_start(&mut rest, self.sent);
+        let slices = split_off_start(&mut rest, most).map(IoSlice::new);
+        match socket.write_vectored(&slices)? {
+            0 => Err(ErrorKind::WriteZero.into()),
+            count => {
+                self.sent += count;
+                Ok(count)
             }
         }
-        Ok(true)
     }
 }
 
@@ -129,7 +135,13 @@ mod tests {
             let mut outgoing = Outgoing::item(&writer, Item::Data(Arc::clone(&block))).unwrap();
             assert_eq!(outgoing.meaning, Meaning::Payload(11192));
             let mut narrow = Narrow { taken: Vec::new(), width, full: false };
-            while !outgoing.write(&mut narrow).unwrap() {}
+            while outgoing.left() > 0 {
+                let left = outgoing.left();
+                match outgoing.write(&mut narrow, 1000) {
+                    Ok(count) => assert_eq!(count, left - outgoing.left()),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+            }
             assert!(narrow.taken == whole, "{width} bytes at a time");
         }
     }

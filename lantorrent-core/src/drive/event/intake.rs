@@ -10,8 +10,10 @@ use super::super::TELL;
 use super::super::baton::{Baton, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, NoRoom, PATIENCE};
+use super::super::limit::Limit;
 use super::super::ring::Item;
 use super::stock::Stock;
+use super::throttle::Throttle;
 use super::upstreams::Upstream;
 use crate::session::{Input, UpstreamId};
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
@@ -25,6 +27,7 @@ pub(super) struct Intake {
     keys: Keyring,
     hub: Arc<Hub>,
     pool: Arc<Pool>,
+    limit: Limit,
     baton: Option<Baton>,
     reading: Reading,
 }
@@ -46,6 +49,7 @@ struct Reader {
     block: Option<Buffer>,
     /// Whether nothing came yet behind the last frame.
     fresh: bool,
+    throttle: Throttle,
     /// When to look for room again.
     retry_at: Option<Instant>,
     told: Instant,
@@ -73,8 +77,8 @@ pub(super) enum Needed {
 }
 
 impl Intake {
-    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>) -> Self {
-        Self { header, keys, hub, pool, baton: None, reading: Reading::Nobody }
+    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>, limit: Limit) -> Self {
+        Self { header, keys, hub, pool, limit, baton: None, reading: Reading::Nobody }
     }
 
     /// Who is read, or is about to be.
@@ -119,6 +123,7 @@ impl Intake {
             pending,
             block: None,
             fresh: true,
+            throttle: Throttle::new(self.limit.clone()),
             retry_at: None,
             told: Instant::now(),
             begun: from > 0,
@@ -182,7 +187,7 @@ impl Intake {
     /// When to look at it again although nothing has changed.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.reading {
-            Reading::From(_, reader) => reader.retry_at,
+            Reading::From(_, reader) => reader.retry_at.or(reader.throttle.again_at()),
             Reading::Nobody | Reading::Preparing(..) => None,
         }
     }
@@ -210,10 +215,12 @@ impl Reader {
         self.retry_at = None;
         let block = self.block.get_or_insert_with(|| pool.take());
         let (count, frame) = if from.first.is_empty() {
-            let [first, second] = self.payload.slots(block);
-            match read(from, [first, second])? {
+            match read(from, self.payload.slots(block), &mut self.throttle)? {
                 Some(count) => (count, self.payload.filled(count, block)?),
                 None => {
+                    if self.throttle.is_to_be_excused(Instant::now()) {
+                        told.push_back(Input::Heard);
+                    }
                     // A block that nothing is in yet is for others.
                     self.block = self.block.take().filter(|_| !self.fresh);
                     return Ok(None);
@@ -292,10 +299,18 @@ impl Reader {
     }
 }
 
-/// Reads what there is. None if that is nothing.
-fn read(from: &mut Upstream, slots: [&mut [u8]; 2]) -> Result<Option<usize>, Stop> {
-    let mut slots = slots.map(IoSliceMut::new);
-    match (&from.socket).read_vectored(&mut slots) {
+/// Reads what there is, and may be read now. None if that is nothing.
+fn read(
+    from: &mut Upstream,
+    [first, second]: [&mut [u8]; 2],
+    throttle: &mut Throttle,
+) -> Result<Option<usize>, Stop> {
+    let Some(turn) = throttle.turn(Instant::now(), first.len() + second.len()) else { return Ok(None) };
+    let (in_first, in_second) = (first.len().min(turn.bytes), turn.bytes.saturating_sub(first.len()));
+    let mut slots = [IoSliceMut::new(&mut first[..in_first]), IoSliceMut::new(&mut second[..in_second])];
+    let result = (&from.socket).read_vectored(&mut slots);
+    throttle.used(&turn, result.as_ref().copied().unwrap_or(0));
+    match result {
         Ok(0) => Err(Stop::Lost),
         Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
@@ -348,7 +363,7 @@ mod tests {
             readable: true,
             accepted: true,
         };
-        let mut intake = Intake::new(header, keys, Arc::clone(hub), stock.pool(BLOCK));
+        let mut intake = Intake::new(header, keys, Arc::clone(hub), stock.pool(BLOCK), Limit::default());
         assert_eq!(intake.accept(id(upstream.token), 0, told), Needed::Nothing);
         (intake, upstream, sender)
     }

@@ -43,6 +43,7 @@ mod mailbox;
 mod server;
 mod stock;
 mod stranger;
+mod throttle;
 mod timers;
 mod transfer;
 mod transfers;

@@ -113,7 +113,8 @@ impl Transfer {
         let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
-        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), pool);
+        let intake =
+            Intake::new(header, keys.clone(), Arc::clone(&hub), pool, site.traffic.receive_limit.clone());
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
@@ -398,7 +399,8 @@ impl Transfer {
 
     fn connect(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
         self.feed.hub.expect(link);
-        let mut child = Child::new(Owner::Child(self.number, link), world.site.gate.timing.connect);
+        let (timeout, limit) = (world.site.gate.timing.connect, world.site.traffic.send_limit.clone());
+        let mut child = Child::new(Owner::Child(self.number, link), timeout, limit);
         let begun = match literal(&host, port) {
             Some(address) => child.connect([address], world),
             None => {
