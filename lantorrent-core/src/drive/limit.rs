@@ -16,8 +16,8 @@ const LATE: Duration = Duration::from_millis(50);
 /// The more turns are waited for the shorter new ones are, so that nobody waits longer than this.
 const ROUND: Duration = Duration::from_millis(500);
 
-/// A rate in bytes a second that everybody shares who has a clone of it, or none. What counts is all that a connection
-/// carries once the payload flows: the payload with its frames, but not the headers of TCP and IP.
+/// A rate in bytes a second that everybody shares who has a clone of it, or none. What counts is the payload with its
+/// frames. Signs of life and results neither count nor wait, and what TCP and IP add is not known here.
 ///
 /// ```
 /// let limit = lantorrent_core::Limit::new(Some(50 << 20));
