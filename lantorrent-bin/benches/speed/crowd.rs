@@ -34,7 +34,9 @@ impl Content {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         let digests: Vec<Digest> = bytes.chunks(BLOCK).map(digest).collect();
         let mut root = RootHasher::new(BLOCK as u32);
-        digests.iter().for_each(|digest| root.block(digest));
+        for digest in &digests {
+            root.block(digest);
+        }
         Self { root: root.root(), bytes, digests }
     }
 }
@@ -60,9 +62,13 @@ pub(crate) fn send(
                     meanwhile();
                 }
                 for block in 0..content.digests.len() {
-                    senders.iter_mut().for_each(|sender| sender.send(content, block));
+                    for sender in &mut senders {
+                        sender.send(content, block);
+                    }
                 }
-                senders.into_iter().for_each(|sender| sender.finish(content));
+                for sender in senders {
+                    sender.finish(content);
+                }
             });
         }
     });

@@ -2,8 +2,8 @@
 //! what its parts cost. Real processes, medians, one table.
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
-//! `idle`, `tmpfs`, `disk`, `sparse`, `many`, `copies`, which needs root and xfsprogs, `lab` and `small`, which need root and
-//! iproute2, and `model`)
+//! `idle`, `tmpfs`, `disk`, `sparse`, `limits`, `many`, `thousand`, which needs 16 GiB of disk, `copies`, which needs root and
+//! xfsprogs, `lab` and `small`, which need root and iproute2, and `model`)
 
 mod codec;
 mod copies;
@@ -13,6 +13,7 @@ mod crowd;
 mod harness;
 mod idle;
 mod lab;
+mod limits;
 mod loopback;
 mod many;
 mod model;
@@ -26,8 +27,10 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 10] =
-    ["codec", "idle", "tmpfs", "disk", "copies", "sparse", "many", "lab", "small", "model"];
+const PARTS: [&str; 12] = [
+    "codec", "idle", "tmpfs", "disk", "copies", "sparse", "limits", "many", "thousand", "lab", "small",
+    "model",
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,6 +72,8 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "copies" => sections.extend(copies::measure(memory, size, runs)),
             "sparse" => sections.push(copies::sparse(memory, runs)),
             "many" => sections.extend(many::measure(memory, runs)),
+            "thousand" => sections.push(many::chain(disk)),
+            "limits" => sections.push(limits::measure(memory)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {

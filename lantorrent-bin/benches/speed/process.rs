@@ -15,15 +15,16 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Waits until it says so, with the port at the end of its first line.
+    /// Waits until it says so in its first line.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starting a process");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output");
         BufReader::new(output).read_line(&mut line).expect("its port");
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        Self { child, port: port.expect("its port") }
+        let after = line.split_once("127.0.0.1:").map_or("", |(_, after)| after);
+        let digits = after.split(|sign: char| !sign.is_ascii_digit()).next().unwrap_or("");
+        Self { child, port: digits.parse().expect("its port") }
     }
 
     pub(crate) fn usage(&self) -> Usage {

@@ -80,8 +80,8 @@ impl Http {
             request = request.header(AUTHORIZATION, value);
         }
         let wait = Some(ANSWER + question.wait);
-        // A POST says how long its body is, even if that is empty.
-        let answer = if question.method == Method::POST {
+        // Either says how long its body is, even if that is empty.
+        let answer = if matches!(question.method, Method::POST | Method::PUT) {
             let request = request.header(CONTENT_TYPE, "application/json");
             let request = request.body(question.body).map_err(|error| told(error.into()))?;
             self.agent.run(self.agent.configure_request(request).timeout_recv_response(wait).build())

@@ -1,7 +1,7 @@
 //! `lantorrent serve` itself.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Duration;
@@ -33,6 +33,32 @@ fn an_event_loop_serves_as_threads_do() {
     assert!(node.stop("TERM").success());
     lab.run(["serve", "--event-loop", "--inetd", "--root", "/tmp"])
         .expect_usage(&["--inetd", "--event-loop"]);
+}
+
+#[test]
+fn without_descriptors_left_an_event_loop_waits_until_there_are() {
+    let lab = Lab::new();
+    let root = lab.path().join("root");
+    let log = lab.home().join("log/lantorrent.log");
+    std::fs::create_dir(&root).unwrap();
+    lab.write_ini(&format!(
+        "{}[log]\nfile = @LANTORRENT_HOME@/log/@PGM@.log\n[node]\nconnections = 1000\ngreetings = 1000\n",
+        crate::common::INI
+    ));
+    let mut command = lab.command_at(
+        "/bin/sh".as_ref(),
+        ["-c", "ulimit -n 40; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_lantorrent"), "serve", "--event-loop"],
+    );
+    command.args(["--listen", "127.0.0.1:0", "--root"]).arg(&root);
+    let mut node = Node::start(command, root);
+    let strangers: Vec<_> = (0..60).map(|_| TcpStream::connect(node.address()).unwrap()).collect();
+    let says = |words: &str| std::fs::read_to_string(&log).is_ok_and(|log| log.contains(words));
+    wait_until("it says so", || says("cannot accept connections for now"));
+    drop(strangers);
+    wait_until("it goes on", || says("connections can be accepted again"));
+    lab.send(&lab.source(1000), &[node.destination("a")], &[]).expect(0);
+    assert_eq!(std::fs::read(node.file("a")).unwrap(), content(1000));
+    assert!(node.stop("TERM").success());
 }
 
 #[test]
@@ -151,7 +177,7 @@ fn errors_do_not_go_to_the_peer() {
     use std::io::Read;
     let lab = Lab::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().unwrap();
     let fd = || OwnedFd::from(stream.try_clone().unwrap());
     let mut command = lab.command(["serve", "--inetd", "--root", "/nonexistent"]);

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::TELL;
 use super::copies::Copies;
-use super::hub::{DiskOrder, Hub, Work};
+use super::hub::Hub;
+use super::orders::{DiskOrder, Work};
 use super::request::{fault, source_version, target, version};
 use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;

@@ -2,46 +2,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::orders::{ChildOrder, DiskOrder, Work};
+use super::patience::Patience;
 use super::ring::{Backing, Item, Next, Ring, Room};
+use super::signal::Signal;
 use crate::session::{Control, LinkId};
 use crate::store::Digests;
-use crate::wire::{Request, Sum};
-
-/// What the disk is told to do.
-#[derive(Debug)]
-pub(super) enum DiskOrder {
-    Open(usize),
-    /// All files begin there: what they have beyond is not believed.
-    Begin(u64),
-    Place(usize, u64),
-    Discard(usize),
-    Keep(usize),
-    Remove(Request),
-    /// Nothing comes any more.
-    Leave,
-}
-
-/// What a child's connection is told to do.
-#[derive(Debug)]
-pub(super) enum ChildOrder {
-    Send(Vec<u8>),
-    Control(Control),
-}
-
-/// What is next for one of the threads.
-#[derive(Debug)]
-pub(super) enum Work<O> {
-    Order(O),
-    Payload(Next),
-    /// The link is closed, or the transfer is over.
-    Over,
-}
+use crate::wire::Sum;
 
 #[derive(Debug, Default)]
 struct Mailbox {
@@ -80,71 +53,8 @@ pub(super) struct Hub {
     halted: AtomicBool,
 }
 
-/// Wakes who waits for a change of the state. To wake nobody costs a call of the kernel too, and every block changes the
-/// state several times: so those who wait are counted.
-#[derive(Debug, Default)]
-struct Signal {
-    condvar: Condvar,
-    // Changed under the lock of the state, which orders it.
-    waiting: AtomicUsize,
-}
-
-impl Signal {
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let state = self.condvar.wait(state).unwrap_or_else(PoisonError::into_inner);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        state
-    }
-
-    /// Returns also whether the time has passed.
-    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> (MutexGuard<'a, State>, bool) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waited = self.condvar.wait_timeout(state, time);
-        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        (state, timeout.timed_out())
-    }
-
-    /// Called when the state has changed.
-    fn ring(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.condvar.notify_all();
-        }
-    }
-}
-
 /// How long to wait for room before saying so.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Time that may be spent on waiting for a child that has fallen to the end of the ring: half of all time, and never
-/// more than `MOST` at once. So a child of at least half the speed is served from memory, and one that hangs is waited
-/// for only so long.
-#[derive(Debug)]
-struct Patience {
-    left: Duration,
-    since: Instant,
-}
-
-impl Patience {
-    const MOST: Duration = Duration::from_millis(200);
-
-    fn new() -> Self {
-        Self { left: Self::MOST, since: Instant::now() }
-    }
-
-    fn left(&mut self) -> Duration {
-        let now = Instant::now();
-        self.left = (self.left + (now - self.since) / 2).min(Self::MOST);
-        self.since = now;
-        // What is too short to be waited for is left to grow.
-        if self.left < Duration::from_millis(1) { Duration::ZERO } else { self.left }
-    }
-
-    fn spend(&mut self, time: Duration) {
-        self.left = self.left.saturating_sub(time);
-    }
-}
 
 /// Why the ring does not take what it is brought.
 #[derive(Debug)]
@@ -507,6 +417,12 @@ impl Hub {
         self.pause(&self.children, time, |state| {
             state.children.get(&link).is_some_and(|mailbox| !mailbox.is_urgent())
         })
+    }
+
+    /// Whether what is under way to a child has to be out at once.
+    #[cfg(feature = "event")]
+    pub(super) fn child_is_urgent(&self, link: LinkId) -> bool {
+        self.lock().children.get(&link).is_some_and(Mailbox::is_urgent)
     }
 
     /// Waits for so long, unless who reads from upstream shall stop. Returns whether that is not so.

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest turn, and what may be caught up on: who comes later than that has lost the time.
+/// The longest turn.
 const TURN: Duration = Duration::from_millis(20);
+/// What may be caught up on, at once: a busy machine lets who waits sleep that much longer. Who comes later has lost the
+/// time.
+const LATE: Duration = Duration::from_millis(50);
 /// The more turns are waited for the shorter new ones are, so that nobody waits longer than this.
 const ROUND: Duration = Duration::from_millis(500);
 
-/// A rate in bytes a second that everybody shares who has a clone of it, or none. What counts is all that a connection
-/// carries once the payload flows: the payload with its frames, but not the headers of TCP and IP.
+/// A rate in bytes a second that everybody shares who has a clone of it, or none. What counts is the payload with its
+/// frames. Signs of life and results neither count nor wait, and what TCP and IP add is not known here.
 ///
 /// ```
 /// let limit = lantorrent_core::Limit::new(Some(50 << 20));
@@ -135,7 +138,7 @@ struct Turns {
 
 impl Turns {
     fn ask(&mut self, now: Instant, most: usize) -> Turn {
-        let at = self.free_at.max(now.checked_sub(TURN).unwrap_or(now));
+        let at = self.free_at.max(now.checked_sub(LATE).unwrap_or(now));
         let room = ROUND.saturating_sub(at.saturating_duration_since(now));
         let longest = TURN.as_nanos() * room.as_nanos() / ROUND.as_nanos();
         let longest = u128::from(self.rate) * longest / NANOS;
@@ -272,18 +275,18 @@ mod tests {
         world.now += Duration::from_secs(60);
         world.serve();
         let burst = world.total() - before;
-        assert!(burst <= 3 * MIB / 50, "{burst}");
+        assert!(burst <= MIB / 20 + 2 * MIB / 50, "{burst}");
     }
 
     #[test]
     fn who_is_a_little_late_catches_up() {
         let mut world = World::new(MIB, 1);
         for _ in 0..1000 {
-            world.now += ms(15);
+            world.now += ms(45);
             world.serve();
         }
         let allowed = world.allowed(MIB);
-        assert!(world.total() >= allowed && world.total() <= allowed + MIB / 25, "{}", world.total());
+        assert!(world.total() >= allowed && world.total() <= allowed + MIB / 10, "{}", world.total());
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(super) fn connect(
 
 /// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
 /// side would take for done what is not.
-pub(super) fn keep_queue_short(socket: &TcpStream, rate: u64) {
+pub(super) fn keep_queue_short(socket: &impl AsFd, rate: u64) {
     let bytes = rate.clamp(QUEUE_MIN, QUEUE_MAX) as usize;
     // Without it the transfer works as well.
     let _ = SockRef::from(socket).set_recv_buffer_size(bytes);

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use lantorrent_core::store::Placement;
-use lantorrent_core::wire::{Code, Wire};
+use lantorrent_core::wire::{Code, FromNode, Line, Wire};
 
 use crate::support::{BOTH, Peer, TestNode, codes, content, header_for, send, target, transfer};
-use crate::system::{LoopDevice, SmallDisk};
+use crate::system::{LoopDevice, SmallDisk, run};
 
 const MIB: usize = 1 << 20;
 
@@ -112,4 +113,57 @@ fn a_block_device_is_a_source_too() {
         assert!(outcome.all_succeeded(), "{outcome:?}");
         node.assert_has("a", &vec![7; 3 * MIB]);
     }
+}
+
+/// While this lives nothing is written to the disk, and whoever writes waits.
+struct Hanging<'a>(&'a str);
+
+impl<'a> Hanging<'a> {
+    fn new(disk: &'a SmallDisk) -> Option<Self> {
+        let path = disk.path().to_str().unwrap();
+        run("fsfreeze", &["--freeze", path]).map(|_| Self(path))
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        run("fsfreeze", &["--unfreeze", self.0]);
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_makes_its_node_neither_look_dead_nor_useless() {
+    let Some(disk) = SmallDisk::formatted("ext4", 16 * MIB as u64, "noatime") else { return };
+    let content = content(3 * MIB);
+    let mut node = TestNode::with(|config| {
+        config.roots.push(disk.path().to_owned());
+        config.timing.alive = Duration::from_millis(50);
+        // The sender waits for the end of this, too.
+        config.timing.dead_after = Duration::from_secs(600);
+    });
+    let file = disk.path().join("a");
+    let mut header = header_for(Wire::Two, &[&node], &["a"], Some(content.len() as u64));
+    header.node.requests[0].filename = file.to_str().unwrap().to_owned();
+    let mut peer = Peer::ready(header, node.address);
+    let bytes = crate::support::payload(&peer.header, &content);
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    peer.write(first);
+    crate::support::wait_until("some of it is there", || {
+        fs::metadata(disk.path().join("a.lantorrent")).is_ok_and(|found| found.len() > 0)
+    });
+    let Some(hanging) = Hanging::new(&disk) else { return };
+    peer.write(rest);
+    let mut alive = 0;
+    while alive < 20 {
+        match peer.said() {
+            Some(FromNode::Line(Line::Alive)) => alive += 1,
+            Some(FromNode::Line(Line::Progress(_))) => {}
+            other => panic!("{other:?} while the disk hangs"),
+        }
+    }
+    assert!(send(Wire::Two, b"elsewhere", [node.target("b")]).all_succeeded());
+    drop(hanging);
+    assert_eq!(peer.codes(), [0]);
+    assert!(fs::read(file).unwrap() == content);
+    node.stop();
 }

@@ -79,7 +79,9 @@ fn one_that_changes_while_it_is_sent_is_sent_again() {
     let file = long_source(&lab, "a.img");
     let agent = Agent::start(&lab);
     agent.submit(&wish("x", &file, &node, "a"));
-    wait_until("it is being sent", || agent.get("/v1/requests/x").1["state"] == "sending");
+    // Who is given up before anything was sent to him waits for another upstream, and has the file locked for a minute.
+    let partial = node.file("a.lantorrent");
+    wait_until("it is being sent", || std::fs::metadata(&partial).is_ok_and(|found| found.len() > 0));
     // The node holds the transfer up while the file is replaced by another one in the same place.
     signal("STOP", node.pid());
     std::fs::write(&file, &after).unwrap();

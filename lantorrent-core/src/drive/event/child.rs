@@ -10,8 +10,10 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::super::TELL;
+use super::super::limit::Limit;
 use super::super::socket::{ADDRESSES, begin_to_connect};
 use super::frames::{Meaning, Outgoing};
+use super::pace::Pace;
 use super::upstreams::reset;
 use super::world::{Owner, World};
 
@@ -22,10 +24,13 @@ pub(super) struct Child {
     timeout: Duration,
     state: State,
     outgoing: Option<Outgoing>,
+    pace: Pace,
     /// Whether a worker reads for it what comes next.
     pub(super) awaits_file: bool,
     /// When the session heard last how far it is.
     pub(super) told: Instant,
+    /// When the session heard last that the limit holds it back.
+    pub(super) excused: Instant,
 }
 
 #[derive(Debug)]
@@ -67,6 +72,15 @@ struct Fault {
     until: Instant,
 }
 
+/// How it is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// As the limit allows.
+    Normal,
+    /// What is under way has to be out at once.
+    Urgent,
+}
+
 /// What came of hearing it.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -78,9 +92,18 @@ pub(super) enum Heard {
 }
 
 impl Child {
-    pub(super) fn new(owner: Owner, timeout: Duration) -> Self {
-        let (state, told) = (State::Sought, Instant::now());
-        Self { owner, timeout, state, outgoing: None, awaits_file: false, told }
+    pub(super) fn new(owner: Owner, timeout: Duration, limit: Limit) -> Self {
+        let now = Instant::now();
+        Self {
+            owner,
+            timeout,
+            state: State::Sought,
+            outgoing: None,
+            pace: Pace::new(limit),
+            awaits_file: false,
+            told: now,
+            excused: now,
+        }
     }
 
     /// Begins to connect to the first of the addresses that answers.
@@ -185,21 +208,33 @@ impl Child {
         self.outgoing = Some(frame);
     }
 
-    /// Writes what can be written without waiting. Says what the frame meant that is all out now.
-    pub(super) fn write(&mut self) -> Option<Meaning> {
-        let State::Open(open) = &mut self.state else { return None };
-        let frame = self.outgoing.as_mut().filter(|_| open.writable)?;
-        match frame.write(&open.socket) {
-            Ok(true) => self.outgoing.take().map(|frame| frame.meaning),
-            Ok(false) => {
-                open.writable = false;
-                None
-            }
-            Err(error) => {
+    /// Writes what can be written without waiting, and what the limit allows. Says what the frame meant that is all out now.
+    pub(super) fn write(&mut self, haste: Haste) -> Option<Meaning> {
+        loop {
+            let State::Open(open) = &mut self.state else { return None };
+            let frame = self.outgoing.as_mut().filter(|_| open.writable)?;
+            let left = frame.left();
+            let limited = haste == Haste::Normal && frame.has_data();
+            let allowed = if limited { self.pace.allowance(Instant::now(), left)? } else { left };
+            let result = frame.write(&open.socket, allowed);
+            let written = left - frame.left();
+            self.pace.went(written);
+            if let Err(error) = result {
                 self.give_up(&error);
-                None
+                return None;
+            }
+            if written == left {
+                return self.outgoing.take().map(|frame| frame.meaning);
+            }
+            if written < allowed {
+                open.writable = false;
             }
         }
+    }
+
+    /// Whether a limit keeps it from being written to.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.pace.deadline().is_some()
     }
 
     /// Nothing can be sent to it any more.
@@ -216,7 +251,10 @@ impl Child {
         match &self.state {
             State::Sought => None,
             State::Connecting(connecting) => Some(connecting.until),
-            State::Open(open) => open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until),
+            State::Open(open) => {
+                let fault = open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until);
+                fault.into_iter().chain(self.pace.deadline()).min()
+            }
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::TELL;
 use super::super::disk::Then;
-use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::hub::Hub;
+use super::super::orders::{ChildOrder, Work};
 use super::super::ring::{Item, Next};
 use super::super::shelf::{Shelf, ShelfReader};
-use super::child::Child;
+use super::child::{Child, Haste};
 use super::frames::{Meaning, Outgoing};
 use super::intake::Told;
 use super::mailbox::{Mailbox, Message, News};
@@ -44,7 +46,14 @@ impl Feed {
                 Err(error) => child.give_up(&error),
             }
         }
-        let meaning = child.write()?;
+        let haste = if self.hub.child_is_urgent(link) { Haste::Urgent } else { Haste::Normal };
+        let Some(meaning) = child.write(haste) else {
+            if child.is_held_back() && child.excused.elapsed() >= TELL {
+                child.excused = Instant::now();
+                told.push_back(Input::HeldBack(link));
+            }
+            return None;
+        };
         Some(self.written(link, child, meaning, told))
     }
 
@@ -145,7 +154,7 @@ impl Feed {
                 let before = self.hub.child_position(link).unwrap_or(upto);
                 self.hub.child_has(link, upto);
                 if child.told.elapsed() >= TELL {
-                    child.told = std::time::Instant::now();
+                    child.told = Instant::now();
                     told.push_back(Input::Sent(link, upto));
                 }
                 upto.saturating_sub(before)

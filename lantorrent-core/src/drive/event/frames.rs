@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::block::Block;
 use super::super::ring::Item;
+use super::super::socket::split_off_start;
 use crate::wire::{Frame, PayloadWriter};
 
 /// What to say when all of it is written.
@@ -62,12 +63,25 @@ impl Outgoing {
         Ok(Self { before: wrapping.before, body, after: wrapping.after, sent: 0, meaning })
     }
 
-    /// Writes what can be written without waiting. Returns whether that was all of it.
-    pub(super) fn write(&mut self, mut socket: impl Write) -> io::Result<bool> {
+    /// Whether it carries some of the file, which is what limits are for.
+    pub(super) fn has_data(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Bytes that are not written yet.
+    pub(super) fn left(&self) -> usize {
+        let body = self.body.as_deref().map_or(0, |block| block.data().len());
+        self.before.len() + body + self.after.len() - self.sent
+    }
+
+    /// Writes what can be written without waiting, but no more than so many bytes.
+    pub(super) fn write(&mut self, mut socket: impl Write, most: usize) -> io::Result<()> {
         let body = self.body.as_deref().map_or(&[][..], Block::data);
-        let mut slices = [&self.before, body, &self.after].map(IoSlice::new);
+        let mut parts = [&self.before[..], body, &self.after];
+        split_off_start(&mut parts, self.sent);
+        let mut slices = split_off_start(&mut parts, most).map(IoSlice::new);
         let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, self.sent);
+        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match socket.write_vectored(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -75,12 +89,12 @@ impl Outgoing {
                     self.sent += count;
                     IoSlice::advance_slices(&mut rest, count);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -125,11 +139,15 @@ mod tests {
         let frame = Frame::Data { offset: 8192, len, digest };
         let wrapping = writer.encode(&frame).unwrap();
         let whole = [&wrapping.before[..], block.data(), &wrapping.after].concat();
-        for width in [1, 24, 100, 2999, 4096] {
+        for (width, most) in [(1, 7), (24, 24), (100, 33), (2999, 1 << 20), (4096, 1)] {
             let mut outgoing = Outgoing::item(&writer, Item::Data(Arc::clone(&block))).unwrap();
             assert_eq!(outgoing.meaning, Meaning::Payload(11192));
             let mut narrow = Narrow { taken: Vec::new(), width, full: false };
-            while !outgoing.write(&mut narrow).unwrap() {}
+            while outgoing.left() > 0 {
+                let before = outgoing.left();
+                outgoing.write(&mut narrow, most).unwrap();
+                assert!(before - outgoing.left() <= most);
+            }
             assert!(narrow.taken == whole, "{width} bytes at a time");
         }
     }

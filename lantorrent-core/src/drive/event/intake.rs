@@ -10,7 +10,9 @@ use super::super::TELL;
 use super::super::baton::{Baton, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, NoRoom, PATIENCE};
+use super::super::limit::Limit;
 use super::super::ring::Item;
+use super::pace::Pace;
 use super::stock::Stock;
 use super::upstreams::Upstream;
 use crate::session::{Input, UpstreamId};
@@ -25,6 +27,7 @@ pub(super) struct Intake {
     keys: Keyring,
     hub: Arc<Hub>,
     pool: Arc<Pool>,
+    limit: Limit,
     baton: Option<Baton>,
     reading: Reading,
 }
@@ -48,7 +51,10 @@ struct Reader {
     fresh: bool,
     /// When to look for room again.
     retry_at: Option<Instant>,
+    pace: Pace,
     told: Instant,
+    /// When the session heard last that nobody reads, so that silence is nobody's fault.
+    excused: Instant,
     begun: bool,
 }
 
@@ -73,8 +79,8 @@ pub(super) enum Needed {
 }
 
 impl Intake {
-    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>) -> Self {
-        Self { header, keys, hub, pool, baton: None, reading: Reading::Nobody }
+    pub(super) fn new(header: Header, keys: Keyring, hub: Arc<Hub>, pool: Arc<Pool>, limit: Limit) -> Self {
+        Self { header, keys, hub, pool, limit, baton: None, reading: Reading::Nobody }
     }
 
     /// Who is read, or is about to be.
@@ -120,7 +126,9 @@ impl Intake {
             block: None,
             fresh: true,
             retry_at: None,
+            pace: Pace::new(self.limit.clone()),
             told: Instant::now(),
+            excused: Instant::now(),
             begun: from > 0,
         };
         self.reading = Reading::From(id, Box::new(reader));
@@ -182,7 +190,7 @@ impl Intake {
     /// When to look at it again although nothing has changed.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.reading {
-            Reading::From(_, reader) => reader.retry_at,
+            Reading::From(_, reader) => reader.retry_at.into_iter().chain(reader.pace.deadline()).min(),
             Reading::Nobody | Reading::Preparing(..) => None,
         }
     }
@@ -211,7 +219,18 @@ impl Reader {
         let block = self.block.get_or_insert_with(|| pool.take());
         let (count, frame) = if from.first.is_empty() {
             let [first, second] = self.payload.slots(block);
-            match read(from, [first, second])? {
+            let Some(allowed) = self.pace.allowance(Instant::now(), first.len() + second.len()) else {
+                if self.excused.elapsed() >= TELL {
+                    self.excused = Instant::now();
+                    told.push_back(Input::Heard);
+                }
+                self.block = self.block.take().filter(|_| !self.fresh);
+                return Ok(None);
+            };
+            let (of_first, of_second) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
+            let result = read(from, [&mut first[..of_first], &mut second[..of_second]]);
+            self.pace.went(result.as_ref().ok().copied().flatten().unwrap_or(0));
+            match result? {
                 Some(count) => (count, self.payload.filled(count, block)?),
                 None => {
                     // A block that nothing is in yet is for others.
@@ -304,5 +323,120 @@ fn read(from: &mut Upstream, slots: [&mut [u8]; 2]) -> Result<Option<usize>, Sto
             Ok(None)
         }
         Err(_) => Err(Stop::Lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use mio::Token;
+
+    use super::super::super::outbox::Outbox;
+    use super::super::super::ring::Ring;
+    use super::super::upstreams::id;
+    use super::*;
+    use crate::wire::{Destination, Password};
+
+    const BLOCK: u32 = 4096;
+
+    /// An intake of wire 1 that reads from the first, what is written into the second.
+    fn reading(hub: &Arc<Hub>, stock: &mut Stock, told: &mut Told) -> (Intake, Upstream, TcpStream) {
+        let node = Destination {
+            host: "h".into(),
+            port: 1,
+            index: 0,
+            requests: Vec::new(),
+            degree: None,
+            block_size: None,
+        };
+        let length = Some(u64::from(BLOCK) * 100);
+        let header =
+            Header { node, length, block_size: BLOCK, degree: 1, destinations: Vec::new(), envelope: None };
+        let keys = Keyring::new(Password::new("2")).with_wire_1(Password::new("1"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let upstream = Upstream {
+            token: Token(7),
+            socket: mio::net::TcpStream::from_std(socket),
+            outbox: Outbox::default(),
+            first: Vec::new(),
+            readable: true,
+            accepted: true,
+        };
+        let mut intake = Intake::new(header, keys, Arc::clone(hub), stock.pool(BLOCK), Limit::default());
+        assert_eq!(intake.accept(id(upstream.token), 0, told), Needed::Nothing);
+        (intake, upstream, sender)
+    }
+
+    fn is_heard(told: &mut Told) -> bool {
+        told.drain(..).any(|input| matches!(input, Input::Heard))
+    }
+
+    #[test]
+    fn who_waits_for_a_block_asks_for_it_now_and_then_and_never_again_when_it_has_one() {
+        let (hub, mut stock, mut told) =
+            (Arc::new(Hub::new(Ring::for_node(4))), Stock::default(), Told::new());
+        let (mut intake, mut upstream, mut sender) = reading(&hub, &mut stock, &mut told);
+        sender.write_all(&[7; BLOCK as usize + 100]).unwrap();
+        assert_eq!(intake.step(&mut upstream, &stock, &mut told), Some(BLOCK as usize));
+        let pool = stock.pool(1 << 20);
+        let others: Vec<_> = (0..8).map(|_| pool.take()).collect();
+        assert_eq!(intake.step(&mut upstream, &stock, &mut told), None, "it has one in the ring");
+        assert!(intake.deadline().is_some());
+        drop(others);
+        assert_eq!(intake.step(&mut upstream, &stock, &mut told), Some(100));
+        assert_eq!(intake.step(&mut upstream, &stock, &mut told), None);
+        assert!(!upstream.readable);
+        assert_eq!(intake.deadline(), None, "only its socket can have something new");
+    }
+
+    #[test]
+    fn a_session_without_a_block_gets_one_however_many_the_others_have() {
+        let (hub, mut stock, mut told) =
+            (Arc::new(Hub::new(Ring::for_node(4))), Stock::default(), Told::new());
+        let (mut intake, mut upstream, mut sender) = reading(&hub, &mut stock, &mut told);
+        let pool = stock.pool(1 << 20);
+        let _others: Vec<_> = (0..8).map(|_| pool.take()).collect();
+        for place in 1..=3_u64 {
+            sender.write_all(&[7; BLOCK as usize]).unwrap();
+            upstream.readable = true;
+            assert_eq!(intake.step(&mut upstream, &stock, &mut told), Some(BLOCK as usize));
+            // The disk takes it, and nobody else needs it.
+            hub.disk_has(place * u64::from(BLOCK));
+        }
+    }
+
+    #[test]
+    fn while_there_is_no_room_silence_is_excused() {
+        let (hub, mut stock, mut told) =
+            (Arc::new(Hub::new(Ring::for_node(1))), Stock::default(), Told::new());
+        let (mut intake, mut upstream, mut sender) = reading(&hub, &mut stock, &mut told);
+        sender.write_all(&[7; 2 * BLOCK as usize]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(intake.step(&mut upstream, &stock, &mut told), Some(BLOCK as usize));
+        }
+        let mut waits = 0;
+        while !is_heard(&mut told) {
+            assert_eq!(intake.step(&mut upstream, &stock, &mut told), None, "the disk has nothing yet");
+            let wait = intake.deadline().unwrap().saturating_duration_since(Instant::now());
+            assert!(wait <= PATIENCE, "{wait:?}");
+            std::thread::sleep(wait);
+            waits += 1;
+        }
+        assert!(waits <= 2, "it took {waits}");
+        hub.disk_has(u64::from(BLOCK));
+        assert_eq!(
+            intake.step(&mut upstream, &stock, &mut told),
+            Some(0),
+            "what was pending goes into the ring"
+        );
+        assert_eq!(intake.deadline(), None);
+        intake.halt(&mut told);
+        let Some(Input::Halted { offset, cause: None }) = told.pop_back() else { panic!("{told:?}") };
+        assert_eq!(offset, 2 * u64::from(BLOCK));
     }
 }

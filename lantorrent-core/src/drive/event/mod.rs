@@ -31,7 +31,7 @@
 //! - Workers; those that have nothing to do for a while end. What they have to do is bounded by the rings, by one block
 //!   to read for each child, and by one check for each connection.
 //! - What is left to say to an upstream that does not listen, by the [`Outbox`](super::outbox::Outbox).
-//! - Every wait, by a deadline of the session or of the connection, in one heap ([`timers`]).
+//! - Every wait, by a deadline of the session or of the connection, in one place ([`timers`]).
 
 mod child;
 mod door;
@@ -40,6 +40,7 @@ mod files;
 mod frames;
 mod intake;
 mod mailbox;
+mod pace;
 mod server;
 mod stock;
 mod stranger;

@@ -140,9 +140,9 @@ impl Loop {
         let now = Instant::now();
         // Who wants to be looked at again at once is, behind what happens meanwhile.
         for _ in 0..self.world.timers.len() {
-            let Some((at, who)) = self.world.timers.due(now) else { break };
+            let Some(who) = self.world.timers.due(now) else { break };
             match who {
-                Who::Session(number) => self.transfers.on_time(number, at, &mut self.world),
+                Who::Session(number) => self.transfers.on_time(number, &mut self.world),
                 Who::Stranger(token) => self.look_at(token, |stranger, _, _| stranger.on_time(now)),
                 Who::Door => self.door.unpause(),
                 Who::Cleaning => self.clean(now),

@@ -1,7 +1,6 @@
 //! When somebody is to be looked at although nothing has happened.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use mio::Token;
@@ -16,13 +15,26 @@ pub(super) enum Who {
     Cleaning,
 }
 
-/// Nothing is ever taken out before its time: whoever was set to a later time since says so when asked.
+/// One time for each, or none.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Who)>>);
+pub(super) struct Timers(BTreeSet<(Instant, Who)>);
 
 impl Timers {
     pub(super) fn set(&mut self, at: Instant, who: Who) {
-        self.0.push(Reverse((at, who)));
+        self.0.insert((at, who));
+    }
+
+    /// From one time to another.
+    pub(super) fn reset(&mut self, before: Option<Instant>, at: Option<Instant>, who: Who) {
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.0.remove(&(before, who));
+        }
+        if let Some(at) = at {
+            self.set(at, who);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -30,15 +42,13 @@ impl Timers {
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.0.first().map(|(at, _)| *at)
     }
 
-    /// Somebody whose time has come, and when that was.
-    pub(super) fn due(&mut self, now: Instant) -> Option<(Instant, Who)> {
-        let Reverse(first) = self.0.peek().filter(|Reverse((at, _))| *at <= now)?;
-        let first = *first;
-        self.0.pop();
-        Some(first)
+    /// Somebody whose time has come. It is set no more.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Who> {
+        self.next().filter(|at| *at <= now)?;
+        self.0.pop_first().map(|(_, who)| who)
     }
 }
 
@@ -57,8 +67,12 @@ mod tests {
         }
         assert_eq!(timers.next(), Some(at(1)));
         assert_eq!(timers.due(now), None);
-        assert_eq!(timers.due(at(2)), Some((at(1), Who::Session(1))));
-        assert_eq!(timers.due(at(2)), Some((at(2), Who::Session(2))));
+        assert_eq!(timers.due(at(2)), Some(Who::Session(1)));
+        assert_eq!(timers.due(at(2)), Some(Who::Session(2)));
         assert_eq!(timers.due(at(2)), None);
+        timers.reset(Some(at(3)), Some(at(9)), Who::Session(3));
+        assert_eq!((timers.due(at(8)), timers.len()), (None, 1));
+        timers.reset(Some(at(9)), None, Who::Session(3));
+        assert_eq!(timers.next(), None);
     }
 }

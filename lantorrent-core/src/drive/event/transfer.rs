@@ -12,9 +12,11 @@ use mio::event::Event;
 use super::super::baton::root_before;
 use super::super::clock::now;
 use super::super::disk::{self, Disk, Then};
-use super::super::hub::{ChildOrder, DiskOrder, Hub};
+use super::super::hub::Hub;
+use super::super::orders::{ChildOrder, DiskOrder};
 use super::super::ring::Ring;
 use super::super::shelf::ShelfReader;
+use super::super::socket::keep_queue_short;
 use super::super::{random, ring_capacity};
 use super::child::{Child, Heard};
 use super::feed::Feed;
@@ -61,7 +63,7 @@ pub(super) struct Transfer {
     sums: usize,
     /// Who came for the transfer when it was over already.
     pub(super) late: Vec<Arrival>,
-    /// When the timer goes off that is set for it.
+    /// When its timer goes off.
     pub(super) alarm: Option<Instant>,
     /// Whether it is on the list of those that have more to do.
     pub(super) queued: bool,
@@ -113,7 +115,8 @@ impl Transfer {
         let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
-        let intake = Intake::new(header, keys.clone(), Arc::clone(&hub), pool);
+        let intake =
+            Intake::new(header, keys.clone(), Arc::clone(&hub), pool, site.traffic.receive_limit.clone());
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
@@ -212,8 +215,7 @@ impl Transfer {
         self.settle(world);
         let mut turn = self.hear(world);
         for upstream in self.upstreams.values_mut() {
-            upstream.drain(&mut world.scratch);
-            if upstream.over && upstream.readable {
+            if self.intake.upstream() != Some(upstream.id()) && upstream.drain(&mut world.scratch) {
                 turn = Turn::More;
             }
         }
@@ -313,11 +315,10 @@ impl Transfer {
             }
         }
         let upstream = self.intake.upstream().and_then(|id| self.upstreams.get_mut(&id));
-        if let Some(upstream) = upstream {
-            if let Some(bytes) = self.intake.step(upstream, &world.stock, &mut self.told) {
-                *moved.get_or_insert(0) += bytes as u64;
-            }
-            upstream.over = self.intake.upstream().is_none();
+        if let Some(bytes) =
+            upstream.and_then(|upstream| self.intake.step(upstream, &world.stock, &mut self.told))
+        {
+            *moved.get_or_insert(0) += bytes as u64;
         }
         moved
     }
@@ -331,7 +332,7 @@ impl Transfer {
             Output::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
             Output::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
             Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.halt(),
+            Output::Halt => self.intake.halt(&mut self.told),
             Output::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
@@ -372,6 +373,12 @@ impl Transfer {
         if !std::mem::replace(&mut self.begun, true) {
             self.feed.hub.begin(from);
         }
+        if let Some(upstream) = self.upstreams.get_mut(&id) {
+            upstream.accepted = true;
+            if let Some(rate) = world.site.traffic.receive_limit.get() {
+                keep_queue_short(&upstream.socket, rate);
+            }
+        }
         if self.intake.accept(id, from, &mut self.told) == Needed::Nothing {
             return;
         }
@@ -387,25 +394,18 @@ impl Transfer {
         }));
     }
 
-    fn halt(&mut self) {
-        let read = self.intake.upstream();
-        self.intake.halt(&mut self.told);
-        if let Some(upstream) = read.and_then(|id| self.upstreams.get_mut(&id)) {
-            upstream.over = true;
-        }
-    }
-
     /// Takes out a connection from upstream, which is not read any more.
     fn take_upstream(&mut self, id: UpstreamId) -> Option<Upstream> {
         if self.intake.upstream() == Some(id) {
-            self.halt();
+            self.intake.halt(&mut self.told);
         }
         self.upstreams.remove(&id)
     }
 
     fn connect(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
         self.feed.hub.expect(link);
-        let mut child = Child::new(Owner::Child(self.number, link), world.site.gate.timing.connect);
+        let (timeout, limit) = (world.site.gate.timing.connect, world.site.traffic.send_limit.clone());
+        let mut child = Child::new(Owner::Child(self.number, link), timeout, limit);
         let begun = match literal(&host, port) {
             Some(address) => child.connect([address], world),
             None => {

@@ -182,16 +182,14 @@ impl Transfers {
             Turn::Done => {}
         }
         let deadline = transfer.deadline();
-        if let Some(at) = deadline.filter(|&at| transfer.alarm.is_none_or(|alarm| at < alarm)) {
-            transfer.alarm = Some(at);
-            world.timers.set(at, Who::Session(number));
-        }
+        world.timers.reset(transfer.alarm, deadline, Who::Session(number));
+        transfer.alarm = deadline;
     }
 
-    /// The timer goes off that was set to `at`.
-    pub(super) fn on_time(&mut self, number: u64, at: Instant, world: &mut World) {
+    /// The timer of a session has gone off.
+    pub(super) fn on_time(&mut self, number: u64, world: &mut World) {
         if let Some(transfer) = self.sessions.get_mut(&number) {
-            transfer.alarm = transfer.alarm.filter(|&alarm| alarm != at);
+            transfer.alarm = None;
             self.turn(number, world);
         }
     }
@@ -216,6 +214,7 @@ impl Transfers {
     /// Nothing is left of a session but its results. Who came too late for it has to find another way.
     fn leave(&mut self, number: u64, world: &mut World) {
         let Some(transfer) = self.sessions.remove(&number) else { return };
+        world.timers.reset(transfer.alarm, None, Who::Session(number));
         if let Some(id) = &transfer.id {
             self.numbers.remove(id);
             self.roster.leave(Instant::now(), id, transfer.results());

@@ -19,16 +19,15 @@ pub(super) struct Upstream {
     pub(super) first: Vec<u8>,
     /// Whether the socket may have something to read.
     pub(super) readable: bool,
-    /// Whether it was read to the point where its payload stopped. What still comes does not matter, but the peer may be
-    /// writing, and must be able to read our last words.
-    pub(super) over: bool,
+    /// Whether its payload is, or was, read.
+    pub(super) accepted: bool,
 }
 
 impl Upstream {
     /// Takes in a connection, and returns what the session has to know of it.
     pub(super) fn new(arrival: Arrival) -> (Self, Box<Proven>) {
         let Arrival { token, socket, outbox, proven, first } = arrival;
-        let upstream = Self { token, socket, outbox, first, readable: true, over: false };
+        let upstream = Self { token, socket, outbox, first, readable: true, accepted: false };
         (upstream, proven)
     }
 
@@ -44,11 +43,13 @@ impl Upstream {
         self.outbox.say(&self.socket, bytes);
     }
 
-    /// Reads what nobody wants.
-    pub(super) fn drain(&mut self, scratch: &mut [u8]) {
-        if self.over && self.readable && drain(&self.socket, scratch) != Drained::ForNow {
-            self.readable = false;
+    /// Where it is read no more: what still comes does not matter, but the peer may be writing, and must be able to read our
+    /// last words. Returns whether there may be more.
+    pub(super) fn drain(&mut self, scratch: &mut [u8]) -> bool {
+        if self.accepted && self.readable {
+            self.readable = drain(&self.socket, scratch) == Drained::ForNow;
         }
+        self.accepted && self.readable
     }
 }
 

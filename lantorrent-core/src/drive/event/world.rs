@@ -129,7 +129,9 @@ impl World {
 
     pub(super) fn remove_stranger(&mut self, token: Token) -> Option<Stranger> {
         self.greeting.remove(&token);
-        self.strangers.remove(&token)
+        let stranger = self.strangers.remove(&token)?;
+        self.timers.reset(Some(stranger.deadline()), None, Who::Stranger(token));
+        Some(stranger)
     }
 
     /// Closes the connection that has been introducing itself for longest.
@@ -163,9 +165,7 @@ impl World {
         let Some(stranger) = self.strangers.get_mut(&token) else { return Look::Stays };
         let before = stranger.deadline();
         let look = how(stranger, &self.site, &mut self.scratch);
-        if stranger.deadline() != before {
-            self.timers.set(stranger.deadline(), Who::Stranger(token));
-        }
+        self.timers.reset(Some(before), Some(stranger.deadline()), Who::Stranger(token));
         if !stranger.is_greeting() {
             self.greeting.remove(&token);
         }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::super::block::Pool;
 use super::super::dscp::Dscp;
-use super::super::hub::{ChildOrder, Hub, Work};
+use super::super::hub::Hub;
 use super::super::limit::Limit;
+use super::super::orders::{ChildOrder, Work};
 use super::super::ring::{Item, Next};
 use super::super::shelf::ShelfReader;
 use super::TELL;

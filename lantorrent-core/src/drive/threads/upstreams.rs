@@ -86,7 +86,9 @@ impl Upstreams {
 
     /// Says what is left to say, and closes, on a thread of its own: that may take seconds.
     pub(super) fn close(&mut self, id: UpstreamId) {
-        let Some(upstream) = self.all.remove(&id) else { return };
+        let Some(mut upstream) = self.all.remove(&id) else { return };
+        // As a rule that is all, and nobody has to wait for a thread to hear it.
+        upstream.outbox.flush();
         let close = move || upstream.say_goodbye();
         if let Err(error) = thread::Builder::new().name("goodbye".into()).spawn(close) {
             log::error!("no thread for the last words to upstream: {error}");

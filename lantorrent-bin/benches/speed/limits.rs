@@ -1,107 +1,58 @@
 //! How exactly limits are kept: by a sender, by a node, by an agent with several transfers at once, and after a change
 //! while it sends. On loopback and in memory, where nothing else is slow at these rates.
-//!
-//! `cargo bench -p lantorrent-bin --bench limits` (with `-- --seconds 5 --json`)
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::Listening;
+use super::table::{Row, Section};
 
 const MIB: u64 = 1 << 20;
 const RATES: [u64; 3] = [MIB, 10 * MIB, 100 * MIB];
+/// For each measurement.
+const SECONDS: u64 = 5;
 /// Transfers that an agent has at the same time.
 const TOGETHER: u64 = 3;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let seconds = arguments.iter().position(|argument| argument == "--seconds");
-    let seconds = seconds.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(5);
-    let bench = Bench::new();
-    let mut lines = Vec::new();
+pub(crate) fn measure(base: &Path) -> Section {
+    let bench = Bench::new(base);
+    let mut section = Section::new(format!("limits, loopback, tmpfs, {SECONDS} s each"));
     for rate in RATES {
-        lines.push(Line { kind: "send --limit", asked: rate, measured: bench.sender(rate, seconds) });
-        lines.push(Line { kind: "[node] limit", asked: rate, measured: bench.node(rate, seconds) });
-        lines.push(Line {
-            kind: "[agent] limit, 3 at once",
-            asked: rate,
-            measured: bench.agent(rate, seconds),
-        });
-        let measured = bench.change(rate, 2 * rate, seconds);
-        lines.push(Line { kind: "after PUT /v1/limit", asked: 2 * rate, measured });
+        section.rows.push(row("send --limit", rate, bench.sender(rate)));
+        section.rows.push(row("[node] limit", rate, bench.node(rate)));
+        section.rows.push(row("[agent] limit, three transfers at once", rate, bench.agent(rate)));
+        section.rows.push(row("after PUT /v1/limit", 2 * rate, bench.change(rate, 2 * rate)));
     }
-    if arguments.iter().any(|argument| argument == "--json") {
-        println!("{}", lines.iter().map(Line::json).collect::<Value>());
-    } else {
-        print(&lines, seconds);
-    }
-}
-
-struct Line {
-    kind: &'static str,
-    /// Bytes a second.
-    asked: u64,
-    measured: f64,
-}
-
-impl Line {
-    #[allow(clippy::cast_precision_loss)] // Figures of four digits are shown.
-    fn ratio(&self) -> f64 {
-        self.measured / self.asked as f64
-    }
-
-    fn json(&self) -> Value {
-        json!({ "kind": self.kind, "asked": self.asked, "measured": self.measured, "ratio": self.ratio() })
-    }
+    section
 }
 
 #[allow(clippy::cast_precision_loss)] // Figures of four digits are shown.
-fn print(lines: &[Line], seconds: u64) {
-    println!(
-        "loopback, memory, {seconds} s each; MiB/s of the file, from its transfer's start to its last result"
-    );
-    println!("{:<26} {:>8} {:>9} {:>8}", "", "asked", "measured", "ratio");
-    for line in lines {
-        let (asked, measured) = (line.asked / MIB, line.measured / MIB as f64);
-        println!("{:<26} {asked:>8} {measured:>9.2} {:>7.3}x", line.kind, line.ratio());
-    }
+fn row(kind: &str, asked: u64, measured: f64) -> Row {
+    let percent = (measured / asked as f64 - 1.0) * 100.0;
+    let remark = format!("{percent:+.2} % of {} MiB/s", asked / MIB);
+    Row { name: kind.into(), rate: Some(measured), remark, ..Row::default() }
 }
 
 /// A folder with a source and all that runs in it.
 struct Bench {
-    folder: PathBuf,
-}
-
-/// Killed and reaped when dropped.
-struct Running {
-    child: Child,
-    /// Where it listens.
-    address: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
-        let shm = Path::new("/dev/shm");
-        let base = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
-        let folder = base.join(format!("lantorrent-limits-{}", std::process::id()));
-        fs::create_dir(&folder).expect("a folder for the files");
-        Self { folder }
+    fn new(base: &Path) -> Self {
+        Self { folder: tempfile::tempdir_in(base).expect("a folder for the files") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.path().join(name)
     }
 
     /// A source of that many bytes.
@@ -114,7 +65,7 @@ impl Bench {
 
     /// The program, with that in its lt.ini.
     fn command(&self, more: &str) -> Command {
-        let folder = self.folder.display();
+        let folder = self.folder.path().display();
         let ini = self.path("lt.ini");
         let text = format!(
             "[security]\npassword = benchmarks-need-no-secret\n[db]\nfile = {folder}/queue\n\
@@ -127,28 +78,24 @@ impl Bench {
         command
     }
 
-    /// Starts a node or an agent, and waits until it listens.
-    fn start(&self, more: &str, arguments: &[&str]) -> Running {
-        let mut command = self.command(more);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("starting");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its address");
-        let address = line.strip_prefix("listening on ").and_then(|rest| rest.split_whitespace().next());
-        Running { address: address.expect("its address").to_owned(), child }
+    /// Starts a node or an agent.
+    fn start(&self, more: &str, arguments: &[&str]) -> Listening {
+        Listening::start(self.command(more).args(arguments))
     }
 
-    fn start_node(&self, more: &str) -> Running {
-        let root = self.folder.to_str().expect("a path in UTF-8");
+    fn start_node(&self, more: &str) -> Listening {
+        let root = self.folder.path().to_str().expect("a path in UTF-8");
         self.start(more, &["serve", "--listen", "127.0.0.1:0", "--root", root])
     }
 
     /// Sends so many bytes, and returns how many that were each second.
-    fn send(&self, node: &Running, bytes: u64, options: &[&str]) -> f64 {
+    fn send(&self, node: &Listening, bytes: u64, options: &[&str]) -> f64 {
         let source = self.source("source", bytes);
         let copy = self.path("copy");
         let mut command = self.command("");
         command.args(["send", "--json"]).args(options).arg(source);
-        let output = command.arg(format!("{}{}", node.address, copy.display())).output().expect("sending");
+        let output =
+            command.arg(format!("127.0.0.1:{}{}", node.port, copy.display())).output().expect("sending");
         assert!(output.status.success(), "the transfer failed");
         fs::remove_file(copy).expect("removing the copy");
         let output = String::from_utf8_lossy(&output.stdout);
@@ -156,20 +103,20 @@ impl Bench {
         rate(bytes, summary["summary"]["seconds"].as_f64().expect("its seconds"))
     }
 
-    fn sender(&self, rate: u64, seconds: u64) -> f64 {
+    fn sender(&self, rate: u64) -> f64 {
         let node = self.start_node("");
-        self.send(&node, rate * seconds, &["--limit", &rate.to_string()])
+        self.send(&node, rate * SECONDS, &["--limit", &rate.to_string()])
     }
 
-    fn node(&self, rate: u64, seconds: u64) -> f64 {
+    fn node(&self, rate: u64) -> f64 {
         let node = self.start_node(&format!("[node]\nlimit = {rate}"));
-        self.send(&node, rate * seconds, &[])
+        self.send(&node, rate * SECONDS, &[])
     }
 
-    fn agent(&self, limit: u64, seconds: u64) -> f64 {
+    fn agent(&self, limit: u64) -> f64 {
         let node = self.start_node("");
         let agent = Agent(self.start(&format!("limit = {limit}"), &["agent"]));
-        let bytes = limit * seconds / TOGETHER;
+        let bytes = limit * SECONDS / TOGETHER;
         let sources: Vec<PathBuf> =
             (0..TOGETHER).map(|number| self.source(&format!("source-{number}"), bytes)).collect();
         agent.request(&sources, &node);
@@ -183,10 +130,10 @@ impl Bench {
     }
 
     /// What goes at another limit than that at which it began.
-    fn change(&self, before: u64, after: u64, seconds: u64) -> f64 {
+    fn change(&self, before: u64, after: u64) -> f64 {
         let node = self.start_node("");
         let agent = Agent(self.start(&format!("limit = {before}"), &["agent"]));
-        let bytes = (before + after * seconds).min(2 << 30);
+        let bytes = (before + after * SECONDS).min(2 << 30);
         let sources = [self.source("source-0", bytes)];
         agent.request(&sources, &node);
         while agent.transfers().is_empty() {
@@ -213,12 +160,6 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn copy_of(source: &Path) -> PathBuf {
     source.with_extension("copy")
 }
@@ -237,18 +178,19 @@ fn milliseconds(time: &Value) -> u64 {
         + number(20, 23)
 }
 
-struct Agent(Running);
+struct Agent(Listening);
 
 impl Agent {
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.0.address)
+        format!("http://127.0.0.1:{}{path}", self.0.port)
     }
 
     /// Asks for each of them beside itself on the node.
-    fn request(&self, sources: &[PathBuf], node: &Running) {
-        let (host, port) = node.address.rsplit_once(':').expect("an address");
-        let port: u16 = port.parse().expect("a port");
-        let wish = |source: &PathBuf| json!({ "source": source, "destination": copy_of(source), "host": host, "port": port });
+    fn request(&self, sources: &[PathBuf], node: &Listening) {
+        let wish = |source: &PathBuf| {
+            let destination = copy_of(source);
+            json!({ "source": source, "destination": destination, "host": "127.0.0.1", "port": node.port })
+        };
         let body: Value = sources.iter().map(wish).collect();
         let request = ureq::post(self.url("/v1/requests")).header("content-type", "application/json");
         request.send(body.to_string()).expect("the agent takes requests");
