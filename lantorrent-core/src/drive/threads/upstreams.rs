@@ -88,7 +88,7 @@ impl Upstreams {
     pub(super) fn close(&mut self, id: UpstreamId) {
         let Some(mut upstream) = self.all.remove(&id) else { return };
         // As a rule that is all, and nobody has to wait for a thread to hear it.
-        upstream.outbox.flush();
+        upstream.outbox.flush(&upstream.guest.socket);
         let close = move || upstream.say_goodbye();
         if let Err(error) = thread::Builder::new().name("goodbye".into()).spawn(close) {
             log::error!("no thread for the last words to upstream: {error}");
