@@ -206,7 +206,9 @@ impl Downstream {
         }
         child.enter(Stage::Feeding, now.instant);
         child.sent = offset;
-        desk.out.push_back(Output::Feed(child.link, offset));
+        if self.aborting.is_none() {
+            desk.out.push_back(Output::Feed(child.link, offset));
+        }
     }
 
     /// When there is word of every request of a run, nothing more is expected of its child.
@@ -272,7 +274,9 @@ impl Downstream {
             match &run.child {
                 // After the end an abort would take back what may be complete already.
                 Some(child) if child.stage == Stage::Reporting => {}
-                Some(child) if child.stage == Stage::Feeding && desk.wire() == Wire::Two => {
+                // Who is let in hears of it, also while it opens its files: else it would wait for somebody else, and
+                // keep them until then.
+                Some(child) if child.stage >= Stage::Proving && desk.wire() == Wire::Two => {
                     desk.out.push_back(Output::Control(child.link, Control::Abort(abort.clone())));
                 }
                 child => {

@@ -2,16 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
-use lantorrent_core::wire::{Code, Wire};
+use lantorrent_core::wire::{Code, Frame, Line, Wire};
 use lantorrent_core::{Event, Outcome, Transfer};
 
 use crate::support::{
-    BOTH, DeadPort, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
+    BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
 };
 
 /// Sends on a thread of its own.
@@ -86,6 +86,33 @@ fn a_stream_that_fails_is_no_file() {
         node.stop();
         assert_eq!(node.names(), [""; 0]);
     }
+}
+
+#[test]
+fn who_still_opens_its_files_hears_too_that_the_source_has_failed() {
+    /// Fails as soon as somebody is there.
+    struct Torn(mpsc::Receiver<()>);
+    impl Read for Torn {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            self.0.recv().unwrap();
+            Err(std::io::Error::other("the tape is torn"))
+        }
+    }
+    let (is_there, there) = mpsc::channel();
+    let (heard, first) = mpsc::channel();
+    let fake = FakeNode::raw(move |mut child| {
+        child.line(&Line::Accepted);
+        is_there.send(()).unwrap();
+        heard.send(child.first_frame()).unwrap();
+        let report = child.report(Code::SOURCE_FAILED, None);
+        child.say(&report);
+        child.wait();
+    });
+    let outcome = Transfer::from_stream(Torn(there), keys()).unwrap().to(fake.target()).send().unwrap();
+    assert_eq!(codes(&outcome), [Code::SOURCE_FAILED.0], "{outcome:?}");
+    let frame = first.recv().unwrap();
+    assert!(matches!(&frame, Some(Frame::Abort(abort)) if abort.code == Code::SOURCE_FAILED), "{frame:?}");
+    fake.join();
 }
 
 #[test]

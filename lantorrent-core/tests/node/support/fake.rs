@@ -147,6 +147,17 @@ impl Child {
         }
     }
 
+    /// Reads the first frame of the payload. None if the connection ends before.
+    pub(crate) fn first_frame(&self) -> Option<Frame> {
+        let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
+        let mut block = vec![0; self.header.block_size as usize];
+        loop {
+            if let (_, Some(frame)) = reader.push(&[next(&self.socket)?], &mut block).unwrap() {
+                return Some(frame);
+            }
+        }
+    }
+
     /// A report of this node about its first request.
     pub(crate) fn report(&self, code: Code, sum: Option<&str>) -> Report {
         let node = &self.header.node;
