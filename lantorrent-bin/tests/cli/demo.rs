@@ -46,8 +46,8 @@ fn nothing_is_left_of_one_that_is_stopped() {
 #[test]
 fn its_nodes_do_not_outlive_it() {
     let lab = Lab::empty();
-    // All hole: made at once, and seconds on its way. Nodes refuse what their disk has no room for.
-    std::fs::File::create(lab.path().join("source")).unwrap().set_len(2 << 30).unwrap();
+    // Long enough on its way for the nodes to be seen.
+    lab.source(256 << 20);
     let mut child = lab.command(["demo", "source", "--nodes", "2"]);
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // Two nodes run, and know nothing of their parent but its end of their standard input.

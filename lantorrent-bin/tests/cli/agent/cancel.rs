@@ -1,6 +1,6 @@
 //! Requests that are taken back.
 
-use super::fixture::{Agent, expect_content, lab, long_source, source, wish};
+use super::fixture::{Agent, SLOW, expect_content, lab, long_source, source, wish};
 use crate::common::{content, names, signal, wait_until};
 
 #[test]
@@ -70,7 +70,7 @@ fn one_that_is_done_stays_as_it_is() {
 /// What its first attempt left on the node goes too.
 #[test]
 fn one_that_waits_for_its_next_attempt() {
-    let lab = lab("retry = 60");
+    let lab = lab(&format!("retry = 60\n{SLOW}"));
     let mut node = lab.node("node");
     let source = long_source(&lab, "a.img");
     let agent = Agent::start(&lab);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::{INI, Lab, Node, signal, wait_until};
+use crate::common::{INI, Lab, Node, content, signal, wait_until};
 
 /// Where the files are that may be asked for.
 pub(super) const REPOSITORY: &str = "repository";
@@ -48,12 +48,13 @@ pub(super) fn source(lab: &Lab, name: &str, content: &[u8]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// One that is made at once, and long enough on its way for anything to happen meanwhile.
+/// One that is seconds on its way, so that anything may happen meanwhile, where the agent is as slow as [`SLOW`] says.
 pub(super) fn long_source(lab: &Lab, name: &str) -> String {
-    let path = source(lab, name, b"");
-    std::fs::File::options().write(true).open(&path).unwrap().set_len(512 << 20).unwrap();
-    path
+    source(lab, name, &content(64 << 20))
 }
+
+/// For `[agent]`.
+pub(super) const SLOW: &str = "limit = 16M";
 
 /// What is posted to have `source` on that node.
 pub(super) fn wish(id: &str, source: &str, node: &Node, name: &str) -> Value {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use super::fixture::{Agent, REPOSITORY, expect_content, lab, long_source, source, wish};
+use super::fixture::{Agent, REPOSITORY, SLOW, expect_content, lab, long_source, source, wish};
 use crate::common::{content, signal, wait_until};
 
 #[track_caller]
@@ -73,7 +73,7 @@ fn one_that_changes_while_it_waits_is_sent_as_it_is_then() {
 
 #[test]
 fn one_that_changes_while_it_is_sent_is_sent_again() {
-    let lab = lab("attempts = 20");
+    let lab = lab(&format!("attempts = 20\n{SLOW}"));
     let node = lab.node("node");
     let after = content(3 << 20);
     let file = long_source(&lab, "a.img");
