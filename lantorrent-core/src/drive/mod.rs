@@ -21,6 +21,7 @@ mod limit;
 mod node;
 mod orders;
 mod outbox;
+mod pace;
 mod patience;
 mod probing;
 mod refusal;

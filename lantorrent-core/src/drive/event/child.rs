@@ -11,9 +11,9 @@ use mio::net::TcpStream;
 
 use super::super::TELL;
 use super::super::limit::Limit;
+use super::super::pace::Pace;
 use super::super::socket::{ADDRESSES, begin_to_connect};
 use super::frames::{Meaning, Outgoing};
-use super::pace::Pace;
 use super::upstreams::reset;
 use super::world::{Owner, World};
 
@@ -25,6 +25,8 @@ pub(super) struct Child {
     state: State,
     outgoing: Option<Outgoing>,
     pace: Pace,
+    /// When its turn comes, if it has to wait for that.
+    held_until: Option<Instant>,
     /// Whether a worker reads for it what comes next.
     pub(super) awaits_file: bool,
     /// When the session heard last how far it is.
@@ -100,6 +102,7 @@ impl Child {
             state: State::Sought,
             outgoing: None,
             pace: Pace::new(limit),
+            held_until: None,
             awaits_file: false,
             told: now,
             excused: now,
@@ -215,7 +218,9 @@ impl Child {
             let frame = self.outgoing.as_mut().filter(|_| open.writable)?;
             let left = frame.left();
             let limited = haste == Haste::Normal && frame.has_data();
-            let allowed = if limited { self.pace.allowance(Instant::now(), left)? } else { left };
+            let allowed = if limited { self.pace.allowance(Instant::now(), left) } else { Ok(left) };
+            self.held_until = allowed.err();
+            let allowed = allowed.ok()?;
             let result = frame.write(&open.socket, allowed);
             let written = left - frame.left();
             self.pace.went(written);
@@ -234,7 +239,7 @@ impl Child {
 
     /// Whether a limit keeps it from being written to.
     pub(super) fn is_held_back(&self) -> bool {
-        self.pace.deadline().is_some()
+        self.held_until.is_some()
     }
 
     /// Nothing can be sent to it any more.
@@ -253,7 +258,7 @@ impl Child {
             State::Connecting(connecting) => Some(connecting.until),
             State::Open(open) => {
                 let fault = open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until);
-                fault.into_iter().chain(self.pace.deadline()).min()
+                fault.into_iter().chain(self.held_until).min()
             }
         }
     }

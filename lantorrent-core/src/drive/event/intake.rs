@@ -11,8 +11,8 @@ use super::super::baton::{Baton, take_baton};
 use super::super::block::{Block, Buffer, Pool};
 use super::super::hub::{Hub, NoRoom, PATIENCE};
 use super::super::limit::Limit;
+use super::super::pace::Pace;
 use super::super::ring::Item;
-use super::pace::Pace;
 use super::stock::Stock;
 use super::upstreams::Upstream;
 use crate::session::{Input, UpstreamId};
@@ -52,11 +52,16 @@ struct Reader {
     /// When to look for room again.
     retry_at: Option<Instant>,
     pace: Pace,
+    /// When its turn comes, if it has to wait for that.
+    held_until: Option<Instant>,
     told: Instant,
     /// When the session heard last that nobody reads, so that silence is nobody's fault.
     excused: Instant,
     begun: bool,
 }
+
+/// So many bytes, and the frame that they completed.
+type Came = (usize, Option<Frame>);
 
 /// Why reading stops.
 enum Stop {
@@ -127,6 +132,7 @@ impl Intake {
             fresh: true,
             retry_at: None,
             pace: Pace::new(self.limit.clone()),
+            held_until: None,
             told: Instant::now(),
             excused: Instant::now(),
             begun: from > 0,
@@ -190,7 +196,7 @@ impl Intake {
     /// When to look at it again although nothing has changed.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.reading {
-            Reading::From(_, reader) => reader.retry_at.into_iter().chain(reader.pace.deadline()).min(),
+            Reading::From(_, reader) => reader.retry_at.into_iter().chain(reader.held_until).min(),
             Reading::Nobody | Reading::Preparing(..) => None,
         }
     }
@@ -216,32 +222,12 @@ impl Reader {
             return Ok(None);
         }
         self.retry_at = None;
-        let block = self.block.get_or_insert_with(|| pool.take());
-        let (count, frame) = if from.first.is_empty() {
-            let [first, second] = self.payload.slots(block);
-            let Some(allowed) = self.pace.allowance(Instant::now(), first.len() + second.len()) else {
-                if self.excused.elapsed() >= TELL {
-                    self.excused = Instant::now();
-                    told.push_back(Input::Heard);
-                }
-                self.block = self.block.take().filter(|_| !self.fresh);
-                return Ok(None);
-            };
-            let (of_first, of_second) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
-            let result = read(from, [&mut first[..of_first], &mut second[..of_second]]);
-            self.pace.went(result.as_ref().ok().copied().flatten().unwrap_or(0));
-            match result? {
-                Some(count) => (count, self.payload.filled(count, block)?),
-                None => {
-                    // A block that nothing is in yet is for others.
-                    self.block = self.block.take().filter(|_| !self.fresh);
-                    return Ok(None);
-                }
-            }
-        } else {
-            let (used, frame) = self.payload.push(&from.first, block)?;
-            from.first.drain(..used);
-            (used, frame)
+        let came =
+            if from.first.is_empty() { self.read(from, pool, told) } else { self.take_first(from, pool) };
+        let Some((count, frame)) = came? else {
+            // A block that nothing is in yet is for others.
+            self.block = self.block.take().filter(|_| !self.fresh);
+            return Ok(None);
         };
         self.fresh = frame.is_some();
         self.tell_offset(told);
@@ -249,6 +235,34 @@ impl Reader {
             self.take(frame, hub, told);
         }
         Ok(Some(count))
+    }
+
+    /// Takes what came behind the greeting. Returns how much that is, and the frame that it completed.
+    fn take_first(&mut self, from: &mut Upstream, pool: &Arc<Pool>) -> Result<Option<Came>, Stop> {
+        let block = self.block.get_or_insert_with(|| pool.take());
+        let (used, frame) = self.payload.push(&from.first, block)?;
+        from.first.drain(..used);
+        Ok(Some((used, frame)))
+    }
+
+    /// Reads what there is, and what the limit allows. None if that is nothing.
+    fn read(&mut self, from: &mut Upstream, pool: &Arc<Pool>, told: &mut Told) -> Result<Option<Came>, Stop> {
+        let block = self.block.get_or_insert_with(|| pool.take());
+        let [first, second] = self.payload.slots(block);
+        let allowed = self.pace.allowance(Instant::now(), first.len() + second.len());
+        self.held_until = allowed.err();
+        let Ok(allowed) = allowed else {
+            if self.excused.elapsed() >= TELL {
+                self.excused = Instant::now();
+                told.push_back(Input::Heard);
+            }
+            return Ok(None);
+        };
+        let (of_first, of_second) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
+        let result = read(from, [&mut first[..of_first], &mut second[..of_second]]);
+        self.pace.went(result.as_ref().ok().copied().flatten().unwrap_or(0));
+        let Some(count) = result? else { return Ok(None) };
+        Ok(Some((count, self.payload.filled(count, block)?)))
     }
 
     fn tell_offset(&mut self, told: &mut Told) {

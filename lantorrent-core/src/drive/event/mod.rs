@@ -40,7 +40,6 @@ mod files;
 mod frames;
 mod intake;
 mod mailbox;
-mod pace;
 mod server;
 mod stock;
 mod stranger;

@@ -1,17 +1,15 @@
-//! Holds a connection back where there is a limit.
+//! Holds a connection back where there is a limit, by waiting.
 
 use std::time::{Duration, Instant};
 
-use super::super::limit::{Limit, Standing, Turn};
+use super::super::limit::Limit;
+use super::super::pace::Pace;
 use super::TELL;
-
-/// How long a change of the limit may go unnoticed by who waits for a turn.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// One connection's share of a limit.
 #[derive(Debug)]
 pub(super) struct Brake {
-    limit: Limit,
+    pace: Pace,
     told: Option<Instant>,
 }
 
@@ -26,34 +24,31 @@ pub(super) trait Waiting {
 
 impl Brake {
     pub(super) fn new(limit: Limit) -> Self {
-        Self { limit, told: None }
+        Self { pace: Pace::new(limit), told: None }
     }
 
-    /// Waits for a turn of at most so many bytes. None if there is no reason to wait for it any more.
-    pub(super) fn turn(&mut self, most: usize, waiting: &impl Waiting) -> Option<Turn> {
-        let mut turn = self.limit.ask(Instant::now(), most);
+    /// Waits until some of so many bytes may go, and returns how many. None if there is no reason to wait for it any more.
+    pub(super) fn turn(&mut self, most: usize, waiting: &impl Waiting) -> Option<usize> {
         loop {
             let now = Instant::now();
-            match self.limit.standing(now, &turn) {
-                Standing::Now => return Some(turn),
-                Standing::Void => turn = self.limit.ask(now, most),
-                Standing::In(wait) => {
-                    if self.told.is_none_or(|told| now.duration_since(told) >= TELL) {
-                        self.told = Some(now);
-                        waiting.excuse();
-                    }
-                    if !waiting.pause(wait.min(GLANCE)) {
-                        self.limit.used(&turn, 0);
-                        return None;
-                    }
-                }
+            let again = match self.pace.allowance(now, most) {
+                Ok(bytes) => return Some(bytes),
+                Err(again) => again,
+            };
+            if self.told.is_none_or(|told| now.duration_since(told) >= TELL) {
+                self.told = Some(now);
+                waiting.excuse();
+            }
+            if !waiting.pause(again.saturating_duration_since(now)) {
+                self.pace.went(0);
+                return None;
             }
         }
     }
 
-    /// Of a turn only so many bytes were of use.
-    pub(super) fn used(&self, turn: &Turn, bytes: usize) {
-        self.limit.used(turn, bytes);
+    /// Of those only so many went.
+    pub(super) fn used(&mut self, bytes: usize) {
+        self.pace.went(bytes);
     }
 }
 
@@ -61,6 +56,7 @@ impl Brake {
 mod tests {
     use std::cell::Cell;
 
+    use super::super::super::limit::Turn;
     use super::*;
 
     /// Waits as long as it is told to, but only so often.
@@ -87,12 +83,15 @@ mod tests {
         let mut brake = Brake::new(limit.clone());
         let waiting = Patience { pauses: Cell::new(1), excuses: Cell::new(0) };
         let first = brake.turn(1 << 20, &waiting).unwrap();
+        brake.used(first);
         assert_eq!(waiting.excuses.get(), 0, "nothing had to be waited for");
         // Many others are before it, so that its turn cannot have come by the first look.
         let others: Vec<Turn> = (0..100).map(|_| limit.ask(Instant::now(), 1 << 20)).collect();
         assert_eq!(brake.turn(1 << 20, &waiting), None);
         assert_eq!(waiting.excuses.get(), 1);
-        others.iter().chain([&first]).for_each(|turn| limit.used(turn, 0));
+        for turn in &others {
+            limit.used(turn, 0);
+        }
         let again = Patience { pauses: Cell::new(u32::MAX), excuses: Cell::new(0) };
         assert!(brake.turn(1 << 20, &again).is_some());
     }
@@ -109,6 +108,6 @@ mod tests {
             brake.turn(1 << 20, &forever)
         });
         limit.set(None);
-        assert_eq!(waiting.join().unwrap().unwrap().bytes, 1 << 20);
+        assert_eq!(waiting.join().unwrap(), Some(1 << 20));
     }
 }

@@ -263,9 +263,11 @@ impl Shared {
                 return Ok(());
             }
             // Where it is of no use to wait the frame is ended at once, so that what follows is understood.
-            let count = brake.turn(left, held).map_or(left, |turn| turn.bytes);
+            let count = brake.turn(left, held).unwrap_or(left);
             let turn = socket::split_off_start(&mut rest, count);
-            socket::write_all(socket, turn)?;
+            let result = socket::write_all(socket, turn);
+            brake.used(count);
+            result?;
         }
     }
 

@@ -184,12 +184,12 @@ impl Receiver<'_> {
     /// Reads what there is. None if nothing came for a while.
     fn read(&mut self) -> Result<Option<usize>, Stop> {
         let [first, second] = self.reader.slots(&mut self.block);
-        let turn = self.brake.turn(first.len() + second.len(), self.shared).ok_or(Stop::Asked)?;
-        let (first_len, second_len) = (first.len().min(turn.bytes), turn.bytes.saturating_sub(first.len()));
+        let allowed = self.brake.turn(first.len() + second.len(), self.shared).ok_or(Stop::Asked)?;
+        let (first_len, second_len) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
         let mut slots =
             [IoSliceMut::new(&mut first[..first_len]), IoSliceMut::new(&mut second[..second_len])];
         let result = self.socket.read_vectored(&mut slots);
-        self.brake.used(&turn, result.as_ref().copied().unwrap_or(0));
+        self.brake.used(result.as_ref().copied().unwrap_or(0));
         match result {
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(None),
             // The session has closed it.
