@@ -174,12 +174,13 @@ impl PayloadWriter {
 }
 
 /// The block size for a file of `length` bytes (None: a stream) that goes over `hops` links: the largest power of
-/// two within 16 to 256 KiB that is at most 1 % of length / hops, as store-and-forward costs one block for each hop.
+/// two within 32 to 256 KiB that is at most 2 % of length / hops. Store-and-forward costs one block for each hop, but
+/// small blocks cost the processors of every host: where those are scarce, smaller ones take longer.
 pub fn block_size(length: Option<u64>, hops: u32) -> u32 {
-    const SMALLEST: u64 = 16 << 10;
+    const SMALLEST: u64 = 32 << 10;
     const LARGEST: u64 = 256 << 10;
     let Some(length) = length else { return 64 << 10 };
-    let most = length / u64::from(hops.max(1)) / 100;
+    let most = length / u64::from(hops.max(1)) / 50;
     let power = if most == 0 { 0 } else { 1 << most.ilog2() };
     power.clamp(SMALLEST, LARGEST) as u32
 }
@@ -191,8 +192,9 @@ mod tests {
     #[test]
     fn block_sizes() {
         assert_eq!(block_size(None, 3), 64 << 10);
-        assert_eq!(block_size(Some(0), 1), 16 << 10);
-        assert_eq!(block_size(Some(128 << 20), 16), 64 << 10);
+        assert_eq!(block_size(Some(0), 1), 32 << 10);
+        assert_eq!(block_size(Some(128 << 20), 16), 128 << 10);
+        assert_eq!(block_size(Some(64 << 20), 64), 32 << 10);
         assert_eq!(block_size(Some(1 << 30), 3), 256 << 10);
         assert_eq!(block_size(Some(100 << 30), 1000), 256 << 10);
     }
