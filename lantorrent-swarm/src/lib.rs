@@ -1,0 +1,15 @@
+//! A synchronous BitTorrent engine: for software that many machines fetch whenever they come, mostly from each other.
+//!
+//! Everything that a protocol decides is pure: bytes, events and the time go in, values and actions come out. It touches
+//! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
+//!
+//! - [`bencode`]: the encoding that everything else is written in.
+
+pub mod bencode;
+mod compact;
+mod geometry;
+mod id;
+
+pub use compact::Compact;
+pub use geometry::{BLOCK, Geometry, Span};
+pub use id::{InfoHash, ParseHashError, PeerId};
