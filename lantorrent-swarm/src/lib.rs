@@ -4,11 +4,13 @@
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
+//! - [`metainfo`]: torrents and magnet links.
 
 pub mod bencode;
 mod compact;
 mod geometry;
 mod id;
+pub mod metainfo;
 
 pub use compact::Compact;
 pub use geometry::{BLOCK, Geometry, Span};
