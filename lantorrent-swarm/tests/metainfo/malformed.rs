@@ -1,5 +1,5 @@
-//! The cases that the tests of libtorrent and of Transmission name, made anew, with our verdict on each. What libtorrent
-//! 2.0.8 does with the same bytes stands beside it, where it differs.
+//! The cases that the tests of libtorrent and of Transmission name, made anew, with our verdict on each. Where libtorrent
+//! 2.0.8 or Transmission 3.00 come to another one on the same bytes, a comment says so.
 
 use lantorrent_swarm::InfoHash;
 use lantorrent_swarm::bencode::{Item, dict};
@@ -57,12 +57,12 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("piece length 0", with(one_file(), "piece length", 0), "have 0 bytes"),
         ("piece length negative", with(one_file(), "piece length", -16_384), "have -16384 bytes"),
         ("piece length huge", with(one_file(), "piece length", 1_i64 << 30), "have 1073741824 bytes"),
+        // Transmission takes the lower 32 bits.
         ("piece length beyond 32 bits", with(one_file(), "piece length", (1_i64 << 32) + 16_384), "4294983680"),
         ("no pieces", without(one_file(), "pieces"), "no `pieces`"),
         ("pieces is a list", with(one_file(), "pieces", Vec::<Item>::new()), "no `pieces`"),
         ("pieces empty", with(one_file(), "pieces", ""), "0 bytes of hashes, and 60"),
         ("pieces short", with(one_file(), "pieces", vec![7; 40]), "40 bytes of hashes, and 60"),
-        // libtorrent takes it.
         ("pieces long", with(one_file(), "pieces", vec![7; 80]), "80 bytes of hashes, and 60"),
         ("pieces unaligned", with(one_file(), "pieces", vec![7; 61]), "61 bytes of hashes, and 60"),
         // Lengths.
@@ -72,12 +72,13 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("length huge", with(one_file(), "length", i64::MAX), "60 bytes of hashes"),
         ("file negative", files(&[(&["a"], 20_000), (&["b"], -10_000)]), "\"tree/b\" has -10000 bytes"),
         ("files overflow", files(&[(&["a"], 5), (&["b"], i64::MAX)]), "\"tree/b\" has 9223372036854775807"),
-        // libtorrent takes the list.
+        // Both take the list.
         ("length and files", with(folder(vec![file(&["a"], 10)], 10), "length", 10), "a `length` and a list"),
         ("files is a string", with(folder(vec![], 0), "files", "a"), "no `files`"),
         ("files empty", torrent(dict(folder(vec![], 0))), "no `files`"),
         ("file is a string", torrent(dict(folder(vec!["a".into()], 0))), "no `files`"),
-        // Names. libtorrent cleans all of these, so that they lead to other files than they say.
+        // Names. Both take paths with `..`, slashes, zeros and empty names, and change them: the files get other names
+        // than the torrent says, and not the same ones in both. Transmission also takes torrents without a name.
         ("no name", without(one_file(), "name"), "no `name`"),
         ("name is a number", with(one_file(), "name", 7), "no `name`"),
         ("name empty", with(one_file(), "name", ""), "\"\" in the torrent is refused: it is empty"),
@@ -103,7 +104,8 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("path with a number", odd_file("path", vec![Item::Integer(7)]), "no `path`"),
         ("utf-8 path ..", odd_file("path.utf-8", names(&["..", "odd"])), "`..`"),
         ("no path", torrent(dict(folder(vec![dict([("length", 10.into())])], 10))), "no `path`"),
-        // Links and duplicates. libtorrent follows links within the torrent, and gives duplicates other names.
+        // Links and duplicates. Both take all but a link alone, which libtorrent refuses; libtorrent makes links and
+        // renames duplicates, Transmission writes all into one file.
         ("link", odd_file("attr", "l"), "\"tree/odd\" in the torrent is refused: it is a link"),
         ("link by its target", odd_file("symlink path", names(&["a"])), "it is a link"),
         ("link as padding", odd_file("attr", "pl"), "it is a link"),
@@ -141,8 +143,8 @@ fn what_is_refused() {
 
 #[test]
 fn what_is_untidy_is_taken() {
-    let unsorted = b"d4:infod6:pieces0:12:piece lengthi16384e4:name1:a6:lengthi0eee";
-    let twice = b"d4:infod6:lengthi0e6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces0:ee";
+    let unsorted = b"d4:infod6:pieces20:aaaaaaaaaaaaaaaaaaaa12:piece lengthi16384e4:name1:a6:lengthi1eee";
+    let twice = b"d4:infod6:lengthi1e6:lengthi9e4:name1:a12:piece lengthi1e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
     let taken: Vec<(&str, Vec<u8>)> = vec![
         ("unsorted keys", unsorted.to_vec()),
         ("repeated keys: the first counts", twice.to_vec()),
@@ -150,11 +152,12 @@ fn what_is_untidy_is_taken() {
         ("piece length odd", with(one_file(), "piece length", 16_001)),
         ("piece length 1", with(folder(vec![file(&["a"], 1)], 1), "piece length", 1)),
         ("unknown keys", with(one_file(), "x", vec![Item::Integer(1)])),
+        // Both take these, but change the names.
         ("backslashes", path(&["..\\a"])),
         ("newlines", path(&["a\nb"])),
         ("three dots", path(&["...", "..a"])),
         ("a file that begins as a folder does", files(&[(&["a", "b"], 1), (&["ab"], 1), (&["a.b"], 1)])),
-        // libtorrent takes torrents without files, but none without bytes.
+        // Both refuse torrents without bytes; mktorrent makes them.
         ("no bytes", with(with_pieces(0), "length", 0)),
         ("files without bytes", files(&[(&["a"], 0), (&["b"], 0)])),
         ("private with another value", with(one_file(), "private", 2)),
