@@ -8,6 +8,8 @@
 
 pub mod bencode;
 mod compact;
+#[doc(hidden)]
+pub mod fuzz;
 mod geometry;
 mod id;
 pub mod metainfo;

@@ -30,7 +30,9 @@ pub enum MetainfoError {
         expected: &'static str,
     },
     /// It has hashes of version 2 alone.
-    #[error("the torrent is for version 2 of the protocol (BEP 52) alone; make it anew as version 1 or as a hybrid")]
+    #[error(
+        "the torrent is for version 2 of the protocol (BEP 52) alone; make it anew as version 1 or as a hybrid"
+    )]
     VersionTwo,
     /// It says both that it is one file and that it is a folder.
     #[error("the torrent has a `length` and a list of `files`, so nobody can tell what it is; make it anew")]
@@ -44,7 +46,7 @@ pub enum MetainfoError {
         /// The file, or the folder of all files.
         path: PathBuf,
         /// What it says.
-        length: i64,
+        length: i128,
     },
     /// The hashes are not those of as many pieces as the length makes.
     #[error("the torrent has {found} bytes of hashes, and {expected} would be right; it is damaged")]

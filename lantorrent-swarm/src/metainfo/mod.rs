@@ -9,13 +9,19 @@
 //! encoding, go before the plain ones when they are UTF-8. Other names are taken as they are, whatever their encoding: a
 //! file gets the very bytes that the torrent names, and who made the torrent on Linux finds his own file again.
 
+mod create;
 mod error;
 mod info;
+mod layout;
+mod magnet;
 mod path;
 mod torrent;
 
+pub use create::{Draft, piece_length_for};
 pub use error::MetainfoError;
-pub use info::{FileEntry, Info, Kind, Part};
+pub use info::Info;
+pub use layout::{FileEntry, Kind, Layout, Part};
+pub use magnet::{Magnet, MagnetError};
 pub use torrent::{Contact, Metainfo, ParseContactError};
 
 /// Bytes that a `.torrent` file may have. Enough for a million and a half of pieces.

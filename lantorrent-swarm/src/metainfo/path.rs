@@ -24,7 +24,10 @@ pub(super) fn component(name: &[u8]) -> Result<&Path, MetainfoError> {
         _ if name.contains(&0) => "there is a zero byte in it",
         _ if name.len() > NAME_LIMIT => {
             let name = Path::new(OsStr::from_bytes(&name[..64])).to_owned();
-            return Err(MetainfoError::Name { name, why: "it is longer than the 255 bytes that Linux takes" });
+            return Err(MetainfoError::Name {
+                name,
+                why: "it is longer than the 255 bytes that Linux takes",
+            });
         }
         _ => return Ok(path),
     };

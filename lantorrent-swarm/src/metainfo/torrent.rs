@@ -51,7 +51,8 @@ impl Metainfo {
         let dict = value.dict().ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
         let info = dict.get("info").filter(|info| info.dict().is_some());
         let info = info.ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
-        let text = |key| dict.get(key).and_then(Value::bytes).map(|text| String::from_utf8_lossy(text).into_owned());
+        let text =
+            |key| dict.get(key).and_then(Value::bytes).map(|text| String::from_utf8_lossy(text).into_owned());
         Ok(Self {
             info: Info::read(info.encoded())?,
             trackers: trackers(&dict),
@@ -89,7 +90,8 @@ fn url(value: Value<'_>) -> Option<String> {
 /// The address, if it can be one: short, and without blanks and control characters.
 pub(super) fn plain(text: &str) -> Option<String> {
     let text = text.trim();
-    let fits = (1..=ADDRESS).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    let fits =
+        (1..=ADDRESS).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     fits.then(|| text.to_owned())
 }
 

@@ -1,5 +1,6 @@
 //! Torrents and magnet links, read as they come from anybody.
 
+mod create;
 mod malformed;
 mod read;
 

@@ -58,7 +58,11 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("piece length negative", with(one_file(), "piece length", -16_384), "have -16384 bytes"),
         ("piece length huge", with(one_file(), "piece length", 1_i64 << 30), "have 1073741824 bytes"),
         // Transmission takes the lower 32 bits.
-        ("piece length beyond 32 bits", with(one_file(), "piece length", (1_i64 << 32) + 16_384), "4294983680"),
+        (
+            "piece length beyond 32 bits",
+            with(one_file(), "piece length", (1_i64 << 32) + 16_384),
+            "4294983680",
+        ),
         ("no pieces", without(one_file(), "pieces"), "no `pieces`"),
         ("pieces is a list", with(one_file(), "pieces", Vec::<Item>::new()), "no `pieces`"),
         ("pieces empty", with(one_file(), "pieces", ""), "0 bytes of hashes, and 60"),
@@ -110,9 +114,17 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("link by its target", odd_file("symlink path", names(&["a"])), "it is a link"),
         ("link as padding", odd_file("attr", "pl"), "it is a link"),
         ("link alone", with(one_file(), "attr", "l"), "it is a link"),
-        ("duplicate", files(&[(&["a"], 1), (&["b"], 1), (&["a"], 1)]), "\"tree/a\" is in the torrent twice, as a file"),
+        (
+            "duplicate",
+            files(&[(&["a"], 1), (&["b"], 1), (&["a"], 1)]),
+            "\"tree/a\" is in the torrent twice, as a file",
+        ),
         ("file is a folder", files(&[(&["a"], 1), (&["a", "b"], 1)]), "again as a folder"),
-        ("folder is a file", files(&[(&["a", "b", "c"], 1), (&["a b"], 1), (&["a"], 1)]), "\"tree/a\" is in the torrent twice"),
+        (
+            "folder is a file",
+            files(&[(&["a", "b", "c"], 1), (&["a b"], 1), (&["a"], 1)]),
+            "\"tree/a\" is in the torrent twice",
+        ),
         // What we cannot do.
         ("version 2", version_2(), "version 2"),
     ]
@@ -182,6 +194,6 @@ fn so_many_files_and_no_more() {
         let names: Vec<_> = (0..count).map(|number| file(&[&number.to_string()], 0)).collect();
         Metainfo::read(&torrent(dict(folder(names, 0))))
     };
-    assert_eq!(many(FILES).unwrap().info.files().len(), FILES);
+    assert_eq!(many(FILES).unwrap().info.layout().files().len(), FILES);
     assert!(many(FILES + 1).unwrap_err().to_string().contains("more than 500000 files"));
 }

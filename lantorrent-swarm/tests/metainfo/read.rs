@@ -55,11 +55,11 @@ fn one_file_and_all_around_it() {
     assert_eq!(read.info, Info::read(&info_bytes).unwrap());
     assert_eq!(&read.info.encoded()[..], info_bytes);
     assert_eq!(read.info.hash(), InfoHash::of(&info_bytes));
-    assert!(read.info.is_private() && !read.info.is_folder());
-    assert_eq!(read.info.name(), Path::new("a.img"));
+    assert!(read.info.is_private() && !read.info.layout().is_folder());
+    assert_eq!(read.info.layout().name(), Path::new("a.img"));
     assert_eq!((read.info.geometry().length(), read.info.geometry().pieces()), (40_000, 3));
     assert_eq!([2, 3].map(|piece| read.info.piece_hash(piece)), [Some([7; 20]), None]);
-    let [file] = read.info.files() else { panic!("{:?}", read.info.files()) };
+    let [file] = read.info.layout().files() else { panic!("{:?}", read.info.layout().files()) };
     assert_eq!((file.path.as_path(), file.length, file.offset), (Path::new("a.img"), 40_000, 0));
 }
 
@@ -76,19 +76,21 @@ fn one_tracker_and_a_list_of_web_seeds() {
 
 #[test]
 fn a_folder_with_padding_and_programs() {
-    let pad = |length: i64| dict([("attr", "p".into()), ("length", length.into()), ("path", names(&[".pad", "9"]))]);
-    let program =
-        dict([("attr", "hx".into()), ("length", 100.into()), ("path", names(&["bin", "run"]))]);
+    let pad = |length: i64| {
+        dict([("attr", "p".into()), ("length", length.into()), ("path", names(&[".pad", "9"]))])
+    };
+    let program = dict([("attr", "hx".into()), ("length", 100.into()), ("path", names(&["bin", "run"]))]);
     let files =
         vec![file(&["a"], 16_375), pad(9), file(&["empty"], 0), program, pad(9), file(&["z"], 30_000)];
     let info = Info::read(&dict(folder(files, 46_493)).encode()).unwrap();
-    let paths: Vec<_> = info.files().iter().map(|file| file.path.to_str().unwrap()).collect();
+    let paths: Vec<_> = info.layout().files().iter().map(|file| file.path.to_str().unwrap()).collect();
     assert_eq!(paths, ["tree/a", "", "tree/empty", "tree/bin/run", "", "tree/z"]);
-    let kinds: Vec<_> = info.files().iter().map(|file| file.kind).collect();
-    use Kind::{Executable, Padding, Plain};
-    assert_eq!(kinds, [Plain, Padding, Plain, Executable, Padding, Plain]);
+    let kinds: Vec<_> = info.layout().files().iter().map(|file| file.kind).collect();
+    let expected = [Kind::Plain, Kind::Padding, Kind::Plain, Kind::Executable, Kind::Padding, Kind::Plain];
+    assert_eq!(kinds, expected);
 
-    let parts = |piece, begin, length| info.parts(&Span { piece, begin, length }).collect::<Vec<_>>();
+    let parts =
+        |piece, begin, length| info.layout().parts(&Span { piece, begin, length }).collect::<Vec<_>>();
     let part = |file, offset, length| Part { file, offset, length };
     assert_eq!(parts(0, 0, 16_384), [part(0, 0, 16_375), part(1, 0, 9)]);
     assert_eq!(parts(0, 16_380, 100), [part(1, 5, 4)], "no further than the piece");
@@ -113,11 +115,11 @@ fn names_in_utf_8_go_first() {
         Info::read(&dict(info).encode()).unwrap()
     };
     let read = info(b"gr\xf6\xdfe", "größe".as_bytes());
-    assert_eq!(read.files()[0].path, Path::new("größe/größe"));
+    assert_eq!(read.layout().files()[0].path, Path::new("größe/größe"));
     let read = info(b"plain", b"bad\xff");
-    assert_eq!(read.files()[0].path, Path::new("plain/plain"));
+    assert_eq!(read.layout().files()[0].path, Path::new("plain/plain"));
     let read = info(b"gr\xf6\xdfe", b"\xff");
-    assert_eq!(read.files()[0].path.as_os_str().as_encoded_bytes(), b"gr\xf6\xdfe/gr\xf6\xdfe");
+    assert_eq!(read.layout().files()[0].path.as_os_str().as_encoded_bytes(), b"gr\xf6\xdfe/gr\xf6\xdfe");
 }
 
 /// What a bit here and there does to a good torrent. (In a folder, as most can go wrong there.)
@@ -141,8 +143,8 @@ fn damage_is_no_panic() {
             read += 1;
             let geometry = *metainfo.info.geometry();
             for piece in 0..geometry.pieces() {
-                let span = Span { piece, begin: 0, length: geometry.size(piece) };
-                let covered: u64 = metainfo.info.parts(&span).map(|part| part.length).sum();
+                let span = metainfo.info.layout().piece(piece);
+                let covered: u64 = metainfo.info.layout().parts(&span).map(|part| part.length).sum();
                 assert_eq!(covered, u64::from(geometry.size(piece)));
             }
         }
