@@ -107,8 +107,8 @@ impl Tree {
         Ok(file)
     }
 
-    /// Opens a file as [`write`](Self::write) does, or makes it with the folders on the way, and gives it that length.
-    pub fn prepare(&self, path: &Path, length: u64, permissions: Permissions) -> Result<File, StoreError> {
+    /// Opens a file as [`write`](Self::write) does, or makes it with the folders on the way.
+    pub fn make(&self, path: &Path, permissions: Permissions) -> Result<File, StoreError> {
         let file = match self.write(path) {
             Err(error) if error.is_missing() => {
                 self.make_folder(parent(path))?;
@@ -116,14 +116,15 @@ impl Tree {
             }
             file => file?,
         };
-        let failed = |cause: io::Error| StoreError::writing(&self.path.join(path), length, cause);
-        if file.metadata().map_err(failed)?.len() != length {
-            file.set_len(length).map_err(failed)?;
-        }
         if permissions == Permissions::Program {
-            allow_execution(&file).map_err(|errno| failed(errno.into()))?;
+            allow_execution(&file).map_err(|errno| self.opening(path, errno))?;
         }
         Ok(file)
+    }
+
+    /// Gives a file of that path that length. What it is longer by is a hole.
+    pub fn set_length(&self, file: &File, path: &Path, length: u64) -> Result<(), StoreError> {
+        file.set_len(length).map_err(|cause| StoreError::writing(&self.path.join(path), length, cause))
     }
 
     /// Makes the folder, and those on the way, where they are missing.

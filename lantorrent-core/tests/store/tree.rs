@@ -26,7 +26,8 @@ fn files_are_made_with_their_folders_and_found_again() {
     let tree = tree(&bench);
     let below = path("a/b/c.img");
     assert_eq!(tree.find(below).unwrap(), None);
-    let file = tree.prepare(below, 10_000, Permissions::Data).unwrap();
+    let file = tree.make(below, Permissions::Data).unwrap();
+    tree.set_length(&file, below, 10_000).unwrap();
     tree.write_at(&file, below, &[b"", b"out of", b"", b" order", b""], 5000).unwrap();
     tree.write_at(&file, below, &[], 0).unwrap();
     tree.sync(&file, below).unwrap();
@@ -40,8 +41,9 @@ fn files_are_made_with_their_folders_and_found_again() {
     assert_eq!(tree.find(path("a/b")).unwrap().unwrap().what, What::Folder);
     assert_eq!(tree.find(path("a/b/c.img/d")).unwrap(), None, "there is nothing in a file");
 
-    // Again: what is there stays, and has the length that is asked for.
-    drop(tree.prepare(below, 5006, Permissions::Data).unwrap());
+    // Again: what is there stays.
+    let again = tree.make(below, Permissions::Data).unwrap();
+    tree.set_length(&again, below, 5006).unwrap();
     assert_eq!(&fs::read(bench.at("a/b/c.img")).unwrap()[5000..], b"out of");
     let mut text = [0; 6];
     tree.read(below).unwrap().read_exact_at(&mut text, 5000).unwrap();
@@ -52,7 +54,7 @@ fn files_are_made_with_their_folders_and_found_again() {
 fn many_blocks_at_once() {
     let bench = Bench::new();
     let tree = tree(&bench);
-    let file = tree.prepare(path("a"), 0, Permissions::Data).unwrap();
+    let file = tree.make(path("a"), Permissions::Data).unwrap();
     let all: Vec<u8> = (0..30_000_u32).map(|at| (at % 251) as u8).collect();
     let blocks: Vec<&[u8]> = all.chunks(11).collect();
     tree.write_at(&file, path("a"), &blocks, 3).unwrap();
@@ -64,7 +66,7 @@ fn names_are_bytes() {
     let bench = Bench::new();
     let tree = tree(&bench);
     let odd = Path::new(OsStr::from_bytes(b"gr\xf6\xdfe/\xff"));
-    drop(tree.prepare(odd, 1, Permissions::Data).unwrap());
+    drop(tree.make(odd, Permissions::Data).unwrap());
     assert!(bench.root().join(odd).is_file());
     tree.rename(odd, path("plain")).unwrap();
     assert_eq!(bench.names(), [OsStr::from_bytes(b"gr\xf6\xdfe"), OsStr::new("plain")]);
@@ -74,8 +76,8 @@ fn names_are_bytes() {
 fn programs_may_be_executed_by_those_who_may_read_them() {
     let bench = Bench::new();
     let tree = tree(&bench);
-    drop(tree.prepare(path("run"), 1, Permissions::Program).unwrap());
-    drop(tree.prepare(path("data"), 1, Permissions::Data).unwrap());
+    drop(tree.make(path("run"), Permissions::Program).unwrap());
+    drop(tree.make(path("data"), Permissions::Data).unwrap());
     let mode = |name| fs::metadata(bench.at(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("data") & 0o111, 0);
     assert_eq!(mode("run") & 0o111, mode("data") >> 2 & 0o111);
@@ -96,7 +98,7 @@ fn no_link_is_followed() {
     let tree = tree(&bench);
     for name in ["out/file", "in/file", "link", "dangling", "out", "in", "out/new/file", "dangling/new"] {
         for result in
-            [tree.read(path(name)), tree.write(path(name)), tree.prepare(path(name), 1, Permissions::Data)]
+            [tree.read(path(name)), tree.write(path(name)), tree.make(path(name), Permissions::Data)]
         {
             let text = refused!(result, StoreError::NotAFile { .. });
             assert!(text.contains("symlink"), "{name}: {text}");
@@ -119,7 +121,7 @@ fn no_path_leads_out() {
     let absolute = bench.outside.path().join("file");
     for name in [path("../file"), &absolute, path("../new")] {
         refused!(tree.read(name), StoreError::NotAllowed { .. });
-        refused!(tree.prepare(name, 1, Permissions::Data), StoreError::NotAllowed { .. });
+        refused!(tree.make(name, Permissions::Data), StoreError::NotAllowed { .. });
         assert!(tree.remove(name).is_err() && tree.make_folder(name).is_err());
     }
     assert_eq!(fs::read_dir(bench.outside.path()).unwrap().count(), 2);
@@ -135,7 +137,7 @@ fn what_is_no_file_is_left_alone() {
     let tree = tree(&bench);
     for name in ["folder", "fifo"] {
         refused!(tree.read(path(name)), StoreError::NotAFile { .. });
-        refused!(tree.prepare(path(name), 1, Permissions::Data), StoreError::NotAFile { .. });
+        refused!(tree.make(path(name), Permissions::Data), StoreError::NotAFile { .. });
     }
     tree.read(path("one")).unwrap();
     refused!(tree.write(path("one")), StoreError::NotAFile { .. });
@@ -148,7 +150,7 @@ fn what_is_no_file_is_left_alone() {
 fn one_at_a_time() {
     let bench = Bench::new();
     let tree = tree(&bench);
-    let file = tree.prepare(path("a"), 1, Permissions::Data).unwrap();
+    let file = tree.make(path("a"), Permissions::Data).unwrap();
     tree.lock(&file, path("a")).unwrap();
     let other = tree.write(path("a")).unwrap();
     refused!(tree.lock(&other, path("a")), StoreError::InUse { .. });
@@ -166,7 +168,7 @@ fn one_at_a_time() {
 fn files_and_folders_are_renamed_and_removed() {
     let bench = Bench::new();
     let tree = tree(&bench);
-    let make = |name: &str| drop(tree.prepare(path(name), 1, Permissions::Data).unwrap());
+    let make = |name: &str| drop(tree.make(path(name), Permissions::Data).unwrap());
     make("new/a");
     make("old/a");
     make("file");
