@@ -5,9 +5,12 @@
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
 //! - [`metainfo`]: torrents and magnet links.
+#![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
 
 pub mod bencode;
 mod compact;
+#[cfg(feature = "files")]
+pub mod files;
 #[doc(hidden)]
 pub mod fuzz;
 mod geometry;
