@@ -88,7 +88,7 @@ impl Tree {
             .and_then(|folder| statat(folder, name(path)?, AtFlags::SYMLINK_NOFOLLOW));
         match found {
             Ok(stat) => Ok(Some(Found::from(&stat))),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(errno) => Err(self.opening(path, errno)),
         }
     }

@@ -107,7 +107,9 @@ fn no_link_is_followed() {
         assert!(tree.rename(path("inside/file"), &path(name).join("x")).is_err(), "{name}");
     }
     assert_eq!(tree.find(path("link")).unwrap().unwrap().what, What::Other);
-    assert_eq!(tree.find(path("in/file")).unwrap(), None, "nothing is behind a link");
+    for behind in ["in/file", "in/further/file", "dangling/file"] {
+        assert_eq!(tree.find(path(behind)).unwrap(), None, "nothing is behind a link");
+    }
     refused!(tree.make_folder(path("in/new")), StoreError::NotAFile { .. });
     assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "theirs");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);

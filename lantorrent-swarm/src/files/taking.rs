@@ -93,7 +93,7 @@ impl Content {
     /// The pieces that some of the file is in.
     fn pieces_of(&self, file: &FileEntry) -> impl Iterator<Item = u32> + use<> {
         let length = u64::from(self.info.geometry().piece_length());
-        let end = (file.offset + file.length).div_ceil(length);
+        let end = if file.length == 0 { 0 } else { (file.offset + file.length).div_ceil(length) };
         // No piece has a number beyond.
         (file.offset / length..end).filter_map(|piece| u32::try_from(piece).ok())
     }

@@ -1,0 +1,14 @@
+//! Torrents on disk when the program is killed, and when the disk is full.
+//!
+//! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
+//! the files that other tests have open.
+#![cfg(feature = "files")]
+
+#[path = "../files/bench.rs"]
+#[allow(dead_code, unused_imports, unused_macros)] // The other tests ask for more.
+mod bench;
+mod full;
+mod killed;
+#[path = "../../../lantorrent-core/tests/common/system.rs"]
+#[allow(dead_code)] // The tests of the store make other disks, too.
+mod system;
