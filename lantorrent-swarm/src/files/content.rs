@@ -89,10 +89,21 @@ impl Content {
     /// # Errors
     /// Something else has its name and cannot be replaced, somebody else is writing it, or there is no room for it.
     pub fn open(tree: Arc<Tree>, info: Arc<Info>, options: Options) -> Result<Self, FilesError> {
-        let names = Names::of(info.layout().name())?;
+        let this = Self::new(tree, info, options)?;
+        this.find_out()?;
+        Ok(this)
+    }
+
+    /// Takes what has the torrent's name in that folder as [`State::Unproven`], whatever it is, to read and
+    /// [check](Self::recheck) it. Nothing is made or changed.
+    pub fn look(tree: Arc<Tree>, info: Arc<Info>) -> Result<Self, FilesError> {
+        Self::new(tree, info, Options { durability: Durability::NoSync, records: None })
+    }
+
+    fn new(tree: Arc<Tree>, info: Arc<Info>, options: Options) -> Result<Self, FilesError> {
         let none = Pieces::none(info.geometry().pieces());
-        let this = Self {
-            names,
+        Ok(Self {
+            names: Names::of(info.layout().name())?,
             options,
             handles: Handles::default(),
             state: RwLock::new(State::Unproven),
@@ -101,9 +112,7 @@ impl Content {
             lost: AtomicBool::new(false),
             tree,
             info,
-        };
-        this.find_out()?;
-        Ok(this)
+        })
     }
 
     fn find_out(&self) -> Result<(), FilesError> {

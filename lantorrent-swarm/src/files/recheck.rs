@@ -35,14 +35,12 @@ impl Content {
         let is_whole =
             found.missing() == 0 && before.is_some() && before == self.fingerprint(&self.names.whole)?;
         self.proof().have = found;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) =
+            if is_whole { State::Whole } else { State::Unproven };
         if is_whole {
-            self.settle()?;
             self.record_whole(&self.names.whole)?;
-        } else {
-            *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Unproven;
-            if let Some(records) = &self.options.records {
-                records.forget(self.info.hash())?;
-            }
+        } else if let Some(records) = &self.options.records {
+            records.forget(self.info.hash())?;
         }
         Ok(runs)
     }

@@ -147,7 +147,7 @@ impl Bench {
     }
 
     pub(crate) fn all(&self) -> Vec<Range<u32>> {
-        Vec::from_iter(Some(0..self.pieces()))
+        vec![0..self.pieces()]
     }
 
     pub(crate) fn read_all(&self, content: &Content) -> Vec<u8> {

@@ -70,7 +70,8 @@ fn what_is_recorded_is_whole_at_once() {
 
 #[test]
 fn a_record_is_about_files_as_they_were() {
-    let changes: [(&str, fn(&Bench)); 4] = [
+    type Change = fn(&Bench);
+    let changes: [(&str, Change); 4] = [
         ("time", |bench| {
             let file = File::options().write(true).open(bench.target().join("x")).unwrap();
             file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();

@@ -173,3 +173,17 @@ fn several_threads_at_once() {
     content.finish().unwrap();
     bench.assert_whole();
 }
+
+#[test]
+fn a_look_changes_nothing() {
+    let bench = Bench::folder();
+    let look = || Content::look(bench.tree(), Arc::clone(&bench.info)).unwrap();
+    assert_eq!(look().recheck(&go_on).unwrap(), []);
+    assert_eq!(bench.names(), [""; 0]);
+    bench.complete(&bench.open().unwrap());
+    let content = look();
+    assert_eq!(content.state(), State::Unproven);
+    assert_eq!(content.recheck(&go_on).unwrap(), bench.all());
+    assert_eq!(content.state(), State::Whole);
+    bench.assert_whole();
+}
