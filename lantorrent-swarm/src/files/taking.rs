@@ -82,20 +82,12 @@ impl Content {
             self.tree.set_length(&made, &path, file.length)?;
             // What is behind the end of a longer file was never a piece.
             if found.is_none_or(|found| found.length < file.length) {
-                self.pieces_of(file).for_each(|piece| have.remove(piece));
+                self.info.layout().pieces_of(file).for_each(|piece| have.remove(piece));
             }
             let ancestors = path.ancestors().skip(1).filter(|folder| folder.file_name().is_some());
             folders.extend(ancestors.map(Path::to_owned));
         }
         Ok(folders)
-    }
-
-    /// The pieces that some of the file is in.
-    fn pieces_of(&self, file: &FileEntry) -> impl Iterator<Item = u32> + use<> {
-        let length = u64::from(self.info.geometry().piece_length());
-        let end = if file.length == 0 { 0 } else { (file.offset + file.length).div_ceil(length) };
-        // No piece has a number beyond.
-        (file.offset / length..end).filter_map(|piece| u32::try_from(piece).ok())
     }
 
     /// A journal that says this, in place of any that there is.

@@ -1,5 +1,6 @@
 //! Files one after another, cut into pieces.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::MetainfoError;
@@ -94,6 +95,17 @@ impl Layout {
     /// All of a piece. Empty if there is none of that number.
     pub fn piece(&self, piece: u32) -> Span {
         Span { piece, begin: 0, length: self.geometry.size(piece) }
+    }
+
+    /// The pieces that some of a file is in. None for a file without bytes.
+    pub fn pieces_of(&self, file: &FileEntry) -> Range<u32> {
+        if file.length == 0 {
+            return 0..0;
+        }
+        let length = u64::from(self.geometry.piece_length());
+        let end = (file.offset + file.length).div_ceil(length);
+        // No piece of a torrent has a number beyond.
+        (file.offset / length) as u32..u32::try_from(end).unwrap_or(u32::MAX)
     }
 
     /// The parts of files that a span covers, in order. What is beyond its piece is left out, and so are files without

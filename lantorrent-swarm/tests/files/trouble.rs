@@ -59,9 +59,9 @@ fn links_on_the_way_are_not_followed() {
         fs::write(outside.join("z"), "theirs").unwrap();
         let at = if planted.is_empty() { bench.partial() } else { bench.partial().join(planted) };
         if at.is_dir() {
-            fs::remove_dir_all(&at).unwrap()
+            fs::remove_dir_all(&at).unwrap();
         } else {
-            fs::remove_file(&at).unwrap()
+            fs::remove_file(&at).unwrap();
         }
         symlink(if planted == "lib/z" { outside.join("z") } else { outside.clone() }, &at).unwrap();
         let text = refused!(bench.open(), FilesError::Store(StoreError::NotAFile { .. }));
