@@ -171,11 +171,16 @@ impl Content {
     /// Padding has no file.
     pub fn file(&self, number: usize) -> Result<Arc<File>, FilesError> {
         let state = self.state_now();
-        let path = self.path(self.top(*state), number);
         self.handles.get(number, || match *state {
-            State::Partial => Ok(self.tree.write(&path)?),
-            State::Unproven | State::Whole => Ok(self.tree.read(&path)?),
+            State::Partial => Ok(self.tree.write(&self.path(&self.names.partial, number))?),
+            State::Unproven | State::Whole => Ok(self.tree.read(&self.path(&self.names.whole, number))?),
         })
+    }
+
+    /// Closes the files that nobody uses just now. Up to 32 are kept open otherwise, which is many where there are
+    /// thousands of torrents.
+    pub fn close_files(&self) {
+        self.handles.clear();
     }
 
     /// Reads a span, which has to be as long as the buffer.
@@ -292,10 +297,6 @@ impl Content {
     /// Where the file of that index is while the torrent has the name `top`.
     pub(super) fn path(&self, top: &Path, number: usize) -> PathBuf {
         self.info.layout().files().get(number).map_or_else(PathBuf::new, |file| self.names.path(top, file))
-    }
-
-    fn top(&self, state: State) -> &Path {
-        if state == State::Partial { &self.names.partial } else { &self.names.whole }
     }
 
     fn state_now(&self) -> RwLockReadGuard<'_, State> {

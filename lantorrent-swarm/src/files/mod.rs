@@ -7,6 +7,34 @@
 //! [`Source`] is what is to become a torrent.
 //!
 //! Nothing here decides when something is done. All of it may be called from several threads, and waits for the disk.
+//!
+//! ```no_run
+//! use std::{ops::ControlFlow, path::Path, sync::Arc};
+//!
+//! use lantorrent_swarm::files::{Content, Durability, Options, Records, State, Tree};
+//! use lantorrent_swarm::metainfo::Metainfo;
+//!
+//! # fn fetch(_piece: u32) -> Vec<u8> { Vec::new() }
+//! let torrent = Metainfo::read(&std::fs::read("tool-1.0.torrent")?)?;
+//! let tree = Arc::new(Tree::open(Path::new("/srv/torrents"))?);
+//! let records = Some(Records::open(Path::new("/var/lib/lantorrent/whole"))?);
+//! let content = Content::open(tree, Arc::new(torrent.info), Options { durability: Durability::Sync, records })?;
+//! if content.state() == State::Unproven {
+//!     // Something of that name is there: with a record it would have been recognised.
+//!     content.recheck(&|_bytes| ControlFlow::Continue(()))?;
+//!     content.repair()?;
+//! }
+//! let mut missing = vec![true; content.info().geometry().pieces() as usize];
+//! for run in content.proven() {
+//!     missing[run.start as usize..run.end as usize].fill(false);
+//! }
+//! for piece in (0..).zip(missing).filter_map(|(piece, missing)| missing.then_some(piece)) {
+//!     // Verified, and in blocks as they came.
+//!     content.write(piece, &[&fetch(piece)])?;
+//! }
+//! content.finish()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blocks;
 mod content;

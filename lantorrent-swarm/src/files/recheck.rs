@@ -72,7 +72,8 @@ impl Content {
     }
 
     /// Makes partial again what has the torrent's name but is not whole, as [`recheck`](Self::recheck) found, and goes on
-    /// with the pieces that are right. For what is damaged, or was begun by another program.
+    /// with the pieces that are right. For what is damaged, or was begun by another program. It does nothing to a torrent
+    /// that is whole, or partial already.
     pub fn repair(&self) -> Result<(), FilesError> {
         if self.state() != State::Unproven {
             return Ok(());
@@ -92,7 +93,8 @@ impl Content {
         self.take_up(Some(have))
     }
 
-    /// Leaves what has the torrent's name until this is whole, and begins anew beside it. For what is another version.
+    /// Leaves what has the torrent's name until this is whole, and begins anew beside it. For what is another version. It
+    /// does nothing to a torrent that is whole, or partial already.
     ///
     /// # Errors
     /// It is a folder: that cannot be replaced at once.

@@ -8,6 +8,18 @@
 //! Names are bytes, as on Linux. `path.utf-8` and `name.utf-8`, which some old clients write beside a name in their own
 //! encoding, go before the plain ones when they are UTF-8. Other names are taken as they are, whatever their encoding: a
 //! file gets the very bytes that the torrent names, and who made the torrent on Linux finds his own file again.
+//!
+//! ```
+//! use lantorrent_swarm::metainfo::{Draft, Kind, Layout, Magnet, Metainfo};
+//!
+//! let layout = Layout::of_file("a.img".as_ref(), 20_000, Kind::Plain, 16 << 10)?;
+//! let draft = Draft { trackers: vec![vec!["http://10.0.0.1:6969/announce".into()]], ..Draft::default() };
+//! let torrent = Metainfo::read(&draft.encode(&layout, &[0; 40])?)?;
+//! assert_eq!(torrent.info.geometry().pieces(), 2);
+//! let magnet: Magnet = format!("magnet:?xt=urn:btih:{}", torrent.info.hash()).parse()?;
+//! assert_eq!(magnet.info_hash, torrent.info.hash());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod create;
 mod error;
