@@ -1,28 +1,22 @@
-//! One torrent below a folder: opened, read, and written piece by piece.
+//! One torrent below a folder: opened, and read.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::mem;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use lantorrent_core::store::{Durability, StoreError, Tree, What};
 
 use super::FilesError;
-use super::blocks::cut;
 use super::handles::Handles;
 use super::hashing::{piece_hash, read_at};
 use super::journal::Journal;
 use super::names::Names;
 use super::pieces::Pieces;
 use super::records::{Fingerprint, Records};
+use super::writing::Pending;
 use crate::Span;
 use crate::metainfo::{Info, Kind};
-
-/// How many files may have been written to before they are [synced](Content::sync). Each is open until then.
-const MOST_DIRTY: usize = 64;
 
 /// A torrent's files below a folder.
 ///
@@ -36,9 +30,8 @@ pub struct Content {
     pub(super) options: Options,
     pub(super) handles: Handles,
     pub(super) state: RwLock<State>,
-    pending: Mutex<Pending>,
+    pub(super) pending: Mutex<Pending>,
     proof: Mutex<Proof>,
-    lost: AtomicBool,
 }
 
 /// How a torrent is kept.
@@ -61,14 +54,6 @@ pub enum State {
     Unproven,
     /// All of it is there and right.
     Whole,
-}
-
-/// What was written and may not be durable yet.
-#[derive(Debug)]
-struct Pending {
-    pieces: Pieces,
-    /// Held open, as the system reports a failed write to whoever had the file open then.
-    dirty: BTreeMap<usize, Arc<File>>,
 }
 
 /// What is known for sure.
@@ -107,9 +92,8 @@ impl Content {
             options,
             handles: Handles::default(),
             state: RwLock::new(State::Unproven),
-            pending: Mutex::new(Pending { pieces: none.clone(), dirty: BTreeMap::new() }),
+            pending: Mutex::new(Pending::none(info.geometry().pieces())),
             proof: Mutex::new(Proof { have: none.clone(), unrecorded: none, journal: None, lock: None }),
-            lost: AtomicBool::new(false),
             tree,
             info,
         })
@@ -218,80 +202,8 @@ impl Content {
         }
     }
 
-    /// Writes a piece, given as blocks one behind the other. Its hash is right: nobody looks at it again. From here on it can
-    /// be read and offered; a crash may lose it until it is [synced](Self::sync).
-    ///
-    /// After an error, such as a full disk, the piece is not there, and may be written again.
-    pub fn write(&self, piece: u32, blocks: &[&[u8]]) -> Result<(), FilesError> {
-        let length: u64 = blocks.iter().map(|block| block.len() as u64).sum();
-        let span = self.info.layout().piece(piece);
-        if length == 0 || length != u64::from(span.length) || self.state() != State::Partial {
-            return Err(FilesError::NoPiece { piece, length });
-        }
-        self.check_kept()?;
-        let (mut begin, mut written) = (0, Vec::new());
-        for part in self.info.layout().parts(&span) {
-            if self.info.layout().files()[part.file].kind != Kind::Padding {
-                let file = self.file(part.file)?;
-                let path = self.path(&self.names.partial, part.file);
-                self.tree.write_at(&file, &path, &cut(blocks, begin, part.length), part.offset)?;
-                written.push((part.file, file));
-            }
-            begin += part.length;
-        }
-        // Only now: whoever syncs what is pending has to find all of it in the files.
-        let mut pending = self.pending();
-        pending.pieces.insert(piece);
-        pending.dirty.extend(written);
-        let many = pending.dirty.len() >= MOST_DIRTY;
-        drop(pending);
-        if many { self.sync() } else { Ok(()) }
-    }
-
-    /// Waits until all that was written before this is durable, and takes note of it in the journal.
-    ///
-    /// # Errors
-    /// If the disk fails, what was written is lost: everything but reading fails from then on, and what the journal says is
-    /// true all the same. After [`FilesError::Record`], which is about the journal alone, one may go on.
-    pub fn sync(&self) -> Result<(), FilesError> {
-        self.flush(&mut self.proof())
-    }
-
-    pub(super) fn flush(&self, proof: &mut Proof) -> Result<(), FilesError> {
-        self.check_kept()?;
-        let none = Pieces::none(self.info.geometry().pieces());
-        let Pending { pieces, dirty } =
-            mem::replace(&mut *self.pending(), Pending { pieces: none, dirty: BTreeMap::new() });
-        if self.options.durability == Durability::Sync {
-            for (&number, file) in &dirty {
-                let path = self.path(&self.names.partial, number);
-                self.tree.sync(file, &path).inspect_err(|_| self.lost.store(true, Ordering::SeqCst))?;
-            }
-        }
-        for run in pieces.runs() {
-            proof.have.insert_all(run.clone());
-            proof.unrecorded.insert_all(run);
-        }
-        self.record(proof)
-    }
-
-    fn record(&self, proof: &mut Proof) -> Result<(), FilesError> {
-        if let Some(journal) = &mut proof.journal {
-            journal.add(&proof.unrecorded).map_err(|cause| self.cannot_record(cause))?;
-        }
-        proof.unrecorded = Pieces::none(self.info.geometry().pieces());
-        Ok(())
-    }
-
     pub(super) fn cannot_record(&self, cause: std::io::Error) -> FilesError {
         FilesError::Record { path: self.tree.path().join(&self.names.journal), cause }
-    }
-
-    fn check_kept(&self) -> Result<(), FilesError> {
-        if self.lost.load(Ordering::SeqCst) {
-            return Err(FilesError::Lost { path: self.tree.path().join(&self.names.partial) });
-        }
-        Ok(())
     }
 
     /// Where the file of that index is while the torrent has the name `top`.
@@ -301,10 +213,6 @@ impl Content {
 
     fn state_now(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn proof(&self) -> MutexGuard<'_, Proof> {

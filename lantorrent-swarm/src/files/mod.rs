@@ -50,6 +50,7 @@ mod recheck;
 mod records;
 mod source;
 mod taking;
+mod writing;
 
 pub use content::{Content, Options, State};
 pub use error::FilesError;

@@ -192,3 +192,23 @@ fn a_partial_torrent_is_checked_on_demand() {
     content.finish().unwrap();
     bench.assert_whole();
 }
+
+#[test]
+fn bits_that_fall_over_are_found_on_demand() {
+    let bench = Bench::file(100_000);
+    bench.complete(&bench.open_recorded().unwrap());
+    let modified = fs::metadata(bench.target()).unwrap().modified().unwrap();
+    let mut bytes = bench.bytes.clone();
+    bytes[50_000] ^= 1;
+    fs::write(bench.target(), bytes).unwrap();
+    File::options().write(true).open(bench.target()).unwrap().set_modified(modified).unwrap();
+    let content = bench.open_recorded().unwrap();
+    assert_eq!(content.state(), State::Whole, "nobody looked");
+    assert_eq!(content.recheck(&go_on).unwrap(), [0..3, 4..7]);
+    assert_eq!((content.state(), content.proven()), (State::Unproven, vec![0..3, 4..7]));
+    assert_eq!(bench.open_recorded().unwrap().state(), State::Unproven, "the record is gone");
+    content.repair().unwrap();
+    bench.write(&content, 3);
+    content.finish().unwrap();
+    bench.assert_whole();
+}

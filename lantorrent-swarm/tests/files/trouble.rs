@@ -120,9 +120,17 @@ fn not_while_a_chain_writes_that_file() {
     refused!(bench.open(), FilesError::Store(StoreError::InUse { .. }));
     assert_eq!(fs::read(bench.partial()).unwrap(), b"theirs");
     drop(output);
-    let _content = bench.open().unwrap();
+    let content = bench.open().unwrap();
+    bench.write_all(&content, 0..3);
+    content.sync().unwrap();
     let error = roots.create(&target).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    // Afterwards the chain may have it, and then nothing is there of what was proven.
+    drop(content);
+    let output = roots.create(&target).unwrap();
+    output.write_at(&vec![0; 100_000], 0).unwrap();
+    drop(output);
+    assert_eq!(bench.open().unwrap().proven(), []);
 }
 
 #[test]

@@ -150,6 +150,8 @@ fn more_files_than_are_kept_open() {
     content.finish().unwrap();
     bench.assert_whole();
     assert_eq!(bench.read_all(&content), bench.bytes);
+    content.close_files();
+    assert_eq!(bench.read_all(&content), bench.bytes);
 }
 
 #[test]
