@@ -34,6 +34,7 @@ fn item(value: Value<'_>) -> Item {
 pub fn metainfo(input: &[u8]) {
     if let Ok(torrent) = Metainfo::read(input) {
         check(torrent.info.layout());
+        assert_eq!(Metainfo::read(&torrent.encode()).as_ref(), Ok(&torrent));
         assert_eq!(Info::read(torrent.info.encoded()).as_ref(), Ok(&torrent.info));
     }
     if let Ok(info) = Info::read(input) {

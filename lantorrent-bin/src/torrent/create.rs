@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::args::Create;
 use super::broken;
 use super::hashing::Hashing;
-use super::show::{magnet, size_of};
+use super::show::size_of;
 use crate::exit::{Failure, Status};
 use crate::terminal;
 use crate::text::{clean, clean_json};
@@ -34,7 +34,7 @@ pub(super) fn run(create: &Create) -> Result<Status, Failure> {
         creation_date: None,
     };
     // What nobody would take is refused before all of it is hashed, and not after.
-    encode(&draft, &layout, &vec![0; layout.geometry().pieces() as usize * 20])?;
+    build(&draft, &layout, &vec![0; layout.geometry().pieces() as usize * 20])?;
     let output = create.output.clone().unwrap_or_else(|| default_output(&layout));
     refuse_existing(&output)?;
 
@@ -42,14 +42,14 @@ pub(super) fn run(create: &Create) -> Result<Status, Failure> {
     let hashes = source.hash(&layout, &|bytes| hashing.add(bytes));
     terminal::hide_bar();
     let hashes = hashes.map_err(|error| broken(&error))?;
-    let bytes = encode(&draft, &layout, &hashes)?;
-    write(&output, &bytes)?;
-    tell(create, &output, &Metainfo::read(&bytes).map_err(|error| refused(&error))?);
+    let torrent = build(&draft, &layout, &hashes)?;
+    write(&output, &torrent.encode())?;
+    tell(create, &output, &torrent);
     Ok(Status::Success)
 }
 
-fn encode(draft: &Draft, layout: &Layout, hashes: &[u8]) -> Result<Vec<u8>, Failure> {
-    draft.encode(layout, hashes).map_err(|error| refused(&error))
+fn build(draft: &Draft, layout: &Layout, hashes: &[u8]) -> Result<Metainfo, Failure> {
+    draft.build(layout, hashes).map_err(|error| refused(&error))
 }
 
 fn refused(error: &MetainfoError) -> Failure {
@@ -92,7 +92,7 @@ fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Made<'a> {
+struct Made {
     torrent: String,
     info_hash: String,
     name: String,
@@ -100,12 +100,12 @@ struct Made<'a> {
     files: usize,
     piece_length: u32,
     pieces: u32,
-    magnet: &'a str,
+    magnet: String,
 }
 
 fn tell(create: &Create, output: &Path, torrent: &Metainfo) {
     let info: &Info = &torrent.info;
-    let magnet = magnet(torrent);
+    let magnet = torrent.magnet().to_string();
     if create.json {
         let made = Made {
             torrent: output.to_string_lossy().into_owned(),
@@ -115,7 +115,7 @@ fn tell(create: &Create, output: &Path, torrent: &Metainfo) {
             files: info.layout().files().len(),
             piece_length: info.geometry().piece_length(),
             pieces: info.geometry().pieces(),
-            magnet: &magnet,
+            magnet,
         };
         // Strings and numbers: nothing in it can fail to become JSON.
         let json = serde_json::to_string(&made).expect("what was made is plain JSON");

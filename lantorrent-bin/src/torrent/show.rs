@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lantorrent_swarm::metainfo::{FileEntry, Info, Kind, Magnet, Metainfo};
+use lantorrent_swarm::metainfo::{FileEntry, Info, Kind, Metainfo};
 use serde::Serialize;
 
 use super::args::Show;
@@ -22,18 +22,6 @@ pub(super) fn run(show: &Show) -> Result<Status, Failure> {
         terminal::print(&text(&torrent));
     }
     Ok(Status::Success)
-}
-
-/// The same torrent without the file.
-pub(super) fn magnet(torrent: &Metainfo) -> String {
-    let magnet = Magnet {
-        info_hash: torrent.info.hash(),
-        name: Some(torrent.info.layout().name().to_string_lossy().into_owned()),
-        trackers: torrent.trackers.concat(),
-        web_seeds: torrent.web_seeds.clone(),
-        peers: Vec::new(),
-    };
-    magnet.to_string()
 }
 
 /// How much it is, and in how many pieces.
@@ -64,7 +52,7 @@ fn text(torrent: &Metainfo) -> String {
     lines.extend(torrent.comment.iter().map(|text| ("comment", text.clone())));
     lines.extend(torrent.created_by.iter().map(|text| ("made by", text.clone())));
     lines.extend(created(torrent).map(|time| ("made at", time)));
-    lines.push(("magnet", magnet(torrent)));
+    lines.push(("magnet", torrent.magnet().to_string()));
     let lines = lines.iter().map(|(heading, value)| format!("{heading:<9}  {}\n", clean(value)));
     let files = files(info).map(|file| {
         let path = file.path.to_string_lossy();
@@ -134,7 +122,7 @@ impl<'a> Shown<'a> {
             comment: torrent.comment.as_deref(),
             created_by: torrent.created_by.as_deref(),
             created_at: created(torrent),
-            magnet: magnet(torrent),
+            magnet: torrent.magnet().to_string(),
             files: files(info).map(file).collect(),
         }
     }

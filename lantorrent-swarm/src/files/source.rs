@@ -113,7 +113,7 @@ impl Source {
         }
     }
 
-    /// The SHA-1 of all pieces one after another, for [`Draft::encode`](crate::metainfo::Draft::encode). On all cores, and
+    /// The SHA-1 of all pieces one after another, for [`Draft::build`](crate::metainfo::Draft::build). On all cores, and
     /// with little memory.
     ///
     /// # Errors

@@ -121,14 +121,13 @@ mod tests {
 
     use super::*;
     use crate::files::Options;
-    use crate::metainfo::{Draft, Layout, Metainfo};
+    use crate::metainfo::{Draft, Layout};
 
     #[test]
     fn what_the_disk_lost_is_never_claimed() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::of_file(Path::new("a"), 3, Kind::Plain, 1).unwrap();
-        let torrent = Metainfo::read(&Draft::default().encode(&layout, &[7; 60]).unwrap()).unwrap();
-        let info = Arc::new(torrent.info);
+        let info = Arc::new(Draft::default().build(&layout, &[7; 60]).unwrap().info);
         let open = || {
             let tree = Arc::new(Tree::open(folder.path()).unwrap());
             Content::open(tree, Arc::clone(&info), Options { durability: Durability::Sync, records: None })

@@ -1,10 +1,10 @@
-//! How a `.torrent` file is made. Always the same bytes for the same files and wishes.
+//! How a torrent is made. Always the same for the same files and wishes.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use super::{FileEntry, Kind, Layout, Metainfo, MetainfoError};
+use super::{FileEntry, Info, Kind, Layout, METAINFO, Metainfo, MetainfoError};
 use crate::bencode::{Item, dict};
 
 /// What stands in a new torrent as the program that made it.
@@ -43,27 +43,24 @@ pub fn piece_length_for(length: u64) -> u32 {
 }
 
 impl Draft {
-    /// The `.torrent` file for these files, whose pieces have these SHA-1 hashes one after another.
+    /// The torrent of these files, whose pieces have these SHA-1 hashes one after another.
     ///
     /// # Errors
     /// Whatever would be refused when it is read, such as names that are too long: no torrent is made that nobody takes.
-    pub fn encode(&self, layout: &Layout, piece_hashes: &[u8]) -> Result<Vec<u8>, MetainfoError> {
-        let mut entries = vec![("created by", CREATED_BY.into()), ("info", self.info(layout, piece_hashes))];
-        entries.extend(self.trackers.iter().flatten().next().map(|url| ("announce", url.as_str().into())));
-        if self.trackers.iter().flatten().count() > 1 {
-            let tiers: Vec<Item> = self.trackers.iter().map(|tier| urls(tier)).collect();
-            entries.push(("announce-list", tiers.into()));
+    pub fn build(&self, layout: &Layout, piece_hashes: &[u8]) -> Result<Metainfo, MetainfoError> {
+        let torrent = Metainfo {
+            info: Info::read(&self.info(layout, piece_hashes).encode())?,
+            trackers: self.trackers.clone(),
+            web_seeds: self.web_seeds.clone(),
+            nodes: Vec::new(),
+            comment: self.comment.clone(),
+            created_by: Some(CREATED_BY.to_owned()),
+            creation_date: self.creation_date,
+        };
+        match torrent.encode().len() {
+            size if size > METAINFO => Err(MetainfoError::TooLarge { size, limit: METAINFO }),
+            _ => Ok(torrent),
         }
-        entries.extend(self.comment.as_deref().map(|text| ("comment", text.into())));
-        entries.extend(self.creation_date.map(|date| ("creation date", date.into())));
-        match &self.web_seeds[..] {
-            [] => {}
-            [url] => entries.push(("url-list", url.as_str().into())),
-            several => entries.push(("url-list", urls(several))),
-        }
-        let bytes = dict(entries).encode();
-        Metainfo::read(&bytes)?;
-        Ok(bytes)
     }
 
     fn info(&self, layout: &Layout, piece_hashes: &[u8]) -> Item {
@@ -107,8 +104,4 @@ fn names(path: &Path) -> Item {
 
 fn bytes(name: &OsStr) -> Item {
     name.as_bytes().into()
-}
-
-fn urls(urls: &[String]) -> Item {
-    Item::List(urls.iter().map(|url| url.as_str().into()).collect())
 }

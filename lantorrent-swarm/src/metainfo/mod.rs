@@ -14,10 +14,10 @@
 //!
 //! let layout = Layout::of_file("a.img".as_ref(), 20_000, Kind::Plain, 16 << 10)?;
 //! let draft = Draft { trackers: vec![vec!["http://10.0.0.1:6969/announce".into()]], ..Draft::default() };
-//! let torrent = Metainfo::read(&draft.encode(&layout, &[0; 40])?)?;
+//! let torrent = draft.build(&layout, &[0; 40])?;
 //! assert_eq!(torrent.info.geometry().pieces(), 2);
-//! let magnet: Magnet = format!("magnet:?xt=urn:btih:{}", torrent.info.hash()).parse()?;
-//! assert_eq!(magnet.info_hash, torrent.info.hash());
+//! assert_eq!(Metainfo::read(&torrent.encode())?, torrent);
+//! assert_eq!(torrent.magnet().to_string().parse::<Magnet>()?.info_hash, torrent.info.hash());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use super::{Info, METAINFO, MetainfoError};
-use crate::bencode::{Dict, List, Value};
+use super::{Info, METAINFO, Magnet, MetainfoError};
+use crate::bencode::{Dict, Item, List, Value, dict};
 
 /// How many addresses of one kind are taken from a torrent or a magnet link.
 pub(super) const ADDRESSES: usize = 200;
@@ -48,21 +48,60 @@ impl Metainfo {
             return Err(MetainfoError::TooLarge { size: bytes.len(), limit: METAINFO });
         }
         let (value, _) = Value::read(bytes)?;
-        let dict = value.dict().ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
-        let info = dict.get("info").filter(|info| info.dict().is_some());
+        let top = value.dict().ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
+        let info = top.get("info").filter(|info| info.dict().is_some());
         let info = info.ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
         let text =
-            |key| dict.get(key).and_then(Value::bytes).map(|text| String::from_utf8_lossy(text).into_owned());
+            |key| top.get(key).and_then(Value::bytes).map(|text| String::from_utf8_lossy(text).into_owned());
         Ok(Self {
             info: Info::read(info.encoded())?,
-            trackers: trackers(&dict),
-            web_seeds: dict.get("url-list").map(one_or_several).unwrap_or_default(),
-            nodes: dict.get("nodes").and_then(Value::list).map(nodes).unwrap_or_default(),
+            trackers: trackers(&top),
+            web_seeds: top.get("url-list").map(one_or_several).unwrap_or_default(),
+            nodes: top.get("nodes").and_then(Value::list).map(nodes).unwrap_or_default(),
             comment: text("comment"),
             created_by: text("created by"),
-            creation_date: dict.get("creation date").and_then(Value::integer),
+            creation_date: top.get("creation date").and_then(Value::integer),
         })
     }
+
+    /// The `.torrent` file. The info dictionary is in it as it was read, wherever that was.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut entries = vec![("info", Item::Encoded(self.info.encoded().to_vec()))];
+        entries.extend(self.trackers.iter().flatten().next().map(|url| ("announce", url.as_str().into())));
+        if self.trackers.iter().flatten().count() > 1 {
+            let tiers: Vec<Item> = self.trackers.iter().map(|tier| list(tier)).collect();
+            entries.push(("announce-list", tiers.into()));
+        }
+        entries.extend(self.comment.as_deref().map(|text| ("comment", text.into())));
+        entries.extend(self.created_by.as_deref().map(|text| ("created by", text.into())));
+        entries.extend(self.creation_date.map(|date| ("creation date", date.into())));
+        if !self.nodes.is_empty() {
+            let pair =
+                |node: &Contact| Item::List(vec![node.host.as_str().into(), i64::from(node.port).into()]);
+            entries.push(("nodes", Item::List(self.nodes.iter().map(pair).collect())));
+        }
+        match &self.web_seeds[..] {
+            [] => {}
+            [url] => entries.push(("url-list", url.as_str().into())),
+            several => entries.push(("url-list", list(several))),
+        }
+        dict(entries).encode()
+    }
+
+    /// The same torrent without its files and hashes, as a link.
+    pub fn magnet(&self) -> Magnet {
+        Magnet {
+            info_hash: self.info.hash(),
+            name: Some(self.info.layout().name().to_string_lossy().into_owned()),
+            trackers: self.trackers.concat(),
+            web_seeds: self.web_seeds.clone(),
+            peers: Vec::new(),
+        }
+    }
+}
+
+fn list(urls: &[String]) -> Item {
+    Item::List(urls.iter().map(|url| url.as_str().into()).collect())
 }
 
 /// The tiers of `announce-list`; without any, `announce` alone (BEP 12).

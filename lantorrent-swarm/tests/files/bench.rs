@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lantorrent_swarm::Span;
 use lantorrent_swarm::files::{Content, Durability, FilesError, Options, Records, Source, Tree};
-use lantorrent_swarm::metainfo::{Draft, Info, Layout, Metainfo};
+use lantorrent_swarm::metainfo::{Draft, Info, Layout};
 use tempfile::TempDir;
 
 /// Small, so that there are many.
@@ -184,7 +184,7 @@ impl Bench {
 
 /// The torrent of these files, whose pieces have these hashes.
 pub(crate) fn torrent(layout: &Layout, hashes: &[u8]) -> Arc<Info> {
-    Arc::new(Metainfo::read(&Draft::default().encode(layout, hashes).unwrap()).unwrap().info)
+    Arc::new(Draft::default().build(layout, hashes).unwrap().info)
 }
 
 pub(crate) fn names(folder: &Path) -> Vec<String> {

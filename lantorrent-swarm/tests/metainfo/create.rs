@@ -23,7 +23,7 @@ fn the_length_of_pieces() {
 #[test]
 fn one_file_byte_by_byte() {
     let layout = Layout::of_file("a".as_ref(), 20_000, Kind::Plain, 16_384).unwrap();
-    let bytes = Draft::default().encode(&layout, &[b'h'; 40]).unwrap();
+    let bytes = Draft::default().build(&layout, &[b'h'; 40]).unwrap().encode();
     let hashes = "h".repeat(40);
     let expected = format!(
         "d10:created by10:LANTorrent4:infod6:lengthi20000e4:name1:a12:piece lengthi16384e6:pieces40:{hashes}ee"
@@ -46,7 +46,9 @@ fn what_is_written_is_read() {
         comment: Some("for all".into()),
         creation_date: Some(1_700_000_000),
     };
-    let read = Metainfo::read(&draft.encode(&layout, &[7; 60]).unwrap()).unwrap();
+    let built = draft.build(&layout, &[7; 60]).unwrap();
+    let read = Metainfo::read(&built.encode()).unwrap();
+    assert_eq!(read, built);
     assert_eq!(read.info.layout(), &layout);
     assert_eq!(layout.files()[2].path, Path::new("tool-1.0/share/größe"));
     assert_eq!((&read.trackers, &read.web_seeds), (&draft.trackers, &draft.web_seeds));
@@ -58,7 +60,7 @@ fn what_is_written_is_read() {
         web_seeds: vec!["http://w/".into()],
         ..Draft::default()
     };
-    let bytes = one.encode(&layout, &[7; 60]).unwrap();
+    let bytes = one.build(&layout, &[7; 60]).unwrap().encode();
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("8:announce9:http://a/") && !text.contains("announce-list"), "{text}");
     assert!(text.ends_with("8:url-list9:http://w/e"), "{text}");
@@ -67,10 +69,10 @@ fn what_is_written_is_read() {
 #[test]
 fn what_nobody_would_take_is_not_made() {
     let layout = Layout::of_folder("..".as_ref(), [("a".into(), 5, Kind::Plain)], 16_384).unwrap();
-    let error = Draft::default().encode(&layout, &[7; 20]).unwrap_err();
+    let error = Draft::default().build(&layout, &[7; 20]).unwrap_err();
     assert!(matches!(error, MetainfoError::Name { .. }), "{error}");
     let layout = Layout::of_file("a".as_ref(), 5, Kind::Plain, 16_384).unwrap();
-    let error = Draft::default().encode(&layout, &[7; 19]).unwrap_err();
+    let error = Draft::default().build(&layout, &[7; 19]).unwrap_err();
     assert!(matches!(error, MetainfoError::Hashes { found: 19, expected: 20 }), "{error}");
     let overflow = [("a".into(), u64::MAX, Kind::Plain), ("b".into(), u64::MAX, Kind::Plain)];
     assert!(matches!(

@@ -51,6 +51,10 @@ fn one_file_and_all_around_it() {
     assert_eq!(read.comment.as_deref(), Some("a comment\u{1b}"));
     assert_eq!((read.created_by.as_deref(), read.creation_date), (Some("somebody"), Some(1_700_000_000)));
 
+    assert_eq!(Metainfo::read(&read.encode()).unwrap(), read);
+    let magnet = read.magnet();
+    assert_eq!((magnet.info_hash, magnet.trackers.len()), (read.info.hash(), 3));
+
     let info_bytes = info.encode();
     assert_eq!(read.info, Info::read(&info_bytes).unwrap());
     assert_eq!(&read.info.encoded()[..], info_bytes);
