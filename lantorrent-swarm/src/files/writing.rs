@@ -45,25 +45,35 @@ impl Content {
             return Err(FilesError::NoPiece { piece, length });
         }
         self.check_kept()?;
-        let (mut begin, mut written) = (0, Vec::new());
+        let mut begin = 0;
         for part in self.info.layout().parts(&span) {
             if self.info.layout().files()[part.file].kind != Kind::Padding {
                 let file = self.file(part.file)?;
                 let path = self.path(&self.names.partial, part.file);
                 self.tree.write_at(&file, &path, &cut(blocks, begin, part.length), part.offset)?;
-                written.push((part.file, file));
+                self.note_dirty(part.file, file)?;
             }
             begin += part.length;
         }
         // Only now: whoever syncs what is pending has to find all of it in the files.
-        let mut pending = self.pending();
-        pending.pieces.insert(piece);
-        for (number, file) in written {
-            pending.dirty.entry(number).or_insert(file);
+        self.pending().pieces.insert(piece);
+        Ok(())
+    }
+
+    /// Something was written to that file. A piece may be in thousands of them.
+    fn note_dirty(&self, number: usize, file: Arc<File>) -> Result<(), FilesError> {
+        if self.options.durability == Durability::NoSync {
+            return Ok(());
         }
+        let mut pending = self.pending();
+        pending.dirty.entry(number).or_insert(file);
         let many = pending.dirty.len() >= MOST_DIRTY;
         drop(pending);
-        if many { self.sync() } else { Ok(()) }
+        match if many { self.sync() } else { Ok(()) } {
+            // It is tried again, and told, when somebody asks for it.
+            Err(FilesError::Record { .. }) => Ok(()),
+            done => done,
+        }
     }
 
     /// Waits until all that was written before this is durable, and takes note of it in the journal.
@@ -79,11 +89,9 @@ impl Content {
         self.check_kept()?;
         let none = Pending::none(self.info.geometry().pieces());
         let Pending { pieces, dirty, .. } = mem::replace(&mut *self.pending(), none);
-        if self.options.durability == Durability::Sync {
-            for (&number, file) in &dirty {
-                let path = self.path(&self.names.partial, number);
-                self.tree.sync(file, &path).inspect_err(|_| self.pending().lost = true)?;
-            }
+        for (&number, file) in &dirty {
+            let path = self.path(&self.names.partial, number);
+            self.tree.sync(file, &path).inspect_err(|_| self.pending().lost = true)?;
         }
         for run in pieces.runs() {
             proof.have.insert_all(run.clone());

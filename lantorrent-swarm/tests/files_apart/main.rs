@@ -1,4 +1,4 @@
-//! Torrents on disk when the program is killed, and when the disk is full.
+//! Torrents on disk when the program is killed, when the disk is full, and when few files may be open.
 //!
 //! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
 //! the files that other tests have open.
@@ -10,6 +10,7 @@
 mod bench;
 mod full;
 mod killed;
+mod open_files;
 #[path = "../../../lantorrent-core/tests/common/system.rs"]
 #[allow(dead_code)] // The tests of the store make other disks, too.
 mod system;
