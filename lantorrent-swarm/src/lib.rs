@@ -4,11 +4,16 @@
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
+//! - [`wire`]: what peers say to each other.
+//! - [`swarm`]: what one torrent decides.
 
 pub mod bencode;
 mod compact;
 mod geometry;
 mod id;
+mod random;
+pub mod swarm;
+pub mod wire;
 
 pub use compact::Compact;
 pub use geometry::{BLOCK, Geometry, Span};
