@@ -155,7 +155,9 @@ mod tests {
     fn in_both() {
         let set = |members: &[u32]| {
             let mut set = Bitfield::none(200);
-            members.iter().for_each(|&piece| assert!(set.insert(piece)));
+            for &piece in members {
+                assert!(set.insert(piece));
+            }
             set
         };
         let (mut one, other) = (set(&[0, 63, 64, 150, 199]), set(&[63, 65, 150, 199]));

@@ -179,7 +179,7 @@ pub enum Action {
     /// Forget the blocks of a piece.
     Discard(u32),
     /// Ask a web seed for these pieces. One such at a time for each web seed. Each block that is complete goes to
-    /// `Torrent::received`.
+    /// [`Torrent::received`](super::Torrent::received).
     Fetch {
         /// Which one.
         web: WebKey,
