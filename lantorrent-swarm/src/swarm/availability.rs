@@ -41,7 +41,7 @@ impl Availability {
     pub(super) fn gained(&mut self, piece: u32, have: &Bitfield) {
         self.counts[piece as usize] += 1;
         if have.is_full() {
-            for count in self.counts.iter_mut() {
+            for count in &mut self.counts {
                 *count -= 1;
             }
             self.seeds += 1;

@@ -161,10 +161,11 @@ pub enum Event<'a> {
 pub enum Action {
     /// Connect there, and exchange handshakes.
     Connect(SocketAddr),
-    /// Send a message to a peer, behind all that it was sent before. Never wait for it. A peer that leaves more than a
-    /// megabyte of messages unread may be closed.
+    /// Send a message to a peer, behind the messages before it, but ahead of blocks whose sending has not begun: what
+    /// peers know of each other should not be older than it must. Never wait for it. A peer that leaves more than a megabyte
+    /// of messages unread may be closed.
     Send(PeerKey, Message),
-    /// Send a peer a block, behind all that it was sent before.
+    /// Send a peer a block, behind those before it.
     Upload(PeerKey, Span),
     /// Close the connection. Nothing is heard of it after this.
     Close(PeerKey, Reason),

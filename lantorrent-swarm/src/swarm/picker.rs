@@ -161,7 +161,7 @@ mod tests {
             let now = Instant::now();
             let geometry = Geometry::new(u64::from(8 * BLOCK), 2 * BLOCK).unwrap();
             let mut downloads = vec![Download::new(now); 5];
-            for download in downloads.iter_mut() {
+            for download in &mut downloads {
                 _ = download.unchoked(now);
             }
             Self {
