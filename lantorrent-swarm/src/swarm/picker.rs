@@ -1,8 +1,9 @@
 //! Which block to ask a peer for.
 //!
-//! First what completes pieces that are begun, then the rarest of those that are not, by chance among equals. A piece is
-//! the business of few peers, so that pieces are complete soon and can be passed on. Only when all that is missing is asked
-//! for already are blocks asked for twice, and those that come late cancelled.
+//! First the rest of the piece that the peer has begun; then the rarest of those that nobody has begun, by chance among
+//! equals; then what others have begun. That order keeps different peers at different pieces: a peer that alone has
+//! something is not asked for what is coming from another already. Only when all that is missing is asked for are blocks
+//! asked for twice, and those that come late cancelled.
 
 use super::availability::Availability;
 use super::bitfield::Bitfield;
@@ -39,8 +40,8 @@ pub(super) struct Picker<'a> {
 impl Picker<'_> {
     pub(super) fn pick(&self, seeker: &Seeker<'_>, random: &mut Random) -> Option<Pick> {
         self.own(seeker)
-            .or_else(|| self.begun(seeker, WORKERS))
             .or_else(|| self.open(seeker, random).map(|piece| (piece, 0)))
+            .or_else(|| self.begun(seeker, WORKERS))
             .or_else(|| self.begun(seeker, usize::MAX))
             .or_else(|| self.copy(seeker, random))
     }
@@ -201,9 +202,10 @@ mod tests {
         let mut world = World::new();
         world.have_twice(&[0, 1, 3]);
         assert_eq!([world.pick(0), world.pick(0)], [Some((2, 0)), Some((2, 1))]);
-        let (piece, block) = world.pick(1).unwrap();
-        assert!(piece != 2 && block == 0);
-        assert_eq!(world.pick(2), Some((piece, 1)), "with the one who has begun it");
+        let others: Vec<_> = (1..4).map(|peer| world.pick(peer).unwrap()).collect();
+        assert!(others.iter().all(|&(piece, block)| piece != 2 && block == 0), "{others:?}");
+        let (piece, block) = world.pick(4).unwrap();
+        assert!(piece != 2 && block == 1, "with one who has begun it");
     }
 
     #[test]

@@ -19,12 +19,14 @@ const AHEAD: usize = 3;
 pub(super) struct Spread {
     /// Pieces that somebody has asked us for.
     taken: Bitfield,
+    /// Pieces of which somebody was sent something.
+    pub(super) sent: Bitfield,
     suggested: BTreeMap<u32, PeerKey>,
 }
 
 impl Spread {
     pub(super) fn new(pieces: u32) -> Self {
-        Self { taken: Bitfield::none(pieces), suggested: BTreeMap::new() }
+        Self { taken: Bitfield::none(pieces), sent: Bitfield::none(pieces), suggested: BTreeMap::new() }
     }
 
     /// A peer asks for that piece.

@@ -208,6 +208,7 @@ impl Torrent {
         }
         if !peer.upload.choked {
             self.fill_slots(now);
+            self.upload(now);
         }
         Some(peer)
     }

@@ -9,6 +9,7 @@ use crate::swarm::choker::{Aim, Contender};
 use crate::swarm::event::{Action, PeerKey, Reason};
 use crate::swarm::fast;
 use crate::swarm::peer::Peer;
+use crate::swarm::upload::ALL_UNDER_WAY;
 use crate::wire::Message;
 
 /// The longest block that is served. Some clients ask for more than 16 KiB.
@@ -134,12 +135,12 @@ impl Torrent {
             return self.close(now, key, Reason::Broken("it asks for a block that cannot be"));
         }
         let willing = holdings.pieces.have.contains(span.piece) && peer.upload.serves(span.piece);
-        if !willing || !peer.upload.ask(span) {
+        if !willing || !peer.upload.ask(now, span) {
             return self.reject_all(now, key, vec![span]);
         }
         holdings.spread.asked(span.piece);
         self.suggest(now, key);
-        self.upload(now, key);
+        self.upload(now);
     }
 
     pub(super) fn cancelled(&mut self, now: Instant, key: PeerKey, span: Span) {
@@ -149,11 +150,22 @@ impl Torrent {
         }
     }
 
-    /// Gives the driver more to send to a peer.
-    fn upload(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        while let Some(span) = peer.upload.next() {
+    /// Gives the driver more to send, what is most urgent first.
+    pub(super) fn upload(&mut self, now: Instant) {
+        let Some(holdings) = &mut self.holdings else { return };
+        let mut under_way: u32 = self.peers.values().map(|peer| peer.upload.under_way).sum();
+        while under_way < ALL_UNDER_WAY {
+            let urgent = self.peers.iter_mut().filter_map(|(key, peer)| {
+                let urgency = peer.upload.urgency(now, &holdings.spread.sent)?;
+                Some((urgency, *key, peer))
+            });
+            let Some((_, key, peer)) = urgent.min_by_key(|(urgency, key, _)| (*urgency, *key)) else {
+                return;
+            };
+            let Some(span) = peer.upload.next(now) else { return };
             peer.spoken = now;
+            under_way += span.length;
+            holdings.spread.sent.insert(span.piece);
             self.out.push_back(Action::Upload(key, span));
         }
     }
@@ -162,7 +174,7 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.spoken = now;
             peer.upload.sent(now, span);
-            self.upload(now, key);
+            self.upload(now);
         }
     }
 }
