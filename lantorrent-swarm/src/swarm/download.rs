@@ -13,12 +13,25 @@ const MOST: usize = 500;
 /// Requests wait at a peer for so long: long enough for any delay on the way, short enough not to bind what others could
 /// send sooner.
 const AHEAD: Duration = Duration::from_millis(500);
+/// The rest of a piece that is begun is asked for at once, if it comes within this time and has no more blocks than that: a
+/// seed can send it whole then, and we can pass it on.
+const WHOLE: Duration = Duration::from_secs(2);
+const MOST_WHOLE: usize = 64;
 /// A peer that owes us blocks and sends none for so long is snubbed: its blocks are asked of others.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a peer is left alone that has rejected a request.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Pieces that are remembered as suggested, or allowed while choked.
 const REMEMBERED: usize = 32;
+
+/// How many more requests a peer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// For anything.
+    pub(super) any: usize,
+    /// If they are for the piece that it was asked for last; at least as many.
+    pub(super) same_piece: usize,
+}
 
 /// Whether a block that a peer was asked for is still counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,14 +82,25 @@ impl Download {
     }
 
     /// How many more requests it gets now.
-    pub(super) fn room(&self, now: Instant) -> usize {
+    pub(super) fn room(&self, now: Instant) -> Room {
         let paused = self.paused_until.is_some_and(|until| now < until);
         if paused || (self.choked && self.allowed.is_empty()) {
-            return 0;
+            return Room { any: 0, same_piece: 0 };
         }
-        let ahead = self.rate.value(now) * AHEAD.as_millis() as u64 / 1000 / u64::from(BLOCK);
-        let wanted = if self.snubbed { 1 } else { LEAST + usize::try_from(ahead).unwrap_or(MOST) };
-        wanted.min(self.queue).saturating_sub(self.requests.len())
+        let any = if self.snubbed { 1 } else { LEAST + self.blocks_within(now, AHEAD) };
+        let whole = match self.rate.total() {
+            _ if self.snubbed => 1,
+            0 => MOST_WHOLE,
+            _ => self.blocks_within(now, WHOLE).min(MOST_WHOLE),
+        };
+        let room = |wanted: usize| wanted.min(self.queue).saturating_sub(self.requests.len());
+        Room { any: room(any), same_piece: room(any.max(whole)) }
+    }
+
+    /// How many blocks it sends in that time.
+    fn blocks_within(&self, now: Instant, time: Duration) -> usize {
+        let blocks = self.rate.value(now) * time.as_millis() as u64 / 1000 / u64::from(BLOCK);
+        usize::try_from(blocks).unwrap_or(MOST)
     }
 
     /// Whether that piece may be asked for.
@@ -207,7 +231,7 @@ mod tests {
     fn requests_are_as_many_as_half_a_second_takes() {
         let start = Instant::now();
         let mut download = willing(start);
-        assert_eq!(download.room(start), LEAST);
+        assert_eq!(download.room(start), Room { any: LEAST, same_piece: MOST_WHOLE });
         for step in 0..200 {
             let now = start + Duration::from_millis(step * 10);
             download.ask(now, block(0));
@@ -215,11 +239,11 @@ mod tests {
         }
         // A hundred blocks in a second.
         let room = download.room(start + Duration::from_millis(1999));
-        assert!((50..=54).contains(&room), "{room}");
+        assert!((50..=54).contains(&room.any) && room.same_piece == MOST_WHOLE, "{room:?}");
         download.limit(3);
-        assert_eq!(download.room(start + Duration::from_secs(2)), 3);
+        assert_eq!(download.room(start + Duration::from_secs(2)), Room { any: 3, same_piece: 3 });
         download.limit(0);
-        assert_eq!(download.room(start + Duration::from_secs(2)), 1);
+        assert_eq!(download.room(start + Duration::from_secs(2)).any, 1);
     }
 
     #[test]
@@ -234,7 +258,7 @@ mod tests {
         assert_eq!(download.snub(late), [0, 1, 2, 3].map(block));
         assert_eq!(download.came(late, block(2)), Some(Taken::Late));
         assert_eq!(download.came(late, block(2)), None);
-        assert_eq!(download.room(late), LEAST + 4 - 3, "as if it had sent 8 in a second");
+        assert_eq!(download.room(late).any, LEAST + 4 - 3, "as if it had sent 8 in a second");
         assert_eq!(download.snub(late + PATIENCE), []);
         assert_eq!(download.outstanding(), 0, "what was late twice is not waited for");
     }
@@ -246,16 +270,16 @@ mod tests {
         download.ask(now, block(1));
         assert_eq!(download.withdraw(block(1)), Some(Taken::Expected));
         download.pause(now);
-        assert_eq!((download.room(now), download.room(now + PAUSE)), (0, LEAST));
+        assert_eq!((download.room(now).any, download.room(now + PAUSE).any), (0, LEAST));
     }
 
     #[test]
     fn what_is_allowed_while_choked() {
         let now = Instant::now();
         let mut download = Download::new(now);
-        assert_eq!(download.room(now), 0);
+        assert_eq!(download.room(now), Room { any: 0, same_piece: 0 });
         download.allow(3);
-        assert!(download.room(now) > 0 && download.allows(3) && !download.allows(4));
+        assert!(download.room(now).any > 0 && download.allows(3) && !download.allows(4));
         for piece in 0..1000 {
             download.allow(piece);
         }

@@ -47,7 +47,7 @@ impl Picker<'_> {
     }
 
     /// Of the piece that it has begun.
-    fn own(&self, seeker: &Seeker<'_>) -> Option<Pick> {
+    pub(super) fn own(&self, seeker: &Seeker<'_>) -> Option<Pick> {
         let piece = seeker.download.newest()?;
         let unfinished = self.pieces.unfinished.get(&piece)?;
         (unfinished.workers.contains(&seeker.sender) && seeker.may_ask(piece))

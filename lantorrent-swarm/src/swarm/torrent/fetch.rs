@@ -104,7 +104,8 @@ impl Torrent {
         if self.fetching == Fetching::Off || peer.wants == 0 {
             return;
         }
-        for _ in 0..peer.download.room(now) {
+        let room = peer.download.room(now);
+        for count in 0..room.same_piece {
             let sender = Sender::Peer(key);
             let picker = Picker {
                 pieces: &holdings.pieces,
@@ -112,7 +113,9 @@ impl Torrent {
                 room: holdings.pieces.room(self.limits.unfinished),
             };
             let seeker = Seeker { sender, has: &peer.has, download: &peer.download };
-            let Some((piece, block)) = picker.pick(&seeker, &mut self.random) else { return };
+            let pick =
+                if count < room.any { picker.pick(&seeker, &mut self.random) } else { picker.own(&seeker) };
+            let Some((piece, block)) = pick else { return };
             let span = holdings.pieces.geometry.block(piece, block);
             holdings.pieces.ask(piece, block, sender);
             peer.download.ask(now, span);
