@@ -64,7 +64,7 @@ impl Default for Limits {
         Self {
             connections: 200,
             connecting: 32,
-            upload_slots: 40,
+            upload_slots: 100,
             unfinished: 64 << 20,
             web_seeds: 2,
             slow: 1 << 20,

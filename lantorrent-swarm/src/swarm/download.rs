@@ -12,7 +12,7 @@ const LEAST: usize = 4;
 const MOST: usize = 500;
 /// Requests wait at a peer for so long: long enough for any delay on the way, short enough not to bind what others could
 /// send sooner.
-const AHEAD: Duration = Duration::from_millis(500);
+const AHEAD: Duration = Duration::from_millis(250);
 /// The rest of a piece that is begun is asked for at once, if it comes within this time and has no more blocks than that: a
 /// seed can send it whole then, and we can pass it on.
 const WHOLE: Duration = Duration::from_secs(2);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_as_many_as_half_a_second_takes() {
+    fn requests_are_as_many_as_a_quarter_of_a_second_takes() {
         let start = Instant::now();
         let mut download = willing(start);
         assert_eq!(download.room(start), Room { any: LEAST, same_piece: MOST_WHOLE });
@@ -239,7 +239,7 @@ mod tests {
         }
         // A hundred blocks in a second.
         let room = download.room(start + Duration::from_millis(1999));
-        assert!((50..=54).contains(&room.any) && room.same_piece == MOST_WHOLE, "{room:?}");
+        assert!((26..=29).contains(&room.any) && room.same_piece == MOST_WHOLE, "{room:?}");
         download.limit(3);
         assert_eq!(download.room(start + Duration::from_secs(2)), Room { any: 3, same_piece: 3 });
         download.limit(0);
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(download.snub(late), [0, 1, 2, 3].map(block));
         assert_eq!(download.came(late, block(2)), Some(Taken::Late));
         assert_eq!(download.came(late, block(2)), None);
-        assert_eq!(download.room(late).any, LEAST + 4 - 3, "as if it had sent 8 in a second");
+        assert_eq!(download.room(late).any, LEAST + 2 - 3, "as if it had sent 8 in a second");
         assert_eq!(download.snub(late + PATIENCE), []);
         assert_eq!(download.outstanding(), 0, "what was late twice is not waited for");
     }

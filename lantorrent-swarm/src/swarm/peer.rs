@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) heard: Instant,
     /// When it was last sent anything.
     pub(super) spoken: Instant,
+    /// When a block last came from it or went to it.
+    pub(super) useful: Instant,
     /// What it has; of no pieces while their number is not known.
     pub(super) has: Bitfield,
     /// What it said about that before.
@@ -82,6 +84,7 @@ impl Peer {
             since: now,
             heard: now,
             spoken: now,
+            useful: now,
             has: Bitfield::none(pieces),
             early: Vec::new(),
             wants: 0,

@@ -1,7 +1,7 @@
 //! One honest node: a real torrent, and a driver that keeps its word to it and holds it to its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -143,6 +143,10 @@ impl Driver {
         (std::mem::take(&mut self.touched), std::mem::take(&mut self.closing))
     }
 
+    pub(crate) fn is_connected(&self, to: IpAddr) -> bool {
+        self.links.values().any(|link| link.other.ip() == to)
+    }
+
     fn handle(&mut self, net: &mut Net, event: Event<'_>) {
         self.torrent.handle(net.now(), event);
         self.act(net);
@@ -252,21 +256,13 @@ impl Driver {
                     link.requested.remove(&span);
                 }
                 Ok(Some(Incoming::Message(message))) => {
-                    self.note(end, &message);
+                    if let Message::Reject(span) = &message {
+                        link.requested.remove(span);
+                    }
                     self.handle(net, Event::Message(end.key(), message));
                 }
                 Err(_) => return self.lose(net, end),
             }
-        }
-    }
-
-    /// What they say changes what they owe us.
-    fn note(&mut self, end: End, message: &Message) {
-        let Some(link) = self.links.get_mut(&end) else { return };
-        match message {
-            Message::Reject(span) => _ = link.requested.remove(span),
-            // What they had in their queue is void, if they don't speak the fast extension; else they reject each.
-            _ => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Many runs, and the seeds of those that failed.
 
 use std::cell::RefCell;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 use std::thread;
@@ -10,19 +10,6 @@ use std::thread;
 pub(crate) fn only() -> Option<u64> {
     let seed = std::env::var("LANTORRENT_SEED").ok()?;
     Some(seed.parse().expect("LANTORRENT_SEED is a number"))
-}
-
-/// Runs `run` with each seed from 0 to `count` - 1, or with that of the environment alone.
-pub(crate) fn seeds(count: u64, run: impl Fn(u64)) {
-    if let Some(seed) = only() {
-        return run(seed);
-    }
-    for seed in 0..count {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            eprintln!("to see this run alone: LANTORRENT_SEED={seed}");
-            resume_unwind(panic);
-        }
-    }
 }
 
 /// A run that failed, and how.

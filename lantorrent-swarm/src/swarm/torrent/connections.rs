@@ -99,16 +99,28 @@ impl Torrent {
             }
             self.close(now, other, Reason::Duplicate);
         }
-        if self.peers.len() < self.limits.connections {
+        if self.peers.len() < self.limits.connections || self.make_place(now) {
             return Ok(());
         }
-        let idle = |peer: &Peer| {
-            let useful = peer.download.interested || peer.upload.interested;
-            !useful && now >= peer.since + IDLE
-        };
-        let idle = self.peers.iter().find(|(_, peer)| idle(peer)).map(|(key, _)| *key);
-        self.close(now, idle.ok_or(Reason::Full)?, Reason::Idle);
-        Ok(())
+        Err(Reason::Full)
+    }
+
+    /// Closes the connection that has been of no use to anybody for longest, if that is long enough.
+    fn make_place(&mut self, now: Instant) -> bool {
+        let idle = self.peers.iter().min_by_key(|(_, peer)| peer.useful);
+        let idle = idle.filter(|(_, peer)| now >= peer.useful + IDLE).map(|(key, _)| *key);
+        if let Some(key) = idle {
+            self.close(now, key, Reason::Idle);
+        }
+        idle.is_some()
+    }
+
+    /// If there are as many connections as there may be: whether others wait, and one of those is of no use.
+    pub(super) fn renew(&mut self, now: Instant) {
+        let full = self.peers.len() >= self.limits.connections && self.limits.connections > 0;
+        if full && self.candidates.next_due(self.need()).is_some_and(|due| due <= now) {
+            self.make_place(now);
+        }
     }
 
     /// What we say first.

@@ -66,6 +66,7 @@ impl Torrent {
         let peer = self.peers.get_mut(&key)?;
         peer.heard = now;
         if let Some(taken) = peer.download.came(now, span) {
+            peer.useful = now;
             return Some((taken, peer.who.clone()));
         }
         peer.strays += 1;

@@ -38,6 +38,7 @@ impl Torrent {
         if now >= self.choker.next_round {
             self.share_slots(now);
         }
+        self.renew(now);
         self.look_after_metadata(now);
         for web in self.webs.silent(now) {
             self.stop_fetch(now, web);

@@ -173,6 +173,7 @@ impl Torrent {
     pub(super) fn sent(&mut self, now: Instant, key: PeerKey, span: Span) {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.spoken = now;
+            peer.useful = now;
             peer.upload.sent(now, span);
             self.upload(now);
         }
