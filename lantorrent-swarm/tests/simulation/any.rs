@@ -95,7 +95,7 @@ fn run(seed: u64) {
     let mut steps = 0_u64;
     loop {
         steps += 1;
-        let done = |host| driver(&world, host).is_some_and(|driver| driver.done.is_some());
+        let done = |host| driver(&world, host).is_some_and(|driver| driver.stored.is_full());
         if steps % 64 == 0 && (0..hosts).filter(|host| must(*host)).all(done) {
             break;
         }
@@ -160,7 +160,7 @@ fn judge(scenario: &Scenario, driver: &Driver) {
     assert!(!driver.banned.iter().any(|banned| honest(banned.ip())), "banned {:?}", driver.banned);
     let broken: Vec<_> = driver.broken.iter().filter(|(other, _)| honest(other.ip())).collect();
     assert!(broken.is_empty(), "{broken:?}");
-    if driver.done.is_some() {
+    if driver.stored.is_full() {
         let spoilers: Vec<&SocketAddr> =
             driver.spoilers.iter().filter(|spoiler| driver.is_connected(spoiler.ip())).collect();
         assert!(spoilers.is_empty(), "still connected to {spoilers:?}, who have sent wrong data");

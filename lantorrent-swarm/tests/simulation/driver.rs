@@ -144,7 +144,7 @@ impl Driver {
     }
 
     pub(crate) fn is_connected(&self, to: IpAddr) -> bool {
-        self.links.values().any(|link| link.other.ip() == to)
+        self.links.values().any(|link| link.other.ip() == to && matches!(link.stage, Stage::Open))
     }
 
     fn handle(&mut self, net: &mut Net, event: Event<'_>) {

@@ -51,6 +51,14 @@ impl Torrent {
         self.part_if_done(now, key);
     }
 
+    /// Tells a peer that we want nothing any more. It may not know: nobody is told of pieces that he has himself.
+    pub(super) fn want_no_more(&mut self, now: Instant, key: PeerKey) {
+        if self.peers.get(&key).is_some_and(|peer| peer.features.extensions) {
+            let only = ExtendedHandshake { upload_only: Some(true), ..ExtendedHandshake::default() };
+            self.send(now, key, Message::Extended { id: 0, payload: only.encode() });
+        }
+    }
+
     /// Asks a peer for the metadata, if that is what we lack and it has.
     pub(super) fn ask_metadata(&mut self, now: Instant, key: PeerKey) {
         let Some(peer) = self.peers.get(&key).filter(|peer| peer.metadata_id != 0) else { return };

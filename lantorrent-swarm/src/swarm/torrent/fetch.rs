@@ -232,6 +232,7 @@ impl Torrent {
         if self.is_complete() {
             self.out.push_back(Action::Complete);
             for key in self.keys() {
+                self.want_no_more(now, key);
                 self.part_if_done(now, key);
             }
         }
