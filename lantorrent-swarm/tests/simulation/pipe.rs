@@ -38,6 +38,8 @@ pub(crate) struct Pipe {
     held: usize,
     /// Bytes that have left and have not been read.
     pub(crate) on_the_way: usize,
+    /// When the last chunk arrives: none overtakes another.
+    pub(crate) arrival: u64,
 }
 
 impl Pipe {

@@ -312,8 +312,11 @@ impl World {
     }
 
     fn left(&mut self, end: End, chunk: Chunk) {
-        let latency = self.net.latency();
-        self.net.after(latency, Happening::Arrived(end, chunk));
+        let arrival = self.net.micros + self.net.latency();
+        let pipe = self.net.pipe(end);
+        pipe.arrival = pipe.arrival.max(arrival);
+        let arrival = pipe.arrival;
+        self.net.at(arrival, Happening::Arrived(end, chunk));
         let host = self.net.connections[end.connection].hosts[end.side];
         self.hosts[host].sending = false;
         self.push(end);
