@@ -95,17 +95,25 @@ impl Bitfield {
 
     /// Those in it, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        ones(self.words.iter().copied())
+        ones((0..).zip(self.words.iter().copied()))
     }
 
     /// Those in both, in order.
     pub fn common(&self, other: &Self) -> impl Iterator<Item = u32> {
-        ones(self.words.iter().zip(&other.words).map(|(one, other)| one & other))
+        self.common_from(other, 0)
+    }
+
+    /// Those in both, from about that piece on, and behind the last from the first on.
+    pub(super) fn common_from(&self, other: &Self, piece: u32) -> impl Iterator<Item = u32> {
+        let words = self.words.len();
+        let start = ((piece / WORD) as usize).min(words);
+        let order = (start..words).chain(0..start);
+        ones(order.map(move |at| (at as u32, self.words[at] & other.words.get(at).unwrap_or(&0))))
     }
 
     /// Those that are not in it, in order.
     pub fn missing(&self) -> impl Iterator<Item = u32> {
-        ones(self.words.iter().map(|word| !word)).take_while(|&piece| piece < self.pieces)
+        ones((0..).zip(self.words.iter().map(|word| !word))).take_while(|&piece| piece < self.pieces)
     }
 }
 
@@ -113,8 +121,9 @@ fn bit(piece: u32) -> u64 {
     1 << (WORD - 1 - piece % WORD)
 }
 
-fn ones(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
-    (0_u32..).zip(words).flat_map(|(index, mut word)| {
+/// The pieces whose bits are set in these words, which come with their places.
+fn ones(words: impl Iterator<Item = (u32, u64)>) -> impl Iterator<Item = u32> {
+    words.flat_map(|(index, mut word)| {
         std::iter::from_fn(move || {
             let first = word.leading_zeros();
             (first < WORD).then(|| {
@@ -162,6 +171,10 @@ mod tests {
         };
         let (mut one, other) = (set(&[0, 63, 64, 150, 199]), set(&[63, 65, 150, 199]));
         assert!(one.common(&other).eq([63, 150, 199]));
+        assert!(one.common_from(&other, 130).eq([150, 199, 63]));
+        assert!(
+            one.common_from(&other, 999).eq([63, 150, 199]) && one.common_from(&set(&[]), 9).next().is_none()
+        );
         assert!(one.remove(63) && !one.remove(63) && !one.remove(500));
         assert!(one.iter().eq([0, 64, 150, 199]));
         assert_eq!(one.count(), 4);

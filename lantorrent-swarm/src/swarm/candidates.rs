@@ -113,7 +113,7 @@ impl Candidates {
     }
 
     fn change(&mut self, address: SocketAddr, state: State) -> Option<&mut Candidate> {
-        let candidate = self.known.get_mut(&address)?;
+        let candidate = self.known.get_mut(&address).filter(|known| known.state != State::Barred)?;
         let was = std::mem::replace(&mut candidate.state, state);
         self.connecting -= usize::from(was == State::Connecting);
         self.connecting += usize::from(state == State::Connecting);
@@ -220,6 +220,8 @@ mod tests {
         assert_eq!(candidates.next(now, Need::Anyone, random), None, "it is being connected to");
         candidates.bar(found);
         candidates.found(now, found, Origin::Local);
+        candidates.connected(found);
+        candidates.failed(now, found);
         assert_eq!(candidates.next(now, Need::Anyone, random), None);
     }
 

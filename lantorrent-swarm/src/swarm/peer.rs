@@ -52,7 +52,7 @@ pub(super) struct Peer {
     pub(super) upload_only: bool,
     /// Bytes in each direction when slots were last shared out.
     pub(super) last_round: (u64, u64),
-    /// Blocks that nobody has asked it for.
+    /// How many more blocks have come from it that nobody has asked for than others.
     pub(super) strays: u32,
 }
 
@@ -103,9 +103,11 @@ impl Peer {
     }
 
     /// Keeps what it says about pieces until their number is known. What is too much is forgotten, which only means that it
-    /// is not asked for that.
+    /// is not asked for that; and no more than one bitfield, which may be long.
     pub(super) fn keep(&mut self, message: Message) {
-        if self.early.len() < MOST_EARLY {
+        let is_long = |message: &Message| matches!(message, Message::Bitfield(_));
+        let again = is_long(&message) && self.early.iter().any(is_long);
+        if self.early.len() < MOST_EARLY && !again {
             self.early.push(message);
         }
     }

@@ -14,8 +14,12 @@ use crate::random::Random;
 
 /// Peers that are asked for blocks of the same piece, while there are others.
 const WORKERS: usize = 3;
+/// Of the pieces that might be begun, no more than so many are looked at, from somewhere by chance.
+const CONSIDERED: usize = 4096;
 /// How many are asked for the same block in the end.
 const COPIES: u8 = 3;
+/// Such a block is asked of those who have hardly anything else to send.
+const AT_ONCE: usize = 2;
 
 /// Who is to be asked.
 pub(super) struct Seeker<'a> {
@@ -88,22 +92,25 @@ impl Picker<'_> {
         if let Some(suggested) = seeker.download.suggested().find(fits) {
             return Some(suggested);
         }
+        let start = random.below(open.pieces() as usize) as u32;
+        let candidates = || {
+            let common = open.common_from(seeker.has, start).filter(|piece| seeker.may_ask(*piece));
+            common.take(CONSIDERED).map(|piece| (self.availability.of(piece), piece))
+        };
         let (mut rarest, mut count) = (u32::MAX, 0);
-        for piece in open.common(seeker.has).filter(|piece| seeker.may_ask(*piece)) {
-            let of = self.availability.of(piece);
+        for (of, _) in candidates() {
             if of < rarest {
                 (rarest, count) = (of, 0);
             }
             count += usize::from(of == rarest);
         }
-        let equals = open.common(seeker.has).filter(|piece| seeker.may_ask(*piece));
-        let mut equals = equals.filter(|&piece| self.availability.of(piece) == rarest);
-        equals.nth(random.below(count))
+        let mut equals = candidates().filter(|(of, _)| *of == rarest);
+        equals.nth(random.below(count)).map(|(_, piece)| piece)
     }
 
     /// In the end: a block that others are asked for, of those that the fewest are.
     fn copy(&self, seeker: &Seeker<'_>, random: &mut Random) -> Option<Pick> {
-        if !self.pieces.is_endgame() {
+        if !self.pieces.is_endgame() || seeker.download.outstanding() >= AT_ONCE {
             return None;
         }
         let mut best: Vec<Pick> = Vec::new();
@@ -237,15 +244,23 @@ mod tests {
     #[test]
     fn in_the_end_blocks_are_asked_for_again_and_not_of_the_same() {
         let mut world = World::new();
-        let first: Vec<_> = (0..8).map(|_| world.pick(0).unwrap()).collect();
+        for _ in 0..8 {
+            world.pick(0).unwrap();
+        }
         assert!(world.pieces.is_endgame());
         assert_eq!(world.pick(0), None, "it is asked for everything");
-        let mut second: Vec<_> = (0..8).map(|_| world.pick(1).unwrap()).collect();
-        second.sort_unstable();
-        let mut sorted = first.clone();
-        sorted.sort_unstable();
-        assert_eq!(second, sorted, "each once before any twice");
-        assert_eq!((0..8).filter(|_| world.pick(2).is_some()).count(), 8);
+        let mut copies: Vec<_> = (1..=4).flat_map(|peer| [world.pick(peer), world.pick(peer)]).collect();
+        assert!((1..=4).all(|peer| world.pick(peer).is_none()), "each has enough to do");
+        copies.sort_unstable();
+        copies.dedup();
+        assert_eq!(copies.len(), 8, "each once before any twice");
+        for peer in 1..=4 {
+            world.downloads[peer].abandon();
+        }
+        assert_eq!((1..=4).filter_map(|peer| world.pick(peer)).count(), 4);
+        for unfinished in world.pieces.unfinished.values_mut() {
+            unfinished.blocks.fill(Block::Asked(COPIES));
+        }
         assert_eq!(world.pick(3), None, "three times are enough");
     }
 

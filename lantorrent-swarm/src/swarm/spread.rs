@@ -29,10 +29,10 @@ impl Spread {
         Self { taken: Bitfield::none(pieces), sent: Bitfield::none(pieces), suggested: BTreeMap::new() }
     }
 
-    /// A peer asks for that piece.
-    pub(super) fn asked(&mut self, piece: u32) {
-        self.taken.insert(piece);
+    /// A peer asks for that piece. False if somebody has before.
+    pub(super) fn asked(&mut self, piece: u32) -> bool {
         self.suggested.remove(&piece);
+        self.taken.insert(piece)
     }
 
     pub(super) fn gone(&mut self, peer: PeerKey) {

@@ -8,9 +8,9 @@ use lantorrent_swarm::swarm::Limits;
 use crate::driver::{Driver, WebServer};
 use crate::liar::Habit;
 use crate::random::Random;
-use crate::scenario::{Role, Scenario, address, driver};
+use crate::scenario::{Role, Scenario, address, driver, tell};
 use crate::seeds::{many, only};
-use crate::world::{Happening, HostId, Program, World};
+use crate::world::{Happening, HostId, Program, Step, World};
 
 /// Simulated time in which every swarm has to be done.
 const LIMIT: u64 = 3_000_000_000;
@@ -22,7 +22,7 @@ fn pick<T: Clone>(random: &mut Random, from: &[T]) -> T {
 /// Any swarm. Its first host always has everything, and stays.
 fn any(random: &mut Random) -> Scenario {
     let mut roles = vec![Role::Seed];
-    for _ in 0..1 + random.below(6) {
+    for _ in 0..=random.below(6) {
         roles.push(pick(random, &[Role::Leecher, Role::Leecher, Role::Leecher, Role::Magnet, Role::Seed]));
     }
     for _ in 0..random.below(3) {
@@ -96,14 +96,14 @@ fn run(seed: u64) {
     loop {
         steps += 1;
         let done = |host| driver(&world, host).is_some_and(|driver| driver.stored.is_full());
-        if steps % 64 == 0 && (0..hosts).filter(|host| must(*host)).all(done) {
+        if steps.is_multiple_of(64) && (0..hosts).filter(|host| must(*host)).all(done) {
             break;
         }
         match world.step() {
             _ if world.net.micros > LIMIT || steps > 20_000_000 => stuck(&scenario, &world),
-            None => break,
-            Some(None) => {}
-            Some(Some(what)) => {
+            Step::Nothing => break,
+            Step::Done => {}
+            Step::Scenario(what) => {
                 let host = churn[what / 2].host;
                 if what % 2 == 0 {
                     if let Program::Driver(driver) = world.switch_off(host) {
@@ -114,7 +114,7 @@ fn run(seed: u64) {
                     let kept = kept.map(|driver| driver.stored);
                     let program = scenario.program(&mut world, host, kept);
                     world.switch_on(host, program);
-                    scenario.tell(&mut world, host, 0..hosts);
+                    tell(&mut world, host, 0..hosts);
                 }
             }
         }
@@ -133,7 +133,7 @@ fn introduce(scenario: &Scenario, world: &mut World, random: &mut Random) {
     let all = random.below(3) > 0;
     for host in 0..hosts {
         let known = if all { (0..hosts).collect() } else { vec![0, (host + 1) % hosts] };
-        scenario.tell(world, host, known);
+        tell(world, host, known);
     }
 }
 

@@ -251,9 +251,10 @@ impl Driver {
             match link.reader.read(&mut bytes) {
                 Ok(None) => return,
                 Ok(Some(Incoming::Block(span))) => {
-                    let wanted = self.torrent.expects(end.key(), span);
+                    let wanted = self.torrent.expects(net.now(), end.key(), span) == Fate::Keep;
                     link.coming = Some((span, wanted, tint));
                     link.requested.remove(&span);
+                    self.act(net);
                 }
                 Ok(Some(Incoming::Message(message))) => {
                     if let Message::Reject(span) = &message {

@@ -81,14 +81,13 @@ impl Scenario {
         }
         Program::Driver(Box::new(driver))
     }
+}
 
-    /// That host hears of these.
-    pub(crate) fn tell(&self, world: &mut World, host: HostId, others: impl IntoIterator<Item = HostId>) {
-        let others: Vec<SocketAddr> =
-            others.into_iter().filter(|other| *other != host).map(address).collect();
-        world.driver(host, |driver, net| driver.found(net, Origin::Tracker, &others));
-        world.net.after(0, Happening::Wake(host));
-    }
+/// That host hears of these.
+pub(crate) fn tell(world: &mut World, host: HostId, others: impl IntoIterator<Item = HostId>) {
+    let others: Vec<SocketAddr> = others.into_iter().filter(|other| *other != host).map(address).collect();
+    world.driver(host, |driver, net| driver.found(net, Origin::Tracker, &others));
+    world.net.after(0, Happening::Wake(host));
 }
 
 /// The driver of a host that is on.

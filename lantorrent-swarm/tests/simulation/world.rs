@@ -102,7 +102,7 @@ pub(crate) enum Happening {
 }
 
 /// What drivers ask to be told of later.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Own {
     Verified(u32),
     Web(u32, Span),
@@ -128,6 +128,16 @@ impl Ord for Entry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.0, self.1).cmp(&(other.0, other.1))
     }
+}
+
+/// What a step was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// Nothing happens any more.
+    Nothing,
+    Done,
+    /// The scenario has to do that.
+    Scenario(usize),
 }
 
 /// Everything but the programs themselves: what they can do something with.
@@ -203,14 +213,14 @@ impl World {
         Self { net, hosts }
     }
 
-    /// Lets happen what is next. None when nothing is; otherwise what only the scenario can do.
-    pub(crate) fn step(&mut self) -> Option<Option<usize>> {
-        let Reverse(Entry(micros, _, what)) = self.net.queue.pop()?;
+    /// Lets happen what is next.
+    pub(crate) fn step(&mut self) -> Step {
+        let Some(Reverse(Entry(micros, _, what))) = self.net.queue.pop() else { return Step::Nothing };
         self.net.micros = micros;
         match what {
             Happening::Dial(host, address) => self.dial(host, address),
             Happening::Refused(host, address) => {
-                self.driver(host, |driver, net| driver.refused(net, address))
+                self.driver(host, |driver, net| driver.refused(net, address));
             }
             Happening::Left(end, chunk) => self.left(end, chunk),
             Happening::Arrived(end, chunk) => self.arrived(end, chunk),
@@ -227,17 +237,19 @@ impl World {
                 self.driver(host, |driver, net| driver.closed(net, end));
             }
             Happening::Wake(host) => {
-                self.driver(host, |driver, net| driver.wake(net));
+                self.driver(host, Driver::wake);
                 if let Program::Liar(liar) = &mut self.hosts[host].program {
                     liar.wake(&mut self.net, host);
                     let ends = self.hosts[host].ends.clone();
-                    ends.into_iter().for_each(|end| self.push(end));
+                    for end in ends {
+                        self.push(end);
+                    }
                 }
             }
             Happening::Own(host, own) => self.driver(host, |driver, net| driver.own(net, own)),
-            Happening::Scenario(what) => return Some(Some(what)),
+            Happening::Scenario(what) => return Step::Scenario(what),
         }
-        Some(None)
+        Step::Done
     }
 
     /// Lets a driver do something, and its links what follows from it.
@@ -249,7 +261,9 @@ impl World {
                 self.net.close(end);
                 self.forget(end.connection);
             }
-            touched.into_iter().for_each(|end| self.push(end));
+            for end in touched {
+                self.push(end);
+            }
         }
     }
 

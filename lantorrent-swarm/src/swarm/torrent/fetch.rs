@@ -10,18 +10,31 @@ use crate::swarm::event::{Action, BlockSum, Fate, Fetching, PeerKey, Reason, Sen
 use crate::swarm::picker::{Picker, Seeker};
 use crate::wire::Message;
 
-/// Blocks that a peer may send without having been asked for them. Those that crossed a cancel are among them.
+/// Blocks that a peer may send without having been asked for them, more than others: those that have crossed a cancel, or
+/// were under way when it choked us, are no fault of its.
 const MOST_STRAYS: u32 = 2000;
 
 impl Torrent {
-    /// Whether the data of that block is wanted from that peer. If not, it is to be read and dropped, and nothing more to
-    /// be said about it.
-    pub fn expects(&self, peer: PeerKey, span: Span) -> bool {
-        let asked = self.peers.get(&peer).is_some_and(|peer| peer.download.is_asked(span));
-        asked && self.holdings.as_ref().is_some_and(|holdings| !holdings.pieces.is_here(span))
+    /// A block begins to come from that peer: whether to keep its data, and to say [`received`](Self::received) when it is
+    /// complete. What is to be dropped is read all the same, but nothing more said about it. Drain [`poll`](Self::poll)
+    /// behind it.
+    pub fn expects(&mut self, now: Instant, key: PeerKey, span: Span) -> Fate {
+        let Some(peer) = self.peers.get_mut(&key) else { return Fate::Drop };
+        peer.heard = now;
+        let wanted = self.holdings.as_ref().is_some_and(|holdings| !holdings.pieces.is_here(span));
+        if peer.download.is_asked(span) && wanted {
+            return Fate::Keep;
+        }
+        self.wasted += u64::from(span.length);
+        peer.strays += 1;
+        if peer.strays > MOST_STRAYS {
+            self.close(now, key, Reason::Broken("it sends what nobody has asked for"));
+        }
+        Fate::Drop
     }
 
-    /// The data of a block is there: whether to keep it. Drain [`poll`](Self::poll) behind it.
+    /// The data of a block is there: whether to keep it, since somebody else may have been faster. Drain
+    /// [`poll`](Self::poll) behind it.
     pub fn received(&mut self, now: Instant, sender: Sender, span: Span) -> Fate {
         let taken = match sender {
             Sender::Peer(key) => self.came_from_peer(now, key, span),
@@ -65,15 +78,10 @@ impl Torrent {
     fn came_from_peer(&mut self, now: Instant, key: PeerKey, span: Span) -> Option<(Taken, Who)> {
         let peer = self.peers.get_mut(&key)?;
         peer.heard = now;
-        if let Some(taken) = peer.download.came(now, span) {
-            peer.useful = now;
-            return Some((taken, peer.who.clone()));
-        }
-        peer.strays += 1;
-        if peer.strays > MOST_STRAYS {
-            self.close(now, key, Reason::Broken("it sends what nobody has asked for"));
-        }
-        None
+        let taken = peer.download.came(now, span)?;
+        peer.useful = now;
+        peer.strays = peer.strays.saturating_sub(1);
+        Some((taken, peer.who.clone()))
     }
 
     /// Others who were asked for it need not send it any more.

@@ -138,8 +138,9 @@ impl Torrent {
         if !willing || !peer.upload.ask(now, span) {
             return self.reject_all(now, key, vec![span]);
         }
-        holdings.spread.asked(span.piece);
-        self.suggest(now, key);
+        if holdings.spread.asked(span.piece) {
+            self.suggest(now, key);
+        }
         self.upload(now);
     }
 
