@@ -6,6 +6,8 @@
 //! - [`bencode`]: the encoding that everything else is written in.
 //! - [`metainfo`]: torrents and magnet links.
 #![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
+//! - [`wire`]: what peers say to each other.
+//! - [`swarm`]: what one torrent decides.
 
 pub mod bencode;
 mod compact;
@@ -16,6 +18,9 @@ pub mod fuzz;
 mod geometry;
 mod id;
 pub mod metainfo;
+mod random;
+pub mod swarm;
+pub mod wire;
 
 pub use compact::Compact;
 pub use geometry::{BLOCK, Geometry, Span};
