@@ -4,12 +4,18 @@
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
+//! - [`tracker`]: who tells peers of each other, and how it is asked.
 
 pub mod bencode;
 mod compact;
 mod geometry;
 mod id;
+mod random;
+mod rate;
+mod text;
+pub mod tracker;
 
 pub use compact::Compact;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};
+pub use random::Seed;

@@ -1,0 +1,3 @@
+//! Trackers, from both sides.
+
+mod announcer;
