@@ -4,12 +4,14 @@
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
+//! - [`local`]: peers of the same network find each other.
 //! - [`tracker`]: who tells peers of each other, and how it is asked.
 
 pub mod bencode;
 mod compact;
 mod geometry;
 mod id;
+pub mod local;
 mod random;
 mod rate;
 mod text;
