@@ -1,5 +1,6 @@
 //! When which torrent is announced to the local network, and what is heard from there.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -99,7 +100,8 @@ impl Discovery {
         match event {
             LocalEvent::Tick => {}
             LocalEvent::Add(torrent) => {
-                if self.torrents.insert(torrent, Turn::Fresh).is_none() {
+                if let Entry::Vacant(entry) = self.torrents.entry(torrent) {
+                    entry.insert(Turn::Fresh);
                     self.fresh.push(torrent);
                 }
             }
