@@ -4,11 +4,13 @@
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
+//! - [`dht`]: peers without a tracker.
 //! - [`local`]: peers of the same network find each other.
 //! - [`tracker`]: who tells peers of each other, and how it is asked.
 
 pub mod bencode;
 mod compact;
+pub mod dht;
 mod geometry;
 mod id;
 pub mod local;

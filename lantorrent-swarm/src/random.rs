@@ -44,9 +44,20 @@ impl Random {
         (self.word() % bound.max(1) as u64) as usize
     }
 
-    /// From no time to all of that.
+    /// From no time to all of that, which are at most some centuries.
     pub(crate) fn within(&mut self, most: Duration) -> Duration {
-        most.mul_f64((self.word() >> 11) as f64 / (1_u64 << 53) as f64)
+        most.saturating_mul((self.word() >> 32) as u32) / u32::MAX
+    }
+
+    /// Keeps so many of the items at random, in random order; all, as they are, if there are no more.
+    pub(crate) fn keep<T>(&mut self, items: &mut Vec<T>, most: usize) {
+        if items.len() > most {
+            for place in 0..most {
+                let chosen = place + self.below(items.len() - place);
+                items.swap(place, chosen);
+            }
+            items.truncate(most);
+        }
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -81,6 +92,14 @@ mod tests {
         let most = Duration::from_secs(10);
         let times: Vec<_> = (0..100).map(|_| random.within(most)).collect();
         assert!(times.iter().all(|time| *time <= most) && times.iter().any(|time| *time > most / 2));
+        let mut few: Vec<_> = (0..100).collect();
+        random.keep(&mut few, 100);
+        assert!(few.is_sorted());
+        random.keep(&mut few, 10);
+        assert!(few.len() == 10 && few.iter().any(|&item| item >= 10));
+        few.sort_unstable();
+        few.dedup();
+        assert_eq!(few.len(), 10);
         let mut items = [1, 2, 3, 4, 5, 6, 7, 8];
         random.shuffle(&mut items);
         assert_ne!(items, [1, 2, 3, 4, 5, 6, 7, 8]);

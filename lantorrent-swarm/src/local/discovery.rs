@@ -43,7 +43,7 @@ pub struct Discovery {
 }
 
 /// What happens to a [`Discovery`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum LocalEvent<'a> {
     /// Time has passed.
     Tick,
@@ -134,7 +134,7 @@ impl Discovery {
                 _ => 0,
             };
             let again = AGAIN.get(announced).copied();
-            let at = now + again.unwrap_or_else(|| INTERVAL - self.random.within(SPREAD));
+            let at = now + again.unwrap_or_else(|| INTERVAL.saturating_sub(self.random.within(SPREAD)));
             self.torrents.insert(torrent, Turn::Due(at, announced + 1));
             self.due.insert((at, torrent));
             let datagram = |group| message::write(group, self.port, &torrent, &self.cookie);

@@ -139,7 +139,7 @@ fn read_announce(rest: &mut &[u8]) -> Option<Announce> {
         stats: Stats { uploaded, downloaded, left },
         event: AnnounceEvent::numbered(event),
         // Who says 0 says nothing: there are clients that leave it empty.
-        want: Some(want).filter(|&want| want != 0 && want <= i32::MAX as u32),
+        want: Some(want).filter(|&want| want != 0 && i32::try_from(want).is_ok()),
         key: Some(key).filter(|&key| key != 0),
     })
 }

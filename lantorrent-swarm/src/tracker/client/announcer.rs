@@ -310,7 +310,7 @@ impl Announcer {
         let interval = announced.interval.unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
         let least = announced.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, interval);
         // A little earlier than asked for: so that those which started together come apart.
-        let due = now + (interval - self.random.within(interval / 10)).max(least);
+        let due = now + interval.saturating_sub(self.random.within(interval / 10)).max(least);
         let early = now + least.saturating_mul(2_u32.saturating_pow(self.early));
         self.state = State::Waiting { due, early: Some(early).filter(|&early| early < due) };
         actions
