@@ -29,7 +29,7 @@ impl DhtNode {
         self.reply(from.address, transaction.to_vec(), body);
         self.table.asked(now, &from);
         // Whether it is who it says, and answers, it has yet to show.
-        if mode == Mode::Full && self.table.wants(&from) {
+        if mode == Mode::Full && self.table.wants(now, &from) {
             self.greet(now, from.address, Some(from.id));
         }
     }
@@ -59,7 +59,7 @@ impl DhtNode {
                 Body::Reply(Reply { nodes, peers, token, ..reply })
             }
             Query::Announce { torrent, port, token } => {
-                let port = port.unwrap_or(from.address.port());
+                let port = port.or(from.address.port());
                 self.keep(now, *torrent, SocketAddr::new(from.address.ip(), port), token)
             }
             Query::Unknown => Body::Error(METHOD_UNKNOWN, "there is no such query"),

@@ -174,7 +174,9 @@ mod tests {
         assert_eq!(asked(&mut lookup), [1, 2, 3]);
         lookup.failed(&contact(1));
         assert_eq!(asked(&mut lookup), [4]);
-        [2, 3, 4].iter().for_each(|&number| lookup.failed(&contact(number)));
+        for number in [2, 3, 4] {
+            lookup.failed(&contact(number));
+        }
         assert!(lookup.is_over());
         assert_eq!(lookup.closest().count(), 0);
     }

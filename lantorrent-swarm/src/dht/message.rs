@@ -61,13 +61,16 @@ pub(super) enum Query {
     Ping,
     FindNode(NodeId),
     GetPeers(InfoHash),
-    /// The port is None if it is the one that the datagram comes from.
-    Announce {
-        torrent: InfoHash,
-        port: Option<u16>,
-        token: Vec<u8>,
-    },
+    Announce { torrent: InfoHash, port: Port, token: Vec<u8> },
     Unknown,
+}
+
+/// Where who announces takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// At the one that the datagram comes from.
+    Implied,
+    Given(u16),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,16 @@ pub(super) struct Reply {
     pub(super) nodes: Vec<Contact>,
     pub(super) peers: Vec<SocketAddr>,
     pub(super) token: Option<Vec<u8>>,
+}
+
+impl Port {
+    /// The port; `implied` if the datagram has it.
+    pub(super) fn or(self, implied: u16) -> u16 {
+        match self {
+            Self::Implied => implied,
+            Self::Given(port) => port,
+        }
+    }
 }
 
 impl Reply {
@@ -137,10 +150,9 @@ fn arguments(id: NodeId, query: &Query) -> Item {
         Query::FindNode(target) => entries.push(("target", target.0[..].into())),
         Query::GetPeers(torrent) => entries.push(("info_hash", torrent.0[..].into())),
         Query::Announce { torrent, port, token } => entries.extend([
-            ("implied_port", i64::from(port.is_none()).into()),
+            ("implied_port", i64::from(*port == Port::Implied).into()),
             ("info_hash", torrent.0[..].into()),
-            // Who does not know of implied ports wants one here.
-            ("port", i64::from(port.unwrap_or(1)).into()),
+            ("port", i64::from(port.or(0)).into()),
             ("token", token.clone().into()),
         ]),
     }
@@ -202,14 +214,12 @@ fn read_query(message: &Dict<'_>) -> Body {
     read().unwrap_or(Body::Malformed)
 }
 
-/// The port that is announced; Some(None) for the one of the datagram; None if there is none.
-fn read_port(arguments: &Dict<'_>) -> Option<Option<u16>> {
+fn read_port(arguments: &Dict<'_>) -> Option<Port> {
     let number = |key| arguments.get(key).and_then(Value::integer);
     if number("implied_port").is_some_and(|implied| implied != 0) {
-        return Some(None);
+        return Some(Port::Implied);
     }
-    let port = u16::try_from(number("port")?).ok().filter(|&port| port != 0)?;
-    Some(Some(port))
+    u16::try_from(number("port")?).ok().filter(|&port| port != 0).map(Port::Given)
 }
 
 fn read_reply(results: &Dict<'_>, family: Compact) -> Option<Reply> {
@@ -278,7 +288,7 @@ mod tests {
         );
         let announce = Query::Announce {
             torrent: InfoHash(*b"mnopqrstuvwxyz123456"),
-            port: Some(6881),
+            port: Port::Given(6881),
             token: b"aoeusnth".to_vec(),
         };
         check(
@@ -317,8 +327,11 @@ mod tests {
         let implied =
             b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234565:token1:x\
                         e1:q13:announce_peer2:roi1e1:t1:a1:y1:q1:v4:abcdeX";
-        let announce =
-            Query::Announce { torrent: InfoHash(*b"mnopqrstuvwxyz123456"), port: None, token: b"x".to_vec() };
+        let announce = Query::Announce {
+            torrent: InfoHash(*b"mnopqrstuvwxyz123456"),
+            port: Port::Implied,
+            token: b"x".to_vec(),
+        };
         let expected =
             Body::Query { id: NodeId(*b"abcdefghij0123456789"), mode: Mode::ReadOnly, query: announce };
         assert_eq!(read(implied), Some(expected));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::id::NodeId;
 use super::lookup::Lookup;
-use super::message::{Body, Contact, Message, Mode, Query, Reply};
+use super::message::{Body, Contact, Message, Mode, Port, Query, Reply};
 use super::pending::{Late, Pending, Purpose};
 use super::saved;
 use super::store::Store;
@@ -29,6 +29,8 @@ const ADDRESSES: usize = 4096;
 const LOOKUPS: Rate = Rate { burst: 8, interval: Duration::from_millis(500) };
 /// Lookups at the same time.
 const UNDER_WAY: usize = 16;
+/// Nodes that are asked at each upkeep whether they are still there.
+const CHECKED: usize = 4;
 /// Nodes that wait to be greeted, and those that are greeted again while there is nobody else.
 const GREETINGS: usize = 512;
 const ACQUAINTANCES: usize = 64;
@@ -299,11 +301,19 @@ impl DhtNode {
         if self.table.good(now) == 0 {
             // The network may have been away, and with it everybody.
             let known: Vec<_> = self.table.all().map(|contact| contact.address).collect();
-            known.into_iter().chain(self.acquaintances.clone()).for_each(|address| self.will_greet(address));
+            for address in known.into_iter().chain(self.acquaintances.clone()) {
+                self.will_greet(address);
+            }
             self.upkeep = now + LONELY;
             return;
         }
-        if let Some(target) = self.table.to_refresh(now, &mut self.random) {
+        for contact in self.table.questionable(now, CHECKED) {
+            self.greet(now, contact.address, Some(contact.id));
+        }
+        let stale = self.table.next_refresh(now, &mut self.random);
+        // Who knows few is soon alone, when those go.
+        let target = stale.or_else(|| (self.table.good(now) < K).then_some(self.id));
+        if let Some(target) = target {
             self.search(target, None, now, Vec::new());
         }
         self.upkeep = now + UPKEEP;
@@ -352,7 +362,7 @@ impl DhtNode {
         if let Some(port) = self.torrents.port(&torrent) {
             for (contact, token) in closest.into_iter().filter_map(|(contact, token)| Some((contact, token?)))
             {
-                let query = Query::Announce { torrent, port: Some(port), token };
+                let query = Query::Announce { torrent, port: Port::Given(port), token };
                 self.send(now, (contact.address, Some(contact.id)), Purpose::Announcing, query);
             }
         }

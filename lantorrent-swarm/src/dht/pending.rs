@@ -13,7 +13,7 @@ const MOST: usize = 512;
 /// Who has not answered by then is not waited for, though its answer is welcome.
 const SLOW: Duration = Duration::from_secs(1);
 /// Who has not answered by then does not.
-const DEAD: Duration = Duration::from_secs(6);
+const DEAD: Duration = Duration::from_secs(4);
 
 /// What a query is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

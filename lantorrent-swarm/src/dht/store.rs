@@ -116,7 +116,9 @@ mod tests {
         assert_eq!(kept, MOST_OF_TORRENT);
         let kept = (2..20_000).filter(|&number| store.add(now, torrent(number), peer(9999))).count();
         assert_eq!(kept, MOST_OF_ADDRESS as usize);
-        (2..60_000).for_each(|number| drop(store.add(now, torrent(number), peer(number))));
+        for number in 2..60_000 {
+            store.add(now, torrent(number), peer(number));
+        }
         assert_eq!(store.entries, MOST);
     }
 }

@@ -99,14 +99,16 @@ impl Table {
         }
     }
 
-    /// Whether a node of that name, which is not in the table, would find room.
-    pub(super) fn wants(&self, contact: &Contact) -> bool {
+    /// Whether a node of that name, which is not in the table, would find room, or could find it.
+    pub(super) fn wants(&self, now: Instant, contact: &Contact) -> bool {
         let index = self.index(&contact.id);
         let bucket = &self.buckets[index];
         let may_split = index + 1 == self.buckets.len() && index + 1 < BITS;
         let has_room = bucket.entries.len() < K || may_split;
         let is_known = bucket.entries.iter().any(|entry| entry.contact.id == contact.id);
-        contact.id != self.own && !is_known && (has_room || bucket.entries.iter().any(Entry::is_bad))
+        contact.id != self.own
+            && !is_known
+            && (has_room || !bucket.entries.iter().all(|entry| entry.is_good(now)))
     }
 
     /// The node has not answered a query.
@@ -132,6 +134,14 @@ impl Table {
         usable.into_iter().take(most).map(|entry| entry.contact).collect()
     }
 
+    /// Some nodes that should be asked whether they are still there: those that have been silent for longest.
+    pub(super) fn questionable(&self, now: Instant, most: usize) -> Vec<Contact> {
+        let mut found: Vec<_> =
+            self.entries().filter(|entry| !entry.is_good(now) && !entry.is_bad()).collect();
+        found.sort_unstable_by_key(|entry| entry.seen);
+        found.into_iter().take(most).map(|entry| entry.contact).collect()
+    }
+
     /// Every node, bad ones too.
     pub(super) fn all(&self) -> impl Iterator<Item = Contact> {
         self.entries().map(|entry| entry.contact)
@@ -143,7 +153,7 @@ impl Table {
     }
 
     /// An id to look for, so that a bucket in which nothing has happened for long is refreshed.
-    pub(super) fn to_refresh(&mut self, now: Instant, random: &mut Random) -> Option<NodeId> {
+    pub(super) fn next_refresh(&mut self, now: Instant, random: &mut Random) -> Option<NodeId> {
         let is_stale = |bucket: &Bucket| now.saturating_duration_since(bucket.changed) >= STALE;
         let index = self.buckets.iter().position(is_stale)?;
         self.buckets[index].changed = now;
@@ -308,7 +318,9 @@ mod tests {
     fn the_closest_are_found_in_their_order() {
         let mut lab = Lab::new();
         let contacts: Vec<_> = (0..40).map(|shared| lab.contact(shared)).collect();
-        contacts.iter().for_each(|&contact| drop(lab.add(contact)));
+        for &contact in &contacts {
+            lab.add(contact);
+        }
         let closest = lab.table.closest(lab.start, &lab.table.own, 3);
         assert_eq!(closest, [contacts[39], contacts[38], contacts[37]]);
     }
@@ -341,7 +353,7 @@ mod tests {
         assert_eq!(lab.table.closest(lab.start, &one.id, K), [other]);
         assert_eq!((lab.table.all().count(), lab.table.good(lab.start)), (2, 1), "it is kept in reserve");
         let another = lab.contact(0);
-        assert!(lab.table.wants(&another));
+        assert!(lab.table.wants(lab.start, &another));
         lab.add(one);
         assert_eq!(lab.table.good(lab.start), 2);
     }
@@ -382,8 +394,8 @@ mod tests {
             lab.add(contact);
         }
         let late = lab.start + STALE;
-        assert_eq!(lab.table.to_refresh(lab.start, &mut lab.random), None);
-        let targets: Vec<_> = std::iter::from_fn(|| lab.table.to_refresh(late, &mut lab.random)).collect();
+        assert_eq!(lab.table.next_refresh(lab.start, &mut lab.random), None);
+        let targets: Vec<_> = std::iter::from_fn(|| lab.table.next_refresh(late, &mut lab.random)).collect();
         let shared: Vec<_> = targets.iter().map(|id| lab.table.own.shared_bits(id)).collect();
         assert_eq!(shared, [0, 1]);
         assert_eq!(lab.table.good(late), 0);

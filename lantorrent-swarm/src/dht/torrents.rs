@@ -133,7 +133,9 @@ mod tests {
         let (start, mut random) = (Instant::now(), Random::new(Seed([1; 32])));
         let mut torrents = Torrents::default();
         let hashes = [1, 2, 3].map(|byte| InfoHash([byte; 20]));
-        hashes.iter().for_each(|&hash| torrents.join(start, hash, None));
+        for hash in hashes {
+            torrents.join(start, hash, None);
+        }
         for (hash, outcome) in hashes.into_iter().zip([Outcome::NoAnswer, Outcome::Peers]) {
             assert_eq!(torrents.next(start), Some(hash));
             torrents.finished(start, hash, outcome, &mut random);

@@ -30,9 +30,13 @@ fn what_is_announced_is_found() {
 
 #[test]
 fn with_loss_and_churn_lookups_still_find_what_was_announced() {
-    let mut world = World::new(12);
-    world.lost = 10;
+    (0..5).for_each(churn);
+}
+
+fn churn(seed: u64) {
+    let mut world = World::new(seed);
     let mut nodes = world.crowd(0, 200);
+    world.lost = 10;
     let seeds: Vec<_> = nodes[..10].to_vec();
     for (number, &seed) in seeds.iter().enumerate() {
         world.join(seed, torrent(number as u32));
@@ -42,8 +46,11 @@ fn with_loss_and_churn_lookups_still_find_what_was_announced() {
         let gone = nodes.remove(10 + world.chance.below(nodes.len() as u64 - 10) as usize);
         world.kill(gone);
         let new = world.node(number);
-        let known = nodes[world.chance.below(nodes.len() as u64) as usize];
-        world.tell(new, DhtEvent::Meet(known));
+        // More than one, for any may be gone the next moment.
+        for _ in 0..3 {
+            let known = nodes[world.chance.below(nodes.len() as u64) as usize];
+            world.tell(new, DhtEvent::Meet(known));
+        }
         nodes.push(new);
         world.run(Duration::from_secs(15));
     }

@@ -41,7 +41,8 @@ fn names_that_differ_in_their_last_bit_are_no_trouble() {
     nodes.iter().for_each(|&node| world.tell(node, DhtEvent::Meet(nodes[0])));
     world.run(Duration::from_secs(10));
     nodes.iter().for_each(|&node| world.join(node, torrent(1)));
-    world.run(Duration::from_secs(300));
+    // Those who looked before others had announced look again.
+    world.run(Duration::from_secs(1000));
     for &one in &nodes {
         assert!(nodes.iter().all(|&other| world.has_found(one, torrent(1), other)), "{one}");
         assert!(world.nodes[&one].nodes(world.now) >= 8);

@@ -55,9 +55,9 @@ impl Lab {
     /// Lets time pass until the deadline, and returns how much it was and the question that follows.
     fn waits(&mut self) -> (u64, Question) {
         let due = self.announcer.deadline().expect("a deadline").duration_since(self.start);
-        let waited = due - self.now;
+        let waited = due.saturating_sub(self.now);
         if !waited.is_zero() {
-            self.now = due - Duration::from_millis(1);
+            self.now = due.saturating_sub(Duration::from_millis(1));
             assert_eq!(self.does(AnnouncerEvent::Tick), [], "too early");
         }
         self.now = due;
