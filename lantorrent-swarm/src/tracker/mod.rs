@@ -3,10 +3,13 @@
 //! **Asking them.** An [`Announcer`] for each torrent decides when to announce, and to whom; over HTTP its questions
 //! become [`announce_url`]s and what is answered goes through [`read_announced`]; over UDP one [`UdpClient`] carries the
 //! questions of all torrents.
+//!
+//! **Being one.** A [`Tracker`] answers requests and datagrams.
 
 mod announce;
 mod client;
 mod percent;
+mod server;
 mod udp;
 mod url;
 
@@ -16,6 +19,7 @@ pub use client::{
     TrackerError, UdpAction, UdpAnswer, UdpClient, UdpEvent, UdpQuestion, announce_url, read_announced,
     read_scraped, scrape_url,
 };
+pub use server::{HttpAnswer, Tracker, TrackerSettings};
 pub use udp::SCRAPED;
 pub use url::{Scheme, TrackerUrl, TrackerUrlError};
 
