@@ -11,5 +11,6 @@ mod legacy;
 mod links;
 mod password;
 mod serve;
+mod tracker;
 mod trouble;
 mod usage;

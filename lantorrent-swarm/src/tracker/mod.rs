@@ -4,7 +4,7 @@
 //! become [`announce_url`]s and what is answered goes through [`read_announced`]; over UDP one [`UdpClient`] carries the
 //! questions of all torrents.
 //!
-//! **Being one.** A [`Tracker`] answers requests and datagrams.
+//! **Being one.** A [`Tracker`] answers requests and datagrams; `TrackerService` brings the sockets (feature `tracker`).
 
 mod announce;
 mod client;
@@ -20,6 +20,8 @@ pub use client::{
     read_scraped, scrape_url,
 };
 pub use server::{HttpAnswer, Tracker, TrackerSettings};
+#[cfg(feature = "tracker")]
+pub use server::{ServiceError, Stopper, TrackerService};
 pub use udp::SCRAPED;
 pub use url::{Scheme, TrackerUrl, TrackerUrlError};
 

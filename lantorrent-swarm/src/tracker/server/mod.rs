@@ -1,5 +1,7 @@
 //! Being a tracker.
 
+#[cfg(feature = "tracker")]
+mod drive;
 mod http;
 mod pool;
 mod registry;
@@ -8,6 +10,8 @@ mod udp;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+#[cfg(feature = "tracker")]
+pub use drive::{ServiceError, Stopper, TrackerService};
 pub use http::HttpAnswer;
 use registry::Registry;
 pub use registry::TrackerSettings;

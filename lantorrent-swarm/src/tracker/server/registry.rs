@@ -178,10 +178,9 @@ impl Registry {
 
     fn keep(&mut self, now: Instant, address: SocketAddr, announce: &Announce) -> Kept {
         let family = Compact::of(&address);
-        let (role, other) = match announce.stats.is_seed() {
-            true => (Role::Seed, Role::Leecher),
-            false => (Role::Leecher, Role::Seed),
-        };
+        let roles = [Role::Leecher, Role::Seed];
+        let (role, other) =
+            if announce.stats.is_seed() { (roles[1], roles[0]) } else { (roles[0], roles[1]) };
         let seen = self.seconds(now);
         let place = Place::of(address);
         let peer = Peer { place, id: announce.peer_id, key: announce.key, seen };
@@ -363,8 +362,8 @@ mod tests {
         Announce { stats: Stats::default(), ..leecher() }
     }
 
-    fn stopped(announce: Announce) -> Announce {
-        Announce { event: AnnounceEvent::Stopped, ..announce }
+    fn stopped(announce: &Announce) -> Announce {
+        Announce { event: AnnounceEvent::Stopped, ..announce.clone() }
     }
 
     #[test]
@@ -428,9 +427,9 @@ mod tests {
         lab.at(150, "10.0.0.1:1", &leecher());
         assert_eq!(lab.at(210, "10.0.0.3:1", &leecher()).peers.len(), 2);
         assert_eq!(lab.at(271, "10.0.0.3:1", &leecher()).peers.len(), 1, "the silent one is gone");
-        lab.at(272, "10.0.0.1:1", &stopped(leecher()));
+        lab.at(272, "10.0.0.1:1", &stopped(&leecher()));
         assert_eq!(lab.registry.peers(), 1);
-        lab.at(272, "10.0.0.3:1", &stopped(seed()));
+        lab.at(272, "10.0.0.3:1", &stopped(&seed()));
         assert_eq!((lab.registry.peers(), lab.registry.torrents()), (0, 0));
     }
 
@@ -439,11 +438,11 @@ mod tests {
         let mut lab = Lab::new(TrackerSettings::default());
         let keyed = |key| Announce { key: Some(key), ..leecher() };
         lab.at(0, "10.0.0.1:1", &keyed(1));
-        lab.at(0, "10.0.0.2:1", &stopped(keyed(1)));
-        lab.at(0, "10.0.0.1:2", &stopped(keyed(1)));
-        lab.at(0, "10.0.0.1:1", &stopped(keyed(2)));
+        lab.at(0, "10.0.0.2:1", &stopped(&keyed(1)));
+        lab.at(0, "10.0.0.1:2", &stopped(&keyed(1)));
+        lab.at(0, "10.0.0.1:1", &stopped(&keyed(2)));
         assert_eq!(lab.registry.peers(), 1);
-        lab.at(0, "10.0.0.1:1", &stopped(keyed(1)));
+        lab.at(0, "10.0.0.1:1", &stopped(&keyed(1)));
         assert_eq!(lab.registry.peers(), 0);
     }
 
