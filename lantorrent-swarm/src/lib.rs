@@ -11,15 +11,17 @@
 pub mod bencode;
 mod compact;
 pub mod dht;
+mod entropy;
+#[doc(hidden)]
+pub mod fuzz;
 mod geometry;
 mod id;
 pub mod local;
-mod random;
 mod rate;
 mod text;
 pub mod tracker;
 
 pub use compact::Compact;
+pub use entropy::Seed;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};
-pub use random::Seed;

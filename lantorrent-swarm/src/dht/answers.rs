@@ -54,7 +54,7 @@ impl DhtNode {
             }
             Query::GetPeers(torrent) => {
                 let nodes = self.table.closest(now, &(*torrent).into(), K);
-                let peers = self.store.some(torrent, PEERS, &mut self.random);
+                let peers = self.store.some(torrent, PEERS, &mut self.entropy);
                 let token = Some(self.tokens.token(from.address.ip()));
                 Body::Reply(Reply { nodes, peers, token, ..reply })
             }

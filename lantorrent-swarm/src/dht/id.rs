@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::InfoHash;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// What a node of the DHT is known by, and where it stands among the others (BEP 5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,8 +26,8 @@ impl NodeId {
     }
 
     /// A random id that has just so many bits of this one at its start.
-    pub(super) fn at_distance(&self, shared: usize, random: &mut Random) -> Self {
-        let mut id = random.bytes::<20>();
+    pub(super) fn at_distance(&self, shared: usize, entropy: &mut Entropy) -> Self {
+        let mut id = entropy.bytes::<20>();
         for bit in 0..=shared.min(BITS - 1) {
             let mask = 0x80 >> (bit % 8);
             // The first bit behind the shared ones is another one.
@@ -54,7 +54,7 @@ impl fmt::Debug for NodeId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     #[test]
     fn distances() {
@@ -67,11 +67,11 @@ mod tests {
 
     #[test]
     fn ids_at_a_distance() {
-        let mut random = Random::new(Seed([1; 32]));
-        let own = NodeId(random.bytes());
+        let mut entropy = Entropy::new(Seed([1; 32]));
+        let own = NodeId(entropy.bytes());
         for shared in 0..BITS {
-            assert_eq!(own.at_distance(shared, &mut random).shared_bits(&own), shared);
+            assert_eq!(own.at_distance(shared, &mut entropy).shared_bits(&own), shared);
         }
-        assert_eq!(own.at_distance(BITS, &mut random), own);
+        assert_eq!(own.at_distance(BITS, &mut entropy), own);
     }
 }

@@ -15,7 +15,7 @@ use super::tokens::Tokens;
 use super::torrents::{Outcome, Torrents};
 use crate::InfoHash;
 use crate::compact::Compact;
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 use crate::rate::{Allowance, PerAddress, Rate};
 
 /// How often there is something to clean up, and to refresh.
@@ -45,7 +45,7 @@ pub struct DhtNode {
     pub(super) id: NodeId,
     pub(super) family: Compact,
     pub(super) mode: Mode,
-    pub(super) random: Random,
+    pub(super) entropy: Entropy,
     pub(super) table: Table,
     pub(super) tokens: Tokens,
     pub(super) store: Store,
@@ -115,14 +115,14 @@ impl DhtNode {
     /// A node that knows nobody.
     pub fn new(settings: DhtSettings, now: Instant) -> Self {
         let DhtSettings { id, family, mode, seed } = settings;
-        let mut random = Random::new(seed);
+        let mut entropy = Entropy::new(seed);
         Self {
             id,
             family,
             mode,
             table: Table::new(id, now),
-            tokens: Tokens::new(now, &mut random),
-            random,
+            tokens: Tokens::new(now, &mut entropy),
+            entropy,
             store: Store::default(),
             answered: PerAddress::new(ANSWERED, ADDRESSES),
             torrents: Torrents::default(),
@@ -145,7 +145,7 @@ impl DhtNode {
             DhtEvent::Meet(address) => self.meet(address),
             DhtEvent::Join { torrent, port } => {
                 self.torrents.join(now, torrent, port.filter(|&port| port != 0));
-                let known = self.store.some(&torrent, usize::MAX, &mut self.random);
+                let known = self.store.some(&torrent, usize::MAX, &mut self.entropy);
                 self.found(torrent, known);
             }
             DhtEvent::Leave(torrent) => self.torrents.leave(&torrent),
@@ -296,7 +296,7 @@ impl DhtNode {
     }
 
     fn keep_up(&mut self, now: Instant) {
-        self.tokens.rotate(now, &mut self.random);
+        self.tokens.rotate(now, &mut self.entropy);
         self.store.expire(now);
         if self.table.good(now) == 0 {
             // The network may have been away, and with it everybody.
@@ -310,7 +310,7 @@ impl DhtNode {
         for contact in self.table.questionable(now, CHECKED) {
             self.greet(now, contact.address, Some(contact.id));
         }
-        let stale = self.table.next_refresh(now, &mut self.random);
+        let stale = self.table.next_refresh(now, &mut self.entropy);
         // Who knows few is soon alone, when those go.
         let target = stale.or_else(|| (self.table.good(now) < K).then_some(self.id));
         if let Some(target) = target {
@@ -366,7 +366,7 @@ impl DhtNode {
                 self.send(now, (contact.address, Some(contact.id)), Purpose::Announcing, query);
             }
         }
-        self.torrents.finished(now, torrent, outcome, &mut self.random);
+        self.torrents.finished(now, torrent, outcome, &mut self.entropy);
     }
 
     /// Asks a node whether it is there, and whom it knows near us.
@@ -377,7 +377,7 @@ impl DhtNode {
     }
 
     fn send(&mut self, now: Instant, to: (SocketAddr, Option<NodeId>), purpose: Purpose, query: Query) {
-        let transaction = self.pending.add(now, to, purpose, &mut self.random);
+        let transaction = self.pending.add(now, to, purpose, &mut self.entropy);
         let body = Body::Query { id: self.id, mode: self.mode, query };
         let datagram = Message { transaction, body }.write(self.family);
         self.out.push(DhtAction::Send(to.0, datagram));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::id::NodeId;
 use super::message::Contact;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// Queries at the same time.
 const MOST: usize = 512;
@@ -71,10 +71,10 @@ impl Pending {
         now: Instant,
         (address, id): (SocketAddr, Option<NodeId>),
         purpose: Purpose,
-        random: &mut Random,
+        entropy: &mut Entropy,
     ) -> Vec<u8> {
         let transaction = loop {
-            let transaction = u32::from_be_bytes(random.bytes());
+            let transaction = u32::from_be_bytes(entropy.bytes());
             if !self.queries.contains_key(&transaction) {
                 break transaction;
             }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::InfoHash;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// Who does not announce again within that time is forgotten.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -40,10 +40,10 @@ impl Store {
     }
 
     /// Some peers of the torrent, at random if there are more.
-    pub(super) fn some(&self, torrent: &InfoHash, most: usize, random: &mut Random) -> Vec<SocketAddr> {
+    pub(super) fn some(&self, torrent: &InfoHash, most: usize, entropy: &mut Entropy) -> Vec<SocketAddr> {
         let mut peers: Vec<_> =
             self.torrents.get(torrent).map(|peers| peers.keys().copied().collect()).unwrap_or_default();
-        random.keep(&mut peers, most);
+        entropy.keep(&mut peers, most);
         peers
     }
 
@@ -75,7 +75,7 @@ fn release(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     fn torrent(number: u32) -> InfoHash {
         InfoHash::of(&number.to_be_bytes())
@@ -87,23 +87,23 @@ mod tests {
 
     #[test]
     fn peers_are_kept_for_a_while() {
-        let (start, mut random) = (Instant::now(), Random::new(Seed([1; 32])));
+        let (start, mut entropy) = (Instant::now(), Entropy::new(Seed([1; 32])));
         let mut store = Store::default();
         assert!(store.add(start, torrent(1), peer(1)) && store.add(start, torrent(1), peer(2)));
         assert!(store.add(start + LIFETIME / 2, torrent(1), peer(2)));
         store.expire(start + LIFETIME);
-        assert_eq!(store.some(&torrent(1), 9, &mut random), [peer(2)]);
+        assert_eq!(store.some(&torrent(1), 9, &mut entropy), [peer(2)]);
         store.expire(start + LIFETIME * 2);
         assert_eq!((store.entries, store.torrents.len(), store.addresses.len()), (0, 0, 0));
     }
 
     #[test]
     fn a_few_of_many_are_not_always_the_same() {
-        let (now, mut random) = (Instant::now(), Random::new(Seed([1; 32])));
+        let (now, mut entropy) = (Instant::now(), Entropy::new(Seed([1; 32])));
         let mut store = Store::default();
         (0..100).for_each(|number| assert!(store.add(now, torrent(1), peer(number))));
         let (one, other) =
-            (store.some(&torrent(1), 10, &mut random), store.some(&torrent(1), 10, &mut random));
+            (store.some(&torrent(1), 10, &mut entropy), store.some(&torrent(1), 10, &mut entropy));
         assert_eq!((one.len(), other.len()), (10, 10));
         assert_ne!(one, other);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::id::{BITS, NodeId};
 use super::message::Contact;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// Nodes of a bucket, and nodes that an answer names.
 pub(super) const K: usize = 8;
@@ -153,11 +153,11 @@ impl Table {
     }
 
     /// An id to look for, so that a bucket in which nothing has happened for long is refreshed.
-    pub(super) fn next_refresh(&mut self, now: Instant, random: &mut Random) -> Option<NodeId> {
+    pub(super) fn next_refresh(&mut self, now: Instant, entropy: &mut Entropy) -> Option<NodeId> {
         let is_stale = |bucket: &Bucket| now.saturating_duration_since(bucket.changed) >= STALE;
         let index = self.buckets.iter().position(is_stale)?;
         self.buckets[index].changed = now;
-        Some(self.own.at_distance(index, random))
+        Some(self.own.at_distance(index, entropy))
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -246,11 +246,11 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     struct Lab {
         table: Table,
-        random: Random,
+        entropy: Entropy,
         start: Instant,
         hosts: u32,
     }
@@ -259,14 +259,14 @@ mod tests {
         fn new() -> Self {
             let start = Instant::now();
             let table = Table::new(NodeId([0; 20]), start);
-            Self { table, random: Random::new(Seed([1; 32])), start, hosts: 0 }
+            Self { table, entropy: Entropy::new(Seed([1; 32])), start, hosts: 0 }
         }
 
         /// A node on a host of its own that shares so many bits with us.
         fn contact(&mut self, shared: usize) -> Contact {
             self.hosts += 1;
             let address = (std::net::Ipv4Addr::from_bits(0x0a00_0000 + self.hosts), 6881).into();
-            Contact { id: self.table.own.at_distance(shared, &mut self.random), address }
+            Contact { id: self.table.own.at_distance(shared, &mut self.entropy), address }
         }
 
         fn add(&mut self, contact: Contact) -> Place {
@@ -394,8 +394,8 @@ mod tests {
             lab.add(contact);
         }
         let late = lab.start + STALE;
-        assert_eq!(lab.table.next_refresh(lab.start, &mut lab.random), None);
-        let targets: Vec<_> = std::iter::from_fn(|| lab.table.next_refresh(late, &mut lab.random)).collect();
+        assert_eq!(lab.table.next_refresh(lab.start, &mut lab.entropy), None);
+        let targets: Vec<_> = std::iter::from_fn(|| lab.table.next_refresh(late, &mut lab.entropy)).collect();
         let shared: Vec<_> = targets.iter().map(|id| lab.table.own.shared_bits(id)).collect();
         assert_eq!(shared, [0, 1]);
         assert_eq!(lab.table.good(late), 0);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
 
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// How long a secret is used; its tokens are good for as long again (BEP 5).
 const ROTATION: Duration = Duration::from_secs(5 * 60);
@@ -18,14 +18,14 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(now: Instant, random: &mut Random) -> Self {
-        Self { secrets: [random.bytes(), random.bytes()], since: now }
+    pub(super) fn new(now: Instant, entropy: &mut Entropy) -> Self {
+        Self { secrets: [entropy.bytes(), entropy.bytes()], since: now }
     }
 
     /// Changes the secret if it is time.
-    pub(super) fn rotate(&mut self, now: Instant, random: &mut Random) {
+    pub(super) fn rotate(&mut self, now: Instant, entropy: &mut Entropy) {
         if now.saturating_duration_since(self.since) >= ROTATION {
-            self.secrets = [random.bytes(), self.secrets[0]];
+            self.secrets = [entropy.bytes(), self.secrets[0]];
             self.since = now;
         }
     }
@@ -55,24 +55,24 @@ fn sign(secret: &[u8; 20], address: IpAddr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     #[test]
     fn a_token_is_good_for_its_address_and_for_a_while() {
         let start = Instant::now();
-        let mut random = Random::new(Seed([1; 32]));
-        let mut tokens = Tokens::new(start, &mut random);
+        let mut entropy = Entropy::new(Seed([1; 32]));
+        let mut tokens = Tokens::new(start, &mut entropy);
         let [one, other] = ["10.0.0.1", "fe80::1"].map(|text| text.parse().unwrap());
         let token = tokens.token(one);
         assert!(tokens.is_good(&token, one));
         assert!(
             !tokens.is_good(&token, other) && !tokens.is_good(&token[1..], one) && !tokens.is_good(b"", one)
         );
-        tokens.rotate(start + ROTATION / 2, &mut random);
-        tokens.rotate(start + ROTATION, &mut random);
+        tokens.rotate(start + ROTATION / 2, &mut entropy);
+        tokens.rotate(start + ROTATION, &mut entropy);
         assert!(tokens.is_good(&token, one));
         assert_ne!(tokens.token(one), token);
-        tokens.rotate(start + ROTATION * 2, &mut random);
+        tokens.rotate(start + ROTATION * 2, &mut entropy);
         assert!(!tokens.is_good(&token, one));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::InfoHash;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// How often a torrent is looked for, and announced. Others forget it after half an hour.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -66,7 +66,7 @@ impl Torrents {
         Some(torrent)
     }
 
-    pub(super) fn finished(&mut self, now: Instant, hash: InfoHash, outcome: Outcome, random: &mut Random) {
+    pub(super) fn finished(&mut self, now: Instant, hash: InfoHash, outcome: Outcome, entropy: &mut Entropy) {
         // It may have been left, and joined again, meanwhile.
         let Some(torrent) = self.torrents.get_mut(&hash).filter(|torrent| torrent.due.is_none()) else {
             return;
@@ -78,7 +78,7 @@ impl Torrents {
         };
         let wait = first.saturating_mul(2_u32.saturating_pow(torrent.misses)).min(INTERVAL);
         torrent.misses = if outcome == Outcome::Peers { 0 } else { torrent.misses + 1 };
-        let due = now + wait.saturating_sub(random.within(wait / 10));
+        let due = now + wait.saturating_sub(entropy.within(wait / 10));
         torrent.due = Some(due);
         self.due.insert((due, hash));
     }
@@ -103,11 +103,11 @@ impl Torrents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     #[test]
     fn who_finds_nobody_looks_again_sooner() {
-        let (start, mut random) = (Instant::now(), Random::new(Seed([1; 32])));
+        let (start, mut entropy) = (Instant::now(), Entropy::new(Seed([1; 32])));
         let mut torrents = Torrents::default();
         let hash = InfoHash([1; 20]);
         torrents.join(start, hash, Some(6881));
@@ -118,7 +118,7 @@ mod tests {
         {
             assert_eq!(torrents.next(now), Some(hash));
             assert_eq!(torrents.next(now), None, "under way");
-            torrents.finished(now, hash, outcome, &mut random);
+            torrents.finished(now, hash, outcome, &mut entropy);
             let due = torrents.deadline().unwrap();
             waits.push(due.duration_since(now).as_secs_f64());
             now = due;
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn when_nodes_come_those_that_missed_them_look_again() {
-        let (start, mut random) = (Instant::now(), Random::new(Seed([1; 32])));
+        let (start, mut entropy) = (Instant::now(), Entropy::new(Seed([1; 32])));
         let mut torrents = Torrents::default();
         let hashes = [1, 2, 3].map(|byte| InfoHash([byte; 20]));
         for hash in hashes {
@@ -138,13 +138,13 @@ mod tests {
         }
         for (hash, outcome) in hashes.into_iter().zip([Outcome::NoAnswer, Outcome::Peers]) {
             assert_eq!(torrents.next(start), Some(hash));
-            torrents.finished(start, hash, outcome, &mut random);
+            torrents.finished(start, hash, outcome, &mut entropy);
         }
         torrents.hurry(start);
         let looked: Vec<_> = std::iter::from_fn(|| torrents.next(start)).collect();
         assert_eq!(looked, [hashes[0], hashes[2]]);
         torrents.leave(&hashes[0]);
-        torrents.finished(start, hashes[0], Outcome::Peers, &mut random);
+        torrents.finished(start, hashes[0], Outcome::Peers, &mut entropy);
         torrents.leave(&hashes[1]);
         assert_eq!(
             (torrents.deadline(), torrents.has(&hashes[0]), torrents.has(&hashes[2])),

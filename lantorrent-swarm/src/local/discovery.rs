@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{self, Group};
 use crate::InfoHash;
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 use crate::rate::{Allowance, Rate};
 
 /// After the first announcement of a torrent, the next ones: a datagram may get lost.
@@ -32,7 +32,7 @@ const HEARD: Rate = Rate { burst: 500, interval: Duration::from_millis(10) };
 pub struct Discovery {
     port: u16,
     cookie: String,
-    random: Random,
+    entropy: Entropy,
     torrents: BTreeMap<InfoHash, Turn>,
     /// Never announced yet; the last one is the next, as somebody may wait for it.
     fresh: Vec<InfoHash>,
@@ -76,11 +76,11 @@ enum Turn {
 impl Discovery {
     /// For a client that takes connections at `port`.
     pub fn new(port: u16, seed: Seed) -> Self {
-        let mut random = Random::new(seed);
+        let mut entropy = Entropy::new(seed);
         Self {
             port,
-            cookie: format!("{:016x}", random.word()),
-            random,
+            cookie: format!("{:016x}", entropy.word()),
+            entropy,
             torrents: BTreeMap::new(),
             fresh: Vec::new(),
             due: BTreeSet::new(),
@@ -134,7 +134,7 @@ impl Discovery {
                 _ => 0,
             };
             let again = AGAIN.get(announced).copied();
-            let at = now + again.unwrap_or_else(|| INTERVAL.saturating_sub(self.random.within(SPREAD)));
+            let at = now + again.unwrap_or_else(|| INTERVAL.saturating_sub(self.entropy.within(SPREAD)));
             self.torrents.insert(torrent, Turn::Due(at, announced + 1));
             self.due.insert((at, torrent));
             let datagram = |group| message::write(group, self.port, &torrent, &self.cookie);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::reply::{Announced, TrackerError};
 use super::tiers::Tiers;
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 use crate::tracker::announce::{Announce, AnnounceEvent, Stats};
 use crate::tracker::url::TrackerUrl;
 use crate::{InfoHash, PeerId};
@@ -37,7 +37,7 @@ const WANTED: u32 = 80;
 pub struct Announcer {
     who: Identity,
     tiers: Tiers,
-    random: Random,
+    entropy: Entropy,
     standing: Standing,
     state: State,
     asked: u64,
@@ -136,11 +136,11 @@ enum State {
 impl Announcer {
     /// For a torrent with these trackers, the first tier first. At most a hundred trackers count.
     pub fn new(who: Identity, tiers: &[Vec<TrackerUrl>], seed: Seed) -> Self {
-        let mut random = Random::new(seed);
+        let mut entropy = Entropy::new(seed);
         Self {
             who,
-            tiers: Tiers::new(tiers, &mut random),
-            random,
+            tiers: Tiers::new(tiers, &mut entropy),
+            entropy,
             standing: Standing::default(),
             state: State::Idle,
             asked: 0,
@@ -180,7 +180,7 @@ impl Announcer {
         if !matches!(self.state, State::Idle) {
             return Vec::new();
         }
-        self.state = State::Waiting { due: now + self.random.within(within), early: None };
+        self.state = State::Waiting { due: now + self.entropy.within(within), early: None };
         self.tick(now)
     }
 
@@ -310,7 +310,7 @@ impl Announcer {
         let interval = announced.interval.unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
         let least = announced.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, interval);
         // A little earlier than asked for: so that those which started together come apart.
-        let due = now + interval.saturating_sub(self.random.within(interval / 10)).max(least);
+        let due = now + interval.saturating_sub(self.entropy.within(interval / 10)).max(least);
         let early = now + least.saturating_mul(2_u32.saturating_pow(self.early));
         self.state = State::Waiting { due, early: Some(early).filter(|&early| early < due) };
         actions
@@ -332,7 +332,7 @@ impl Announcer {
     fn fail(&mut self, now: Instant) -> Vec<AnnouncerAction> {
         let wait = BACK_OFF.saturating_mul(2_u32.saturating_pow(self.failures)).min(USUAL);
         self.failures += 1;
-        let due = now + wait + self.random.within(wait / 4);
+        let due = now + wait + self.entropy.within(wait / 4);
         self.state = if self.tiers.any() { State::Waiting { due, early: None } } else { State::Idle };
         Vec::new()
     }

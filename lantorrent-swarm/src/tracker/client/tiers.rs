@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::reply::Retry;
-use crate::random::Random;
+use crate::entropy::Entropy;
 use crate::tracker::url::TrackerUrl;
 
 /// Trackers that one torrent may have; those behind them are left out.
@@ -34,7 +34,7 @@ enum Rest {
 
 impl Tiers {
     /// Shuffled within each tier. Who is named twice counts where it comes first.
-    pub(super) fn new(tiers: &[Vec<TrackerUrl>], random: &mut Random) -> Self {
+    pub(super) fn new(tiers: &[Vec<TrackerUrl>], entropy: &mut Entropy) -> Self {
         let mut named: Vec<&TrackerUrl> = Vec::new();
         let mut shuffled = Vec::new();
         for tier in tiers {
@@ -45,7 +45,7 @@ impl Tiers {
                 }
             }
             let mut tier: Vec<_> = named[first..].iter().map(|&url| Tracker::new(url.clone())).collect();
-            random.shuffle(&mut tier);
+            entropy.shuffle(&mut tier);
             shuffled.push(tier);
         }
         Self { tiers: shuffled }
@@ -110,7 +110,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     fn urls(names: &[&str]) -> Vec<TrackerUrl> {
         names.iter().map(|name| format!("http://{name}/").parse().unwrap()).collect()
@@ -127,7 +127,7 @@ mod tests {
         let orders: std::collections::BTreeSet<String> = (0..100)
             .map(|seed| {
                 let tiers = [urls(&["a", "b", "a"]), urls(&["c", "d", "b"])];
-                order(&Tiers::new(&tiers, &mut Random::new(Seed([seed; 32]))))
+                order(&Tiers::new(&tiers, &mut Entropy::new(Seed([seed; 32]))))
             })
             .collect();
         assert_eq!(orders.into_iter().collect::<Vec<_>>(), ["ab cd", "ab dc", "ba cd", "ba dc"]);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn there_are_only_so_many() {
         let names: Vec<_> = (0..1000).map(|number| format!("http://t{number}/").parse().unwrap()).collect();
-        let mut tiers = Tiers::new(&[names.clone(), names], &mut Random::new(Seed([1; 32])));
+        let mut tiers = Tiers::new(&[names.clone(), names], &mut Entropy::new(Seed([1; 32])));
         assert_eq!(tiers.all().count(), MOST);
     }
 

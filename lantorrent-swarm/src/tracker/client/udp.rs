@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::reply::{Announced, TrackerError};
 use crate::InfoHash;
 use crate::compact::Compact;
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 use crate::text::readable;
 use crate::tracker::announce::{Announce, Scrape};
 use crate::tracker::udp::{Answer, Question, Reply, Request};
@@ -28,7 +28,7 @@ const MOST_SENT: u32 = 9;
 #[derive(Debug)]
 pub struct UdpClient<K> {
     sent_at_most: u32,
-    random: Random,
+    entropy: Entropy,
     connections: HashMap<SocketAddr, Connection>,
     asks: BTreeMap<u32, Ask<K>>,
 }
@@ -121,7 +121,7 @@ impl<K: Copy + PartialEq> UdpClient<K> {
     pub fn new(seed: Seed, sent_at_most: u32) -> Self {
         Self {
             sent_at_most: sent_at_most.clamp(1, MOST_SENT),
-            random: Random::new(seed),
+            entropy: Entropy::new(seed),
             connections: HashMap::new(),
             asks: BTreeMap::new(),
         }
@@ -241,7 +241,7 @@ impl<K: Copy + PartialEq> UdpClient<K> {
     /// One that no other question has.
     fn transaction(&mut self) -> u32 {
         loop {
-            let transaction = u32::from_be_bytes(self.random.bytes());
+            let transaction = u32::from_be_bytes(self.entropy.bytes());
             if !self.asks.contains_key(&transaction) {
                 return transaction;
             }

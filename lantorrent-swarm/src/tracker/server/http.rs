@@ -192,7 +192,7 @@ fn write(answer: &Answer, form: Form) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
     use crate::tracker::{TrackerSettings, announce_url, read_announced, read_scraped, scrape_url};
 
     struct Lab(Registry);

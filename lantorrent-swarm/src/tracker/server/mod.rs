@@ -17,7 +17,7 @@ use registry::Registry;
 pub use registry::TrackerSettings;
 use udp::Door;
 
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 
 /// A tracker: it answers HTTP requests and datagrams, and keeps who has announced. Both share their peers.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Tracker {
 impl Tracker {
     /// One that knows nobody yet. The seed is for connection ids that nobody can guess, and for a fair choice of peers.
     pub fn new(settings: TrackerSettings, seed: Seed, now: Instant) -> Self {
-        let door = Door::new(now, &mut Random::new(seed.clone()));
+        let door = Door::new(now, &mut Entropy::new(seed.clone()));
         Self { registry: Registry::new(settings, seed, now), door }
     }
 

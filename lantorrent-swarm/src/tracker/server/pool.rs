@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::PeerId;
-use crate::random::Random;
+use crate::entropy::Entropy;
 
 /// An address and a port, in an order in which networks lie together. All peers of a pool are of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,8 +55,8 @@ impl Place {
     }
 
     /// Any place of its network.
-    fn neighbour(&self, random: &mut Random) -> Self {
-        let any: [u8; 18] = random.bytes();
+    fn neighbour(&self, entropy: &mut Entropy) -> Self {
+        let any: [u8; 18] = entropy.bytes();
         let mut neighbour = *self;
         neighbour.0[self.prefix()..].copy_from_slice(&any[self.prefix()..]);
         neighbour
@@ -108,9 +108,9 @@ impl Pool {
     }
 
     /// Peers of the network that this place is in, beginning anywhere.
-    pub(super) fn near(&self, place: &Place, random: &mut Random) -> impl Iterator<Item = &Peer> {
+    pub(super) fn near(&self, place: &Place, entropy: &mut Entropy) -> impl Iterator<Item = &Peer> {
         let (first, last) = place.network();
-        let anywhere = place.neighbour(random);
+        let anywhere = place.neighbour(entropy);
         let behind = self.index.range(anywhere..=last);
         let before = self.index.range(first..anywhere);
         behind.chain(before).filter_map(|(_, &index)| self.peers.get(index as usize))
@@ -124,15 +124,15 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
 
     fn peer(address: &str) -> Peer {
         let place = Place::of(address.parse().unwrap());
         Peer { place, id: PeerId([0; 20]), key: None, seen: 0 }
     }
 
-    fn ports(pool: &Pool, near: &str, random: &mut Random) -> Vec<u16> {
-        pool.near(&peer(near).place, random).map(|peer| peer.place.address().port()).collect()
+    fn ports(pool: &Pool, near: &str, entropy: &mut Entropy) -> Vec<u16> {
+        pool.near(&peer(near).place, entropy).map(|peer| peer.place.address().port()).collect()
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_network_lies_together() {
-        let mut random = Random::new(Seed([1; 32]));
+        let mut entropy = Entropy::new(Seed([1; 32]));
         let mut pool = Pool::default();
         for address in
             ["10.0.0.255:1", "10.0.1.0:2", "10.0.1.9:3", "10.0.1.255:4", "10.0.1.255:65535", "10.0.2.0:6"]
@@ -153,7 +153,7 @@ mod tests {
         }
         let mut orders = std::collections::BTreeSet::new();
         for _ in 0..100 {
-            let order = ports(&pool, "10.0.1.77:1", &mut random);
+            let order = ports(&pool, "10.0.1.77:1", &mut entropy);
             orders.insert(order.clone());
             let mut sorted = order;
             sorted.sort_unstable();
@@ -164,7 +164,7 @@ mod tests {
         for address in ["[fd00:0:0:1::]:1", "[fd00:0:0:1:ffff::]:2", "[fd00:0:0:2::]:3", "[fd00::ffff]:4"] {
             pool.insert(peer(address));
         }
-        assert_eq!(ports(&pool, "[fd00:0:0:1::7]:1", &mut random).len(), 2);
+        assert_eq!(ports(&pool, "[fd00:0:0:1::7]:1", &mut entropy).len(), 2);
     }
 
     #[test]

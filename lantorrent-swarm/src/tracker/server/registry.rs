@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::pool::{Peer, Place, Pool};
 use crate::compact::Compact;
-use crate::random::{Random, Seed};
+use crate::entropy::{Entropy, Seed};
 use crate::tracker::announce::{Announce, AnnounceEvent, Scrape};
 use crate::{InfoHash, PeerId};
 
@@ -54,7 +54,7 @@ pub(super) struct Registry {
     settings: TrackerSettings,
     torrents: HashMap<InfoHash, Torrent>,
     peers: usize,
-    random: Random,
+    entropy: Entropy,
     start: Instant,
     swept: Instant,
 }
@@ -111,7 +111,7 @@ fn pool(family: Compact, role: Role) -> usize {
 impl Registry {
     pub(super) fn new(settings: TrackerSettings, seed: Seed, now: Instant) -> Self {
         let torrents = HashMap::new();
-        Self { settings, torrents, peers: 0, random: Random::new(seed), start: now, swept: now }
+        Self { settings, torrents, peers: 0, entropy: Entropy::new(seed), start: now, swept: now }
     }
 
     /// Peers of all torrents together.
@@ -225,11 +225,11 @@ impl Registry {
             Chosen { most: (want * 3).div_ceil(4), peers: Vec::new(), places: HashSet::from([own]) };
         if reach.families.contains(&Compact::of(&asker)) {
             for pool in pools(&[Compact::of(&asker)]) {
-                chosen.take(pool.near(&own, &mut self.random));
+                chosen.take(pool.near(&own, &mut self.entropy));
             }
         }
         chosen.most = want;
-        chosen.take_any(&pools(reach.families), &mut self.random);
+        chosen.take_any(&pools(reach.families), &mut self.entropy);
         chosen.peers
     }
 
@@ -293,7 +293,7 @@ impl Chosen {
         }
     }
 
-    fn take_any(&mut self, pools: &[&Pool], random: &mut Random) {
+    fn take_any(&mut self, pools: &[&Pool], entropy: &mut Entropy) {
         let all: usize = pools.iter().map(|pool| pool.len()).sum();
         let nth = |mut index: usize| {
             pools.iter().find_map(|pool| {
@@ -304,13 +304,13 @@ impl Chosen {
         };
         if all < 4 * (self.most + self.places.len()) {
             let mut order: Vec<usize> = (0..all).collect();
-            random.shuffle(&mut order);
+            entropy.shuffle(&mut order);
             self.take(order.into_iter().filter_map(nth));
             return;
         }
         // Three of four are new, so that this is enough for nearly all.
         for _ in 0..2 * self.most {
-            self.take(nth(random.below(all)).into_iter());
+            self.take(nth(entropy.below(all)).into_iter());
         }
     }
 }

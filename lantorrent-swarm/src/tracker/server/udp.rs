@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 
 use super::registry::{Reach, Registry};
 use crate::compact::Compact;
-use crate::random::Random;
+use crate::entropy::Entropy;
 use crate::tracker::udp::{Answer, Question, Reply, Request};
 
 /// How long the id that is handed out now is the same, in seconds. It is good for two or three times that: clients use
@@ -26,8 +26,8 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(now: Instant, random: &mut Random) -> Self {
-        Self { secret: random.bytes(), start: now }
+    pub(super) fn new(now: Instant, entropy: &mut Entropy) -> Self {
+        Self { secret: entropy.bytes(), start: now }
     }
 
     /// The answer to a datagram; none if it deserves none. Who has no good id, and whose address may therefore be
@@ -91,7 +91,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::random::Seed;
+    use crate::entropy::Seed;
     use crate::tracker::{Announce, AnnounceEvent, Stats, TrackerSettings};
     use crate::{InfoHash, PeerId};
 
@@ -104,7 +104,7 @@ mod tests {
     impl Lab {
         fn new() -> Self {
             let start = Instant::now();
-            let door = Door::new(start, &mut Random::new(Seed([2; 32])));
+            let door = Door::new(start, &mut Entropy::new(Seed([2; 32])));
             Self { registry: Registry::new(TrackerSettings::default(), Seed([1; 32]), start), door, start }
         }
 

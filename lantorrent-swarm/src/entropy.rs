@@ -17,12 +17,12 @@ impl fmt::Debug for Seed {
 
 /// A stream of numbers that nobody can guess without the seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Random {
+pub(crate) struct Entropy {
     seed: Seed,
     drawn: u64,
 }
 
-impl Random {
+impl Entropy {
     pub(crate) fn new(seed: Seed) -> Self {
         Self { seed, drawn: 0 }
     }
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_numbers_again_and_another_others() {
         let draw = |seed| {
-            let mut random = Random::new(Seed([seed; 32]));
-            [random.word(), random.word()]
+            let mut entropy = Entropy::new(Seed([seed; 32]));
+            [entropy.word(), entropy.word()]
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
@@ -84,24 +84,24 @@ mod tests {
 
     #[test]
     fn all_of_the_range_and_nothing_beyond() {
-        let mut random = Random::new(Seed([7; 32]));
+        let mut entropy = Entropy::new(Seed([7; 32]));
         let mut counts = [0; 5];
-        (0..1000).for_each(|_| counts[random.below(5)] += 1);
+        (0..1000).for_each(|_| counts[entropy.below(5)] += 1);
         assert!(counts.iter().all(|&count| count > 100), "{counts:?}");
-        assert_eq!(random.below(0), 0);
+        assert_eq!(entropy.below(0), 0);
         let most = Duration::from_secs(10);
-        let times: Vec<_> = (0..100).map(|_| random.within(most)).collect();
+        let times: Vec<_> = (0..100).map(|_| entropy.within(most)).collect();
         assert!(times.iter().all(|time| *time <= most) && times.iter().any(|time| *time > most / 2));
         let mut few: Vec<_> = (0..100).collect();
-        random.keep(&mut few, 100);
+        entropy.keep(&mut few, 100);
         assert!(few.is_sorted());
-        random.keep(&mut few, 10);
+        entropy.keep(&mut few, 10);
         assert!(few.len() == 10 && few.iter().any(|&item| item >= 10));
         few.sort_unstable();
         few.dedup();
         assert_eq!(few.len(), 10);
         let mut items = [1, 2, 3, 4, 5, 6, 7, 8];
-        random.shuffle(&mut items);
+        entropy.shuffle(&mut items);
         assert_ne!(items, [1, 2, 3, 4, 5, 6, 7, 8]);
         items.sort_unstable();
         assert_eq!(items, [1, 2, 3, 4, 5, 6, 7, 8]);
