@@ -30,7 +30,9 @@ fn what_is_announced_is_found() {
 
 #[test]
 fn with_loss_and_churn_lookups_still_find_what_was_announced() {
-    (0..5).for_each(churn);
+    for seed in 0..5 {
+        churn(seed);
+    }
 }
 
 fn churn(seed: u64) {
@@ -87,7 +89,9 @@ fn thousands_of_torrents_are_looked_for_in_turn() {
     let each_second = (world.sent - sent) / 100;
     assert!((4..12).contains(&each_second), "{each_second}");
     world.run(Duration::from_secs(500));
-    (0..1000).for_each(|number| world.join(nodes[1], torrent(number)));
+    for number in 0..1000 {
+        world.join(nodes[1], torrent(number));
+    }
     world.run(Duration::from_secs(10));
     assert!((0..1000).all(|number| world.has_found(nodes[1], torrent(number), nodes[0])));
 }

@@ -38,9 +38,13 @@ fn names_that_differ_in_their_last_bit_are_no_trouble() {
             world.node_of(address(number.into()), id, Mode::Full)
         })
         .collect();
-    nodes.iter().for_each(|&node| world.tell(node, DhtEvent::Meet(nodes[0])));
+    for &node in &nodes {
+        world.tell(node, DhtEvent::Meet(nodes[0]));
+    }
     world.run(Duration::from_secs(10));
-    nodes.iter().for_each(|&node| world.join(node, torrent(1)));
+    for &node in &nodes {
+        world.join(node, torrent(1));
+    }
     // Those who looked before others had announced look again.
     world.run(Duration::from_secs(1000));
     for &one in &nodes {
@@ -88,7 +92,9 @@ fn a_saved_table_leads_back_at_once() {
     let saved = Saved::read(&bytes, Compact::V4).unwrap();
     assert!(saved.nodes.len() >= 8);
     world.node_of(nodes[7], saved.id, Mode::Full);
-    saved.nodes.iter().for_each(|&known| world.tell(nodes[7], DhtEvent::Meet(known)));
+    for &known in &saved.nodes {
+        world.tell(nodes[7], DhtEvent::Meet(known));
+    }
     world.join(nodes[7], torrent(1));
     world.run(Duration::from_secs(1));
     assert!(world.has_found(nodes[7], torrent(1), nodes[3]));

@@ -36,6 +36,9 @@ impl Chance {
 /// What a machine that is no node of ours does with a datagram: what it sends, and to whom.
 pub(crate) type Stranger = Box<dyn FnMut(&mut Chance, SocketAddr, &[u8]) -> Vec<(SocketAddr, Vec<u8>)>>;
 
+/// When it arrives, which one it is, from where, to where, and what.
+type Datagram = (Instant, u64, SocketAddr, SocketAddr, Vec<u8>);
+
 pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) now: Instant,
@@ -46,7 +49,7 @@ pub(crate) struct World {
     pub(crate) sent: u64,
     /// Who has found whom.
     pub(crate) found: BTreeMap<(SocketAddr, InfoHash), BTreeSet<SocketAddr>>,
-    travelling: BinaryHeap<Reverse<(Instant, u64, SocketAddr, SocketAddr, Vec<u8>)>>,
+    travelling: BinaryHeap<Reverse<Datagram>>,
     deadlines: BTreeSet<(Instant, SocketAddr)>,
 }
 
@@ -113,7 +116,7 @@ impl World {
             match action {
                 DhtAction::Send(to, datagram) => self.send(node, to, datagram),
                 DhtAction::Found(torrent, peers) => {
-                    self.found.entry((node, torrent)).or_default().extend(peers)
+                    self.found.entry((node, torrent)).or_default().extend(peers);
                 }
             }
         }
@@ -156,7 +159,9 @@ impl World {
     fn arrives(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
         if let Some(stranger) = self.strangers.get_mut(&to) {
             let answers = stranger(&mut self.chance, from, datagram);
-            answers.into_iter().for_each(|(other, answer)| self.send(to, other, answer));
+            for (other, answer) in answers {
+                self.send(to, other, answer);
+            }
         } else {
             self.tell(to, DhtEvent::Received(from, datagram));
         }
