@@ -201,6 +201,8 @@ impl Reply {
         let transaction = word(&mut rest)?;
         let answer = match action {
             CONNECT => Answer::Connection(u64::from_be_bytes(take(&mut rest)?)),
+            // So opentracker refuses a torrent that it does not serve.
+            ANNOUNCE if rest.is_empty() => Answer::Error(b"an empty answer".to_vec()),
             ANNOUNCE => {
                 let [interval, leechers, seeds] = [word(&mut rest)?, word(&mut rest)?, word(&mut rest)?];
                 let scrape = Scrape { seeds, leechers, completed: 0 };
@@ -337,5 +339,8 @@ mod tests {
         let reply = Reply { transaction: 7, answer: Answer::Scraped(vec![scrape]) };
         assert_eq!(hex(&reply.write()), "0000000200000007000000010000000000000002");
         assert_eq!(Reply::read(&[0, 0, 0, 4, 0, 0, 0, 0], Compact::V4), None);
+        let empty = Reply::read(&[0, 0, 0, 1, 0, 0, 0, 9], Compact::V4).unwrap();
+        assert!(matches!(empty, Reply { transaction: 9, answer: Answer::Error(_) }));
+        assert_eq!(Reply::read(&[0, 0, 0, 1, 0, 0, 0, 9, 0], Compact::V4), None);
     }
 }
