@@ -22,6 +22,7 @@ mod terminal;
 mod text;
 mod time;
 mod torrent;
+mod tracker;
 
 use std::ffi::OsString;
 use std::net::TcpStream;
@@ -116,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send, check, agent, request, status, cancel, limit, links, demo or torrent, or see `lantorrent --help`",
+            "give init, serve, send, check, agent, request, status, cancel, limit, links, demo, torrent or tracker, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -169,6 +170,11 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         Command::Torrent(torrent) => {
             logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
             torrent::run(torrent)
+        }
+        Command::Tracker(tracker) => {
+            let usual = Shown::all(LevelFilter::Info);
+            logger::install(&Sinks { file: None, stderr: shown(arguments, usual) })?;
+            tracker::run(tracker)
         }
     }
 }

@@ -8,7 +8,14 @@ use lantorrent_swarm::fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 2] = [("bencode", fuzz::bencode), ("metainfo", fuzz::metainfo)];
+const TARGETS: [Target; 6] = [
+    ("bencode", fuzz::bencode),
+    ("dht", fuzz::dht),
+    ("lpd", fuzz::lpd),
+    ("metainfo", fuzz::metainfo),
+    ("tracker_reply", fuzz::tracker_reply),
+    ("tracker_request", fuzz::tracker_request),
+];
 
 fn names(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder)

@@ -12,5 +12,6 @@ mod links;
 mod password;
 mod serve;
 mod torrent;
+mod tracker;
 mod trouble;
 mod usage;

@@ -1,0 +1,12 @@
+//! Asking trackers for peers.
+
+mod announcer;
+mod http;
+mod reply;
+mod tiers;
+mod udp;
+
+pub use announcer::{Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity, Standing};
+pub use http::{announce_url, scrape_url};
+pub use reply::{Announced, REPLY_LIMIT, Retry, TrackerError, read_announced, read_scraped};
+pub use udp::{UdpAction, UdpAnswer, UdpClient, UdpEvent, UdpQuestion};
