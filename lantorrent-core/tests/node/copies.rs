@@ -2,7 +2,7 @@
 //! they are skipped.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -181,26 +181,27 @@ fn the_first_of_them_may_lose_its_name() {
 }
 
 /// Folders of which the first may hold no more than 8 MiB.
-fn with_quota(disk: &SmallDisk) -> Option<(TempDir, TempDir)> {
-    let (narrow, wide) = (folder(disk), folder(disk));
-    let project = format!("project -s -p {} 7", narrow.path().display());
-    let mount = disk.path().to_str().unwrap();
-    run("xfs_quota", &["-x", "-c", &project, "-c", "limit -p bhard=8m 7", mount])?;
+fn with_quota(disk: &SmallDisk) -> Option<(PathBuf, PathBuf)> {
+    let (narrow, wide) = (disk.path().join("narrow"), disk.path().join("wide"));
+    let btrfs = |arguments: &[&str]| run("btrfs", arguments);
+    btrfs(&["quota", "enable", disk.path().to_str()?])?;
+    btrfs(&["subvolume", "create", narrow.to_str()?])?;
+    btrfs(&["subvolume", "create", wide.to_str()?])?;
+    btrfs(&["qgroup", "limit", "8m", narrow.to_str()?])?;
     Some((narrow, wide))
 }
 
 #[test]
 fn the_first_of_them_may_find_no_room() {
-    let Some(disk) = SmallDisk::formatted("xfs", 512 << 20, "prjquota") else { return };
+    let Some(disk) = SmallDisk::formatted("btrfs", 512 << 20, "defaults") else { return };
     let Some((narrow, wide)) = with_quota(&disk) else { return };
     let content = content(SIZE);
-    let roots = [&narrow, &wide].map(|folder| folder.path().to_owned());
+    let roots = [narrow.clone(), wide.clone()];
     let (mut node, next) = (TestNode::with(|config| config.roots.extend(roots)), TestNode::new());
     // A stream: nobody knows beforehand.
     let stream = std::io::Cursor::new(content.clone());
     let mut transfer = Transfer::from_stream(stream, keys()).unwrap();
-    let paths =
-        [narrow.path().join("a"), wide.path().join("b"), narrow.path().join("c"), wide.path().join("d")];
+    let paths = [narrow.join("a"), wide.join("b"), narrow.join("c"), wide.join("d")];
     for path in &paths {
         transfer = transfer.to(crate::support::target(node.address, path.to_str().unwrap()));
     }
@@ -213,7 +214,7 @@ fn the_first_of_them_may_find_no_room() {
     }
     next.assert_has("a", &content);
     node.stop();
-    assert_eq!(fs::read_dir(narrow.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(narrow).unwrap().count(), 0);
 }
 
 /// A node with files in that folder that lets so many bytes of each connection through, and the rest when the gate opens,

@@ -8,8 +8,8 @@ use super::child::Child;
 use super::claim;
 use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
 use crate::session::{
-    FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack, Seed,
-    UpstreamId,
+    Control, FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack,
+    Seed, UpstreamId,
 };
 use crate::wire::{
     Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
@@ -254,6 +254,10 @@ impl Node {
                     let child = self.children.get_mut(&link).expect("a link that is open");
                     assert!(!std::mem::replace(&mut child.fed, true), "fed twice");
                     assert!(offset <= LENGTH as u64);
+                }
+                // Who is not ready yet hears of an abort too. Nothing but the end comes behind that.
+                Output::Control(link, Control::Abort(_)) => {
+                    self.children.get_mut(&link).expect("a link that is open").fed = true;
                 }
                 Output::Control(link, _) => assert!(self.children[&link].fed),
                 Output::Close(link) => assert!(self.children.remove(&link).is_some(), "closed twice"),

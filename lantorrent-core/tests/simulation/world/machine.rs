@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Input, LinkId, NodeSession, Now, Output, SourceSession, UpstreamId};
+use lantorrent_core::session::{Control, Input, LinkId, NodeSession, Now, Output, SourceSession, UpstreamId};
 use lantorrent_core::wire::{SealedReport, Wire};
 
 #[derive(Debug)]
@@ -221,8 +221,14 @@ impl Machine {
             Output::Send(link, _) | Output::Control(link, _) => {
                 let state = self.links.get(link).copied();
                 assert!(state.is_some_and(|state| state != Link::Closed), "{output:?} on {state:?}");
-                let fed = state == Some(Link::Fed);
-                assert_eq!(matches!(output, Output::Control(..)), fed, "headers before the payload");
+                match output {
+                    // Who is not ready yet hears of it too. Nothing but the end comes behind that.
+                    Output::Control(_, Control::Abort(_)) => {
+                        self.links.insert(*link, Link::Fed);
+                    }
+                    Output::Control(..) => assert_eq!(state, Some(Link::Fed), "headers before the payload"),
+                    _ => assert_eq!(state, Some(Link::Connecting), "headers before the payload"),
+                }
             }
             Output::Feed(link, _) => {
                 let before = self.links.insert(*link, Link::Fed);
