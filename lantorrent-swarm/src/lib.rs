@@ -11,10 +11,13 @@
 //! - [`local`]: peers of the same network find each other.
 //! - [`dht`]: peers without a tracker.
 #![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
+#![cfg_attr(feature = "drive", doc = "- [`drive`]: swarms under way.")]
 
 pub mod bencode;
 mod compact;
 pub mod dht;
+#[cfg(feature = "drive")]
+pub mod drive;
 mod entropy;
 #[cfg(feature = "files")]
 pub mod files;
@@ -24,6 +27,7 @@ mod geometry;
 mod id;
 pub mod local;
 pub mod metainfo;
+mod percent;
 mod random;
 mod rate;
 pub mod swarm;

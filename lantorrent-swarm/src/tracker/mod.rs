@@ -8,7 +8,6 @@
 
 mod announce;
 mod client;
-mod percent;
 mod server;
 mod udp;
 mod url;

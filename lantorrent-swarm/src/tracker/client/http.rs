@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::InfoHash;
+use crate::percent::encode;
 use crate::tracker::announce::Announce;
-use crate::tracker::percent::encode;
 use crate::tracker::url::{Scheme, TrackerUrl};
 
 /// The URL to `GET` for this announcement (BEP 3, 23). A query that the tracker's URL has is kept. `tracker_id` is what

@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::registry::{Answer, Kept, Reach, Registry};
 use crate::bencode::{Item, dict};
 use crate::compact::Compact;
+use crate::percent::decode;
 use crate::tracker::announce::{Announce, AnnounceEvent, Scrape, Stats};
-use crate::tracker::percent::decode;
 use crate::{InfoHash, PeerId};
 
 /// Torrents of one scrape.

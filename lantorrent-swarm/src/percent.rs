@@ -1,7 +1,7 @@
-//! Bytes in the query of a URL.
+//! Bytes in a URL.
 
 /// Appends the bytes, all but the unreserved ones as `%XX` (RFC 3986).
-pub(super) fn encode(bytes: &[u8], out: &mut String) {
+pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     for &byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
@@ -15,7 +15,7 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
 }
 
 /// The bytes that this text stands for. A `%` that no two digits follow is taken as it stands, and `+` is a space.
-pub(super) fn decode(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, behind @ ..] = rest {
