@@ -159,7 +159,7 @@ impl Engine {
                     WAKER => {}
                     LISTENER => self.accept(),
                     token => {
-                        self.woken(token, event.is_readable() || event.is_read_closed(), event.is_writable())
+                        self.woken(token, event.is_readable() || event.is_read_closed(), event.is_writable());
                     }
                 }
             }

@@ -21,4 +21,10 @@ impl Pool {
             self.0.push(buffer);
         }
     }
+
+    pub(super) fn give_all(&mut self, buffers: Vec<Buffer>) {
+        for buffer in buffers {
+            self.give(buffer);
+        }
+    }
 }

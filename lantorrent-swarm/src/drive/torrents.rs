@@ -21,7 +21,7 @@ use crate::wire::{Limits, Message as Word};
 impl Engine {
     pub(super) fn heard(&mut self, message: Message) {
         match message {
-            Message::Add(adding) => self.add(*adding),
+            Message::Add(adding) => self.add(&adding),
             Message::Remove(hash) => self.remove(hash),
             Message::Tell(to) => {
                 let now = Instant::now();
@@ -40,7 +40,7 @@ impl Engine {
                 match news {
                     // Whoever they were for, the buffers are of use.
                     News::Checked { blocks, .. } if !known => {
-                        blocks.into_iter().for_each(|block| self.pool.give(block))
+                        self.pool.give_all(blocks);
                     }
                     news if known => self.tell(hash, news),
                     _ => {}
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    fn add(&mut self, adding: Adding) {
+    fn add(&mut self, adding: &Adding) {
         let now = Instant::now();
         let (hash, info) = match &adding.torrent {
             Wanted::Metainfo(metainfo) => (metainfo.info.hash(), Some(Arc::new(metainfo.info.clone()))),
@@ -76,7 +76,7 @@ impl Engine {
             existing: adding.existing,
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let mut torrent = Running::new(Torrent::new(config, now), &adding, home, self.added);
+        let mut torrent = Running::new(Torrent::new(config, now), adding, home, self.added);
         torrent.webs = Webs::new(adding.web_seeds.clone());
         self.torrents.insert(hash, torrent);
         match info {
@@ -147,10 +147,9 @@ impl Engine {
         let now = Instant::now();
         match news {
             News::Opened(Ok(opened)) => self.opened(now, hash, opened),
-            News::Opened(Err(error)) => self.fail(hash, &error),
             News::Hashed(bytes) => torrent.hashed += bytes,
             News::Checked { piece, checked, blocks } => {
-                blocks.into_iter().for_each(|block| self.pool.give(block));
+                self.pool.give_all(blocks);
                 if checked.verdict == Verdict::Stored
                     && let Some(info) = &torrent.info
                 {
@@ -172,7 +171,7 @@ impl Engine {
                 torrent.phase = Phase::Seeding;
                 self.notify(Notice::Whole(hash));
             }
-            News::Finished(Err(error)) => self.fail(hash, &error),
+            News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
             News::Web(web, fetch, news) => self.heard_from_web(now, hash, web, &fetch, news),
         }
         self.settle(hash);
