@@ -15,6 +15,7 @@ use lantorrent_core::wire::{Wire, limits};
 use crate::argv::STDIN;
 use crate::config::value;
 use crate::size;
+use crate::torrent::Torrent;
 
 /// Copies one large file to many machines of a LAN at the speed of one copy.
 #[derive(FromArgs)]
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Limit(Limit),
     Links(Links),
     Demo(Demo),
+    Torrent(Torrent),
     Tracker(Tracker),
 }
 

@@ -4,8 +4,10 @@
 //! corpora with them on any toolchain.
 
 mod finding;
+mod torrents;
 
 pub use finding::{dht, lpd, tracker_reply, tracker_request};
+pub use torrents::{bencode, metainfo};
 
 /// The input as a source of decisions. When it is used up every answer is 0.
 struct Script<'a> {

@@ -8,9 +8,11 @@ use lantorrent_swarm::fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 6] = [
+    ("bencode", fuzz::bencode),
     ("dht", fuzz::dht),
     ("lpd", fuzz::lpd),
+    ("metainfo", fuzz::metainfo),
     ("tracker_reply", fuzz::tracker_reply),
     ("tracker_request", fuzz::tracker_request),
 ];
