@@ -187,7 +187,8 @@ pub enum Action {
         /// From which piece to before which.
         pieces: Range<u32>,
     },
-    /// Ask a web seed for nothing any more. Nothing is heard of what it was asked for after this.
+    /// Ask a web seed for nothing any more: it is needed no more, or all that it was asked for has come. Nothing is heard of
+    /// that after this.
     StopFetch(WebKey),
     /// The metadata, verified against the info hash. To be answered by [`Event::Content`].
     Metadata(Vec<u8>),

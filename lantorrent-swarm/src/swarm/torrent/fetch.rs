@@ -213,6 +213,7 @@ impl Torrent {
             self.announce(now, piece);
         }
         self.refill_all(now);
+        self.ask_webs(now);
     }
 
     fn punish(&mut self, now: Instant, who: &Who) {

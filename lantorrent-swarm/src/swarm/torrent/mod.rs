@@ -139,9 +139,11 @@ impl Torrent {
 
     /// When to say [`Event::Tick`]; none if only something else can change anything.
     pub fn deadline(&self) -> Option<Instant> {
-        let due = self.may_dial().then(|| self.candidates.next_due(self.need())).flatten();
-        let look = self.interval().map(|interval| self.looked + interval);
-        due.into_iter().chain(look).min()
+        // While there is something to look after, that is often enough for new connections too.
+        match self.interval() {
+            Some(interval) => Some(self.looked + interval),
+            None => self.candidates.next_due(self.need()).filter(|_| self.may_dial()),
+        }
     }
 
     fn hold(&mut self, content: &Content) {

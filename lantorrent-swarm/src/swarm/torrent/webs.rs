@@ -55,13 +55,14 @@ impl Torrent {
         })
     }
 
-    /// Those whose pieces have all come, some of them from others perhaps.
+    /// Those whose pieces have all come, some of them from others perhaps, are asked for more.
     pub(super) fn webs_that_are_done(&mut self, now: Instant) {
         for (web, run) in self.webs.tasks() {
             if !self.is_missing(&run) {
                 self.webs.done(now, web);
                 self.leave(Sender::Web(web));
                 self.out.push_back(Action::StopFetch(web));
+                self.ask_webs(now);
             }
         }
     }
