@@ -9,6 +9,8 @@
 
 pub mod bencode;
 mod compact;
+#[doc(hidden)]
+pub mod fuzz;
 mod geometry;
 mod id;
 mod random;
