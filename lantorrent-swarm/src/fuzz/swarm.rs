@@ -196,12 +196,12 @@ impl Driver {
 
     /// A block comes: mostly one that was asked for.
     fn block(&mut self, script: &mut Script<'_>) {
-        let Some(peer) = self.peer(script) else { return };
-        let at = usize::from(script.byte());
-        let asked = self.peers.get_mut(&peer).filter(|asked| at < 250 && !asked.is_empty());
+        let (peer, at, other) = (self.peer(script), script.byte(), script.byte());
+        let Some(peer) = peer else { return };
+        let asked = self.peers.get_mut(&peer).filter(|asked| other == 0 && !asked.is_empty());
         let span = match asked {
-            Some(asked) => asked.remove(at % asked.len()),
-            None => self.geometry.block(u32::from(script.byte()) % PIECES, u32::from(script.byte()) % 4),
+            Some(asked) => asked.remove(usize::from(at) % asked.len()),
+            None => self.geometry.block(u32::from(at) % PIECES, u32::from(other) % 4),
         };
         if self.torrent.expects(self.now, peer, span) == Fate::Keep {
             self.received(Sender::Peer(peer), span);
@@ -223,9 +223,10 @@ impl Driver {
     }
 
     fn verified(&mut self, script: &mut Script<'_>) {
-        let Some(piece) = self.verifying.pop() else { return };
         let kind = script.byte();
-        let sums = (0..self.geometry.blocks(piece)).map(|_| BlockSum::of(&[script.byte()]));
+        let Some(piece) = self.verifying.pop() else { return };
+        // One bit for each block: what it is made of.
+        let sums = (0..self.geometry.blocks(piece)).map(|block| BlockSum::of(&[kind >> (3 + block) & 1]));
         let sums: Vec<BlockSum> = sums.collect();
         let verdict = match kind % 8 {
             0..5 => Verdict::Stored,
@@ -239,16 +240,15 @@ impl Driver {
     }
 
     fn web(&mut self, script: &mut Script<'_>) {
-        let web = u32::from(script.byte()) % WEBS;
+        let (kind, place) = (script.byte(), script.byte());
+        let web = u32::from(kind) % WEBS;
         let key = WebKey(web);
         let Some(pieces) = self.fetching.get(&web).cloned() else { return };
-        match script.byte() % 8 {
+        match kind / 2 % 8 {
             0 => {
                 self.fetching.remove(&web);
-                self.handle(Event::WebFailed {
-                    web: key,
-                    retry_after: Some(Duration::from_secs(script.word().into())),
-                });
+                let retry_after = Some(Duration::from_secs(place.into()));
+                self.handle(Event::WebFailed { web: key, retry_after });
             }
             1 => {
                 self.fetching.remove(&web);
@@ -256,8 +256,8 @@ impl Driver {
             }
             2 => self.handle(Event::WebUseless(key)),
             _ => {
-                let piece = pieces.start + u32::from(script.byte()) % pieces.len() as u32;
-                let span = self.geometry.block(piece, u32::from(script.byte() % 3));
+                let (piece, block) = (u32::from(place / 3), u32::from(place % 3));
+                let span = self.geometry.block(pieces.start + piece % pieces.len() as u32, block);
                 self.received(Sender::Web(key), span);
             }
         }
