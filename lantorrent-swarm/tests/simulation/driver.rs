@@ -73,7 +73,9 @@ pub(crate) struct Driver {
     pub(crate) stored: Bitfield,
     limits: Limits,
     webs: Vec<WebServer>,
-    web_tasks: BTreeMap<u32, Range<u32>>,
+    /// What each web server is asked for, as a number of its own.
+    web_tasks: BTreeMap<u32, u64>,
+    tasks: u64,
     /// It spoils so many percent of the blocks that it sends.
     pub(crate) spoils: usize,
     woken: Option<Instant>,
@@ -125,6 +127,7 @@ impl Driver {
             limits,
             webs,
             web_tasks: BTreeMap::new(),
+            tasks: 0,
             spoils: 0,
             woken: None,
             touched: BTreeSet::new(),
@@ -302,25 +305,32 @@ impl Driver {
                 }
                 self.handle(net, Event::Content(content));
             }
-            Own::Web(web, span) => {
-                if self.web_tasks.get(&web).is_some_and(|task| task.contains(&span.piece)) {
+            Own::Web(task, span) => {
+                if let Some(web) = self.web_of(task) {
                     self.from_web += u64::from(span.length);
                     let tint = if self.webs[web as usize].lies { 77 } else { 0 };
                     let from = SocketAddr::from(([0, 0, 0, 0], web as u16));
                     self.block(net, Sender::Web(WebKey(web)), span, tint, from);
                 }
             }
-            Own::WebDone(web) => {
-                if self.web_tasks.remove(&web).is_some() {
+            Own::WebDone(task) => {
+                if let Some(web) = self.web_of(task) {
+                    self.web_tasks.remove(&web);
                     self.handle(net, Event::WebDone(WebKey(web)));
                 }
             }
-            Own::WebFails(web) => {
-                if self.web_tasks.remove(&web).is_some() {
+            Own::WebFails(task) => {
+                if let Some(web) = self.web_of(task) {
+                    self.web_tasks.remove(&web);
                     self.handle(net, Event::WebFailed { web: WebKey(web), retry_after: None });
                 }
             }
         }
+    }
+
+    /// Which web server that task is for, if it is still wanted.
+    fn web_of(&self, task: u64) -> Option<u32> {
+        self.web_tasks.iter().find(|(_, of_it)| **of_it == task).map(|(web, _)| *web)
     }
 
     fn judge(&mut self, net: &mut Net, piece: u32) {
@@ -426,18 +436,20 @@ impl Driver {
 
     fn fetch(&mut self, net: &mut Net, web: u32, pieces: Range<u32>) {
         let server = self.webs[web as usize];
-        assert!(self.web_tasks.insert(web, pieces.clone()).is_none(), "one task at a time for each");
+        self.tasks += 1;
+        let task = self.tasks;
+        assert!(self.web_tasks.insert(web, task).is_none(), "one task at a time for each");
         let mut time = 20_000;
         for piece in pieces {
             for block in 0..self.package.geometry.blocks(piece) {
                 if net.random.below(1000) < server.fails {
-                    return net.after(time, Happening::Own(self.host, Own::WebFails(web)));
+                    return net.after(time, Happening::Own(self.host, Own::WebFails(task)));
                 }
                 let span = self.package.geometry.block(piece, block);
                 time += u64::from(span.length) * 1_000_000 / server.rate;
-                net.after(time, Happening::Own(self.host, Own::Web(web, span)));
+                net.after(time, Happening::Own(self.host, Own::Web(task, span)));
             }
         }
-        net.after(time, Happening::Own(self.host, Own::WebDone(web)));
+        net.after(time, Happening::Own(self.host, Own::WebDone(task)));
     }
 }
