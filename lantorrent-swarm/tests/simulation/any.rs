@@ -49,6 +49,7 @@ fn any(random: &mut Random) -> Scenario {
             connecting: pick(random, &[1, 32]),
             upload_slots: pick(random, &[1, 2, 4, 100]),
             unfinished: pick(random, &[0, 200_000, 64 << 20]),
+            download: pick(random, &[None, None, Some(100_000)]),
             ..Limits::default()
         },
         webs: vec![web; pick(random, &[0, 0, 1, 2])],
