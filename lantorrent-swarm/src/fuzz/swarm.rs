@@ -102,7 +102,11 @@ impl Driver {
                 }
             }
             3 => {
+                let unreadable = script.byte() & 1 == 1;
                 if let Some(peer) = self.peer(script) {
+                    if unreadable {
+                        return self.handle(Event::Unreadable(peer));
+                    }
                     self.peers.remove(&peer);
                     self.handle(Event::Closed(peer));
                 }

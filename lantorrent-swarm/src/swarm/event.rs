@@ -122,8 +122,10 @@ pub enum Event<'a> {
     Message(PeerKey, Message),
     /// That span has been given to the connection of that peer.
     Sent(PeerKey, Span),
-    /// The connection has ended, or what came was no BitTorrent. Not said after [`Action::Close`].
+    /// The connection has ended. Not said after [`Action::Close`].
     Closed(PeerKey),
+    /// What came from a peer cannot be read any further ([`WireError`](crate::wire::WireError)). It is closed by that.
+    Unreadable(PeerKey),
     /// The driver has done what [`Action::Verify`] asked for.
     Verified {
         /// Which piece.

@@ -265,7 +265,7 @@ impl Driver {
                     }
                     self.handle(net, Event::Message(end.key(), message));
                 }
-                Err(_) => return self.lose(net, end),
+                Err(_) => return self.handle(net, Event::Unreadable(end.key())),
             }
         }
     }

@@ -117,6 +117,7 @@ impl Torrent {
             Event::Message(peer, message) => self.message(now, peer, message),
             Event::Sent(peer, span) => self.sent(now, peer, span),
             Event::Closed(peer) => self.closed(now, peer),
+            Event::Unreadable(peer) => self.close(now, peer, Reason::Broken("what it sends cannot be read")),
             Event::Verified { piece, verdict, sums } => self.verified(now, piece, verdict, sums),
             Event::Lost(piece) => self.lost(now, piece),
             Event::WebDone(web) => self.web_done(now, web),
