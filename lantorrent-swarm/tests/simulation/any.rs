@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use lantorrent_swarm::swarm::Limits;
 
-use crate::driver::{Driver, WebServer};
+use crate::driver::Driver;
 use crate::liar::Habit;
 use crate::random::Random;
 use crate::scenario::{Role, Scenario, address, driver, tell};
 use crate::seeds::{many, only};
+use crate::web::WebServer;
 use crate::world::{Happening, HostId, Program, Step, World};
 
 /// Simulated time in which every swarm has to be done.

@@ -2,8 +2,8 @@
 
 use lantorrent_swarm::swarm::Limits;
 
-use crate::driver::WebServer;
 use crate::scenario::{Role, Scenario, driver, tell};
+use crate::web::WebServer;
 use crate::world::World;
 
 const RATE: u64 = 100_000_000 / 8;
@@ -65,7 +65,7 @@ fn swarm(nodes: usize, piece_length: u32) -> Figure {
 fn a_site_fetches_from_the_web_about_once() {
     let server = WebServer { rate: RATE / 8, fails: 0, lies: false };
     let world = run(Role::Leecher, 15, 256 << 10, vec![server]);
-    let fetched: u64 = (0..=15).filter_map(|host| driver(&world, host)).map(|driver| driver.from_web).sum();
+    let fetched: u64 = (0..=15).filter_map(|host| driver(&world, host)).map(|driver| driver.webs.sent).sum();
     let (fetched, took) = (fetched * 1000 / LENGTH, world.net.micros * 1000 / COPY);
     println!("16 nodes and the web, in thousandths: fetched {fetched}, took {took}");
     assert!(fetched < 1150 && took < 1600, "{fetched} {took}");
