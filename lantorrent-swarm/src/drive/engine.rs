@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
 
+use super::intake::Fault;
 use super::link::{Greeted, Left, Link, Stage, WriteFault};
 use super::mailbox::Mailbox;
 use super::message::{Message, Notice};
@@ -34,6 +36,8 @@ const LISTENER: Token = Token(1);
 const LINKS: usize = 64;
 /// Bytes that are read at once of what does not go into blocks.
 const SCRATCH: usize = 64 << 10;
+/// What a socket takes before the network can, in bytes. Messages cannot overtake it.
+const UNSENT: u32 = 128 << 10;
 /// How long nobody is let in after the descriptors have run out.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -99,6 +103,12 @@ pub(super) struct Parts {
     pub(super) records: Option<Records>,
     /// For all choices that are left to chance.
     pub(super) seed: u64,
+}
+
+/// Without any of this a connection works as well.
+fn prepare(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
 }
 
 fn key(token: Token) -> PeerKey {
@@ -233,6 +243,7 @@ impl Engine {
             log::warn!("a connection with {address} is given up: {error}");
             return false;
         }
+        prepare(&socket);
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let mut link = Link::new(socket, address, about, Instant::now());
         if let Some(torrent) = about.and_then(|hash| self.torrents.get(&hash)) {
@@ -318,7 +329,8 @@ impl Engine {
         let Stage::Open { intake, .. } = &mut line.link.stage else { return };
         let mut ear = Ear { torrent, peer: key(token), now };
         if let Err(error) = intake.understand(rest, &mut self.pool, &mut ear) {
-            self.lose(token, &error.to_string());
+            log::debug!("{}: {error}", line.link.address);
+            ear.torrent.machine.handle(now, Event::Unreadable(key(token)));
         }
     }
 
@@ -331,6 +343,10 @@ impl Engine {
         let buffers = (&mut self.scratch[..], &mut self.pool);
         match line.link.read(&mut line.down, buffers, &mut ear) {
             Ok(left) => self.later(token, left),
+            Err(Fault::Wire(error)) => {
+                log::debug!("{}: {error}", line.link.address);
+                ear.torrent.machine.handle(now, Event::Unreadable(key(token)));
+            }
             Err(fault) => self.lose(token, &fault.to_string()),
         }
     }

@@ -71,23 +71,23 @@ enum Stop {
 }
 
 impl Outgoing {
-    /// Whether it still has room for this message.
+    /// Puts a message behind the others, and before the blocks that have not begun. Whether there is still room for more.
     #[must_use]
     pub(super) fn push(&mut self, message: &Message) -> bool {
-        let before = match self.queue.back_mut() {
-            Some(Item::Bytes(data, _)) => {
-                let before = data.len();
-                message.encode(data);
-                self.bytes += data.len() - before;
-                return self.bytes <= MOST;
-            }
-            _ => self.queue.len(),
-        };
-        let mut data = Vec::new();
-        message.encode(&mut data);
-        self.bytes += data.len();
-        self.queue.push_back(Item::Bytes(data, 0));
-        debug_assert_eq!(self.queue.len(), before + 1);
+        let place =
+            self.queue.iter().position(|item| matches!(item, Item::Block(_, 0))).unwrap_or(self.queue.len());
+        if !matches!(place.checked_sub(1).map(|before| &self.queue[before]), Some(Item::Bytes(..))) {
+            self.queue.insert(place, Item::Bytes(Vec::new(), 0));
+        }
+        let waiting = self.queue.iter_mut().take(place + 1).rev().find_map(|item| match item {
+            Item::Bytes(data, _) => Some(data),
+            Item::Block(..) => None,
+        });
+        if let Some(data) = waiting {
+            let before = data.len();
+            message.encode(data);
+            self.bytes += data.len() - before;
+        }
         self.bytes <= MOST
     }
 
@@ -209,5 +209,37 @@ fn copy(socket: &impl AsFd, file: &File, offset: u64, length: usize) -> Result<u
         }
         Err(rustix::io::Errno::IO) => Err(Stop::Unreadable(rustix::io::Errno::IO.into())),
         Err(error) => Err(Stop::Socket(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_overtake_blocks_that_have_not_begun() {
+        let span = |piece| Span { piece, begin: 0, length: 4 };
+        let mut outgoing = Outgoing::default();
+        outgoing.queue.push_back(Item::Block(span(0), 5));
+        outgoing.push_block(span(1));
+        assert!(outgoing.push(&Message::Choke) && outgoing.push(&Message::Have(7)));
+        let mut expected = Vec::new();
+        Message::Choke.encode(&mut expected);
+        Message::Have(7).encode(&mut expected);
+        assert_eq!(outgoing.bytes, expected.len());
+        match outgoing.queue.make_contiguous() {
+            [Item::Block(first, 5), Item::Bytes(data, 0), Item::Block(second, 0)] => {
+                assert_eq!((*first, *second), (span(0), span(1)));
+                assert_eq!(*data, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_reads_nothing_is_found_out() {
+        let mut outgoing = Outgoing::default();
+        let haves = (0..).take_while(|piece| outgoing.push(&Message::Have(*piece))).count();
+        assert_eq!(haves, MOST / 9);
     }
 }

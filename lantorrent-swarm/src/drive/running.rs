@@ -34,6 +34,8 @@ pub(super) struct Running {
     assembly: Assembly,
     pub(super) webs: Webs,
     pub(super) home: Home,
+    /// As the machine knows them.
+    pub(super) limits: swarm::Limits,
     pub(super) download: Limit,
     pub(super) upload: Limit,
     pub(super) durable: Durable,
@@ -112,6 +114,7 @@ impl Running {
             assembly: Assembly::default(),
             webs: Webs::default(),
             home,
+            limits: adding.limits,
             download: adding.download.clone(),
             upload: adding.upload.clone(),
             durable: Durable::default(),

@@ -137,6 +137,12 @@ impl Engine {
 
     pub(super) fn tick(&mut self, now: Instant, hash: InfoHash) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
+            // Both limits may have been changed.
+            let download = self.settings.download.get().into_iter().chain(torrent.download.get()).min();
+            if torrent.limits.download != download {
+                torrent.limits.download = download;
+                torrent.machine.handle(now, Event::Limits(torrent.limits));
+            }
             torrent.machine.handle(now, Event::Tick);
             self.settle(hash);
         }
