@@ -15,6 +15,7 @@ use lantorrent_core::wire::{Wire, limits};
 use crate::argv::STDIN;
 use crate::config::value;
 use crate::size;
+use crate::torrent::Torrent;
 
 /// Copies one large file to many machines of a LAN at the speed of one copy.
 #[derive(FromArgs)]
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Limit(Limit),
     Links(Links),
     Demo(Demo),
+    Torrent(Torrent),
+    Tracker(Tracker),
 }
 
 /// Write the configuration of a new group of nodes, with a random password.
@@ -340,6 +343,32 @@ pub(crate) struct Demo {
     pub(crate) size: Option<u64>,
 }
 
+/// Run a tracker, which tells the peers of a torrent of each other, over HTTP and UDP.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "tracker",
+    help_triggers("-h", "--help"),
+    note = "Torrents name it as http://HOST:6969/announce or udp://HOST:6969/announce. No lt.ini is needed."
+)]
+pub(crate) struct Tracker {
+    /// where to listen, port 0 for any that is free (again for more; default: 0.0.0.0:6969 and [::]:6969)
+    #[argh(option, arg_name = "addr:port")]
+    pub(crate) listen: Vec<Listen>,
+
+    /// how often clients are to announce, such as 5m (default: 15m)
+    #[argh(option, arg_name = "time", from_str_fn(interval))]
+    pub(crate) interval: Option<Duration>,
+
+    /// serve only the torrents whose info hashes are in this file, one on each line
+    #[argh(option, arg_name = "file")]
+    pub(crate) whitelist: Option<PathBuf>,
+
+    /// print where it listens, and its end, as JSON, one object on each line
+    #[argh(switch)]
+    pub(crate) json: bool,
+}
+
 /// A file to read, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -392,6 +421,12 @@ fn sends(text: &str) -> Result<usize, String> {
 
 fn time(text: &str) -> Result<Duration, String> {
     value::time(text)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = value::time(text)?;
+    let is_sane = crate::tracker::INTERVALS.contains(&interval);
+    if is_sane { Ok(interval) } else { Err("it must be 30s to 24h".into()) }
 }
 
 fn nodes(text: &str) -> Result<usize, String> {

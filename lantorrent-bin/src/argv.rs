@@ -55,6 +55,7 @@ fn help_for(name: &str, words: &[&str]) -> String {
                 | "cancel"
                 | "links"
                 | "demo"
+                | "torrent"
         )
     });
     command.map_or_else(|| format!("{name} --help"), |command| format!("{name} {command} --help"))

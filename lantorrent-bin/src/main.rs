@@ -21,6 +21,8 @@ mod table;
 mod terminal;
 mod text;
 mod time;
+mod torrent;
+mod tracker;
 
 use std::ffi::OsString;
 use std::net::TcpStream;
@@ -115,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send, check, agent, request, status, cancel, limit, links or demo, or see `lantorrent --help`",
+            "give init, serve, send, check, agent, request, status, cancel, limit, links, demo, torrent or tracker, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -164,6 +166,15 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             // Its nodes have a configuration of their own.
             logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
             demo::run(demo)
+        }
+        Command::Torrent(torrent) => {
+            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            torrent::run(torrent)
+        }
+        Command::Tracker(tracker) => {
+            let usual = Shown::all(LevelFilter::Info);
+            logger::install(&Sinks { file: None, stderr: shown(arguments, usual) })?;
+            tracker::run(tracker)
         }
     }
 }

@@ -16,5 +16,5 @@ pub mod wire;
 #[cfg(feature = "threads")]
 pub use drive::{
     Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Target, Transfer, TransferHandle,
+    Outcome, Pace, Target, Transfer, TransferHandle,
 };

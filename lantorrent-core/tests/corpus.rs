@@ -1,4 +1,4 @@
-//! Replays the committed corpora of all fuzz targets, so that what fuzzing once found stays found on any toolchain.
+//! Replays the committed corpora of this crate's fuzz targets, so that what fuzzing once found stays found on any toolchain.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,13 +23,18 @@ fn names(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether the target runs a function of this crate, and not of another one.
+fn is_ours(target: &Path) -> bool {
+    fs::read_to_string(target).unwrap().contains("lantorrent_core::fuzz::")
+}
+
 #[test]
 fn every_input_of_every_target_passes() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-    let known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(names(&fuzz.join("corpus")), known, "a corpus for each target and no other");
-    let sources = known.iter().map(|name| format!("{name}.rs")).collect();
-    assert_eq!(names(&fuzz.join("fuzz_targets")), sources, "every target is replayed here");
+    let known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| format!("{name}.rs")).collect();
+    let mut sources = names(&fuzz.join("fuzz_targets"));
+    sources.retain(|name| is_ours(&fuzz.join("fuzz_targets").join(name)));
+    assert_eq!(sources, known, "every target is replayed here");
     for (target, run) in TARGETS {
         let folder = fuzz.join("corpus").join(target);
         let inputs = names(&folder);

@@ -11,5 +11,7 @@ mod legacy;
 mod links;
 mod password;
 mod serve;
+mod torrent;
+mod tracker;
 mod trouble;
 mod usage;

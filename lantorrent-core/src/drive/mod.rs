@@ -41,6 +41,7 @@ pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
 pub use node::{Node, NodeHandle};
+pub use pace::Pace;
 pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
 

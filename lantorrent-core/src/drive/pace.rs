@@ -7,20 +7,29 @@ use super::limit::{Limit, Standing, Turn};
 /// How long a change of the limit may go unnoticed by a connection whose turn has not come.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// One connection's share of a limit.
+/// One connection's share of a [`Limit`], for who never waits: asked before bytes are moved, and told how many were.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// let mut pace = lantorrent_core::Pace::new(lantorrent_core::Limit::new(None));
+/// assert_eq!(pace.allowance(Instant::now(), 1000), Ok(1000));
+/// pace.went(1000);
+/// ```
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     limit: Limit,
     turn: Option<Turn>,
 }
 
 impl Pace {
-    pub(super) fn new(limit: Limit) -> Self {
+    /// Of that limit.
+    pub fn new(limit: Limit) -> Self {
         Self { limit, turn: None }
     }
 
     /// How many bytes may go now, of at most so many; or when it is worth asking again.
-    pub(super) fn allowance(&mut self, now: Instant, most: usize) -> Result<usize, Instant> {
+    pub fn allowance(&mut self, now: Instant, most: usize) -> Result<usize, Instant> {
         loop {
             let turn = *self.turn.get_or_insert_with(|| self.limit.ask(now, most));
             match self.limit.standing(now, &turn) {
@@ -32,7 +41,7 @@ impl Pace {
     }
 
     /// So many bytes went. What more was allowed is for others.
-    pub(super) fn went(&mut self, bytes: usize) {
+    pub fn went(&mut self, bytes: usize) {
         if let Some(turn) = self.turn.take() {
             self.limit.used(&turn, bytes);
         }

@@ -1,9 +1,11 @@
 //! Opening a path below a folder without ever leaving that folder.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use super::ATTEMPTS;
 
@@ -23,8 +25,21 @@ const MODE: Mode = Mode::from_raw_mode(0o644);
 /// Opens `path`, relative to `folder`. Symlinks are followed while they stay below `folder`; one that leads out of it,
 /// if only for a step, or that is absolute, is `EXDEV`.
 pub(super) fn open_beneath(folder: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    resolve(folder, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+}
+
+/// The same, but any symlink on the way or at the end is `ELOOP`.
+pub(super) fn open_strictly_beneath(folder: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    resolve(folder, path, flags | OFlags::NOFOLLOW, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+}
+
+fn resolve(
+    folder: impl AsFd,
+    path: impl Arg + Copy,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
     let mode = if flags.contains(OFlags::CREATE) { MODE } else { Mode::empty() };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
     loop {
         match openat2(&folder, path, flags, mode, resolve) {

@@ -8,6 +8,8 @@
 //! file holds the digests of its blocks, as [`Digests`] does for readers of this process. The next request for the same
 //! bytes goes on where those end, after everything has been read again and compared.
 //!
+//! Who keeps many files below one folder, and decides himself when they are whole, has a [`Tree`].
+//!
 //! Nothing here knows of transfers or of their protocol. Linux only: the confinement is the kernel's (`openat2`).
 
 mod beside;
@@ -29,6 +31,7 @@ mod roots;
 mod runs;
 mod space;
 mod sparse;
+mod tree;
 mod verify;
 mod writer;
 
@@ -39,6 +42,7 @@ pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
 #[cfg(feature = "threads")]
 pub(crate) use sparse::is_zero;
+pub use tree::{Found, Permissions, Tree, What};
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

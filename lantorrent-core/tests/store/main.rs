@@ -13,6 +13,7 @@ mod recut;
 mod remove;
 mod rename;
 mod resume;
+mod tree;
 
 use std::ffi::OsString;
 use std::fs;

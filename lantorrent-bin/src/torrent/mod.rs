@@ -1,0 +1,46 @@
+//! `lantorrent torrent`.
+
+mod args;
+mod create;
+mod hashing;
+mod show;
+mod verify;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use lantorrent_swarm::files::FilesError;
+use lantorrent_swarm::metainfo::{METAINFO, Metainfo};
+
+use crate::exit::{Failure, Status};
+use args::Command;
+pub(crate) use args::Torrent;
+
+pub(crate) fn run(torrent: &Torrent) -> Result<Status, Failure> {
+    match &torrent.command {
+        Command::Create(create) => create::run(create),
+        Command::Show(show) => show::run(show),
+        Command::Verify(verify) => verify::run(verify),
+    }
+}
+
+fn read(path: &Path) -> Result<Metainfo, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        // One more, by which it is known to be too large.
+        File::open(path)?.take(METAINFO as u64 + 1).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    let bytes = read().map_err(|error| {
+        Failure::usage(format_args!("cannot read {}: {error}", path.display()), "give a .torrent file")
+    })?;
+    Metainfo::read(&bytes).map_err(|error| {
+        Failure::usage(format_args!("{}: {error}", path.display()), "give a .torrent file that is in order")
+    })
+}
+
+/// Something that was begun did not come to its end.
+fn broken(error: &FilesError) -> Failure {
+    Failure::told(Status::Incomplete, error.to_string())
+}

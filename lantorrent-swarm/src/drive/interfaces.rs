@@ -1,0 +1,53 @@
+//! The networks that this host is in.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::swarm::Network;
+
+/// Networks that are reached without a gateway. None where the system does not say.
+pub(super) fn networks() -> Vec<Network> {
+    let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
+    let v4 = read("/proc/self/net/route");
+    let v6 = read("/proc/self/net/if_inet6");
+    v4.lines().filter_map(route).chain(v6.lines().filter_map(address)).collect()
+}
+
+/// A line of the routing table: interface, destination, gateway, and the mask as the eighth, in hexadecimal and the
+/// processor's byte order.
+fn route(line: &str) -> Option<Network> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [_, destination, gateway, _, _, _, _, mask, ..] = fields[..] else { return None };
+    let word = |field| u32::from_str_radix(field, 16).ok().map(u32::to_ne_bytes);
+    let (destination, gateway, mask) = (word(destination)?, word(gateway)?, word(mask)?);
+    let bits = u32::from_be_bytes(mask).leading_ones();
+    (gateway == [0; 4] && bits > 0)
+        .then(|| Network { address: IpAddr::V4(Ipv4Addr::from(destination)), bits })
+}
+
+/// A line of the addresses: the address in hexadecimal, the index, and the bits of its network in hexadecimal.
+fn address(line: &str) -> Option<Network> {
+    let mut fields = line.split_whitespace();
+    let address = Ipv6Addr::from(u128::from_str_radix(fields.next()?, 16).ok()?);
+    let bits = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
+    (!address.is_loopback()).then_some(Network { address: IpAddr::V6(address), bits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says() {
+        let header = "Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT";
+        assert_eq!(route(header), None);
+        assert_eq!(route("eth0	00000000	0100A8C0	0003	0	0	0	00000000	0	0	0"), None, "by a gateway");
+        let expected = |address: &str, bits| Some(Network { address: address.parse().unwrap(), bits });
+        if cfg!(target_endian = "little") {
+            let line = "eth0	00004D0A	00000000	0001	0	0	0	0000FFFF	0	0	0";
+            assert_eq!(route(line), expected("10.77.0.0", 16));
+        }
+        assert_eq!(address("00000000000000000000000000000001 01 80 10 80       lo"), None);
+        let line = "fe800000000000000000000000000001 02 40 20 80     eth0";
+        assert_eq!(address(line), expected("fe80::1", 64));
+    }
+}

@@ -1,0 +1,56 @@
+//! What the loop hears from other threads, and what it has to say to whoever started it.
+
+use std::sync::mpsc::Sender;
+
+use super::opening::Opened;
+use super::piece::Checked;
+use super::pool::Buffer;
+use super::running::TorrentKey;
+use super::settings::Adding;
+use super::status::Status;
+use super::web::{Fetch, WebNews};
+use crate::InfoHash;
+use crate::files::FilesError;
+use crate::swarm::WebKey;
+
+pub(super) enum Message {
+    Add(Box<Adding>),
+    Remove(InfoHash),
+    /// How things are with all torrents.
+    Tell(Sender<Vec<Status>>),
+    /// Say goodbye to everybody, and end.
+    Stop,
+    /// To a torrent.
+    News(TorrentKey, News),
+}
+
+/// What a torrent hears from the threads that work for it.
+pub(super) enum News {
+    Opened(Result<Opened, FilesError>),
+    /// So many bytes more have been hashed.
+    Hashed(u64),
+    /// A piece was hashed, and written if it is right. Its buffers come back.
+    Checked {
+        piece: u32,
+        checked: Checked,
+        blocks: Vec<Buffer>,
+    },
+    Synced(Result<(), FilesError>),
+    Finished(Result<(), FilesError>),
+    Web(WebKey, Fetch, WebNews),
+}
+
+/// What happened to a torrent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// What it is has come from peers.
+    Metadata(InfoHash),
+    /// All of it is there, verified, durable and in place.
+    Whole(InfoHash),
+    /// It cannot go on, for that reason.
+    Failed(InfoHash, String),
+    /// Something is wrong that it can live with.
+    Warning(InfoHash, String),
+    /// It was removed, and its files are left alone.
+    Removed(InfoHash),
+}

@@ -1,0 +1,245 @@
+//! A swarm under way: sockets, files and threads around the state machines.
+//!
+//! A [`Swarm`] is one thread that waits for all sockets at once, and some that hash, write and ask web servers. It is told
+//! of torrents, says what happens to them, and answers how they are.
+//!
+//! ```no_run
+//! use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm, Wanted};
+//! use lantorrent_swarm::metainfo::Metainfo;
+//!
+//! let metainfo = Metainfo::read(&std::fs::read("package.torrent")?)?;
+//! let mut swarm = Swarm::start(Settings::default())?;
+//! swarm.add(Adding::new(Wanted::Metainfo(Box::new(metainfo)), "packages".into()));
+//! while let Some(notice) = swarm.notice(std::time::Duration::MAX) {
+//!     match notice {
+//!         Notice::Whole(torrent) => println!("{torrent} is there"),
+//!         Notice::Failed(torrent, why) => println!("{torrent}: {why}"),
+//!         _ => continue,
+//!     }
+//!     break;
+//! }
+//! swarm.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod assembly;
+mod engine;
+mod intake;
+mod interfaces;
+mod link;
+mod mailbox;
+mod message;
+mod opening;
+mod outgoing;
+mod paces;
+mod parts;
+mod piece;
+mod pool;
+mod running;
+mod settings;
+mod status;
+mod timers;
+mod torrents;
+mod web;
+mod workers;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use engine::{Engine, Parts};
+use mailbox::Mailbox;
+use message::Message;
+pub use message::Notice;
+use mio::net::TcpListener;
+use mio::{Poll, Waker};
+pub use running::Phase;
+pub use settings::{Adding, Dht, Existing, Settings, Wanted};
+use socket2::{Domain, Protocol, Socket, Type};
+pub use status::Status;
+use thiserror::Error;
+use workers::Workers;
+
+use crate::files::FilesError;
+use crate::{InfoHash, PeerId};
+
+/// Web servers that are asked at the same time, for all torrents.
+const FETCHES: usize = 8;
+/// How long a web server may say nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Why a swarm cannot be started.
+#[derive(Debug, Error)]
+pub enum SwarmError {
+    /// None of the ports is free, or they may not be listened at.
+    #[error("cannot listen at {address}, ports {first} to {last}: {cause}; give other ports")]
+    Listen {
+        /// Where.
+        address: std::net::IpAddr,
+        /// The first port.
+        first: u16,
+        /// The last port.
+        last: u16,
+        /// What the system says about the last one.
+        cause: io::Error,
+    },
+    /// The folder of the records cannot be used.
+    #[error(transparent)]
+    Records(#[from] FilesError),
+    /// The proxy is none.
+    #[error("{0:?} is no proxy; it looks like http://proxy:3128")]
+    Proxy(String),
+    /// The system lacks something: threads, descriptors or random numbers.
+    #[error("the system lacks what a swarm takes: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Torrents that are fetched and served, by threads of their own. Stopped when dropped.
+pub struct Swarm {
+    mailbox: Arc<Mailbox<Message>>,
+    notices: Receiver<Notice>,
+    thread: Option<JoinHandle<()>>,
+    port: u16,
+}
+
+impl std::fmt::Debug for Swarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Swarm").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Swarm {
+    /// Starts with no torrent.
+    pub fn start(settings: Settings) -> Result<Self, SwarmError> {
+        let (listener, port) = listen(&settings)?;
+        let records = torrents::records(settings.records.as_deref())?;
+        let agent = agent(settings.proxy.as_deref())?;
+        let poll = Poll::new()?;
+        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
+        let (to, notices) = mpsc::channel();
+        let engine = Engine::new(Parts {
+            peer_id: PeerId::ours(random()?),
+            disk: Workers::start("disk", settings.workers.max(1))?,
+            web: Workers::start("web", FETCHES)?,
+            networks: interfaces::networks(),
+            seed: u64::from_be_bytes(random()?),
+            mailbox: Arc::clone(&mailbox),
+            notices: to,
+            settings,
+            poll,
+            listener,
+            port,
+            agent,
+            records,
+        })?;
+        let run = move || {
+            if let Err(error) = engine.run() {
+                log::error!("the swarm has ended: {error}");
+            }
+        };
+        let thread = thread::Builder::new().name("swarm".into()).spawn(run)?;
+        Ok(Self { mailbox, notices, thread: Some(thread), port })
+    }
+
+    /// Where peers are awaited.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Looks what there is of the torrent, fetches the rest and serves it. What comes of it is said by
+    /// [`notice`](Self::notice).
+    pub fn add(&self, adding: Adding) {
+        self.mailbox.send(Message::Add(Box::new(adding)));
+    }
+
+    /// Lets a torrent go. Its files stay as they are.
+    pub fn remove(&self, torrent: InfoHash) {
+        self.mailbox.send(Message::Remove(torrent));
+    }
+
+    /// The next thing that has happened. None if that is nothing for so long, or if the swarm has ended.
+    pub fn notice(&mut self, within: Duration) -> Option<Notice> {
+        // The clock has no room for all durations.
+        self.notices.recv_timeout(within.min(Duration::from_secs(1 << 30))).ok()
+    }
+
+    /// How things are with all torrents.
+    pub fn status(&self) -> Vec<Status> {
+        let (to, from) = mpsc::channel();
+        self.mailbox.send(Message::Tell(to));
+        from.recv().unwrap_or_default()
+    }
+
+    /// Says goodbye to all peers, makes durable what was written, and ends.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.mailbox.send(Message::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the swarm has panicked");
+        }
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Listens at the first port that is free.
+fn listen(settings: &Settings) -> Result<(TcpListener, u16), SwarmError> {
+    let (first, last) = settings.ports.clone().into_inner();
+    let mut cause = io::Error::from(io::ErrorKind::InvalidInput);
+    for port in settings.ports.clone() {
+        match listen_at(SocketAddr::new(settings.listen, port)) {
+            Ok(listener) => {
+                let port = listener.local_addr()?.port();
+                return Ok((TcpListener::from_std(listener), port));
+            }
+            Err(error) => cause = error,
+        }
+    }
+    Err(SwarmError::Listen { address: settings.listen, first, last, cause })
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn agent(proxy: Option<&str>) -> Result<ureq::Agent, SwarmError> {
+    let builder = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(SILENCE))
+        .timeout_recv_response(Some(SILENCE))
+        .user_agent(concat!("lantorrent/", env!("CARGO_PKG_VERSION")));
+    let builder = match proxy {
+        Some(proxy) => {
+            let refuse = |_| SwarmError::Proxy(proxy.into());
+            builder.proxy(Some(ureq::Proxy::new(proxy).map_err(refuse)?))
+        }
+        None => builder,
+    };
+    Ok(builder.build().into())
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}

@@ -1,0 +1,74 @@
+//! Finds out what there is of a torrent on disk, beside the loop.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::settings::Existing;
+use crate::files::{Content, FilesError, Options, State, Tree};
+use crate::metainfo::Info;
+use crate::swarm::{self, Bitfield};
+
+/// A torrent's files, and which pieces of them are there.
+pub(super) struct Opened {
+    pub(super) content: Arc<Content>,
+    pub(super) have: Bitfield,
+}
+
+/// Opens the torrent in that folder, and hashes what nothing proves, unless it is told to stop. Tells how many bytes it has
+/// hashed.
+pub(super) fn open(
+    folder: &Path,
+    info: Arc<Info>,
+    options: Options,
+    existing: Existing,
+    (stop, hashed): (&AtomicBool, &(dyn Fn(u64) + Sync)),
+) -> Result<Opened, FilesError> {
+    let tree = Arc::new(Tree::open(folder)?);
+    let content = Arc::new(Content::open(tree, info, options)?);
+    if content.state() == State::Unproven {
+        let progress = |bytes| {
+            hashed(bytes);
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        content.recheck(&progress)?;
+        match existing {
+            _ if content.state() == State::Whole => {}
+            Existing::Repair => content.repair()?,
+            Existing::Replace => content.replace()?,
+            Existing::Refuse => {
+                let path = folder.join(content.info().layout().name());
+                return Err(FilesError::Occupied { path });
+            }
+        }
+    }
+    let have = have(&content);
+    Ok(Opened { content, have })
+}
+
+/// The pieces that are proven.
+pub(super) fn have(content: &Content) -> Bitfield {
+    let mut have = Bitfield::none(content.info().geometry().pieces());
+    for piece in content.proven().into_iter().flatten() {
+        have.insert(piece);
+    }
+    have
+}
+
+impl Opened {
+    pub(super) fn is_whole(&self) -> bool {
+        self.content.state() == State::Whole
+    }
+
+    /// As the state machine is told.
+    pub(super) fn describe(&self) -> swarm::Content {
+        let info = self.content.info();
+        swarm::Content {
+            info: Arc::clone(info.encoded()),
+            geometry: *info.geometry(),
+            have: self.have.clone(),
+            private: info.is_private(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What one peer is still to be sent: messages from memory, blocks from the file by the kernel.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use rustix::net::SendFlags;
+
+use crate::Span;
+use crate::wire::{Message, piece_header};
+
+/// Messages that nobody reads may take so much memory.
+const MOST: usize = 1 << 20;
+
+/// Where blocks are read from.
+pub(super) trait Origin {
+    /// Where the first bytes of that span stand. Behind them the span goes on elsewhere.
+    fn part(&self, span: Span) -> io::Result<Part>;
+}
+
+/// So many bytes in one place.
+pub(super) enum Part {
+    File { file: Arc<File>, offset: u64, length: u64 },
+    Zeros { length: u64 },
+}
+
+/// How writing went.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// So many bytes were written, and no more may be, or there are no more.
+    Written(usize),
+    /// So many bytes were written, and the socket takes no more for now.
+    Full(usize),
+    /// A block could not be read, of which the peer has got the beginning.
+    Unreadable(Span, io::Error),
+    /// The connection is of no use any more.
+    Broken(io::Error),
+}
+
+impl Outcome {
+    pub(super) fn written(&self) -> usize {
+        match self {
+            Self::Written(count) | Self::Full(count) => *count,
+            Self::Unreadable(..) | Self::Broken(_) => 0,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    queue: VecDeque<Item>,
+    /// Bytes of messages in it.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Item {
+    /// Messages, and how much of them is written.
+    Bytes(Vec<u8>, usize),
+    /// A block, and how much is written of its header and of itself.
+    Block(Span, usize),
+}
+
+/// Why an item is not written.
+enum Stop {
+    Unreadable(io::Error),
+    Socket(io::Error),
+}
+
+impl Outgoing {
+    /// Puts a message behind the others, and before the blocks that have not begun. Whether there is still room for more.
+    #[must_use]
+    pub(super) fn push(&mut self, message: &Message) -> bool {
+        let place =
+            self.queue.iter().position(|item| matches!(item, Item::Block(_, 0))).unwrap_or(self.queue.len());
+        if !matches!(place.checked_sub(1).map(|before| &self.queue[before]), Some(Item::Bytes(..))) {
+            self.queue.insert(place, Item::Bytes(Vec::new(), 0));
+        }
+        let waiting = self.queue.iter_mut().take(place + 1).rev().find_map(|item| match item {
+            Item::Bytes(data, _) => Some(data),
+            Item::Block(..) => None,
+        });
+        if let Some(data) = waiting {
+            let before = data.len();
+            message.encode(data);
+            self.bytes += data.len() - before;
+        }
+        self.bytes <= MOST
+    }
+
+    pub(super) fn push_raw(&mut self, data: &[u8]) {
+        self.bytes += data.len();
+        self.queue.push_back(Item::Bytes(data.to_vec(), 0));
+    }
+
+    pub(super) fn push_block(&mut self, span: Span) {
+        self.queue.push_back(Item::Block(span, 0));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Writes at most so many bytes. Blocks that are through are added to `sent`.
+    pub(super) fn write(
+        &mut self,
+        socket: &impl AsFd,
+        most: usize,
+        content: Option<&dyn Origin>,
+        sent: &mut Vec<Span>,
+    ) -> Outcome {
+        let mut written = 0;
+        while written < most {
+            let Some(item) = self.queue.front_mut() else { break };
+            let before = written;
+            let result = match item {
+                Item::Bytes(data, done) => write_bytes(socket, data, done, most - written),
+                Item::Block(span, done) => write_block(socket, *span, done, most - written, content),
+            };
+            match result {
+                Ok(count) => written += count,
+                Err(Stop::Socket(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Outcome::Full(written);
+                }
+                Err(Stop::Socket(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(Stop::Socket(error)) => return Outcome::Broken(error),
+                Err(Stop::Unreadable(error)) => {
+                    let Item::Block(span, _) = item else { return Outcome::Broken(error) };
+                    return Outcome::Unreadable(*span, error);
+                }
+            }
+            match item {
+                Item::Bytes(data, done) => {
+                    self.bytes -= written - before;
+                    if *done == data.len() {
+                        self.queue.pop_front();
+                    }
+                }
+                Item::Block(span, done) => {
+                    if *done == HEADER + span.length as usize {
+                        sent.push(*span);
+                        self.queue.pop_front();
+                    }
+                }
+            }
+        }
+        Outcome::Written(written)
+    }
+}
+
+/// Bytes before a block.
+const HEADER: usize = 13;
+static ZEROS: [u8; 4096] = [0; 4096];
+
+fn write_bytes(socket: &impl AsFd, data: &[u8], done: &mut usize, most: usize) -> Result<usize, Stop> {
+    let rest = &data[*done..];
+    let rest = &rest[..rest.len().min(most)];
+    let count =
+        rustix::net::send(socket, rest, SendFlags::NOSIGNAL).map_err(|error| Stop::Socket(error.into()))?;
+    *done += count;
+    Ok(count)
+}
+
+fn write_block(
+    socket: &impl AsFd,
+    span: Span,
+    done: &mut usize,
+    most: usize,
+    content: Option<&dyn Origin>,
+) -> Result<usize, Stop> {
+    if *done < HEADER {
+        // It leaves with the data that follows at once.
+        let header = &piece_header(span)[*done..];
+        let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+        let count = rustix::net::send(socket, header, flags).map_err(|error| Stop::Socket(error.into()))?;
+        *done += count;
+        return Ok(count);
+    }
+    let from = (*done - HEADER) as u32;
+    let rest = Span { begin: span.begin + from, length: span.length - from, ..span };
+    let gone = || Stop::Unreadable(io::Error::other("the files are gone"));
+    let part = content.ok_or_else(gone)?.part(rest).map_err(Stop::Unreadable)?;
+    let count = match part {
+        Part::File { file, offset, length } => copy(socket, &file, offset, length.min(most as u64) as usize)?,
+        Part::Zeros { length } => {
+            let zeros = &ZEROS[..(ZEROS.len() as u64).min(length).min(most as u64) as usize];
+            rustix::net::send(socket, zeros, SendFlags::NOSIGNAL)
+                .map_err(|error| Stop::Socket(error.into()))?
+        }
+    };
+    *done += count;
+    Ok(count)
+}
+
+/// Sends bytes of a file, without looking at them where the kernel can.
+fn copy(socket: &impl AsFd, file: &File, offset: u64, length: usize) -> Result<usize, Stop> {
+    let mut place = offset;
+    match rustix::fs::sendfile(socket, file, Some(&mut place), length) {
+        Ok(0) => Err(Stop::Unreadable(io::ErrorKind::UnexpectedEof.into())),
+        Ok(count) => Ok(count),
+        // Not from this kind of file.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            let mut data = vec![0; length];
+            file.read_exact_at(&mut data, offset).map_err(Stop::Unreadable)?;
+            rustix::net::send(socket, &data, SendFlags::NOSIGNAL).map_err(|error| Stop::Socket(error.into()))
+        }
+        Err(rustix::io::Errno::IO) => Err(Stop::Unreadable(rustix::io::Errno::IO.into())),
+        Err(error) => Err(Stop::Socket(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_overtake_blocks_that_have_not_begun() {
+        let span = |piece| Span { piece, begin: 0, length: 4 };
+        let mut outgoing = Outgoing::default();
+        outgoing.queue.push_back(Item::Block(span(0), 5));
+        outgoing.push_block(span(1));
+        assert!(outgoing.push(&Message::Choke) && outgoing.push(&Message::Have(7)));
+        let mut expected = Vec::new();
+        Message::Choke.encode(&mut expected);
+        Message::Have(7).encode(&mut expected);
+        assert_eq!(outgoing.bytes, expected.len());
+        match outgoing.queue.make_contiguous() {
+            [Item::Block(first, 5), Item::Bytes(data, 0), Item::Block(second, 0)] => {
+                assert_eq!((*first, *second), (span(0), span(1)));
+                assert_eq!(*data, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_reads_nothing_is_found_out() {
+        let mut outgoing = Outgoing::default();
+        let haves = (0..).take_while(|piece| outgoing.push(&Message::Have(*piece))).count();
+        assert_eq!(haves, MOST / 9);
+    }
+}

@@ -1,0 +1,372 @@
+//! What the loop does for its torrents: it carries out what they say, and tells them what has come of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::engine::{Engine, Who};
+use super::message::{Message, News, Notice};
+use super::opening::{self, Opened};
+use super::piece;
+use super::running::{Home, Phase, Running, TorrentKey};
+use super::settings::{Adding, Wanted};
+use super::status::Status;
+use super::web::{self, Fetch, WebNews, Webs};
+use crate::InfoHash;
+use crate::files::{FilesError, Options, Records};
+use crate::metainfo::Info;
+use crate::swarm::{Action, Config, Event, Fetching, Origin, PeerKey, Sender, Torrent, Verdict, WebKey};
+use crate::wire::{Limits, Message as Word};
+
+impl Engine {
+    pub(super) fn heard(&mut self, message: Message) {
+        match message {
+            Message::Add(adding) => self.add(&adding),
+            Message::Remove(hash) => self.remove(hash),
+            Message::Tell(to) => {
+                let now = Instant::now();
+                // Who asked may be gone.
+                let _ = to
+                    .send(self.torrents.iter().map(|(hash, torrent)| status(now, *hash, torrent)).collect());
+            }
+            Message::Stop => {
+                self.stopping = true;
+                for hash in self.torrents.keys().copied().collect::<Vec<_>>() {
+                    self.remove(hash);
+                }
+            }
+            Message::News(TorrentKey(hash, added), news) => {
+                let known = self.torrents.get(&hash).is_some_and(|torrent| torrent.added == added);
+                match news {
+                    // Whoever they were for, the buffers are of use.
+                    News::Checked { blocks, .. } if !known => {
+                        self.pool.give_all(blocks);
+                    }
+                    news if known => self.tell(hash, news),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, adding: &Adding) {
+        let now = Instant::now();
+        let (hash, info) = match &adding.torrent {
+            Wanted::Metainfo(metainfo) => (metainfo.info.hash(), Some(Arc::new(metainfo.info.clone()))),
+            Wanted::Magnet(magnet) => (magnet.info_hash, None),
+        };
+        if self.torrents.contains_key(&hash) {
+            return self.notify(Notice::Warning(hash, "it is there already".into()));
+        }
+        self.added += 1;
+        let config = Config {
+            info_hash: hash,
+            peer_id: self.peer_id,
+            seed: self.random(),
+            port: Some(self.port),
+            dht_port: None,
+            networks: self.networks.clone(),
+            web_seeds: adding.web_seeds.len() as u32,
+            content: None,
+            limits: adding.limits,
+        };
+        let home = Home {
+            folder: adding.folder.clone(),
+            options: Options { durability: self.settings.durability, records: self.records.clone() },
+            existing: adding.existing,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let mut torrent = Running::new(Torrent::new(config, now), adding, home, self.added);
+        torrent.webs = Webs::new(adding.web_seeds.clone());
+        self.torrents.insert(hash, torrent);
+        match info {
+            Some(info) => self.open(hash, info),
+            None => self.begin(hash, Phase::Metadata),
+        }
+        self.found(hash, Origin::Given, &adding.peers);
+    }
+
+    /// Has the files looked at, in a thread.
+    fn open(&mut self, hash: InfoHash, info: Arc<Info>) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        torrent.phase = Phase::Checking;
+        torrent.info = Some(Arc::clone(&info));
+        let (folder, options) = (torrent.home.folder.clone(), torrent.home.options.clone());
+        let (existing, stop) = (torrent.home.existing, Arc::clone(&torrent.home.stop));
+        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        self.disk.put(move || {
+            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
+            let opened = opening::open(&folder, info, options, existing, (&stop, &hashed));
+            mailbox.send(Message::News(key, News::Opened(opened)));
+        });
+    }
+
+    fn begin(&mut self, hash: InfoHash, phase: Phase) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            torrent.phase = phase;
+        }
+        self.settle(hash);
+    }
+
+    /// Peers were found.
+    pub(super) fn found(&mut self, hash: InfoHash, by: Origin, addresses: &[std::net::SocketAddr]) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            torrent.found(Instant::now(), by, addresses);
+            self.settle(hash);
+        }
+    }
+
+    pub(super) fn remove(&mut self, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        torrent.home.stop.store(true, Ordering::Relaxed);
+        torrent.webs.stop_all();
+        torrent.machine.handle(Instant::now(), Event::Stop);
+        self.settle(hash);
+        self.timers.set(Who::Torrent(hash), None);
+        let Some(torrent) = self.torrents.remove(&hash) else { return };
+        // What is verified is not fetched again at the next start.
+        if let Some(content) = torrent.content.filter(|_| torrent.phase == Phase::Fetching) {
+            self.disk.put(move || {
+                if let Err(error) = content.sync() {
+                    log::warn!("{error}");
+                }
+            });
+        }
+        self.notify(Notice::Removed(hash));
+    }
+
+    pub(super) fn tick(&mut self, now: Instant, hash: InfoHash) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            // Both limits may have been changed.
+            let download = self.settings.download.get().into_iter().chain(torrent.download.get()).min();
+            if torrent.limits.download != download {
+                torrent.limits.download = download;
+                torrent.machine.handle(now, Event::Limits(torrent.limits));
+            }
+            torrent.machine.handle(now, Event::Tick);
+            self.settle(hash);
+        }
+    }
+
+    fn tell(&mut self, hash: InfoHash, news: News) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let now = Instant::now();
+        match news {
+            News::Opened(Ok(opened)) => self.opened(now, hash, opened),
+            News::Hashed(bytes) => torrent.hashed += bytes,
+            News::Checked { piece, checked, blocks } => {
+                self.pool.give_all(blocks);
+                if checked.verdict == Verdict::Stored
+                    && let Some(info) = &torrent.info
+                {
+                    torrent.durable.wrote(now, info.geometry().size(piece));
+                }
+                let event = Event::Verified { piece, verdict: checked.verdict, sums: &checked.sums };
+                torrent.machine.handle(now, event);
+                if let Some(error) = checked.error {
+                    self.fail(hash, &error);
+                }
+            }
+            News::Synced(result) => {
+                torrent.durable.under_way = false;
+                if let Err(error) = result {
+                    self.fail(hash, &error);
+                }
+            }
+            News::Finished(Ok(())) => {
+                torrent.phase = Phase::Seeding;
+                self.notify(Notice::Whole(hash));
+            }
+            News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
+            News::Web(web, fetch, news) => self.heard_from_web(now, hash, web, &fetch, news),
+        }
+        self.settle(hash);
+    }
+
+    fn opened(&mut self, now: Instant, hash: InfoHash, opened: Opened) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let description = opened.describe();
+        let pieces = description.geometry.pieces();
+        let whole = opened.is_whole();
+        torrent.phase = if whole { Phase::Seeding } else { Phase::Fetching };
+        torrent.opened(now, opened.content, description);
+        self.limit_messages(hash, Limits::for_pieces(pieces));
+        if whole {
+            self.notify(Notice::Whole(hash));
+        }
+    }
+
+    fn heard_from_web(&mut self, now: Instant, hash: InfoHash, web: WebKey, fetch: &Fetch, news: WebNews) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        if !torrent.webs.is_current(web, fetch) {
+            return;
+        }
+        match news {
+            WebNews::Block(span, data) => {
+                fetch.taken();
+                torrent.receive(now, Sender::Web(web), span, data, &mut self.pool);
+            }
+            WebNews::Done => {
+                torrent.webs.stop(web);
+                torrent.machine.handle(now, Event::WebDone(web));
+            }
+            WebNews::Failed(retry_after, why) => {
+                torrent.webs.stop(web);
+                torrent.machine.handle(now, Event::WebFailed { web, retry_after });
+                self.notify(Notice::Warning(hash, why));
+            }
+            WebNews::Useless(why) => {
+                torrent.webs.stop(web);
+                torrent.machine.handle(now, Event::WebUseless(web));
+                self.notify(Notice::Warning(hash, why));
+            }
+        }
+    }
+
+    /// It cannot go on. What is there is served all the same.
+    fn fail(&mut self, hash: InfoHash, error: &FilesError) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let why = error.to_string();
+        torrent.machine.handle(Instant::now(), Event::Fetching(Fetching::Off));
+        torrent.phase = Phase::Failed(why.clone());
+        self.notify(Notice::Failed(hash, why));
+    }
+
+    /// Carries out what the torrent says, and sets its clock.
+    pub(super) fn settle(&mut self, hash: InfoHash) {
+        let now = Instant::now();
+        while let Some(action) = self.torrents.get_mut(&hash).and_then(|torrent| torrent.machine.poll()) {
+            self.carry_out(now, hash, action);
+        }
+        self.save_soon(now, hash);
+        let deadline = self.torrents.get(&hash).and_then(Running::deadline);
+        self.timers.set(Who::Torrent(hash), deadline);
+    }
+
+    fn carry_out(&mut self, now: Instant, hash: InfoHash, action: Action) {
+        match action {
+            Action::Connect(address) => self.connect(now, hash, address),
+            Action::Send(peer, message) => self.send(peer, &message),
+            Action::Upload(peer, span) => {
+                if let Some(outgoing) = self.outgoing(peer) {
+                    outgoing.push_block(span);
+                    self.write_soon(peer);
+                }
+            }
+            Action::Close(peer, reason) => self.part(peer, &reason),
+            Action::Verify { piece, compare } => self.verify(hash, piece, compare),
+            Action::Discard(piece) => {
+                if let Some(torrent) = self.torrents.get_mut(&hash) {
+                    torrent.discard(piece, &mut self.pool);
+                }
+            }
+            Action::Fetch { web, pieces } => self.fetch(hash, web, pieces),
+            Action::StopFetch(web) => {
+                if let Some(torrent) = self.torrents.get_mut(&hash) {
+                    torrent.webs.stop(web);
+                }
+            }
+            Action::Metadata(bytes) => self.metadata(hash, &bytes),
+            Action::Complete => self.finish(hash),
+            Action::DhtNode(_) => {}
+        }
+    }
+
+    fn send(&mut self, peer: PeerKey, message: &Word) {
+        let Some(outgoing) = self.outgoing(peer) else { return };
+        if outgoing.push(message) {
+            self.write_soon(peer);
+        } else {
+            self.overflow(peer);
+        }
+    }
+
+    fn verify(&mut self, hash: InfoHash, piece: u32, compare: bool) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let Some(content) = torrent.content.clone() else { return };
+        let blocks = torrent.take(piece);
+        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        self.disk.put(move || {
+            let checked = piece::check(&content, piece, &blocks, compare);
+            mailbox.send(Message::News(key, News::Checked { piece, checked, blocks }));
+        });
+    }
+
+    fn fetch(&mut self, hash: InfoHash, web: WebKey, pieces: std::ops::Range<u32>) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let (Some(info), Some((url, fetch))) = (torrent.info.clone(), torrent.webs.begin(web)) else {
+            return;
+        };
+        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        let agent = self.agent.clone();
+        self.web.put(move || {
+            let tell = |news| mailbox.send(Message::News(key, News::Web(web, fetch.clone(), news)));
+            web::fetch(&agent, &url, &info, pieces, &fetch, &tell);
+        });
+    }
+
+    /// Peers have said what the torrent is.
+    fn metadata(&mut self, hash: InfoHash, bytes: &[u8]) {
+        match Info::read(bytes) {
+            Ok(info) => {
+                self.notify(Notice::Metadata(hash));
+                self.open(hash, Arc::new(info));
+            }
+            Err(error) => {
+                let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+                torrent.phase = Phase::Failed(error.to_string());
+                self.notify(Notice::Failed(hash, error.to_string()));
+            }
+        }
+    }
+
+    /// All pieces are there: the files get their names.
+    fn finish(&mut self, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let Some(content) = torrent.content.clone().filter(|_| torrent.phase == Phase::Fetching) else {
+            return;
+        };
+        torrent.phase = Phase::Finishing;
+        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        self.disk.put(move || mailbox.send(Message::News(key, News::Finished(content.finish()))));
+    }
+
+    /// Makes durable what was written, now and then.
+    fn save_soon(&mut self, now: Instant, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash).filter(|torrent| torrent.phase == Phase::Fetching)
+        else {
+            return;
+        };
+        let Some(content) = torrent.content.clone().filter(|_| torrent.durable.is_due(now)) else { return };
+        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        self.disk.put(move || mailbox.send(Message::News(key, News::Synced(content.sync()))));
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Whoever started it may be content with the status.
+        let _ = self.notices.send(notice);
+    }
+}
+
+fn status(now: Instant, hash: InfoHash, torrent: &Running) -> Status {
+    let info = torrent.info.as_deref();
+    let geometry = info.map(Info::geometry);
+    let have = torrent.machine.have();
+    let bytes = geometry
+        .zip(have)
+        .map(|(geometry, have)| have.iter().map(|piece| u64::from(geometry.size(piece))).sum());
+    Status {
+        info_hash: hash,
+        name: info.map(|info| crate::text::readable(info.layout().name().as_os_str().as_encoded_bytes())),
+        length: geometry.map(crate::Geometry::length),
+        have: bytes.unwrap_or(0),
+        phase: torrent.phase.clone(),
+        hashed: torrent.hashed,
+        progress: torrent.machine.progress(now),
+    }
+}
+
+/// Where it is recorded which torrents are whole.
+pub(super) fn records(folder: Option<&std::path::Path>) -> Result<Option<Records>, FilesError> {
+    folder.map(Records::open).transpose()
+}

@@ -1,0 +1,79 @@
+//! From partial to whole.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use lantorrent_core::store::{Durability, What};
+
+use super::FilesError;
+use super::content::{Content, State};
+
+impl Content {
+    /// Gives the torrent its name, when all pieces are there. A file that has the name is replaced at once.
+    ///
+    /// # Errors
+    /// If it is [whole](State::Whole) all the same, it may not survive a power failure, or will be hashed at the next start.
+    /// Otherwise all is as it was, and it may be tried again.
+    pub fn finish(&self) -> Result<(), FilesError> {
+        if self.state() != State::Partial {
+            return Ok(());
+        }
+        let mut proof = self.proof();
+        match self.flush(&mut proof) {
+            // It is not needed any more.
+            Err(FilesError::Record { .. }) => {}
+            flushed => flushed?,
+        }
+        if proof.have.missing() > 0 {
+            return Err(FilesError::NotWhole { missing: proof.have.missing() });
+        }
+        let recorded = self.record_whole(&self.names.partial);
+        let inode = proof.lock.as_ref().map(|(_, inode)| *inode);
+        self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
+        (proof.journal, proof.lock) = (None, None);
+        drop(proof);
+        self.settle()?;
+        self.handles.clear();
+        recorded
+    }
+
+    /// Takes note that the files, which have that name now, are whole.
+    pub(super) fn record_whole(&self, top: &Path) -> Result<(), FilesError> {
+        let Some(records) = &self.options.records else { return Ok(()) };
+        let fingerprint = self.fingerprint(top)?.ok_or_else(|| self.foreign(top))?;
+        records.write(self.info.hash(), &fingerprint)
+    }
+
+    /// Gives the file or folder another name, durably, if it is the one of that inode. Then this is where it stands.
+    pub(super) fn swap_names(
+        &self,
+        from: &Path,
+        to: &Path,
+        inode: Option<u64>,
+        then: State,
+    ) -> Result<(), FilesError> {
+        let is_it =
+            |name: &Path| Ok::<_, FilesError>(self.tree.find(name)?.map(|found| found.inode) == inode);
+        // Nobody opens a file by its path meanwhile.
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_it(from)? {
+            return Err(self.foreign(from));
+        }
+        let is_folder =
+            |name| Ok::<_, FilesError>(self.tree.find(name)?.is_some_and(|found| found.what == What::Folder));
+        if is_folder(to)? {
+            return Err(FilesError::Occupied { path: self.tree.path().join(to) });
+        }
+        self.tree.rename(from, to)?;
+        // A rename goes by name. Whoever took that in the last instant must not pass for us.
+        if !is_it(to)? {
+            return Err(self.foreign(to));
+        }
+        *state = then;
+        drop(state);
+        if self.options.durability == Durability::Sync {
+            self.tree.sync_folder(Path::new("."))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! How partial files are taken up, or made.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use lantorrent_core::store::{Durability, Permissions, What};
+
+use super::FilesError;
+use super::content::{Content, State};
+use super::journal::{Journal, Subject};
+use super::pieces::Pieces;
+use crate::metainfo::{FileEntry, Kind};
+
+impl Content {
+    /// Takes up the partial files, or makes them. The journal says which pieces are in them, unless it is `known`.
+    pub(super) fn take_up(&self, known: Option<Pieces>) -> Result<(), FilesError> {
+        if self.tree.find(&self.names.partial)?.is_none() {
+            self.tree.check_space(self.info.geometry().length())?;
+        }
+        let (lock, subject) = self.lock_partial()?;
+        let loaded = if known.is_none() { self.load_journal(&subject) } else { None };
+        let (journal, found) = loaded.unzip();
+        let mut have = known.or(found).unwrap_or_else(|| Pieces::none(subject.pieces));
+        let missing = have.missing();
+        let folders = self.prepare_files(&mut have)?;
+        if self.options.durability == Durability::Sync {
+            for folder in &folders {
+                self.tree.sync_folder(folder)?;
+            }
+        }
+        let journal = match journal {
+            // It would go on saying what is no longer so.
+            Some(journal) if have.missing() == missing => journal,
+            _ => self.begin_journal(&subject, &have)?,
+        };
+        let mut proof = self.proof();
+        (proof.have, proof.journal, proof.lock) = (have, Some(journal), Some((lock, subject.inode)));
+        drop(proof);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Partial;
+        self.handles.clear();
+        Ok(())
+    }
+
+    /// Locks the partial file or folder, which is made if need be, against everybody else of our kind.
+    fn lock_partial(&self) -> Result<(File, Subject), FilesError> {
+        let partial = &self.names.partial;
+        let lock = match self.info.layout().files() {
+            [file] if !self.info.layout().is_folder() => self.tree.make(partial, permissions(file))?,
+            _ => {
+                self.tree.make_folder(partial)?;
+                self.tree.open_folder(partial)?
+            }
+        };
+        self.tree.lock(&lock, partial)?;
+        let found = self.tree.find(partial)?.ok_or_else(|| self.foreign(partial))?;
+        let pieces = self.info.geometry().pieces();
+        Ok((lock, Subject { torrent: self.info.hash(), pieces, inode: found.inode }))
+    }
+
+    fn load_journal(&self, subject: &Subject) -> Option<(Journal, Pieces)> {
+        // Whatever else has the name is replaced.
+        let file = self.tree.write(&self.names.journal).ok()?;
+        Journal::load(file, subject)
+    }
+
+    /// Makes what is missing, gives everything its length, and takes out of `have` what was in files that have changed.
+    /// Returns the folders with new names in them.
+    fn prepare_files(&self, have: &mut Pieces) -> Result<BTreeSet<PathBuf>, FilesError> {
+        let mut folders = BTreeSet::from([PathBuf::from(".")]);
+        for (number, file) in self.info.layout().files().iter().enumerate() {
+            if file.kind == Kind::Padding {
+                continue;
+            }
+            let path = self.path(&self.names.partial, number);
+            let found = self.tree.find(&path)?;
+            if found.is_some_and(|found| found.what == What::File && found.length == file.length) {
+                continue;
+            }
+            let made = self.tree.make(&path, permissions(file))?;
+            self.tree.set_length(&made, &path, file.length)?;
+            // What is behind the end of a longer file was never a piece.
+            if found.is_none_or(|found| found.length < file.length) {
+                self.info.layout().pieces_of(file).for_each(|piece| have.remove(piece));
+            }
+            let ancestors = path.ancestors().skip(1).filter(|folder| folder.file_name().is_some());
+            folders.extend(ancestors.map(Path::to_owned));
+        }
+        Ok(folders)
+    }
+
+    /// A journal that says this, in place of any that there is.
+    pub(super) fn begin_journal(&self, subject: &Subject, have: &Pieces) -> Result<Journal, FilesError> {
+        self.tree.remove(&self.names.next_journal)?;
+        let file = self.tree.make(&self.names.next_journal, Permissions::Data)?;
+        let begin = || {
+            let mut journal = Journal::begin(file, subject)?;
+            journal.add(have)?;
+            if self.options.durability == Durability::Sync {
+                journal.sync()?;
+            }
+            Ok(journal)
+        };
+        let journal = begin().map_err(|cause| self.cannot_record(cause))?;
+        self.tree.rename(&self.names.next_journal, &self.names.journal)?;
+        Ok(journal)
+    }
+
+    pub(super) fn foreign(&self, name: &Path) -> FilesError {
+        FilesError::Foreign { path: self.tree.path().join(name) }
+    }
+}
+
+fn permissions(file: &FileEntry) -> Permissions {
+    match file.kind {
+        Kind::Executable => Permissions::Program,
+        Kind::Plain | Kind::Padding => Permissions::Data,
+    }
+}

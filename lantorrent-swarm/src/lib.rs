@@ -1,0 +1,41 @@
+//! A synchronous BitTorrent engine: for software that many machines fetch whenever they come, mostly from each other.
+//!
+//! Everything that a protocol decides is pure: bytes, events and the time go in, values and actions come out. It touches
+//! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
+//!
+//! - [`bencode`]: the encoding that everything else is written in.
+//! - [`metainfo`]: torrents and magnet links.
+//! - [`wire`]: what peers say to each other.
+//! - [`swarm`]: what one torrent decides.
+//! - [`tracker`]: who tells peers of each other, and how it is asked.
+//! - [`local`]: peers of the same network find each other.
+//! - [`dht`]: peers without a tracker.
+#![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
+#![cfg_attr(feature = "drive", doc = "- [`drive`]: swarms under way.")]
+
+pub mod bencode;
+mod compact;
+pub mod dht;
+#[cfg(feature = "drive")]
+pub mod drive;
+mod entropy;
+#[cfg(feature = "files")]
+pub mod files;
+#[doc(hidden)]
+pub mod fuzz;
+mod geometry;
+mod id;
+pub mod local;
+pub mod metainfo;
+mod percent;
+mod random;
+mod rate;
+pub mod swarm;
+mod text;
+pub mod tracker;
+pub mod wire;
+
+pub use compact::Compact;
+pub use entropy::Seed;
+pub use geometry::{BLOCK, Geometry, Span};
+pub use id::{InfoHash, ParseHashError, PeerId};

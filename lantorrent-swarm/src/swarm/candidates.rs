@@ -1,0 +1,256 @@
+//! Addresses to connect to, and when.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::config::Network;
+use super::event::Origin;
+use crate::random::Random;
+
+/// Addresses that are remembered.
+const MOST: usize = 2000;
+/// Until the second try. It doubles with each.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Tries without success after which an address is forgotten, unless the user gave it.
+const TRIES: u32 = 8;
+
+/// What is going on with an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing before that time.
+    Idle(Instant),
+    Connecting,
+    Connected,
+    /// It is never to be tried again: it is ourselves, or a liar.
+    Barred,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    origin: Origin,
+    failures: u32,
+    state: State,
+    /// It had everything when we last saw it.
+    seed: bool,
+}
+
+/// Whom the torrent needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Anybody.
+    Anyone,
+    /// Not those who have everything.
+    NoSeeds,
+}
+
+/// All known addresses of peers.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    known: BTreeMap<SocketAddr, Candidate>,
+    connecting: usize,
+    networks: Vec<Network>,
+}
+
+impl Candidates {
+    pub(super) fn new(networks: Vec<Network>) -> Self {
+        Self { known: BTreeMap::new(), connecting: 0, networks }
+    }
+
+    /// Somebody has named that address. Who hears of a peer on its own network dials at once, whatever failed before.
+    pub(super) fn found(&mut self, now: Instant, address: SocketAddr, origin: Origin) {
+        let full = self.known.len() >= MOST;
+        if let Some(candidate) = self.known.get_mut(&address) {
+            candidate.origin = candidate.origin.min(origin);
+            if matches!(origin, Origin::Local | Origin::Given)
+                && let State::Idle(at) = &mut candidate.state
+            {
+                *at = (*at).min(now);
+            }
+        } else if !full || self.forget_one(origin) {
+            let state = State::Idle(now);
+            self.known.insert(address, Candidate { origin, failures: 0, state, seed: false });
+        }
+    }
+
+    /// Makes place for one that was found like this.
+    fn forget_one(&mut self, origin: Origin) -> bool {
+        let idle = self.known.iter().filter(|(_, candidate)| matches!(candidate.state, State::Idle(_)));
+        let worst = idle.max_by_key(|(_, candidate)| (candidate.failures, candidate.origin));
+        let worst = worst.filter(|(_, candidate)| candidate.failures > 0 || candidate.origin > origin);
+        worst.map(|(address, _)| *address).is_some_and(|address| self.known.remove(&address).is_some())
+    }
+
+    pub(super) fn connecting(&self) -> usize {
+        self.connecting
+    }
+
+    /// The next one to connect to.
+    pub(super) fn next(&mut self, now: Instant, need: Need, random: &mut Random) -> Option<SocketAddr> {
+        let due = self.due(need).filter(|(_, at, _)| *at <= now);
+        let best = due.map(|(address, _, candidate)| {
+            let near = self.networks.iter().any(|network| network.contains(address.ip()));
+            let rank = (candidate.origin > Origin::Local, !near, candidate.failures, random.next());
+            (rank, *address)
+        });
+        let (_, address) = best.min()?;
+        self.change(address, State::Connecting);
+        Some(address)
+    }
+
+    /// When the next one may be connected to.
+    pub(super) fn next_due(&self, need: Need) -> Option<Instant> {
+        self.due(need).map(|(_, at, _)| at).min()
+    }
+
+    fn due(&self, need: Need) -> impl Iterator<Item = (&SocketAddr, Instant, &Candidate)> {
+        let wanted = self.known.iter().filter(move |(_, candidate)| need == Need::Anyone || !candidate.seed);
+        wanted.filter_map(|(address, candidate)| match candidate.state {
+            State::Idle(at) => Some((address, at, candidate)),
+            State::Connecting | State::Connected | State::Barred => None,
+        })
+    }
+
+    fn change(&mut self, address: SocketAddr, state: State) -> Option<&mut Candidate> {
+        let candidate = self.known.get_mut(&address).filter(|known| known.state != State::Barred)?;
+        let was = std::mem::replace(&mut candidate.state, state);
+        self.connecting -= usize::from(was == State::Connecting);
+        self.connecting += usize::from(state == State::Connecting);
+        Some(candidate)
+    }
+
+    pub(super) fn connected(&mut self, address: SocketAddr) {
+        self.change(address, State::Connected);
+    }
+
+    /// It cannot be reached, or was of no use. It is tried again later, later each time.
+    pub(super) fn failed(&mut self, now: Instant, address: SocketAddr) {
+        let Some(candidate) = self.known.get_mut(&address) else { return };
+        candidate.failures += 1;
+        let (failures, given) = (candidate.failures, candidate.origin == Origin::Given);
+        let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_WAIT);
+        self.change(address, State::Idle(now + wait));
+        if failures >= TRIES && !given {
+            self.known.remove(&address);
+        }
+    }
+
+    /// The connection has ended, but not because it was of no use.
+    pub(super) fn parted(&mut self, now: Instant, address: SocketAddr) {
+        if let Some(candidate) = self.change(address, State::Idle(now + FIRST_WAIT)) {
+            candidate.failures = 0;
+        }
+    }
+
+    /// It is never to be tried again.
+    pub(super) fn bar(&mut self, address: SocketAddr) {
+        self.change(address, State::Barred);
+    }
+
+    /// It has everything.
+    pub(super) fn is_seed(&mut self, address: SocketAddr) {
+        if let Some(candidate) = self.known.get_mut(&address) {
+            candidate.seed = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> SocketAddr {
+        SocketAddr::from((number.to_be_bytes(), 6881))
+    }
+
+    fn candidates() -> Candidates {
+        let network = Network { address: [10, 0, 0, 1].into(), bits: 24 };
+        Candidates::new(vec![network])
+    }
+
+    #[test]
+    fn the_own_network_first() {
+        let (now, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        let near: SocketAddr = "10.0.0.9:1".parse().unwrap();
+        let local: SocketAddr = "192.168.0.9:1".parse().unwrap();
+        for number in 0..5 {
+            candidates.found(now, address(0x0b00_0000 + number), Origin::Tracker);
+        }
+        candidates.found(now, near, Origin::Dht);
+        candidates.found(now, local, Origin::Local);
+        let mut next = || candidates.next(now, Need::Anyone, random);
+        assert_eq!((next(), next()), (Some(local), Some(near)));
+        assert_eq!(std::iter::from_fn(next).count(), 5);
+        assert_eq!(candidates.connecting(), 7);
+    }
+
+    #[test]
+    fn who_fails_is_tried_later_each_time_and_forgotten_in_the_end() {
+        let (start, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        candidates.found(start, address(1), Origin::Tracker);
+        candidates.found(start, address(2), Origin::Given);
+        let (mut now, mut tries) = (start, 0);
+        while let Some(at) = candidates.next_due(Need::Anyone).filter(|at| *at < start + LONGEST_WAIT * 4) {
+            assert!(at >= now);
+            now = at;
+            while let Some(address) = candidates.next(now, Need::Anyone, random) {
+                tries += 1;
+                candidates.failed(now, address);
+            }
+        }
+        // 2 + 4 + ... + 512 are nine waits, and 600 each from then on.
+        assert_eq!((tries, candidates.known.len(), candidates.connecting()), (8 + 12, 1, 0));
+    }
+
+    #[test]
+    fn who_announces_himself_is_dialled_at_once() {
+        let (now, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        candidates.found(now, address(1), Origin::Tracker);
+        let found = candidates.next(now, Need::Anyone, random).unwrap();
+        candidates.failed(now, found);
+        candidates.found(now, found, Origin::Tracker);
+        assert_eq!(candidates.next(now, Need::Anyone, random), None);
+        candidates.found(now, found, Origin::Local);
+        assert_eq!(candidates.next(now, Need::Anyone, random), Some(found));
+        candidates.found(now, found, Origin::Local);
+        assert_eq!(candidates.next(now, Need::Anyone, random), None, "it is being connected to");
+        candidates.bar(found);
+        candidates.found(now, found, Origin::Local);
+        candidates.connected(found);
+        candidates.failed(now, found);
+        assert_eq!(candidates.next(now, Need::Anyone, random), None);
+    }
+
+    #[test]
+    fn seeds_are_of_no_use_to_seeds() {
+        let (now, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        candidates.found(now, address(1), Origin::Tracker);
+        candidates.is_seed(address(1));
+        assert_eq!(candidates.next(now, Need::NoSeeds, random), None);
+        assert_eq!(
+            (candidates.next_due(Need::NoSeeds), candidates.next_due(Need::Anyone)),
+            (None, Some(now))
+        );
+        assert_eq!(candidates.next(now, Need::Anyone, random), Some(address(1)));
+    }
+
+    #[test]
+    fn the_table_has_a_bound_and_keeps_the_best() {
+        let (now, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        for number in 0..10_000 {
+            candidates.found(now, address(number), Origin::Exchange);
+        }
+        assert_eq!(candidates.known.len(), MOST);
+        candidates.found(now, address(20_000), Origin::Given);
+        candidates.found(now, address(20_001), Origin::Dht);
+        assert_eq!(candidates.known.len(), MOST);
+        assert_eq!(candidates.next(now, Need::Anyone, random), Some(address(20_000)));
+        assert!(!candidates.known.contains_key(&address(20_001)));
+    }
+}

@@ -1,0 +1,4 @@
+//! Real swarms over real sockets.
+
+mod fetching;
+mod support;

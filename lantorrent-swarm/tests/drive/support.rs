@@ -1,0 +1,70 @@
+//! Torrents of made-up content, and swarms on free ports of this machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lantorrent_swarm::InfoHash;
+use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm, Wanted};
+use lantorrent_swarm::files::{Durability, Source};
+use lantorrent_swarm::metainfo::{Draft, Metainfo};
+
+/// Nothing here takes that long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Bytes that are the same each time, and compress as little as those of a real file.
+pub(crate) fn content(length: usize) -> Vec<u8> {
+    let mut state = length as u64 | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state ^ (state >> 29)).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// The torrent of what is at that path.
+pub(crate) fn torrent(path: &Path, piece_length: u32, draft: &Draft) -> Metainfo {
+    let source = Source::find(path).unwrap();
+    let layout = source.layout(piece_length).unwrap();
+    let hashes = source.hash(&layout, &|_| ControlFlow::Continue(())).unwrap();
+    draft.build(&layout, &hashes).unwrap()
+}
+
+/// A swarm that finds nobody by itself.
+pub(crate) fn swarm() -> Swarm {
+    Swarm::start(settings()).unwrap()
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        listen: Ipv4Addr::LOCALHOST.into(),
+        ports: 0..=0,
+        local: false,
+        durability: Durability::NoSync,
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn address(swarm: &Swarm) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, swarm.port()).into()
+}
+
+pub(crate) fn adding(metainfo: &Metainfo, folder: &Path) -> Adding {
+    Adding::new(Wanted::Metainfo(Box::new(metainfo.clone())), folder.to_owned())
+}
+
+/// Waits until all of the torrent is there.
+pub(crate) fn expect_whole(swarm: &mut Swarm, torrent: InfoHash) {
+    let until = Instant::now() + LONG;
+    loop {
+        match swarm.notice(until.saturating_duration_since(Instant::now())) {
+            Some(Notice::Whole(whole)) if whole == torrent => return,
+            Some(Notice::Failed(failed, why)) => panic!("{failed}: {why}"),
+            Some(_) => {}
+            None => panic!("{torrent} is not there after {LONG:?}: {:#?}", swarm.status()),
+        }
+    }
+}

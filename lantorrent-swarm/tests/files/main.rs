@@ -1,0 +1,10 @@
+//! Torrents on disk, seen from outside: what is asked of them, and what is in the folder afterwards.
+#![cfg(feature = "files")]
+#![allow(clippy::single_range_in_vec_init)] // Pieces come in runs, if only in one.
+
+mod bench;
+mod damage;
+mod reuse;
+mod source;
+mod trouble;
+mod whole;

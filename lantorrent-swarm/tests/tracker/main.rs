@@ -1,0 +1,5 @@
+//! Trackers, from both sides.
+
+mod announcer;
+#[cfg(feature = "tracker")]
+mod service;
