@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn who_reads_nothing_is_found_out() {
         let mut outgoing = Outgoing::default();
-        let haves = (0..).take_while(|piece| outgoing.push(&Message::Have(*piece))).count();
+        let haves = (0..MOST as u32).take_while(|piece| outgoing.push(&Message::Have(*piece))).count();
         assert_eq!(haves, MOST / 9);
     }
 }
