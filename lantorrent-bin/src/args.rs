@@ -352,7 +352,7 @@ pub(crate) struct Demo {
     note = "Torrents name it as http://HOST:6969/announce or udp://HOST:6969/announce. No lt.ini is needed."
 )]
 pub(crate) struct Tracker {
-    /// where to listen, port 0 for any that is free (again for more; default: 0.0.0.0:6969 and [::]:6969)
+    /// where to listen, port 0 for any that is free (again for more; default: port 6969 at all addresses)
     #[argh(option, arg_name = "addr:port")]
     pub(crate) listen: Vec<Listen>,
 
