@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::many::{Failure, many, only};
 use crate::plan::{KINDS, STATES, plan};
-use crate::seeds::{Failure, many, only};
 use crate::verdict::judge;
 
 /// How many of those that failed alike are told.

@@ -12,6 +12,8 @@ mod chance;
 mod cost;
 mod faults;
 mod hostile;
+#[path = "../common/many.rs"]
+mod many;
 mod plan;
 #[path = "../common/random.rs"]
 mod random;

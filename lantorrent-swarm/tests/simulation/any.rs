@@ -7,9 +7,9 @@ use lantorrent_swarm::swarm::Limits;
 
 use crate::driver::Driver;
 use crate::liar::Habit;
+use crate::many::{many, only};
 use crate::random::Random;
 use crate::scenario::{Role, Scenario, address, driver, tell};
-use crate::seeds::{many, only};
 use crate::web::WebServer;
 use crate::world::{Happening, HostId, Program, Step, World};
 

@@ -8,11 +8,12 @@ mod any;
 mod driver;
 mod figure;
 mod liar;
+#[path = "../../../lantorrent-core/tests/common/many.rs"]
+mod many;
 mod package;
 mod pipe;
 #[path = "../../src/random.rs"]
 mod random;
 mod scenario;
-mod seeds;
 mod web;
 mod world;
