@@ -10,19 +10,27 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::announce::Trackers;
+use super::datagrams;
+use super::dht::Dht;
+use super::interfaces::Interface;
 use super::link::{Greeted, Left, Link, Stage, WriteFault};
+use super::local::Local;
 use super::mailbox::Mailbox;
 use super::message::{Message, Notice};
 use super::outgoing::Origin;
 use super::paces::Paces;
 use super::pool::Pool;
-use super::running::{Ear, Running};
+use super::running::{Ear, Running, TorrentKey};
 use super::settings::Settings;
 use super::timers::Timers;
 use super::workers::Workers;
+use crate::dht::DhtEvent;
 use crate::files::Records;
+use crate::local::LocalEvent;
 use crate::random::Random;
 use crate::swarm::{Direction, Event, Network, PeerKey, Reason};
+use crate::tracker::{AnnouncerEvent, UdpEvent};
 use crate::wire::{Handshake, Limits};
 use crate::{InfoHash, PeerId, Span};
 
@@ -30,7 +38,7 @@ use crate::{InfoHash, PeerId, Span};
 pub(super) const WAKER: Token = Token(0);
 /// Somebody connects.
 const LISTENER: Token = Token(1);
-/// The first connection.
+/// The first connection. Before it are sockets for datagrams.
 const LINKS: usize = 64;
 /// Bytes that are read at once of what does not go into blocks.
 const SCRATCH: usize = 64 << 10;
@@ -44,13 +52,24 @@ pub(super) enum Who {
     Link(Token),
     /// Connections can be accepted again.
     Door,
+    /// A torrent announces itself to its trackers.
+    Herald(TorrentKey),
+    /// What was asked by UDP is asked again.
+    Questions,
+    /// The own networks are told of torrents.
+    Discovery,
+    /// Networks may have come or gone.
+    Networks,
+    Dht,
+    /// The nodes of the DHT are written down.
+    Saving,
 }
 
 pub(super) struct Engine {
     pub(super) settings: Settings,
     pub(super) peer_id: PeerId,
     pub(super) port: u16,
-    poll: Poll,
+    pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox<Message>>,
     pub(super) notices: Sender<Notice>,
     listener: TcpListener,
@@ -59,16 +78,22 @@ pub(super) struct Engine {
     pub(super) torrents: HashMap<InfoHash, Running>,
     pub(super) timers: Timers<Who>,
     /// Who has more to do than its turn allowed.
-    ready: VecDeque<Token>,
+    pub(super) ready: VecDeque<Token>,
     /// Who does not read what it is sent.
     overflown: Vec<Token>,
     pub(super) pool: Pool,
     scratch: Vec<u8>,
+    /// Room for any datagram.
+    pub(super) datagram: Vec<u8>,
+    pub(super) trackers: Trackers,
+    pub(super) local: Option<Local>,
+    pub(super) dht: Option<Dht>,
     pub(super) disk: Workers,
     pub(super) web: Workers,
     pub(super) agent: ureq::Agent,
     /// The networks that this host is in.
     pub(super) networks: Vec<Network>,
+    pub(super) interfaces: Vec<Interface>,
     pub(super) records: Option<Records>,
     chance: Random,
     /// Torrents that were ever added.
@@ -95,7 +120,9 @@ pub(super) struct Parts {
     pub(super) disk: Workers,
     pub(super) web: Workers,
     pub(super) agent: ureq::Agent,
-    pub(super) networks: Vec<Network>,
+    pub(super) trackers: Trackers,
+    pub(super) local: Option<Local>,
+    pub(super) dht: Option<Dht>,
     pub(super) records: Option<Records>,
     /// For all choices that are left to chance.
     pub(super) seed: u64,
@@ -112,6 +139,9 @@ fn token(peer: PeerKey) -> Token {
 impl Engine {
     pub(super) fn new(mut parts: Parts) -> io::Result<Self> {
         parts.poll.registry().register(&mut parts.listener, LISTENER, Interest::READABLE)?;
+        if let Some(dht) = &mut parts.dht {
+            parts.poll.registry().register(&mut dht.socket, datagrams::DHT, Interest::READABLE)?;
+        }
         Ok(Self {
             settings: parts.settings,
             peer_id: parts.peer_id,
@@ -128,10 +158,15 @@ impl Engine {
             overflown: Vec::new(),
             pool: Pool::default(),
             scratch: vec![0; SCRATCH],
+            datagram: vec![0; SCRATCH],
+            trackers: parts.trackers,
+            local: parts.local,
+            dht: parts.dht,
             disk: parts.disk,
             web: parts.web,
             agent: parts.agent,
-            networks: parts.networks,
+            networks: Vec::new(),
+            interfaces: Vec::new(),
             records: parts.records,
             chance: Random::new(parts.seed),
             added: 0,
@@ -147,6 +182,8 @@ impl Engine {
     /// Until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        self.look_around();
+        self.begin_dht();
         while !self.is_over() {
             let wait = self.timers.next().map(|at| at.saturating_duration_since(Instant::now()));
             let wait = if self.ready.is_empty() { wait } else { Some(Duration::ZERO) };
@@ -158,6 +195,7 @@ impl Engine {
                 match event.token() {
                     WAKER => {}
                     LISTENER => self.accept(),
+                    Token(..LINKS) => self.receive(event.token()),
                     token => {
                         self.woken(token, event.is_readable() || event.is_read_closed(), event.is_writable());
                     }
@@ -171,16 +209,22 @@ impl Engine {
                 self.lose(token, "it does not read what it is sent");
             }
             for _ in 0..self.ready.len() {
-                if let Some(token) = self.ready.pop_front() {
-                    self.serve(token);
+                match self.ready.pop_front() {
+                    Some(token @ Token(..LINKS)) => self.receive(token),
+                    Some(token) => self.serve(token),
+                    None => {}
                 }
             }
         }
+        self.save_nodes();
+        // Servers that do not answer are not waited for.
+        self.trackers.abandon();
+        self.web.abandon();
         Ok(())
     }
 
     fn is_over(&self) -> bool {
-        self.stopping && self.torrents.is_empty()
+        self.stopping && self.torrents.is_empty() && self.trackers.are_quiet()
     }
 
     fn look_at_the_clock(&mut self) {
@@ -190,6 +234,12 @@ impl Engine {
                 Who::Torrent(hash) => self.tick(now, hash),
                 Who::Link(token) => self.link_is_due(token),
                 Who::Door => self.accept(),
+                Who::Herald(torrent) => self.announce(torrent, AnnouncerEvent::Tick),
+                Who::Questions => self.ask_by_udp(UdpEvent::Tick),
+                Who::Discovery => self.discover(LocalEvent::Tick),
+                Who::Networks => self.look_around(),
+                Who::Dht => self.drive_dht(DhtEvent::Tick),
+                Who::Saving => self.save_nodes(),
             }
         }
     }
