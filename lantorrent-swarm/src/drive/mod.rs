@@ -52,7 +52,7 @@ mod workers;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ use crate::{InfoHash, PeerId, Seed};
 
 /// Web servers that are asked at the same time, for all torrents.
 const FETCHES: usize = 8;
+/// How often it is looked whether the loop is still there to answer.
+const WATCH: Duration = Duration::from_millis(200);
 /// How long a web server may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -188,7 +190,18 @@ impl Swarm {
     pub fn status(&self) -> Vec<Status> {
         let (to, from) = mpsc::channel();
         self.mailbox.send(Message::Tell(to));
-        from.recv().unwrap_or_default()
+        loop {
+            match from.recv_timeout(WATCH) {
+                Ok(all) => return all,
+                // The question lies there for ever if nobody takes it any more.
+                Err(RecvTimeoutError::Timeout) if self.is_alive() => {}
+                Err(_) => return Vec::new(),
+            }
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Says goodbye to all peers, makes durable what was written, and ends.
