@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -42,6 +42,8 @@ const LISTENER: Token = Token(1);
 const LINKS: usize = 64;
 /// Bytes that are read at once of what does not go into blocks.
 const SCRATCH: usize = 64 << 10;
+/// Connections that are let in before it is others' turn.
+const STRANGERS: usize = 64;
 /// How long nobody is let in after the descriptors have run out.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -106,6 +108,8 @@ struct Line {
     link: Link,
     down: Paces,
     up: Paces,
+    /// It waits for its turn already.
+    queued: bool,
 }
 
 /// What an engine is made of that can fail to be had.
@@ -134,6 +138,14 @@ fn key(token: Token) -> PeerKey {
 
 fn token(peer: PeerKey) -> Token {
     Token(peer.0 as usize)
+}
+
+/// Of IPv4, if that is what came to a socket of both families. Otherwise as it is, with the interface that it is behind.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 impl Engine {
@@ -210,6 +222,7 @@ impl Engine {
             }
             for _ in 0..self.ready.len() {
                 match self.ready.pop_front() {
+                    Some(LISTENER) => self.accept(),
                     Some(token @ Token(..LINKS)) => self.receive(token),
                     Some(token) => self.serve(token),
                     None => {}
@@ -229,7 +242,9 @@ impl Engine {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        while let Some(who) = self.timers.due(now) {
+        // Who wants to be looked at again at once waits until the others have been.
+        let due: Vec<Who> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        for who in due {
             match who {
                 Who::Torrent(hash) => self.tick(now, hash),
                 Who::Link(token) => self.link_is_due(token),
@@ -245,10 +260,10 @@ impl Engine {
     }
 
     fn accept(&mut self) {
-        loop {
+        for _ in 0..STRANGERS {
             match self.listener.accept() {
                 Ok((socket, address)) if self.links.len() < self.settings.connections && !self.stopping => {
-                    self.take_in(socket, address, None);
+                    self.take_in(socket, canonical(address), None);
                 }
                 // They come back.
                 Ok(_) => {}
@@ -260,6 +275,7 @@ impl Engine {
                 }
             }
         }
+        self.ready.push_back(LISTENER);
     }
 
     /// Begins a connection to a peer of that torrent.
@@ -283,7 +299,6 @@ impl Engine {
             log::warn!("a connection with {address} is given up: {error}");
             return false;
         }
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let mut link = Link::new(socket, address, about, Instant::now());
         if let Some(torrent) = about.and_then(|hash| self.torrents.get(&hash)) {
             link.outgoing.push_raw(&torrent.machine.handshake().encode());
@@ -294,6 +309,7 @@ impl Engine {
             link,
             down: Paces::new(&self.settings.download, &none),
             up: Paces::new(&self.settings.upload, &none),
+            queued: false,
         };
         self.links.insert(token, line);
         true
@@ -309,15 +325,20 @@ impl Engine {
 
     /// It was to be introduced by now, or its turn has come.
     fn link_is_due(&mut self, token: Token) {
-        match self.links.get(&token).map(|line| &line.link.stage) {
-            Some(Stage::Greeting { .. }) => self.lose(token, "nobody has introduced himself in time"),
-            Some(Stage::Open { .. }) => self.serve(token),
-            None => {}
+        let until = self.links.get(&token).and_then(|line| line.link.deadline());
+        if until.is_some_and(|until| until <= Instant::now()) {
+            self.lose(token, "nobody has introduced himself in time");
+        } else {
+            self.serve(token);
+        }
+        if let Some(until) = self.links.get(&token).and_then(|line| line.link.deadline()) {
+            self.timers.set_earlier(Who::Link(token), until);
         }
     }
 
     fn serve(&mut self, token: Token) {
         let Some(line) = self.links.get_mut(&token) else { return };
+        line.queued = false;
         if matches!(line.link.stage, Stage::Greeting { .. }) {
             self.greet(token);
         }
@@ -411,8 +432,9 @@ impl Engine {
     fn later(&mut self, token: Token, left: Left) {
         match left {
             Left::Nothing => {}
-            Left::More => self.ready.push_back(token),
-            Left::HeldUntil(at) => self.timers.set(Who::Link(token), Some(at)),
+            Left::More => self.queue(token),
+            // Reading and writing are held apart.
+            Left::HeldUntil(at) => self.timers.set_earlier(Who::Link(token), at),
         }
     }
 
@@ -464,7 +486,14 @@ impl Engine {
 
     /// Writes what a peer was given to be sent, as soon as what is under way is done.
     pub(super) fn write_soon(&mut self, peer: PeerKey) {
-        self.ready.push_back(token(peer));
+        self.queue(token(peer));
+    }
+
+    fn queue(&mut self, token: Token) {
+        if let Some(line) = self.links.get_mut(&token).filter(|line| !line.queued) {
+            line.queued = true;
+            self.ready.push_back(token);
+        }
     }
 
     /// How long bitfields may be is known now.
