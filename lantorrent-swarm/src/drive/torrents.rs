@@ -274,10 +274,26 @@ impl Engine {
     /// It cannot go on. What is there is served all the same.
     fn fail(&mut self, hash: InfoHash, error: &FilesError) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        let why = error.to_string();
+        // Several pieces may have been on their way to a disk that is full.
+        if matches!(torrent.phase, Phase::Failed(_)) {
+            return;
+        }
+        let (why, nothing) = (error.to_string(), torrent.content.is_none());
         torrent.machine.handle(Instant::now(), Event::Fetching(Fetching::Off));
         torrent.phase = Phase::Failed(why.clone());
         self.notify(Notice::Failed(hash, why));
+        if nothing {
+            self.give_up(hash);
+        }
+    }
+
+    /// There is nothing to serve, and never will be.
+    fn give_up(&mut self, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        torrent.machine.handle(Instant::now(), Event::Stop);
+        let key = TorrentKey(hash, torrent.added);
+        self.stop_announcing(key);
+        self.hide(hash);
     }
 
     /// Carries out what the torrent says, and sets its clock.
@@ -364,6 +380,7 @@ impl Engine {
                 let Some(torrent) = self.torrents.get_mut(&hash) else { return };
                 torrent.phase = Phase::Failed(error.to_string());
                 self.notify(Notice::Failed(hash, error.to_string()));
+                self.give_up(hash);
             }
         }
     }
