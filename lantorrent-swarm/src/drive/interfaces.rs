@@ -17,7 +17,10 @@ pub(super) fn interfaces() -> Vec<Interface> {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return Vec::new() };
     let index = |name: &str| rustix::net::netdevice::name_to_index(&socket, name).ok();
     let interface = |name: &str| Some(Interface { name: name.into(), index: index(name)? });
-    read("dev").lines().filter_map(name).filter_map(interface).collect()
+    let mut all: Vec<Interface> = read("dev").lines().filter_map(name).filter_map(interface).collect();
+    // Those of containers, of which there may be many, come last.
+    all.sort_by_key(|interface| interface.index);
+    all
 }
 
 /// A line of the interfaces' counters begins with a name. Behind the loopback interface there is nobody else.

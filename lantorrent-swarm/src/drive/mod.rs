@@ -24,9 +24,11 @@
 
 mod announce;
 mod assembly;
+mod connections;
 mod datagrams;
 mod dht;
 mod engine;
+mod finding;
 mod intake;
 mod interfaces;
 mod link;

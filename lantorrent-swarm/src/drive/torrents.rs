@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::dht;
 use super::engine::{Engine, Who};
 use super::message::{Message, News, Notice};
 use super::opening::{self, Opened};
@@ -17,8 +16,7 @@ use super::web::{self, Fetch, WebNews, Webs};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
 use crate::files::{FilesError, Options, Records};
-use crate::local::LocalEvent;
-use crate::metainfo::{Contact, Info};
+use crate::metainfo::Info;
 use crate::swarm::{Action, Config, Event, Fetching, Origin, PeerKey, Sender, Torrent, Verdict, WebKey};
 use crate::tracker::AnnouncerEvent;
 use crate::wire::{Limits, Message as Word};
@@ -99,33 +97,6 @@ impl Engine {
             None => self.begin(hash, Phase::Metadata),
         }
         self.found(hash, Origin::Given, &adding.peers);
-    }
-
-    /// Looks up where these peers are, in a thread.
-    fn find_by_name(&self, torrent: TorrentKey, peers: Vec<Contact>) {
-        if !peers.is_empty() {
-            let mailbox = Arc::clone(&self.mailbox);
-            let tell = move || mailbox.send(Message::News(torrent, News::Peers(dht::look_up(&peers))));
-            self.trackers.put(tell);
-        }
-    }
-
-    /// The torrent is ready for peers: it is told to trackers, and to others if it is known not to be private, or not known
-    /// whether it is.
-    fn seek(&mut self, hash: InfoHash) {
-        let Some(torrent) = self.torrents.get(&hash) else { return };
-        let (key, private) = (TorrentKey(hash, torrent.added), torrent.is_private());
-        self.start_announcing(key);
-        if !private {
-            self.discover(LocalEvent::Add(hash));
-            self.join(hash);
-        }
-    }
-
-    /// Nobody hears of the torrent any more, but from its trackers.
-    fn hide(&mut self, hash: InfoHash) {
-        self.discover(LocalEvent::Remove(hash));
-        self.leave(hash);
     }
 
     /// Has the files looked at, in a thread.
@@ -285,15 +256,6 @@ impl Engine {
         if nothing {
             self.give_up(hash);
         }
-    }
-
-    /// There is nothing to serve, and never will be.
-    fn give_up(&mut self, hash: InfoHash) {
-        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        torrent.machine.handle(Instant::now(), Event::Stop);
-        let key = TorrentKey(hash, torrent.added);
-        self.stop_announcing(key);
-        self.hide(hash);
     }
 
     /// Carries out what the torrent says, and sets its clock.
