@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn who_reads_nothing_is_told_from_others() {
         let mut outgoing = Outgoing::default();
-        let room = (0..).take_while(|number| outgoing.push(&Message::Have(*number))).count();
+        let room = (0..MOST as u32).take_while(|number| outgoing.push(&Message::Have(*number))).count();
         assert_eq!(room, MOST / encoded(&Message::Have(0)).len());
     }
 }
