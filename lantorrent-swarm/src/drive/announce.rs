@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::datagrams::Pair;
@@ -66,10 +66,32 @@ struct Herald {
     standing: Standing,
     /// Which questions went out by UDP.
     by_udp: Vec<AskId>,
-    /// The torrent is gone: what it was still going to say is not to be said behind its farewell.
-    left: Arc<AtomicBool>,
+    turn: Arc<Turn>,
     /// It waits for the farewell of the same torrent, as it was before.
     waits: bool,
+}
+
+/// Who comes first of the threads that ask for one torrent. What is said behind its farewell would bring it back.
+#[derive(Default)]
+struct Turn {
+    /// The torrent is gone: what it was still going to say is not to be said.
+    left: AtomicBool,
+    /// Held while something is said that is not the last.
+    speaking: Mutex<()>,
+}
+
+impl Turn {
+    /// Says it, unless the torrent is gone by now.
+    fn say<T>(&self, question: impl FnOnce() -> T) -> Option<T> {
+        let _speaking = self.speaking.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.left.load(Ordering::SeqCst)).then(question)
+    }
+
+    /// Says it when the last before it is through.
+    fn say_last<T>(&self, question: impl FnOnce() -> T) -> T {
+        drop(self.speaking.lock().unwrap_or_else(PoisonError::into_inner));
+        question()
+    }
 }
 
 impl Trackers {
@@ -108,7 +130,7 @@ impl Trackers {
             announcer: Announcer::new(who, tiers, self.entropy.seed()),
             standing: Standing::default(),
             by_udp: Vec::new(),
-            left: Arc::default(),
+            turn: Arc::default(),
             waits,
         };
         self.heralds.insert(torrent, herald);
@@ -145,22 +167,26 @@ impl Trackers {
         let is_last = announce.event == AnnounceEvent::Stopped;
         let patience = if is_last { FAREWELL } else { PATIENCE };
         let stale = Instant::now() + if is_last { FAREWELL } else { STALE };
-        let (left, families) = (Arc::clone(&herald.left), self.sockets.families());
+        let (turn, families) = (Arc::clone(&herald.turn), self.sockets.families());
         let (agent, mailbox) = (agent.clone(), Arc::clone(mailbox));
         self.threads.put(move || {
-            if Instant::now() >= stale || !is_last && left.load(Ordering::Relaxed) {
-                return;
-            }
-            let news = if by_udp {
-                locate(&tracker, families).map_or_else(
-                    |error| TrackerNews::Answered(Err(error)),
-                    |place| TrackerNews::Located(place, UdpQuestion::announce(&tracker, announce)),
-                )
-            } else {
-                let url = announce_url(&tracker, &announce, tracker_id.as_deref()).unwrap_or_default();
-                TrackerNews::Answered(get(&agent, &url, patience))
+            let question = || {
+                if Instant::now() >= stale {
+                    return None;
+                }
+                if by_udp {
+                    return Some(locate(&tracker, families).map_or_else(
+                        |error| TrackerNews::Answered(Err(error)),
+                        |place| TrackerNews::Located(place, UdpQuestion::announce(&tracker, announce)),
+                    ));
+                }
+                let url = announce_url(&tracker, &announce, tracker_id.as_deref())?;
+                Some(TrackerNews::Answered(get(&agent, &url, patience)))
             };
-            mailbox.send(Message::Tracker(asked, news));
+            let news = if is_last { turn.say_last(question) } else { turn.say(question).flatten() };
+            if let Some(news) = news {
+                mailbox.send(Message::Tracker(asked, news));
+            }
         });
     }
 }
@@ -234,7 +260,7 @@ impl Engine {
     pub(super) fn stop_announcing(&mut self, torrent: TorrentKey) {
         self.trackers.cancel(Instant::now(), torrent);
         if let Some(herald) = self.trackers.heralds.get(&torrent) {
-            herald.left.store(true, Ordering::Relaxed);
+            herald.turn.left.store(true, Ordering::SeqCst);
         }
         self.announce(torrent, AnnouncerEvent::Stop);
     }
@@ -321,5 +347,35 @@ impl Engine {
     /// A datagram came from one of the trackers, or from somebody who would like to be one.
     pub(super) fn received_from_tracker(&mut self, from: SocketAddr, datagram: &[u8]) {
         self.ask_by_udp(UdpEvent::Received(from, datagram));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_farewell_is_the_last_word() {
+        let (turn, said) = (Turn::default(), Mutex::new(Vec::new()));
+        let say = |word| said.lock().unwrap().push(word);
+        let (begun, begins) = mpsc::channel();
+        let (go_on, waits) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turn.say(move || {
+                    begun.send(()).unwrap();
+                    waits.recv().unwrap();
+                    say("completed");
+                })
+            });
+            begins.recv().unwrap();
+            turn.left.store(true, Ordering::SeqCst);
+            scope.spawn(|| turn.say_last(|| say("stopped")));
+            go_on.send(()).unwrap();
+        });
+        assert_eq!(turn.say(|| say("again")), None);
+        assert_eq!(*said.lock().unwrap(), ["completed", "stopped"]);
     }
 }
