@@ -35,6 +35,12 @@ impl Entropy {
         std::array::from_fn(|index| hash[index])
     }
 
+    /// For somebody else's stream of numbers.
+    pub(crate) fn seed(&mut self) -> Seed {
+        let (left, right) = (self.bytes::<16>(), self.bytes::<16>());
+        Seed(std::array::from_fn(|index| if index < 16 { left[index] } else { right[index - 16] }))
+    }
+
     pub(crate) fn word(&mut self) -> u64 {
         u64::from_be_bytes(self.bytes())
     }

@@ -1,14 +1,41 @@
 //! The networks that this host is in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use crate::swarm::Network;
 
+/// A network interface that has others behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Interface {
+    pub(super) name: String,
+    pub(super) index: u32,
+}
+
+/// All of them. None where the system does not say.
+pub(super) fn interfaces() -> Vec<Interface> {
+    // Any socket can say what number a name has.
+    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return Vec::new() };
+    let index = |name: &str| rustix::net::netdevice::name_to_index(&socket, name).ok();
+    let interface = |name: &str| Some(Interface { name: name.into(), index: index(name)? });
+    let mut all: Vec<Interface> = read("dev").lines().filter_map(name).filter_map(interface).collect();
+    // Those of containers, of which there may be many, come last.
+    all.sort_by_key(|interface| interface.index);
+    all
+}
+
+/// A line of the interfaces' counters begins with a name. Behind the loopback interface there is nobody else.
+fn name(line: &str) -> Option<&str> {
+    line.split_once(':').map(|(name, _)| name.trim()).filter(|name| *name != "lo")
+}
+
+/// Of this thread: the one that began the process may have been in another network.
+fn read(name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default()
+}
+
 /// Networks that are reached without a gateway. None where the system does not say.
 pub(super) fn networks() -> Vec<Network> {
-    let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-    let v4 = read("/proc/self/net/route");
-    let v6 = read("/proc/self/net/if_inet6");
+    let (v4, v6) = (read("route"), read("if_inet6"));
     v4.lines().filter_map(route).chain(v6.lines().filter_map(address)).collect()
 }
 
@@ -38,6 +65,13 @@ mod tests {
 
     #[test]
     fn what_the_system_says() {
+        let header =
+            " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs";
+        assert_eq!(name(header), None);
+        assert_eq!(
+            (name("  eth0: 1 2 3"), name("br-1.2:7 2 3"), name("    lo: 1")),
+            (Some("eth0"), Some("br-1.2"), None)
+        );
         let header = "Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT";
         assert_eq!(route(header), None);
         assert_eq!(route("eth0	00000000	0100A8C0	0003	0	0	0	00000000	0	0	0"), None, "by a gateway");

@@ -1,7 +1,9 @@
 //! What the loop hears from other threads, and what it has to say to whoever started it.
 
+use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
+use super::announce::{Asked, TrackerNews};
 use super::opening::Opened;
 use super::piece::Checked;
 use super::pool::Buffer;
@@ -20,6 +22,10 @@ pub(super) enum Message {
     Tell(Sender<Vec<Status>>),
     /// Say goodbye to everybody, and end.
     Stop,
+    /// Of a tracker.
+    Tracker(Asked, TrackerNews),
+    /// There may be nodes of the DHT.
+    Nodes(Vec<SocketAddr>),
     /// To a torrent.
     News(TorrentKey, News),
 }
@@ -38,6 +44,8 @@ pub(super) enum News {
     Synced(Result<(), FilesError>),
     Finished(Result<(), FilesError>),
     Web(WebKey, Fetch, WebNews),
+    /// Where the peers are that were named to begin with.
+    Peers(Vec<SocketAddr>),
 }
 
 /// What happened to a torrent.

@@ -22,11 +22,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod announce;
 mod assembly;
+mod connections;
+mod datagrams;
+mod dht;
 mod engine;
+mod finding;
 mod intake;
 mod interfaces;
 mod link;
+mod local;
 mod mailbox;
 mod message;
 mod opening;
@@ -37,20 +43,25 @@ mod piece;
 mod pool;
 mod running;
 mod settings;
+mod sources;
 mod status;
 mod timers;
 mod torrents;
+mod warnings;
 mod web;
 mod workers;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use announce::Trackers;
+use datagrams::Pair;
 use engine::{Engine, Parts};
+use local::Local;
 use mailbox::Mailbox;
 use message::Message;
 pub use message::Notice;
@@ -64,10 +75,12 @@ use thiserror::Error;
 use workers::Workers;
 
 use crate::files::FilesError;
-use crate::{InfoHash, PeerId};
+use crate::{InfoHash, PeerId, Seed};
 
 /// Web servers that are asked at the same time, for all torrents.
 const FETCHES: usize = 8;
+/// How often it is looked whether the loop is still there to answer.
+const WATCH: Duration = Duration::from_millis(200);
 /// How long a web server may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -114,17 +127,26 @@ impl std::fmt::Debug for Swarm {
 impl Swarm {
     /// Starts with no torrent.
     pub fn start(settings: Settings) -> Result<Self, SwarmError> {
-        let (listener, port) = listen(&settings)?;
+        let (listener, port, datagrams) = listen(&settings)?;
         let records = torrents::records(settings.records.as_deref())?;
         let agent = agent(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
         let (to, notices) = mpsc::channel();
+        let trackers =
+            Trackers::new(Workers::start("trackers", announce::ASKED)?, Pair::bind(poll.registry()), seed()?);
+        let seeds = (random()?, seed()?);
+        let dht = settings.dht.as_ref().zip(datagrams).map(|(settings, socket)| {
+            dht::Dht::new(settings, mio::net::UdpSocket::from_std(socket), seeds, Instant::now())
+        });
+        let local = if settings.local { Some(Local::new(settings.listen, port, seed()?)) } else { None };
         let engine = Engine::new(Parts {
             peer_id: PeerId::ours(random()?),
             disk: Workers::start("disk", settings.workers.max(1))?,
             web: Workers::start("web", FETCHES)?,
-            networks: interfaces::networks(),
+            trackers,
+            local,
+            dht,
             seed: u64::from_be_bytes(random()?),
             mailbox: Arc::clone(&mailbox),
             notices: to,
@@ -170,7 +192,18 @@ impl Swarm {
     pub fn status(&self) -> Vec<Status> {
         let (to, from) = mpsc::channel();
         self.mailbox.send(Message::Tell(to));
-        from.recv().unwrap_or_default()
+        loop {
+            match from.recv_timeout(WATCH) {
+                Ok(all) => return all,
+                // The question lies there for ever if nobody takes it any more.
+                Err(RecvTimeoutError::Timeout) if self.is_alive() => {}
+                Err(_) => return Vec::new(),
+            }
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Says goodbye to all peers, makes durable what was written, and ends.
@@ -194,16 +227,18 @@ impl Drop for Swarm {
     }
 }
 
-/// Listens at the first port that is free.
-fn listen(settings: &Settings) -> Result<(TcpListener, u16), SwarmError> {
+/// Listens at the first port that is free: for peers, and for nodes of the DHT if we are one.
+fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), SwarmError> {
     let (first, last) = settings.ports.clone().into_inner();
     let mut cause = io::Error::from(io::ErrorKind::InvalidInput);
     for port in settings.ports.clone() {
-        match listen_at(SocketAddr::new(settings.listen, port)) {
-            Ok(listener) => {
-                let port = listener.local_addr()?.port();
-                return Ok((TcpListener::from_std(listener), port));
-            }
+        let both = listen_at(SocketAddr::new(settings.listen, port)).and_then(|listener| {
+            let port = listener.local_addr()?.port();
+            let datagrams = settings.dht.as_ref().map(|_| dht::bind(settings.listen, port)).transpose()?;
+            Ok((TcpListener::from_std(listener), port, datagrams.flatten()))
+        });
+        match both {
+            Ok(both) => return Ok(both),
             Err(error) => cause = error,
         }
     }
@@ -236,6 +271,10 @@ fn agent(proxy: Option<&str>) -> Result<ureq::Agent, SwarmError> {
         None => builder,
     };
     Ok(builder.build().into())
+}
+
+fn seed() -> io::Result<Seed> {
+    random().map(Seed)
 }
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {

@@ -15,6 +15,9 @@ use crate::wire::{Message, piece_header};
 /// Messages that nobody reads may take so much memory.
 const MOST: usize = 1 << 20;
 
+/// Bytes that are written already are forgotten when they are so many.
+const WRITTEN: usize = 64 << 10;
+
 /// Where blocks are read from.
 pub(super) trait Origin {
     /// Where the first bytes of that span stand. Behind them the span goes on elsewhere.
@@ -71,19 +74,17 @@ enum Stop {
 }
 
 impl Outgoing {
-    /// Puts a message behind the others, and before the blocks that have not begun. Whether there is still room for more.
+    /// Whether it still has room for this message.
     #[must_use]
     pub(super) fn push(&mut self, message: &Message) -> bool {
-        let place =
-            self.queue.iter().position(|item| matches!(item, Item::Block(_, 0))).unwrap_or(self.queue.len());
-        if !matches!(place.checked_sub(1).map(|before| &self.queue[before]), Some(Item::Bytes(..))) {
+        // What peers know of each other is not to wait for blocks. One whose sending has begun cannot be parted.
+        let waits = |item: &Item| matches!(item, Item::Block(_, 0));
+        let place = self.queue.iter().position(waits).unwrap_or(self.queue.len());
+        if !matches!(place.checked_sub(1).map(|last| &self.queue[last]), Some(Item::Bytes(..))) {
             self.queue.insert(place, Item::Bytes(Vec::new(), 0));
         }
-        let waiting = self.queue.iter_mut().take(place + 1).rev().find_map(|item| match item {
-            Item::Bytes(data, _) => Some(data),
-            Item::Block(..) => None,
-        });
-        if let Some(data) = waiting {
+        let last = self.queue.iter_mut().take(place + 1).rfind(|item| matches!(item, Item::Bytes(..)));
+        if let Some(Item::Bytes(data, _)) = last {
             let before = data.len();
             message.encode(data);
             self.bytes += data.len() - before;
@@ -135,6 +136,11 @@ impl Outgoing {
             match item {
                 Item::Bytes(data, done) => {
                     self.bytes -= written - before;
+                    // Somebody who never reads all that there is must not make it grow for ever.
+                    if *done >= WRITTEN {
+                        data.drain(..*done);
+                        *done = 0;
+                    }
                     if *done == data.len() {
                         self.queue.pop_front();
                     }
@@ -214,32 +220,83 @@ fn copy(socket: &impl AsFd, file: &File, offset: u64, length: usize) -> Result<u
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
 
-    #[test]
-    fn messages_overtake_blocks_that_have_not_begun() {
-        let span = |piece| Span { piece, begin: 0, length: 4 };
-        let mut outgoing = Outgoing::default();
-        outgoing.queue.push_back(Item::Block(span(0), 5));
-        outgoing.push_block(span(1));
-        assert!(outgoing.push(&Message::Choke) && outgoing.push(&Message::Have(7)));
-        let mut expected = Vec::new();
-        Message::Choke.encode(&mut expected);
-        Message::Have(7).encode(&mut expected);
-        assert_eq!(outgoing.bytes, expected.len());
-        match outgoing.queue.make_contiguous() {
-            [Item::Block(first, 5), Item::Bytes(data, 0), Item::Block(second, 0)] => {
-                assert_eq!((*first, *second), (span(0), span(1)));
-                assert_eq!(*data, expected);
-            }
-            other => panic!("{other:?}"),
+    use super::*;
+    use crate::BLOCK;
+
+    /// As many bytes as are asked for, all of them zero.
+    struct Zeros;
+
+    impl Origin for Zeros {
+        fn part(&self, span: Span) -> io::Result<Part> {
+            Ok(Part::Zeros { length: span.length.into() })
         }
     }
 
+    fn pair() -> (UnixStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (ours, theirs)
+    }
+
+    fn span(piece: u32) -> Span {
+        Span { piece, begin: 0, length: BLOCK }
+    }
+
+    fn encoded(message: &Message) -> Vec<u8> {
+        let mut data = Vec::new();
+        message.encode(&mut data);
+        data
+    }
+
     #[test]
-    fn who_reads_nothing_is_found_out() {
+    fn messages_overtake_blocks_that_have_not_begun() {
+        let (ours, mut theirs) = pair();
+        let (mut outgoing, mut sent) = (Outgoing::default(), Vec::new());
+        outgoing.push_block(span(1));
+        outgoing.push_block(span(2));
+        // The header of the first, and one byte.
+        assert_eq!(outgoing.write(&ours, HEADER + 1, Some(&Zeros), &mut sent).written(), HEADER + 1);
+        assert!(outgoing.push(&Message::Have(7)) && outgoing.push(&Message::Unchoke));
+        while !outgoing.is_empty() {
+            outgoing.write(&ours, 1 << 20, Some(&Zeros), &mut sent);
+        }
+        let mut got = vec![0; 1 << 20];
+        let length = theirs.read(&mut got).unwrap();
+        let block = |piece| [&piece_header(span(piece))[..], &[0; BLOCK as usize]].concat();
+        let expected = [block(1), encoded(&Message::Have(7)), encoded(&Message::Unchoke), block(2)].concat();
+        assert!(got[..length] == expected);
+        assert_eq!(sent, [span(1), span(2)]);
+    }
+
+    #[test]
+    fn who_never_reads_all_of_it_does_not_make_it_grow() {
+        let (ours, mut theirs) = pair();
+        let (mut outgoing, mut sent) = (Outgoing::default(), Vec::new());
+        let length = encoded(&Message::Have(0)).len();
+        let mut got = vec![0; 1 << 20];
+        assert!(outgoing.push(&Message::Have(0)));
+        for number in 1..500_000 {
+            assert!(outgoing.push(&Message::Have(number)));
+            // One message is left each time.
+            assert_eq!(outgoing.write(&ours, length, None, &mut sent).written(), length);
+            assert_eq!(theirs.read(&mut got).unwrap(), length);
+        }
+        let kept: usize = outgoing
+            .queue
+            .iter()
+            .map(|item| if let Item::Bytes(data, _) = item { data.capacity() } else { 0 })
+            .sum();
+        assert!(kept <= 4 * WRITTEN, "{kept} bytes");
+    }
+
+    #[test]
+    fn who_reads_nothing_is_told_from_others() {
         let mut outgoing = Outgoing::default();
-        let haves = (0..MOST as u32).take_while(|piece| outgoing.push(&Message::Have(*piece))).count();
-        assert_eq!(haves, MOST / 9);
+        let room = (0..MOST as u32).take_while(|number| outgoing.push(&Message::Have(*number))).count();
+        assert_eq!(room, MOST / encoded(&Message::Have(0)).len());
     }
 }

@@ -11,12 +11,14 @@ use super::assembly::Assembly;
 use super::intake::Listener;
 use super::pool::{Buffer, Pool};
 use super::settings::{Adding, Existing};
+use super::warnings::Warnings;
 use super::web::Webs;
 use crate::files::{Content, Options};
 use crate::metainfo::Info;
 use crate::swarm::{self, Event, Fate, Origin, PeerKey, Sender, Torrent};
+use crate::tracker::{Standing, Stats};
 use crate::wire::Message;
-use crate::{InfoHash, Span};
+use crate::{BLOCK, InfoHash, Span};
 
 /// Written bytes after which they are made durable.
 const SYNC_BYTES: u64 = 64 << 20;
@@ -40,6 +42,7 @@ pub(super) struct Running {
     pub(super) upload: Limit,
     pub(super) durable: Durable,
     pub(super) phase: Phase,
+    pub(super) warnings: Warnings,
     /// Peers that were found before the files were open.
     early: Vec<(Origin, SocketAddr)>,
     /// Bytes that were hashed while it was looked at.
@@ -119,6 +122,7 @@ impl Running {
             upload: adding.upload.clone(),
             durable: Durable::default(),
             phase: Phase::Checking,
+            warnings: Warnings::default(),
             early: Vec::new(),
             hashed: 0,
             added,
@@ -128,6 +132,11 @@ impl Running {
     /// Whether peers are of use to it: not while it is known what it is, and not what there is of it.
     pub(super) fn is_ready(&self) -> bool {
         self.info.is_none() || self.content.is_some()
+    }
+
+    /// Whether only its trackers may know of it (BEP 27). Not while it is not known what it is.
+    pub(super) fn is_private(&self) -> bool {
+        self.info.as_deref().is_some_and(Info::is_private)
     }
 
     /// Peers were found: now, or before it was ready for them.
@@ -170,6 +179,22 @@ impl Running {
 
     pub(super) fn discard(&mut self, piece: u32, pool: &mut Pool) {
         self.assembly.discard(piece, pool);
+    }
+
+    /// Bytes in pieces that are there. None while it is not known what there is.
+    pub(super) fn have(&self) -> Option<u64> {
+        let (info, have) = (self.info.as_deref()?, self.machine.have()?);
+        Some(have.iter().map(|piece| u64::from(info.geometry().size(piece))).sum())
+    }
+
+    /// As its trackers are told.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        let progress = self.machine.progress(now);
+        let length = self.info.as_deref().map(|info| info.geometry().length());
+        // Who does not know what is missing lacks something all the same.
+        let left = length.zip(self.have()).map_or(length.unwrap_or(BLOCK.into()), |(all, have)| all - have);
+        let stats = Stats { uploaded: progress.uploaded, downloaded: progress.downloaded, left };
+        Standing { stats, peers: progress.peers }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -32,6 +32,13 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    /// At that time, unless one was set that comes before it.
+    pub(super) fn set_earlier(&mut self, who: K, at: Instant) {
+        if self.times.get(&who).is_none_or(|set| *set > at) {
+            self.set(who, Some(at));
+        }
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)
     }
@@ -59,6 +66,11 @@ mod tests {
             timers.set(who, at(who));
         }
         assert_eq!((timers.next(), timers.due(now)), (at(1), None));
+        timers.set(1, at(9));
+        timers.set_earlier(2, now + Duration::from_secs(7));
+        assert_eq!(timers.next(), at(2));
+        timers.set_earlier(1, now + Duration::from_secs(8));
+        assert_eq!(timers.times.get(&1).copied(), at(8));
         timers.set(1, at(9));
         timers.set(3, None);
         assert_eq!(timers.due(now + Duration::from_secs(8)), Some(2));

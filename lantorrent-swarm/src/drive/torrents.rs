@@ -10,12 +10,15 @@ use super::opening::{self, Opened};
 use super::piece;
 use super::running::{Home, Phase, Running, TorrentKey};
 use super::settings::{Adding, Wanted};
+use super::sources::Sources;
 use super::status::Status;
 use super::web::{self, Fetch, WebNews, Webs};
 use crate::InfoHash;
+use crate::dht::DhtEvent;
 use crate::files::{FilesError, Options, Records};
 use crate::metainfo::Info;
 use crate::swarm::{Action, Config, Event, Fetching, Origin, PeerKey, Sender, Torrent, Verdict, WebKey};
+use crate::tracker::AnnouncerEvent;
 use crate::wire::{Limits, Message as Word};
 
 impl Engine {
@@ -35,6 +38,8 @@ impl Engine {
                     self.remove(hash);
                 }
             }
+            Message::Tracker(asked, news) => self.heard_of_tracker(asked, news),
+            Message::Nodes(nodes) => self.meet_all(&nodes),
             Message::News(TorrentKey(hash, added), news) => {
                 let known = self.torrents.get(&hash).is_some_and(|torrent| torrent.added == added);
                 match news {
@@ -58,15 +63,19 @@ impl Engine {
         if self.torrents.contains_key(&hash) {
             return self.notify(Notice::Warning(hash, "it is there already".into()));
         }
+        if self.stopping {
+            return;
+        }
         self.added += 1;
+        let sources = Sources::of(adding);
         let config = Config {
             info_hash: hash,
             peer_id: self.peer_id,
             seed: self.random(),
             port: Some(self.port),
-            dht_port: None,
+            dht_port: self.dht.as_ref().map(|_| self.port),
             networks: self.networks.clone(),
-            web_seeds: adding.web_seeds.len() as u32,
+            web_seeds: sources.web_seeds.len() as u32,
             content: None,
             limits: adding.limits,
         };
@@ -77,8 +86,12 @@ impl Engine {
             stop: Arc::new(AtomicBool::new(false)),
         };
         let mut torrent = Running::new(Torrent::new(config, now), adding, home, self.added);
-        torrent.webs = Webs::new(adding.web_seeds.clone());
+        torrent.webs = Webs::new(sources.web_seeds);
+        let key = TorrentKey(hash, self.added);
         self.torrents.insert(hash, torrent);
+        self.herald(key, &sources.trackers);
+        self.meet_by_name(&sources.nodes);
+        self.find_by_name(key, sources.peers);
         match info {
             Some(info) => self.open(hash, info),
             None => self.begin(hash, Phase::Metadata),
@@ -91,6 +104,7 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         torrent.phase = Phase::Checking;
         torrent.info = Some(Arc::clone(&info));
+        let private = info.is_private();
         let (folder, options) = (torrent.home.folder.clone(), torrent.home.options.clone());
         let (existing, stop) = (torrent.home.existing, Arc::clone(&torrent.home.stop));
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
@@ -99,12 +113,16 @@ impl Engine {
             let opened = opening::open(&folder, info, options, existing, (&stop, &hashed));
             mailbox.send(Message::News(key, News::Opened(opened)));
         });
+        if private {
+            self.hide(hash);
+        }
     }
 
     fn begin(&mut self, hash: InfoHash, phase: Phase) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
             torrent.phase = phase;
         }
+        self.seek(hash);
         self.settle(hash);
     }
 
@@ -121,7 +139,10 @@ impl Engine {
         torrent.home.stop.store(true, Ordering::Relaxed);
         torrent.webs.stop_all();
         torrent.machine.handle(Instant::now(), Event::Stop);
+        let key = TorrentKey(hash, torrent.added);
         self.settle(hash);
+        self.stop_announcing(key);
+        self.hide(hash);
         self.timers.set(Who::Torrent(hash), None);
         let Some(torrent) = self.torrents.remove(&hash) else { return };
         // What is verified is not fetched again at the next start.
@@ -175,8 +196,11 @@ impl Engine {
             }
             News::Finished(Ok(())) => {
                 torrent.phase = Phase::Seeding;
+                let key = TorrentKey(hash, torrent.added);
                 self.notify(Notice::Whole(hash));
+                self.announce(key, AnnouncerEvent::Completed);
             }
+            News::Peers(peers) => torrent.found(now, Origin::Given, &peers),
             News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
             News::Web(web, fetch, news) => self.heard_from_web(now, hash, web, &fetch, news),
         }
@@ -194,6 +218,7 @@ impl Engine {
         if whole {
             self.notify(Notice::Whole(hash));
         }
+        self.seek(hash);
     }
 
     fn heard_from_web(&mut self, now: Instant, hash: InfoHash, web: WebKey, fetch: &Fetch, news: WebNews) {
@@ -213,12 +238,12 @@ impl Engine {
             WebNews::Failed(retry_after, why) => {
                 torrent.webs.stop(web);
                 torrent.machine.handle(now, Event::WebFailed { web, retry_after });
-                self.notify(Notice::Warning(hash, why));
+                self.warn(hash, why);
             }
             WebNews::Useless(why) => {
                 torrent.webs.stop(web);
                 torrent.machine.handle(now, Event::WebUseless(web));
-                self.notify(Notice::Warning(hash, why));
+                self.warn(hash, why);
             }
         }
     }
@@ -226,10 +251,17 @@ impl Engine {
     /// It cannot go on. What is there is served all the same.
     fn fail(&mut self, hash: InfoHash, error: &FilesError) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        let why = error.to_string();
+        // Several pieces may have been on their way to a disk that is full.
+        if matches!(torrent.phase, Phase::Failed(_)) {
+            return;
+        }
+        let (why, nothing) = (error.to_string(), torrent.content.is_none());
         torrent.machine.handle(Instant::now(), Event::Fetching(Fetching::Off));
         torrent.phase = Phase::Failed(why.clone());
         self.notify(Notice::Failed(hash, why));
+        if nothing {
+            self.give_up(hash);
+        }
     }
 
     /// Carries out what the torrent says, and sets its clock.
@@ -268,7 +300,7 @@ impl Engine {
             }
             Action::Metadata(bytes) => self.metadata(hash, &bytes),
             Action::Complete => self.finish(hash),
-            Action::DhtNode(_) => {}
+            Action::DhtNode(node) => self.drive_dht(DhtEvent::Meet(node)),
         }
     }
 
@@ -316,6 +348,7 @@ impl Engine {
                 let Some(torrent) = self.torrents.get_mut(&hash) else { return };
                 torrent.phase = Phase::Failed(error.to_string());
                 self.notify(Notice::Failed(hash, error.to_string()));
+                self.give_up(hash);
             }
         }
     }
@@ -342,6 +375,16 @@ impl Engine {
         self.disk.put(move || mailbox.send(Message::News(key, News::Synced(content.sync()))));
     }
 
+    /// Tells of something that the torrent can live with, unless it has told that already.
+    pub(super) fn warn(&mut self, hash: InfoHash, why: String) {
+        let torrent = self.torrents.get_mut(&hash);
+        if torrent.is_some_and(|torrent| torrent.warnings.is_new(&why)) {
+            self.notify(Notice::Warning(hash, why));
+        } else {
+            log::debug!("{hash}: {why}");
+        }
+    }
+
     fn notify(&self, notice: Notice) {
         // Whoever started it may be content with the status.
         let _ = self.notices.send(notice);
@@ -351,15 +394,11 @@ impl Engine {
 fn status(now: Instant, hash: InfoHash, torrent: &Running) -> Status {
     let info = torrent.info.as_deref();
     let geometry = info.map(Info::geometry);
-    let have = torrent.machine.have();
-    let bytes = geometry
-        .zip(have)
-        .map(|(geometry, have)| have.iter().map(|piece| u64::from(geometry.size(piece))).sum());
     Status {
         info_hash: hash,
         name: info.map(|info| crate::text::readable(info.layout().name().as_os_str().as_encoded_bytes())),
         length: geometry.map(crate::Geometry::length),
-        have: bytes.unwrap_or(0),
+        have: torrent.have().unwrap_or(0),
         phase: torrent.phase.clone(),
         hashed: torrent.hashed,
         progress: torrent.machine.progress(now),

@@ -1,6 +1,7 @@
 //! Threads for what the loop must not wait for: hashing, writing, opening files, asking by HTTP.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -8,23 +9,26 @@ use std::thread::{self, JoinHandle};
 /// Something to do.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-/// So many threads that take jobs in the order in which they were given. All that was given is done before they end.
+/// So many threads that take jobs in the order in which they were given. All that was given is done before they end,
+/// unless they are abandoned.
 #[derive(Debug)]
 pub(super) struct Workers {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Workers {
     pub(super) fn start(name: &str, count: usize) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
+        let abandoned = Arc::new(AtomicBool::new(false));
         let start = |_| {
-            let queue = Arc::clone(&queue);
-            thread::Builder::new().name(name.into()).spawn(move || work(&queue))
+            let (queue, abandoned) = (Arc::clone(&queue), Arc::clone(&abandoned));
+            thread::Builder::new().name(name.into()).spawn(move || work(&queue, &abandoned))
         };
         let threads = (0..count).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { jobs: Some(jobs), threads })
+        Ok(Self { jobs: Some(jobs), threads, abandoned })
     }
 
     pub(super) fn put(&self, job: impl FnOnce() + Send + 'static) {
@@ -32,6 +36,13 @@ impl Workers {
             // There is somebody at the other end for as long as this lives.
             let _ = jobs.send(Box::new(job));
         }
+    }
+
+    /// Does nothing more of what was given, and waits for nobody: what is under way ends when it ends.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        self.threads.clear();
     }
 }
 
@@ -46,12 +57,14 @@ impl Drop for Workers {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Mutex<Receiver<Job>>, abandoned: &AtomicBool) {
     loop {
         // One waits for the next job, and the others for the lock.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        job();
+        match job {
+            Ok(job) if !abandoned.load(Ordering::Relaxed) => job(),
+            _ => return,
+        }
     }
 }
 
@@ -71,5 +84,23 @@ mod tests {
         let mut numbers: Vec<_> = heard.iter().collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nothing_is_waited_for_that_is_abandoned() {
+        let (go, wait) = mpsc::channel::<()>();
+        let (done, heard) = mpsc::channel();
+        let mut workers = Workers::start("test", 1).unwrap();
+        let first = done.clone();
+        workers.put(move || {
+            first.send("begun").unwrap();
+            assert!(wait.recv().is_err());
+            first.send("ended").unwrap();
+        });
+        workers.put(move || done.send("never").unwrap());
+        assert_eq!(heard.recv(), Ok("begun"));
+        workers.abandon();
+        drop((workers, go));
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["ended"]);
     }
 }

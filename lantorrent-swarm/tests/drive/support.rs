@@ -11,7 +11,7 @@ use lantorrent_swarm::files::{Durability, Source};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 
 /// Nothing here takes that long.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Bytes that are the same each time, and compress as little as those of a real file.
 pub(crate) fn content(length: usize) -> Vec<u8> {

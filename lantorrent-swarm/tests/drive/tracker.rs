@@ -1,0 +1,34 @@
+//! A tracker on a thread of its own.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use lantorrent_swarm::Seed;
+use lantorrent_swarm::tracker::{Stopper, Tracker, TrackerService, TrackerSettings};
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stopper: Stopper,
+    thread: JoinHandle<Tracker>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let tracker = Tracker::new(TrackerSettings::default(), Seed([1; 32]), Instant::now());
+        let service = TrackerService::bind(&["127.0.0.1:0".parse().unwrap()], tracker).unwrap();
+        let (address, stopper) = (service.addresses()[0], service.stopper());
+        let thread = std::thread::spawn(move || service.run().unwrap());
+        Self { address, stopper, thread }
+    }
+
+    /// The tracker's URL over `http` or `udp`.
+    pub(crate) fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}/announce", self.address)
+    }
+
+    pub(crate) fn stop(self) -> Tracker {
+        self.stopper.stop();
+        self.thread.join().unwrap()
+    }
+}

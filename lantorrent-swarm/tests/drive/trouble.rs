@@ -1,0 +1,145 @@
+//! Peers that behave badly, disks that are full, and users who change their minds.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use lantorrent_core::Limit;
+use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm};
+use lantorrent_swarm::metainfo::{Draft, Metainfo};
+use lantorrent_swarm::wire::{Features, Handshake, Message};
+use lantorrent_swarm::{BLOCK, InfoHash, PeerId, Span};
+
+use crate::support::{LONG, adding, address, content, expect_whole, settings, swarm, torrent};
+
+const PIECE: u32 = 64 << 10;
+
+/// A swarm that has a file of that many bytes.
+fn seeder(length: usize, settings: Settings, upload: Limit) -> (tempfile::TempDir, Metainfo, Swarm) {
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("a.img"), content(length)).unwrap();
+    let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
+    let mut swarm = Swarm::start(settings).unwrap();
+    swarm.add(Adding { upload, ..adding(&metainfo, here.path()) });
+    expect_whole(&mut swarm, metainfo.info.hash());
+    (here, metainfo, swarm)
+}
+
+/// Fetches all of it from there. How long that takes.
+fn fetch(metainfo: &Metainfo, from: SocketAddr, settings: Settings) -> Duration {
+    let there = tempfile::tempdir().unwrap();
+    let mut leecher = Swarm::start(settings).unwrap();
+    let begun = Instant::now();
+    leecher.add(Adding { peers: vec![from], ..adding(metainfo, there.path()) });
+    expect_whole(&mut leecher, metainfo.info.hash());
+    begun.elapsed()
+}
+
+/// Somebody who speaks the protocol, and has introduced himself.
+fn stranger(to: SocketAddr, torrent: InfoHash, number: u8) -> TcpStream {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let features = Features { extensions: false, fast: true, dht: false };
+    let hello = Handshake { info_hash: torrent, peer_id: PeerId([number; 20]), features };
+    stream.write_all(&hello.encode()).unwrap();
+    stream
+}
+
+#[test]
+fn who_asks_and_never_reads_holds_nobody_up() {
+    let (_here, metainfo, seeder) = seeder(3_000_000, settings(), Limit::default());
+    let mut greedy = stranger(address(&seeder), metainfo.info.hash(), 1);
+    let mut asked = Vec::new();
+    Message::Interested.encode(&mut asked);
+    for piece in 0..metainfo.info.geometry().pieces() - 1 {
+        for begin in (0..PIECE).step_by(BLOCK as usize) {
+            Message::Request(Span { piece, begin, length: BLOCK }).encode(&mut asked);
+        }
+    }
+    greedy.set_nonblocking(true).unwrap();
+    // As much as goes: it is read by somebody who waits for nobody, or the connection is closed.
+    for _ in 0..100 {
+        if greedy.write_all(&asked).is_err() {
+            break;
+        }
+    }
+    fetch(&metainfo, address(&seeder), settings());
+}
+
+#[test]
+fn those_who_come_when_all_places_are_taken_come_back() {
+    let few = Settings { connections: 20, ..settings() };
+    let (_here, metainfo, seeder) = seeder(1_000_000, few, Limit::default());
+    let mut silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address(&seeder)).unwrap()).collect();
+    let mut late = TcpStream::connect(address(&seeder)).unwrap();
+    late.set_read_timeout(Some(LONG)).unwrap();
+    // Closed with or without having been read.
+    assert!(matches!(late.read(&mut [0]), Ok(0) | Err(_)));
+    silent.truncate(10);
+    fetch(&metainfo, address(&seeder), settings());
+}
+
+#[test]
+fn another_torrent_than_was_asked_for_is_no_torrent() {
+    let (_here, metainfo, seeder) = seeder(100_000, settings(), Limit::default());
+    for torrent in [InfoHash([7; 20]), metainfo.info.hash()] {
+        let mut other = stranger(address(&seeder), torrent, 2);
+        let mut answer = [0; Handshake::SIZE];
+        assert_eq!(other.read_exact(&mut answer).is_ok(), torrent == metainfo.info.hash());
+    }
+}
+
+#[test]
+fn removed_while_it_is_hashed_and_added_again() {
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("a.img"), content(30_000_000)).unwrap();
+    let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
+    let mut swarm = swarm();
+    let hash = metainfo.info.hash();
+    for _ in 0..5 {
+        swarm.add(adding(&metainfo, here.path()));
+        swarm.remove(hash);
+        assert_eq!(swarm.notice(LONG), Some(Notice::Removed(hash)));
+    }
+    swarm.add(adding(&metainfo, here.path()));
+    expect_whole(&mut swarm, hash);
+    assert_eq!(swarm.status().len(), 1);
+}
+
+#[test]
+fn a_thousand_torrents_come_and_go() {
+    let here = tempfile::tempdir().unwrap();
+    let mut swarm = swarm();
+    for number in 0..1000_u32 {
+        let path = here.path().join(number.to_string());
+        fs::write(&path, number.to_be_bytes()).unwrap();
+        swarm.add(adding(&torrent(&path, PIECE, &Draft::default()), here.path()));
+    }
+    let mut whole = 0;
+    while whole < 1000 {
+        match swarm.notice(LONG) {
+            Some(Notice::Whole(_)) => whole += 1,
+            other => panic!("{other:?} after {whole}"),
+        }
+    }
+    assert_eq!(swarm.status().len(), 1000);
+    swarm.stop();
+}
+
+#[test]
+fn no_faster_than_allowed() {
+    const LENGTH: u32 = 4 << 20;
+    let rate = u64::from(LENGTH) / 2;
+    let limit = || Limit::new(Some(rate));
+    let (_here, metainfo, open) = seeder(LENGTH as usize, settings(), Limit::default());
+    let (_there, _, slow) = seeder(LENGTH as usize, settings(), limit());
+    let held = Settings { download: limit(), ..settings() };
+    for (what, took) in [
+        ("sending", fetch(&metainfo, address(&slow), settings())),
+        ("receiving", fetch(&metainfo, address(&open), held)),
+    ] {
+        println!("{what} at {rate} bytes/s took {took:?} instead of 2 s");
+        assert!(took.as_secs_f64() >= 2.0 * 0.95, "{what}: {took:?}");
+    }
+}
