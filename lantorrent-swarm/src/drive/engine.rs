@@ -176,6 +176,8 @@ impl Engine {
                 }
             }
         }
+        // Who waits for a web server would be waited for.
+        self.agent.shutdown();
         Ok(())
     }
 
