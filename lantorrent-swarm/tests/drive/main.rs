@@ -1,4 +1,6 @@
 //! Real swarms over real sockets.
 
 mod fetching;
+mod http_server;
 mod support;
+mod web;
