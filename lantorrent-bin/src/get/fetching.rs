@@ -46,11 +46,8 @@ pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Stat
     });
     let uploaded = fetching.standing().map_or(0, |standing| standing.progress.uploaded);
     fetching.swarm.stop();
-    match &outcome {
-        Ok(status) => {
-            to.event("stopped", json!({ "whole": *status == Status::Success, "uploaded": uploaded }));
-        }
-        Err(failure) => to.event("failed", json!({ "message": failure.to_string() })),
+    if let Ok(status) = &outcome {
+        to.event("stopped", json!({ "whole": *status == Status::Success, "uploaded": uploaded }));
     }
     outcome
 }

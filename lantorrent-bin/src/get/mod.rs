@@ -8,6 +8,7 @@ use std::path::Path;
 use lantorrent_core::Limit;
 use lantorrent_swarm::drive::{Adding, Page, Wanted, Web};
 use lantorrent_swarm::metainfo::Magnet;
+use serde_json::json;
 
 use crate::exit::{Failure, Status};
 use crate::swarm::say::To;
@@ -22,6 +23,14 @@ pub(crate) fn run(get: &Get) -> Result<Status, Failure> {
         ));
     }
     let to = To::of(get.json);
+    let outcome = fetch(get, to);
+    if let Err(failure) = &outcome {
+        to.event("failed", json!({ "message": failure.to_string() }));
+    }
+    outcome
+}
+
+fn fetch(get: &Get, to: To) -> Result<Status, Failure> {
     if is_url(&get.what) {
         return from_web(get, to);
     }

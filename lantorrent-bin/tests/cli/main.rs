@@ -9,6 +9,7 @@ mod get;
 #[path = "../../../lantorrent-swarm/tests/drive/http_server.rs"]
 #[allow(dead_code)] // Some of it is for the tests of the library.
 mod http_server;
+mod https;
 mod inetd;
 mod init;
 mod legacy;
