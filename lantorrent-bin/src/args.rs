@@ -15,6 +15,7 @@ use lantorrent_core::wire::{Wire, limits};
 use crate::argv::STDIN;
 use crate::config::value;
 use crate::size;
+use crate::swarm::{Get, Seed};
 use crate::torrent::Torrent;
 
 /// Copies one large file to many machines of a LAN at the speed of one copy.
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Demo(Demo),
     Torrent(Torrent),
     Tracker(Tracker),
+    Get(Get),
+    Seed(Seed),
 }
 
 /// Write the configuration of a new group of nodes, with a random password.

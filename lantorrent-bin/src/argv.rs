@@ -56,6 +56,9 @@ fn help_for(name: &str, words: &[&str]) -> String {
                 | "links"
                 | "demo"
                 | "torrent"
+                | "tracker"
+                | "get"
+                | "seed"
         )
     });
     command.map_or_else(|| format!("{name} --help"), |command| format!("{name} {command} --help"))

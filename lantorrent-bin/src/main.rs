@@ -9,14 +9,17 @@ mod client;
 mod config;
 mod demo;
 mod exit;
+mod get;
 mod init;
 mod legacy;
 mod links;
 mod logger;
+mod seed;
 mod send;
 mod serve;
 mod signals;
 mod size;
+mod swarm;
 mod table;
 mod terminal;
 mod text;
@@ -117,7 +120,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(command) = &arguments.command else {
         return Err(Failure::usage(
             "there is no command",
-            "give init, serve, send, check, agent, request, status, cancel, limit, links, demo, torrent or tracker, or see `lantorrent --help`",
+            "give init, serve, send, check, agent, request, status, cancel, limit, links, demo, torrent, tracker, get or seed, or see `lantorrent --help`",
         ));
     };
     match command {
@@ -175,6 +178,14 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             let usual = Shown::all(LevelFilter::Info);
             logger::install(&Sinks { file: None, stderr: shown(arguments, usual) })?;
             tracker::run(tracker)
+        }
+        Command::Get(get) => {
+            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            get::run(get)
+        }
+        Command::Seed(seed) => {
+            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            seed::run(seed)
         }
     }
 }

@@ -100,16 +100,16 @@ pub(super) struct Verify {
     pub(super) json: bool,
 }
 
-fn tier(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn tier(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(|url| url_of(url, &["http", "https", "udp"])).collect()
 }
 
-fn web_seed(text: &str) -> Result<String, String> {
+pub(crate) fn web_seed(text: &str) -> Result<String, String> {
     url_of(text, &["http", "https", "ftp"])
 }
 
 /// The URL, if it has one of these schemes and a host.
-fn url_of(text: &str, schemes: &[&str]) -> Result<String, String> {
+pub(crate) fn url_of(text: &str, schemes: &[&str]) -> Result<String, String> {
     let rest =
         text.split_once("://").filter(|(scheme, _)| schemes.contains(&scheme.to_ascii_lowercase().as_str()));
     let is_url = rest.is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'))
@@ -128,6 +128,6 @@ fn piece_size(text: &str) -> Result<u32, String> {
     size.filter(fits).ok_or_else(|| "not a power of two from 16K to 64M".to_owned())
 }
 
-fn file(text: &str) -> Result<PathBuf, String> {
+pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     if text == STDIN { Err("not a file".to_owned()) } else { Ok(text.into()) }
 }

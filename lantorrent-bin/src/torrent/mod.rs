@@ -15,7 +15,7 @@ use lantorrent_swarm::metainfo::{METAINFO, Metainfo};
 
 use crate::exit::{Failure, Status};
 use args::Command;
-pub(crate) use args::Torrent;
+pub(crate) use args::{Torrent, file, tier, url_of, web_seed};
 
 pub(crate) fn run(torrent: &Torrent) -> Result<Status, Failure> {
     match &torrent.command {
@@ -25,7 +25,8 @@ pub(crate) fn run(torrent: &Torrent) -> Result<Status, Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Metainfo, Failure> {
+/// Reads a `.torrent` file.
+pub(crate) fn read(path: &Path) -> Result<Metainfo, Failure> {
     let read = || {
         let mut bytes = Vec::new();
         // One more, by which it is known to be too large.

@@ -5,12 +5,19 @@ mod chain;
 mod client;
 mod common;
 mod demo;
+mod get;
+#[path = "../../../lantorrent-swarm/tests/drive/http_server.rs"]
+#[allow(dead_code)] // Some of it is for the tests of the library.
+mod http_server;
+mod https;
 mod inetd;
 mod init;
 mod legacy;
 mod links;
 mod password;
+mod seed;
 mod serve;
+mod swarms;
 mod torrent;
 mod tracker;
 mod trouble;

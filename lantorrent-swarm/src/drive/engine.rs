@@ -197,9 +197,10 @@ impl Engine {
             }
         }
         self.save_nodes();
-        // Servers that do not answer are not waited for.
+        // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
         self.trackers.abandon();
         self.web.abandon();
+        self.agent.shutdown();
         Ok(())
     }
 

@@ -29,6 +29,7 @@ mod datagrams;
 mod dht;
 mod engine;
 mod finding;
+mod http;
 mod intake;
 mod interfaces;
 mod link;
@@ -46,9 +47,13 @@ mod settings;
 mod sources;
 mod status;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod torrents;
 mod warnings;
 mod web;
+mod web_answer;
+mod web_file;
 mod workers;
 
 use std::io;
@@ -72,6 +77,8 @@ pub use settings::{Adding, Dht, Existing, Settings, Wanted};
 use socket2::{Domain, Protocol, Socket, Type};
 pub use status::Status;
 use thiserror::Error;
+pub use web_answer::WebError;
+pub use web_file::{Page, Web, WebFile, WebProgress};
 use workers::Workers;
 
 use crate::files::FilesError;
@@ -81,8 +88,6 @@ use crate::{InfoHash, PeerId, Seed};
 const FETCHES: usize = 8;
 /// How often it is looked whether the loop is still there to answer.
 const WATCH: Duration = Duration::from_millis(200);
-/// How long a web server may say nothing.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why a swarm cannot be started.
 #[derive(Debug, Error)]
@@ -129,7 +134,7 @@ impl Swarm {
     pub fn start(settings: Settings) -> Result<Self, SwarmError> {
         let (listener, port, datagrams) = listen(&settings)?;
         let records = torrents::records(settings.records.as_deref())?;
-        let agent = agent(settings.proxy.as_deref())?;
+        let agent = http::agent(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
         let (to, notices) = mpsc::channel();
@@ -255,22 +260,6 @@ fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.listen(1024)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-fn agent(proxy: Option<&str>) -> Result<ureq::Agent, SwarmError> {
-    let builder = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(SILENCE))
-        .timeout_recv_response(Some(SILENCE))
-        .user_agent(concat!("lantorrent/", env!("CARGO_PKG_VERSION")));
-    let builder = match proxy {
-        Some(proxy) => {
-            let refuse = |_| SwarmError::Proxy(proxy.into());
-            builder.proxy(Some(ureq::Proxy::new(proxy).map_err(refuse)?))
-        }
-        None => builder,
-    };
-    Ok(builder.build().into())
 }
 
 fn seed() -> io::Result<Seed> {

@@ -1,9 +1,11 @@
 //! Finds out what there is of a torrent on disk, beside the loop.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use lantorrent_core::store::PARTIAL_SUFFIX;
 
 use super::settings::Existing;
 use crate::files::{Content, FilesError, Options, State, Tree};
@@ -26,6 +28,9 @@ pub(super) fn open(
     (stop, hashed): (&AtomicBool, &(dyn Fn(u64) + Sync)),
 ) -> Result<Opened, FilesError> {
     let tree = Arc::new(Tree::open(folder)?);
+    if existing == Existing::Serve {
+        expect_all(&tree, &info)?;
+    }
     let content = Arc::new(Content::open(tree, info, options)?);
     if content.state() == State::Unproven {
         let progress = |bytes| {
@@ -37,14 +42,27 @@ pub(super) fn open(
             _ if content.state() == State::Whole => {}
             Existing::Repair => content.repair()?,
             Existing::Replace => content.replace()?,
+            Existing::Serve => return Err(FilesError::Absent { path: path(folder, content.info()) }),
             Existing::Refuse => {
-                let path = folder.join(content.info().layout().name());
-                return Err(FilesError::Occupied { path });
+                return Err(FilesError::Occupied { path: path(folder, content.info()) });
             }
         }
     }
     let have = have(&content);
     Ok(Opened { content, have })
+}
+
+/// Refuses what is missing, or still being written: opening it would make it, or go on with it.
+fn expect_all(tree: &Tree, info: &Info) -> Result<(), FilesError> {
+    let whole = path(tree.path(), info);
+    let mut partial = info.layout().name().as_os_str().to_owned();
+    partial.push(PARTIAL_SUFFIX);
+    let is_there = tree.find(info.layout().name())?.is_some() && tree.find(Path::new(&partial))?.is_none();
+    if is_there { Ok(()) } else { Err(FilesError::Absent { path: whole }) }
+}
+
+fn path(folder: &Path, info: &Info) -> PathBuf {
+    folder.join(info.layout().name())
 }
 
 /// The pieces that are proven.

@@ -107,6 +107,8 @@ pub enum Existing {
     Replace,
     /// It stays, and the torrent fails.
     Refuse,
+    /// It is served, and nothing is made or changed: a torrent that is not there, or not whole, fails.
+    Serve,
 }
 
 impl Adding {

@@ -7,12 +7,13 @@ use std::time::Instant;
 use super::engine::{Engine, Who};
 use super::message::{Message, News, Notice};
 use super::opening::{self, Opened};
+use super::paces::Paces;
 use super::piece;
 use super::running::{Home, Phase, Running, TorrentKey};
 use super::settings::{Adding, Wanted};
 use super::sources::Sources;
 use super::status::Status;
-use super::web::{self, Fetch, WebNews, Webs};
+use super::web::{self, Fetch, Server, WebNews, Webs};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
 use crate::files::{FilesError, Options, Records};
@@ -330,10 +331,11 @@ impl Engine {
             return;
         };
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        let agent = self.agent.clone();
+        let paces = Paces::new(&self.settings.download, &torrent.download);
+        let server = Server { agent: self.agent.clone(), url, paces };
         self.web.put(move || {
             let tell = |news| mailbox.send(Message::News(key, News::Web(web, fetch.clone(), news)));
-            web::fetch(&agent, &url, &info, pieces, &fetch, &tell);
+            web::fetch(server, &info, pieces, &fetch, &tell);
         });
     }
 

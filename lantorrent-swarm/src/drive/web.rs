@@ -1,12 +1,15 @@
 //! Web seeds (BEP 19): pieces from plain HTTP servers, in threads beside the loop.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::http;
+use super::paces::Paces;
 use super::pool::Buffer;
 use crate::metainfo::{Info, Kind};
 use crate::swarm::WebKey;
@@ -108,10 +111,16 @@ enum Stop {
     Useless(String),
 }
 
+/// Where pieces are fetched, and how fast that may be.
+pub(super) struct Server {
+    pub(super) agent: ureq::Agent,
+    pub(super) url: String,
+    pub(super) paces: Paces,
+}
+
 /// Fetches the pieces, and tells of each block, and of the end.
 pub(super) fn fetch(
-    agent: &ureq::Agent,
-    url: &str,
+    mut server: Server,
     info: &Info,
     pieces: Range<u32>,
     fetch: &Fetch,
@@ -119,13 +128,17 @@ pub(super) fn fetch(
 ) {
     let mut blocks = Blocks { info, fetch, tell, at: (pieces.start, 0), block: None };
     let result = runs(info, pieces).try_for_each(|(file, offset, length)| {
+        // It may have waited for its turn for long.
+        if fetch.is_stopped() {
+            return Err(Stop::Asked);
+        }
         let entry = &info.layout().files()[file];
         if entry.kind == Kind::Padding {
             return blocks.take_all(&mut std::io::repeat(0).take(length), length);
         }
-        let url = url_of(url, info, file);
-        let mut body = open(agent, &url, offset, length)?;
-        blocks.take_all(&mut body, length)
+        let url = url_of(&server.url, info, file);
+        let body = open(&server.agent, &url, offset, length)?;
+        blocks.take_all(&mut Paced { body, paces: &mut server.paces, fetch }, length)
     });
     match result {
         Ok(()) => tell(WebNews::Done),
@@ -167,7 +180,7 @@ fn url_of(url: &str, info: &Info, file: usize) -> String {
 /// Asks for so many bytes of a file from an offset on.
 fn open(agent: &ureq::Agent, url: &str, offset: u64, length: u64) -> Result<impl Read, Stop> {
     let range = format!("bytes={offset}-{}", offset + length - 1);
-    let failed = |error: ureq::Error| Stop::Failed(None, format!("{url}: {error}"));
+    let failed = |error: ureq::Error| Stop::Failed(None, format!("{url}: {}", http::explain(&error)));
     let response = agent.get(url).header("Range", range).call().map_err(failed)?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     match response.status().as_u16() {
@@ -194,6 +207,30 @@ fn begins_at(range: &str, offset: u64) -> bool {
     begin.is_some_and(|begin| begin.trim().parse() == Ok(offset))
 }
 
+/// What comes, as fast as it may.
+struct Paced<'a, R> {
+    body: R,
+    paces: &'a mut Paces,
+    fetch: &'a Fetch,
+}
+
+impl<R: Read> Read for Paced<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while !self.fetch.is_stopped() {
+            let now = Instant::now();
+            match self.paces.allowance(now, into.len()) {
+                Ok(most) => {
+                    let count = self.body.read(&mut into[..most])?;
+                    self.paces.went(count);
+                    return Ok(count);
+                }
+                Err(at) => thread::sleep(at.saturating_duration_since(now)),
+            }
+        }
+        Ok(0)
+    }
+}
+
 /// Cuts what comes into blocks.
 struct Blocks<'a> {
     info: &'a Info,
@@ -208,9 +245,6 @@ struct Blocks<'a> {
 impl Blocks<'_> {
     fn take_all(&mut self, from: &mut impl Read, mut length: u64) -> Result<(), Stop> {
         while length > 0 {
-            if self.fetch.is_stopped() {
-                return Err(Stop::Asked);
-            }
             let (piece, begin) = self.at;
             let span = self.info.geometry().block(piece, begin / BLOCK);
             let filled = (begin - span.begin) as usize;
@@ -219,6 +253,9 @@ impl Blocks<'_> {
             let count = from
                 .read(&mut buffer[filled..filled + most])
                 .map_err(|error| Stop::Failed(None, error.to_string()))?;
+            if self.fetch.is_stopped() {
+                return Err(Stop::Asked);
+            }
             if count == 0 {
                 return Err(Stop::Failed(None, "the server has sent less than it was asked for".into()));
             }

@@ -59,6 +59,12 @@ pub enum FilesError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is to be served, and is not there, or not all of it.
+    #[error("{path:?} is not there, or not whole; fetch the torrent, or give the folder that it is in")]
+    Absent {
+        /// What should be there.
+        path: PathBuf,
+    },
     /// Something else has the torrent's name, and can not be replaced by it.
     #[error("{path:?} is something else than this torrent; move it away, or give another folder")]
     Occupied {

@@ -1,0 +1,101 @@
+//! `lantorrent get`.
+
+mod fetching;
+mod page;
+
+use std::path::Path;
+
+use lantorrent_core::Limit;
+use lantorrent_swarm::drive::{Adding, Page, Wanted, Web};
+use lantorrent_swarm::metainfo::Magnet;
+use serde_json::json;
+
+use crate::exit::{Failure, Status};
+use crate::swarm::say::To;
+use crate::swarm::{Get, Stop, addresses};
+use crate::torrent;
+
+pub(crate) fn run(get: &Get) -> Result<Status, Failure> {
+    if get.seed && (get.seed_for.is_some() || get.seed_ratio.is_some()) {
+        return Err(Failure::usage(
+            "--seed serves without end, and --seed-for and --seed-ratio set one",
+            "give either --seed or one of the others",
+        ));
+    }
+    let to = To::of(get.json);
+    let outcome = fetch(get, to);
+    if let Err(failure) = &outcome {
+        to.event("failed", json!({ "message": failure.to_string() }));
+    }
+    outcome
+}
+
+fn fetch(get: &Get, to: To) -> Result<Status, Failure> {
+    if is_url(&get.what) {
+        return from_web(get, to);
+    }
+    let wanted = if get.what.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
+        Wanted::Magnet(magnet(&get.what)?)
+    } else {
+        Wanted::Metainfo(Box::new(torrent::read(&torrent::file(&get.what).map_err(named)?)?))
+    };
+    folder(&get.output)?;
+    fetching::run(get, adding(get, wanted), &Stop::on_signals()?, to)
+}
+
+fn named(why: String) -> Failure {
+    Failure::usage(why, "give a .torrent file, a magnet link or a URL")
+}
+
+fn is_url(what: &str) -> bool {
+    let scheme = what.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+}
+
+fn magnet(link: &str) -> Result<Magnet, Failure> {
+    link.parse().map_err(|error| Failure::usage(error, "give the whole link, in quotes"))
+}
+
+/// Makes the folder.
+fn folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Failure::usage(
+            format_args!("cannot make {}: {error}", folder.display()),
+            "give another folder with -o",
+        )
+    })
+}
+
+fn adding(get: &Get, wanted: Wanted) -> Adding {
+    let mut peers = addresses(&get.peer);
+    if let Wanted::Magnet(magnet) = &wanted {
+        peers.extend(addresses(&magnet.peers));
+    }
+    Adding {
+        trackers: get.tracker.clone(),
+        web_seeds: get.web_seed.clone(),
+        peers,
+        ..Adding::new(wanted, get.output.clone())
+    }
+}
+
+fn from_web(get: &Get, to: To) -> Result<Status, Failure> {
+    torrent::url_of(&get.what, &["http", "https"])
+        .map_err(|error| Failure::usage(format_args!("{:?} is {error}", get.what), "give the whole URL"))?;
+    let web = Web::new(get.proxy.as_deref(), Limit::new(get.download))?;
+    let stop = Stop::on_signals()?;
+    let interrupted = web.clone();
+    stop.then(move || interrupted.shut_down());
+    match web.open(&get.what) {
+        Ok(Page::Torrent(metainfo)) => {
+            folder(&get.output)?;
+            fetching::run(get, adding(get, Wanted::Metainfo(metainfo)), &stop, to)
+        }
+        Ok(Page::File(file)) => {
+            folder(&get.output)?;
+            page::save(get, file, &stop, to)
+        }
+        Err(_) if stop.is_asked() => Ok(Status::Incomplete),
+        Err(error) => Err(page::failure(&error)),
+    }
+}

@@ -1,0 +1,98 @@
+//! What `lantorrent get` and `lantorrent seed` have in common.
+
+mod args;
+pub(crate) mod say;
+mod stop;
+
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use lantorrent_core::Limit;
+use lantorrent_swarm::drive::{Dht, Settings, Swarm, SwarmError};
+use lantorrent_swarm::metainfo::Contact;
+
+pub(crate) use args::{Get, Seed};
+pub(crate) use stop::Stop;
+
+use crate::config::Home;
+use crate::exit::Failure;
+
+/// The options about the network.
+pub(crate) struct Network<'a> {
+    pub(crate) port: Option<&'a RangeInclusive<u16>>,
+    pub(crate) no_local: bool,
+    pub(crate) dht: bool,
+    pub(crate) dht_nodes: &'a [Contact],
+    pub(crate) download: Option<u64>,
+    pub(crate) upload: Option<u64>,
+    pub(crate) connections: Option<usize>,
+    pub(crate) proxy: Option<&'a str>,
+}
+
+impl Network<'_> {
+    /// A swarm as these options want it.
+    pub(crate) fn start(&self) -> Result<Swarm, Failure> {
+        let usual = Settings::default();
+        let home = Home::find().ok().map(|home| home.path().join("state"));
+        let is_dht = self.dht || !self.dht_nodes.is_empty();
+        let dht = is_dht.then(|| Dht {
+            nodes: addresses(self.dht_nodes),
+            file: home.as_ref().map(|home| home.join("dht")),
+        });
+        let settings = Settings {
+            listen: if has_v6() { usual.listen } else { std::net::Ipv4Addr::UNSPECIFIED.into() },
+            ports: self.port.cloned().unwrap_or(usual.ports),
+            download: Limit::new(self.download),
+            upload: Limit::new(self.upload),
+            connections: self.connections.unwrap_or(usual.connections),
+            local: !self.no_local,
+            dht,
+            proxy: self.proxy.map(str::to_owned),
+            records: home.map(|home| home.join("whole")).and_then(made),
+            ..usual
+        };
+        Ok(Swarm::start(settings)?)
+    }
+}
+
+impl From<SwarmError> for Failure {
+    fn from(error: SwarmError) -> Self {
+        match error {
+            SwarmError::Proxy(_) => Self::usage(error, "give it with --proxy, or correct the environment"),
+            SwarmError::Listen { .. } => Self::local(error, "--port takes a port or a range"),
+            SwarmError::Records(_) => {
+                Self::local(error, "set LANTORRENT_HOME to a folder that may be written")
+            }
+            SwarmError::System(_) => Self::local(error, "look at the limits and the memory of this machine"),
+        }
+    }
+}
+
+/// Not all systems have IPv6.
+fn has_v6() -> bool {
+    UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
+/// The folder, if it can be had: who cannot keep what is whole has to hash more, and nothing else.
+fn made(folder: PathBuf) -> Option<PathBuf> {
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            log::warn!("{}: {error}; torrents are hashed again at each start", folder.display());
+            None
+        }
+    }
+}
+
+/// The addresses of these hosts. One that has none is named, and left out.
+pub(crate) fn addresses(contacts: &[Contact]) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for contact in contacts {
+        match (contact.host.as_str(), contact.port).to_socket_addrs() {
+            Ok(found) => addresses.extend(found),
+            Err(error) => log::warn!("{contact} is left out: {error}"),
+        }
+    }
+    addresses
+}

@@ -1,0 +1,212 @@
+//! Web seeds (BEP 19): pieces from servers that do as they should, and from others.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lantorrent_core::Limit;
+use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm};
+use lantorrent_swarm::metainfo::{Draft, Metainfo};
+use tempfile::TempDir;
+
+use crate::http_server::{How, HttpServer, Reply, Request};
+use crate::support::{adding, content, expect_whole, settings, swarm, torrent};
+
+const PIECE: u32 = 32 << 10;
+const LENGTH: usize = 1_000_000;
+
+/// A file, its torrent, and where it is to be fetched to.
+struct Case {
+    data: Vec<u8>,
+    metainfo: Metainfo,
+    there: TempDir,
+}
+
+fn case() -> Case {
+    let here = tempfile::tempdir().unwrap();
+    let data = content(LENGTH);
+    fs::write(here.path().join("a.img"), &data).unwrap();
+    let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
+    Case { data, metainfo, there: tempfile::tempdir().unwrap() }
+}
+
+impl Case {
+    fn honest(&self) -> HttpServer {
+        let data = self.data.clone();
+        HttpServer::start(move |request| request.part(&data))
+    }
+
+    fn server(&self, answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> HttpServer {
+        let data = self.data.clone();
+        HttpServer::start(move |request| answer(request, &data))
+    }
+
+    /// Fetches it from these web seeds. Returns the warnings.
+    fn fetch(&self, servers: &[&HttpServer]) -> Vec<String> {
+        let web_seeds = servers.iter().map(|server| server.url("a.img")).collect();
+        let mut swarm = swarm();
+        swarm.add(Adding { web_seeds, ..adding(&self.metainfo, self.there.path()) });
+        let warnings = warnings_until_whole(&mut swarm);
+        assert!(fs::read(self.there.path().join("a.img")).unwrap() == self.data);
+        warnings
+    }
+}
+
+fn warnings_until_whole(swarm: &mut Swarm) -> Vec<String> {
+    let mut warnings = Vec::new();
+    loop {
+        match swarm.notice(Duration::from_secs(60)) {
+            Some(Notice::Warning(_, why)) => warnings.push(why),
+            Some(Notice::Whole(_)) => return warnings,
+            other => panic!("{other:?}, {warnings:?}, {:#?}", swarm.status()),
+        }
+    }
+}
+
+fn asked_bytes(server: &HttpServer) -> usize {
+    server
+        .heard()
+        .iter()
+        .map(|request| request.range.map_or(0, |(first, last)| last.unwrap() + 1 - first))
+        .sum()
+}
+
+#[test]
+fn a_file_in_parts_each_asked_for_once() {
+    let case = case();
+    let server = case.honest();
+    assert_eq!(case.fetch(&[&server]), [""; 0]);
+    assert_eq!(asked_bytes(&server), LENGTH);
+}
+
+#[test]
+fn a_folder_with_odd_names() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names = ["a b/c%41", "ä+ö", "e?x#y", "empty", "z/q/1"];
+    for (name, length) in names.iter().zip([100_000, 3, 70_001, 0, 200_000]) {
+        let path = here.path().join("odd & name").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content(length)).unwrap();
+    }
+    let metainfo = torrent(&here.path().join("odd & name"), PIECE, &Draft::default());
+    let root = here.path().to_owned();
+    let server = HttpServer::start(move |request| {
+        let path = unescape(request.path.strip_prefix("/base/").expect(&request.path));
+        request.part(&fs::read(root.join(path)).unwrap())
+    });
+    let mut swarm = swarm();
+    swarm.add(Adding { web_seeds: vec![server.url("base/")], ..adding(&metainfo, there.path()) });
+    assert_eq!(warnings_until_whole(&mut swarm), [""; 0]);
+    for name in names {
+        let read = |folder: &Path| fs::read(folder.join("odd & name").join(name)).unwrap();
+        assert!(read(here.path()) == read(there.path()), "{name}");
+    }
+}
+
+fn unescape(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&behind[..2]).unwrap(), 16).unwrap());
+            rest = &behind[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn redirects_and_bodies_in_chunks() {
+    let case = case();
+    let chunked = case.server(|request, data| request.part(data).how(How::Chunked));
+    let target = chunked.url("elsewhere");
+    let server = HttpServer::start(move |_| Reply::status(302, &format!("Location: {target}\r\n")));
+    assert_eq!(case.fetch(&[&server]), [""; 0]);
+    assert!(chunked.heard().iter().all(|request| request.path == "/elsewhere"));
+}
+
+#[test]
+fn servers_that_cannot_help_are_left_alone() {
+    for (reply, word) in [(Reply::status(404, ""), "404"), (Reply::all(b"<html>"), "parts")] {
+        let case = case();
+        let (useless, honest) = (HttpServer::start(move |_| reply.clone()), case.honest());
+        let warnings = case.fetch(&[&useless, &honest]);
+        let asked = useless.heard().len();
+        assert!(asked <= 2, "{asked}");
+        assert_eq!(warnings.len(), asked, "{warnings:?}");
+        assert!(warnings.iter().all(|why| why.contains(word) || why.contains("less")), "{warnings:?}");
+    }
+}
+
+#[test]
+fn failures_are_tried_again_later() {
+    let case = case();
+    let server = case.server(|request, data| match request.number {
+        0 => Reply::status(503, "Retry-After: 1\r\n"),
+        1 => request.part(data).how(How::Cut(40_000)),
+        _ => request.part(data),
+    });
+    let warnings = case.fetch(&[&server]);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("503"), "{warnings:?}");
+}
+
+#[test]
+fn more_than_was_asked_for_is_not_taken() {
+    let case = case();
+    // All of it to the end, whatever was asked for.
+    let server = case.server(|request, data| {
+        let request = Request { range: request.range.map(|(first, _)| (first, None)), ..request.clone() };
+        request.part(data).how(How::Chunked)
+    });
+    assert_eq!(case.fetch(&[&server]), [""; 0]);
+}
+
+#[test]
+fn who_sends_wrong_data_is_asked_no_more() {
+    let case = case();
+    let liar = case.server(|request, data| {
+        let mut reply = request.part(data);
+        reply.body.fill(7);
+        reply
+    });
+    let honest = case.honest();
+    case.fetch(&[&liar, &honest]);
+    let asked = liar.heard().len();
+    assert!((1..=2).contains(&asked), "{asked}");
+}
+
+#[test]
+fn the_limit_holds_for_them_too() {
+    let case = case();
+    let server = case.honest();
+    let mut swarm = Swarm::start(Settings { download: Limit::new(Some(500 << 10)), ..settings() }).unwrap();
+    let start = Instant::now();
+    let web_seeds = vec![server.url("a.img"), server.url("a.img")];
+    swarm.add(Adding { web_seeds, ..adding(&case.metainfo, case.there.path()) });
+    expect_whole(&mut swarm, case.metainfo.info.hash());
+    // 1,000,000 bytes at 512,000 a second, less what a late taker may catch up.
+    assert!(start.elapsed() >= Duration::from_millis(1800), "{:?}", start.elapsed());
+}
+
+#[test]
+fn slow_and_silent_ones_do_not_hold_up_the_end() {
+    let case = case();
+    let silent = case.server(|request, data| request.part(data).how(How::Stalled(0)));
+    let slow = case.server(|request, data| request.part(data).how(How::Slow(20)));
+    let swarm = swarm();
+    let web_seeds = vec![silent.url("a.img"), slow.url("a.img")];
+    swarm.add(Adding { web_seeds, ..adding(&case.metainfo, case.there.path()) });
+    let start = Instant::now();
+    while silent.heard().is_empty() || slow.heard().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(30), "nobody was asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let start = Instant::now();
+    swarm.stop();
+    // A silent server is waited for 15 s otherwise.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
