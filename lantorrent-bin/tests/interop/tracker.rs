@@ -46,8 +46,8 @@ fn opentracker(home: &Path, hash: &[u8; 20]) -> Command {
     fs::write(home.join("list"), list + "\n").expect("opentracker's list");
     let (ip, port) = (address().ip().to_string(), address().port().to_string());
     let mut command = Command::new("opentracker");
-    // Another user could not enter the folder.
-    command.args(["-i", &ip, "-p", &port, "-P", &port, "-u", "root", "-w", "list", "-d"]).arg(home);
+    // It shuts itself up in the folder, and goes on as nobody.
+    command.args(["-i", &ip, "-p", &port, "-P", &port, "-w", "list", "-d"]).arg(home);
     command
 }
 
