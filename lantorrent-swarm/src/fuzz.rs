@@ -4,10 +4,14 @@
 //! corpora with them on any toolchain.
 
 mod finding;
+mod swarm;
 mod torrents;
+mod wire;
 
 pub use finding::{dht, lpd, tracker_reply, tracker_request};
+pub use swarm::swarm;
 pub use torrents::{bencode, metainfo};
+pub use wire::peer_wire;
 
 /// The input as a source of decisions. When it is used up every answer is 0.
 struct Script<'a> {

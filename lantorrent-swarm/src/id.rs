@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InfoHash(pub [u8; 20]);
 
-/// What a client calls itself for one run, as `-LT0100-` and twelve random bytes (BEP 20).
+/// What a client calls itself for one run, as `-LN0100-` and twelve random bytes (BEP 20).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub [u8; 20]);
 
@@ -29,7 +29,7 @@ impl InfoHash {
 impl PeerId {
     /// Ours, with these twelve random bytes.
     pub fn ours(random: [u8; 12]) -> Self {
-        let mut id = *b"-LT0100-............";
+        let mut id = *b"-LN0100-............";
         id[8..].copy_from_slice(&random);
         Self(id)
     }
@@ -111,6 +111,6 @@ mod tests {
 
     #[test]
     fn a_peer_id_is_printed_without_harm() {
-        assert_eq!(PeerId::ours(*b"abcdef\x1b[2J\"\0").to_string(), r#"-LT0100-abcdef\x1b[2J\"\x00"#);
+        assert_eq!(PeerId::ours(*b"abcdef\x1b[2J\"\0").to_string(), r#"-LN0100-abcdef\x1b[2J\"\x00"#);
     }
 }

@@ -8,11 +8,13 @@ use lantorrent_swarm::fuzz;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 8] = [
     ("bencode", fuzz::bencode),
     ("dht", fuzz::dht),
     ("lpd", fuzz::lpd),
     ("metainfo", fuzz::metainfo),
+    ("peer_wire", fuzz::peer_wire),
+    ("swarm", fuzz::swarm),
     ("tracker_reply", fuzz::tracker_reply),
     ("tracker_request", fuzz::tracker_request),
 ];

@@ -102,7 +102,9 @@ fn many_clients_at_the_same_time_and_some_that_say_nothing() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert!(tracker.get("/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa").contains("10:incompletei800e"));
     drop(silent);
     assert!(tracker.get(&announce(0, "&event=stopped")).contains("10:incompletei799e"));

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::io::DhtAction;
 use super::message::{
     Body, Contact, METHOD_UNKNOWN, Message, Mode, PROTOCOL_ERROR, Query, Reply, SERVER_ERROR,
 };
-use super::node::{DhtAction, DhtNode};
+use super::node::DhtNode;
 use super::table::K;
 use crate::InfoHash;
 

@@ -5,17 +5,20 @@
 
 mod answers;
 mod id;
+mod io;
 mod lookup;
 mod message;
 mod node;
 mod pending;
 mod saved;
+mod searches;
 mod store;
 mod table;
 mod tokens;
 mod torrents;
 
 pub use id::NodeId;
+pub use io::{DhtAction, DhtEvent, DhtSettings};
 pub use message::{DATAGRAM_LIMIT, Mode};
-pub use node::{DhtAction, DhtEvent, DhtNode, DhtSettings};
+pub use node::DhtNode;
 pub use saved::{Saved, SavedError};

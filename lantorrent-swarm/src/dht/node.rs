@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::id::NodeId;
-use super::lookup::Lookup;
-use super::message::{Body, Contact, Message, Mode, Port, Query, Reply};
+use super::io::{DhtAction, DhtEvent, DhtSettings};
+use super::message::{Body, Contact, Message, Mode, Query, Reply};
 use super::pending::{Late, Pending, Purpose};
 use super::saved;
+use super::searches::Search;
 use super::store::Store;
 use super::table::{K, Place, Table};
 use super::tokens::Tokens;
-use super::torrents::{Outcome, Torrents};
+use super::torrents::Torrents;
 use crate::InfoHash;
 use crate::compact::Compact;
-use crate::entropy::{Entropy, Seed};
+use crate::entropy::Entropy;
 use crate::rate::{Allowance, PerAddress, Rate};
 
 /// How often there is something to clean up, and to refresh.
@@ -52,63 +53,14 @@ pub struct DhtNode {
     pub(super) answered: PerAddress,
     pub(super) torrents: Torrents,
     pub(super) out: Vec<DhtAction>,
-    pending: Pending,
-    lookups: BTreeMap<u32, Search>,
-    begun: u32,
+    pub(super) pending: Pending,
+    pub(super) lookups: BTreeMap<u32, Search>,
+    /// Lookups that have begun so far, which is their number.
+    pub(super) begun: u32,
     begins: Allowance,
     greetings: VecDeque<SocketAddr>,
     acquaintances: VecDeque<SocketAddr>,
     upkeep: Instant,
-}
-
-/// What a node begins with.
-#[derive(Clone, Debug)]
-pub struct DhtSettings {
-    /// Its name: random, or the one of its last run.
-    pub id: NodeId,
-    /// The family of its socket.
-    pub family: Compact,
-    /// Whether it answers.
-    pub mode: Mode,
-    /// For transactions and tokens that nobody can guess.
-    pub seed: Seed,
-}
-
-/// What happens to a [`DhtNode`].
-#[derive(Clone, Copy, Debug)]
-pub enum DhtEvent<'a> {
-    /// Time has passed.
-    Tick,
-    /// This datagram came from there.
-    Received(SocketAddr, &'a [u8]),
-    /// There may be a node at this address.
-    Meet(SocketAddr),
-    /// Look for peers of this torrent, which is not private, now and from time to time.
-    Join {
-        /// The torrent.
-        torrent: InfoHash,
-        /// Where we take connections, so that others find us; none to look only.
-        port: Option<u16>,
-    },
-    /// Do not look any more.
-    Leave(InfoHash),
-}
-
-/// What the driver of a [`DhtNode`] is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DhtAction {
-    /// Send this datagram.
-    Send(SocketAddr, Vec<u8>),
-    /// Peers of a torrent that was joined, maybe not for the first time, ourselves maybe among them.
-    Found(InfoHash, Vec<SocketAddr>),
-}
-
-#[derive(Debug)]
-struct Search {
-    lookup: Lookup,
-    /// None to fill the table.
-    torrent: Option<InfoHash>,
-    found: bool,
 }
 
 impl DhtNode {
@@ -222,18 +174,6 @@ impl DhtNode {
         }
     }
 
-    /// An answer that a lookup waited for.
-    fn step(&mut self, number: u32, contact: &Contact, reply: Reply) {
-        let Some(search) = self.lookups.get_mut(&number) else { return };
-        let own = self.id;
-        let others = reply.nodes.into_iter().filter(|node| node.id != own).collect();
-        search.lookup.answered(contact, reply.token, others);
-        search.found |= !reply.peers.is_empty();
-        if let Some(torrent) = search.torrent {
-            self.found(torrent, reply.peers);
-        }
-    }
-
     pub(super) fn found(&mut self, torrent: InfoHash, peers: Vec<SocketAddr>) {
         if !peers.is_empty() && self.torrents.has(&torrent) {
             self.out.push(DhtAction::Found(torrent, peers));
@@ -319,56 +259,6 @@ impl DhtNode {
         self.upkeep = now + UPKEEP;
     }
 
-    /// Begins a lookup, from those in the table and these others.
-    fn search(&mut self, target: NodeId, torrent: Option<InfoHash>, now: Instant, others: Vec<Contact>) {
-        let mut lookup = Lookup::new(target, self.table.closest(now, &target, K));
-        let own = self.id;
-        lookup.learn(others.into_iter().filter(|node| node.id != own).collect());
-        self.begun = self.begun.wrapping_add(1);
-        self.lookups.insert(self.begun, Search { lookup, torrent, found: false });
-    }
-
-    /// Sends what the lookups have to ask now, and ends those that are over.
-    fn ask(&mut self, now: Instant) {
-        let mut lookups = std::mem::take(&mut self.lookups);
-        for (number, search) in &mut lookups {
-            while self.pending.has_room()
-                && let Some(contact) = search.lookup.next()
-            {
-                let query = match search.torrent {
-                    Some(torrent) => Query::GetPeers(torrent),
-                    None => Query::FindNode(search.lookup.target()),
-                };
-                self.send(now, (contact.address, Some(contact.id)), Purpose::Lookup(*number), query);
-            }
-        }
-        let over: Vec<_> =
-            lookups.iter().filter(|(_, search)| search.lookup.is_over()).map(|(&number, _)| number).collect();
-        let over: Vec<_> = over.into_iter().filter_map(|number| lookups.remove(&number)).collect();
-        self.lookups = lookups;
-        for search in over {
-            self.finish(now, search);
-        }
-    }
-
-    fn finish(&mut self, now: Instant, search: Search) {
-        let Some(torrent) = search.torrent else { return };
-        let closest: Vec<_> = search.lookup.closest().collect();
-        let outcome = match (search.found, closest.is_empty()) {
-            (true, _) => Outcome::Peers,
-            (false, false) => Outcome::NoPeers,
-            (false, true) => Outcome::NoAnswer,
-        };
-        if let Some(port) = self.torrents.port(&torrent) {
-            for (contact, token) in closest.into_iter().filter_map(|(contact, token)| Some((contact, token?)))
-            {
-                let query = Query::Announce { torrent, port: Port::Given(port), token };
-                self.send(now, (contact.address, Some(contact.id)), Purpose::Announcing, query);
-            }
-        }
-        self.torrents.finished(now, torrent, outcome, &mut self.entropy);
-    }
-
     /// Asks a node whether it is there, and whom it knows near us.
     pub(super) fn greet(&mut self, now: Instant, address: SocketAddr, id: Option<NodeId>) {
         if self.pending.has_room() && !self.pending.includes(address) {
@@ -376,7 +266,13 @@ impl DhtNode {
         }
     }
 
-    fn send(&mut self, now: Instant, to: (SocketAddr, Option<NodeId>), purpose: Purpose, query: Query) {
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        to: (SocketAddr, Option<NodeId>),
+        purpose: Purpose,
+        query: Query,
+    ) {
         let transaction = self.pending.add(now, to, purpose, &mut self.entropy);
         let body = Body::Query { id: self.id, mode: self.mode, query };
         let datagram = Message { transaction, body }.write(self.family);

@@ -121,9 +121,7 @@ impl Candidates {
     }
 
     pub(super) fn connected(&mut self, address: SocketAddr) {
-        if let Some(candidate) = self.change(address, State::Connected) {
-            candidate.failures = 0;
-        }
+        self.change(address, State::Connected);
     }
 
     /// It cannot be reached, or was of no use. It is tried again later, later each time.
@@ -140,7 +138,9 @@ impl Candidates {
 
     /// The connection has ended, but not because it was of no use.
     pub(super) fn parted(&mut self, now: Instant, address: SocketAddr) {
-        self.change(address, State::Idle(now + FIRST_WAIT));
+        if let Some(candidate) = self.change(address, State::Idle(now + FIRST_WAIT)) {
+            candidate.failures = 0;
+        }
     }
 
     /// It is never to be tried again.

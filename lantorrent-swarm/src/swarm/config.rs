@@ -53,6 +53,9 @@ pub struct Limits {
     pub upload_slots: usize,
     /// Bytes in pieces that are not complete, or not verified yet. At least two pieces are always allowed.
     pub unfinished: u64,
+    /// Bytes that the driver reads in a second at most, if there is a limit. No more is asked for than comes soon then, so
+    /// that nobody is taken for silent who only is not read from.
+    pub download: Option<u64>,
     /// Web seeds that are asked at the same time.
     pub web_seeds: usize,
     /// Web seeds are used while peers together send fewer bytes than this in a second.
@@ -66,6 +69,7 @@ impl Default for Limits {
             connecting: 32,
             upload_slots: 100,
             unfinished: 64 << 20,
+            download: None,
             web_seeds: 2,
             slow: 1 << 20,
         }

@@ -122,8 +122,10 @@ pub enum Event<'a> {
     Message(PeerKey, Message),
     /// That span has been given to the connection of that peer.
     Sent(PeerKey, Span),
-    /// The connection has ended, or what came was no BitTorrent. Not said after [`Action::Close`].
+    /// The connection has ended. Not said after [`Action::Close`].
     Closed(PeerKey),
+    /// What came from a peer cannot be read any further ([`WireError`](crate::wire::WireError)). It is closed by that.
+    Unreadable(PeerKey),
     /// The driver has done what [`Action::Verify`] asked for.
     Verified {
         /// Which piece.
@@ -187,7 +189,8 @@ pub enum Action {
         /// From which piece to before which.
         pieces: Range<u32>,
     },
-    /// Ask a web seed for nothing any more. Nothing is heard of what it was asked for after this.
+    /// Ask a web seed for nothing any more: it is needed no more, or all that it was asked for has come. Nothing is heard of
+    /// that after this.
     StopFetch(WebKey),
     /// The metadata, verified against the info hash. To be answered by [`Event::Content`].
     Metadata(Vec<u8>),

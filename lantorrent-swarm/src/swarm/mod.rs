@@ -11,6 +11,66 @@
 //!
 //! An upload: [`Action::Upload`] names a span to be sent to a peer, behind what it was sent before. When it has left,
 //! the driver says [`Event::Sent`]; the torrent never has more than a few blocks for each peer under way like that.
+//!
+//! Two torrents, one of which has everything, with nothing between them:
+//!
+//! ```
+//! use lantorrent_swarm::swarm::{
+//!     Action, Bitfield, Config, Content, Direction, Event, Fate, Limits, PeerKey, Sender, Torrent, Verdict,
+//! };
+//! use lantorrent_swarm::{Geometry, InfoHash, PeerId};
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! let now = Instant::now();
+//! let info: Arc<[u8]> = (*b"an info dictionary").into();
+//! let geometry = Geometry::new(40_000, 32_768).ok_or("two pieces")?;
+//! let node = |number: u8, have: Bitfield| {
+//!     let content = Content { info: info.clone(), geometry, have, private: false };
+//!     let config = Config {
+//!         info_hash: InfoHash::of(&info),
+//!         peer_id: PeerId([number; 20]),
+//!         seed: number.into(),
+//!         port: None,
+//!         dht_port: None,
+//!         networks: Vec::new(),
+//!         web_seeds: 0,
+//!         content: Some(content),
+//!         limits: Limits::default(),
+//!     };
+//!     Torrent::new(config, now)
+//! };
+//! let mut nodes = [node(1, Bitfield::all(2)), node(2, Bitfield::none(2))];
+//!
+//! // The connection has the same name at both ends.
+//! let peer = PeerKey(0);
+//! for (at, direction) in [(0, Direction::Outgoing), (1, Direction::Incoming)] {
+//!     let handshake = nodes[1 - at].handshake();
+//!     let address = ([10, 0, 0, 1], 6881).into();
+//!     nodes[at].handle(now, Event::Connected { peer, address, direction, handshake });
+//! }
+//! while !nodes[1].is_complete() {
+//!     for (at, other) in [(0, 1), (1, 0)] {
+//!         while let Some(action) = nodes[at].poll() {
+//!             match action {
+//!                 Action::Send(_, message) => nodes[other].handle(now, Event::Message(peer, message)),
+//!                 Action::Upload(_, block) => {
+//!                     nodes[at].handle(now, Event::Sent(peer, block));
+//!                     // Its header is read, and then its data.
+//!                     assert_eq!(nodes[other].expects(now, peer, block), Fate::Keep);
+//!                     assert_eq!(nodes[other].received(now, Sender::Peer(peer), block), Fate::Keep);
+//!                 }
+//!                 Action::Verify { piece, .. } => {
+//!                     let verdict = Verdict::Stored;
+//!                     nodes[at].handle(now, Event::Verified { piece, verdict, sums: &[] });
+//!                 }
+//!                 _ => {}
+//!             }
+//!         }
+//!     }
+//! }
+//! # Ok::<(), &str>(())
+//! ```
 
 mod availability;
 mod bitfield;

@@ -15,7 +15,7 @@ use crate::random::Random;
 /// Peers that are asked for blocks of the same piece, while there are others.
 const WORKERS: usize = 3;
 /// Of the pieces that might be begun, no more than so many are looked at, from somewhere by chance.
-const CONSIDERED: usize = 4096;
+const CONSIDERED: usize = 1024;
 /// How many are asked for the same block in the end.
 const COPIES: u8 = 3;
 /// Such a block is asked of those who have hardly anything else to send.

@@ -218,3 +218,80 @@ impl Pieces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PeerId;
+    use crate::swarm::event::PeerKey;
+
+    const ONE: Sender = Sender::Peer(PeerKey(1));
+    const OTHER: Sender = Sender::Peer(PeerKey(2));
+
+    fn who(number: u8) -> Who {
+        Who::peer([10, 0, 0, number].into(), PeerId([number; 20]))
+    }
+
+    /// Three pieces: of two blocks, of two, and of one that is short.
+    fn pieces() -> Pieces {
+        let geometry = Geometry::new(u64::from(4 * BLOCK + 100), 2 * BLOCK).unwrap();
+        Pieces::new(geometry, Bitfield::none(3))
+    }
+
+    #[test]
+    fn the_life_of_a_piece() {
+        let mut pieces = pieces();
+        let blocks = [0, 1].map(|block| pieces.geometry.block(0, block));
+        pieces.ask(0, 0, ONE);
+        pieces.ask(0, 0, OTHER);
+        assert_eq!((pieces.free, pieces.open.count()), (1, 2));
+        assert_eq!(
+            pieces.receive(blocks[1], who(2)),
+            Some(Progress { asked: 0, whole: false }),
+            "it comes late"
+        );
+        assert_eq!(pieces.receive(blocks[0], who(1)), Some(Progress { asked: 2, whole: true }));
+        assert_eq!(pieces.receive(blocks[0], who(1)), None);
+        assert!(pieces.is_here(blocks[0]) && pieces.judged(1).is_none());
+        assert_eq!(pieces.judged(0).unwrap().contributions(), [who(1), who(2)]);
+        pieces.store(0);
+        assert!(pieces.judged(0).is_none() && pieces.is_here(blocks[0]) && pieces.have.contains(0));
+        assert!(pieces.lose(0) && !pieces.lose(0) && pieces.open.contains(0));
+    }
+
+    #[test]
+    fn blocks_that_will_not_come_are_free_again() {
+        let mut pieces = pieces();
+        pieces.ask(2, 0, ONE);
+        pieces.ask(2, 0, OTHER);
+        let span = pieces.geometry.block(2, 0);
+        pieces.release(span);
+        assert_eq!(pieces.free, 0, "another is still asked");
+        pieces.release(span);
+        pieces.release(span);
+        assert_eq!(pieces.free, 1);
+        assert!(!pieces.leave(2, ONE) && !pieces.leave(2, OTHER), "what is there of it stays");
+        assert!(pieces.discard(2) && !pieces.discard(2));
+        assert_eq!((pieces.free, pieces.open.count()), (0, 3));
+    }
+
+    #[test]
+    fn the_end_is_when_all_is_asked_for() {
+        let mut pieces = pieces();
+        for (piece, block) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            pieces.ask(piece, block, ONE);
+            assert!(!pieces.is_endgame());
+        }
+        pieces.ask(2, 0, ONE);
+        assert!(pieces.is_endgame());
+    }
+
+    #[test]
+    fn room_for_two_at_least() {
+        let mut pieces = pieces();
+        assert_eq!((pieces.room(0), pieces.room(u64::from(7 * BLOCK))), (2, 3));
+        pieces.ask(0, 0, ONE);
+        pieces.ask(1, 0, ONE);
+        assert_eq!((pieces.room(0), pieces.room(u64::from(7 * BLOCK))), (0, 1));
+    }
+}

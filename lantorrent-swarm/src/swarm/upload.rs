@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct Upload {
     waiting: VecDeque<Span>,
-    pub(super) under_way: u32,
+    under_way: u32,
+    /// When something of that was sent, or it began to be under way.
+    moved: Instant,
     /// The piece of which it was sent a block last, and when.
     last: Option<u32>,
     served: Instant,
@@ -44,6 +46,7 @@ impl Upload {
         Self {
             waiting: VecDeque::new(),
             under_way: 0,
+            moved: now,
             last: None,
             served: now,
             choked: true,
@@ -94,9 +97,17 @@ impl Upload {
         Some((urgency, self.served))
     }
 
+    /// Bytes that keep the driver busy: none, if the peer takes nothing any more. Those who stall must not hold back others.
+    pub(super) fn busy(&self, now: Instant) -> u32 {
+        if now < self.moved + PATIENCE { self.under_way } else { 0 }
+    }
+
     /// What the driver is to send next.
     pub(super) fn next(&mut self, now: Instant) -> Option<Span> {
         let span = self.waiting.pop_front()?;
+        if self.under_way == 0 {
+            self.moved = now;
+        }
         self.under_way += span.length;
         self.last = Some(span.piece);
         self.served = now;
@@ -106,6 +117,7 @@ impl Upload {
     /// The driver has sent that.
     pub(super) fn sent(&mut self, now: Instant, span: Span) {
         self.under_way = self.under_way.saturating_sub(span.length);
+        self.moved = now;
         self.rate.add(now, span.length);
     }
 
@@ -172,6 +184,18 @@ mod tests {
             upload.next(now).unwrap();
         }
         assert!((7..=8).contains(&fill(&mut upload, start + Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn who_stalls_does_not_count() {
+        let start = Instant::now();
+        let mut upload = Upload::new(start);
+        upload.ask(start, block(0));
+        let later = start + PATIENCE;
+        upload.next(later);
+        assert_eq!((upload.busy(later), upload.busy(later + PATIENCE)), (BLOCK, 0));
+        upload.sent(later, block(0));
+        assert_eq!(upload.busy(later), 0);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! When to ask web seeds, and for what (BEP 19).
 //!
-//! They are for what the swarm does not have, and for the time in which it is slow. Each node begins somewhere by chance, so
-//! that many who start at the same time fetch different pieces, and get the others from each other.
+//! They are for what the swarm does not have, and for the time in which it is slow. Each node begins somewhere else: by chance
+//! if it is alone, or else where its place among the names of its peers says, which is chance too but no two have the same.
+//! So many who start at the same time fetch different pieces, and get the others from each other.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 /// Bytes that are asked for at once: at first, and when all goes well.
 const FIRST_RUN: u64 = 1 << 20;
 const LONGEST_RUN: u64 = 16 << 20;
+/// Bytes that are asked for at once while there are peers, who may fetch the same meanwhile.
+const SHARED_RUN: u64 = 256 << 10;
 
 #[derive(Clone, Debug)]
 enum State {
@@ -46,6 +49,35 @@ pub(super) enum Want {
     Absent,
     /// For anything, as the swarm is slow.
     Anything,
+}
+
+/// What a run of pieces is chosen from.
+pub(super) struct Gaps<'a> {
+    pub(super) pieces: &'a Pieces,
+    pub(super) availability: &'a Availability,
+    /// How many more pieces may be begun.
+    pub(super) room: usize,
+    pub(super) share: Share,
+}
+
+/// Which part of the pieces is ours to fetch, if all who are connected to each other fetch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Our place among all, from 0.
+    pub(super) place: u32,
+    /// How many we are, with us.
+    pub(super) of: u32,
+}
+
+impl Share {
+    /// Where the part of that place begins.
+    fn start(self, place: u32, pieces: u32) -> u32 {
+        (u64::from(pieces) * u64::from(place) / u64::from(self.of.max(1))) as u32
+    }
+
+    fn part(self, pieces: u32) -> Range<u32> {
+        self.start(self.place, pieces)..self.start(self.place + 1, pieces)
+    }
 }
 
 /// All web seeds of a torrent.
@@ -94,23 +126,31 @@ impl Webs {
         &self,
         web: WebKey,
         want: Want,
-        pieces: &Pieces,
-        availability: &Availability,
-        room: usize,
+        gaps: &Gaps<'_>,
         random: &mut Random,
     ) -> Option<Range<u32>> {
-        let longest = self.seeds.get(web.0 as usize)?.run / u64::from(pieces.geometry.piece_length());
-        let longest = usize::try_from(longest.max(1)).unwrap_or(usize::MAX).min(room);
+        let Gaps { pieces, availability, room, share } = gaps;
+        let run = self.seeds.get(web.0 as usize)?.run;
+        let run = if share.of > 1 { run.min(SHARED_RUN) } else { run };
+        let longest = run / u64::from(pieces.geometry.piece_length());
+        let longest = usize::try_from(longest.max(1)).unwrap_or(usize::MAX).min(*room);
         if longest == 0 {
             return None;
         }
         let absent: Vec<u32> = pieces.open.iter().filter(|piece| availability.of(*piece) == 0).collect();
+        // Where others lack the same few pieces, not all of them fetch the same at the same time: who has not the luck now
+        // gets it from another soon, or asks again.
+        if want == Want::Absent && random.below(share.of as usize) >= absent.len() {
+            return None;
+        }
         let fit: Vec<u32> = match want {
             _ if !absent.is_empty() => absent,
             Want::Anything => pieces.open.iter().collect(),
             Want::Absent => return None,
         };
-        let at = random.below(fit.len());
+        let part = share.part(pieces.geometry.pieces());
+        let own = fit.iter().position(|piece| share.of > 1 && part.contains(piece));
+        let at = own.unwrap_or_else(|| random.below(fit.len()));
         let first = *fit.get(at)?;
         let run = fit[at..].iter().zip(first..).take_while(|(piece, expected)| *piece == expected);
         let count = run.take(longest).count() as u32;
@@ -208,27 +248,34 @@ mod tests {
 
     #[test]
     fn runs_begin_anywhere_and_end_where_something_is_there() {
-        let now = Instant::now();
-        let webs = Webs::new(now, 1);
+        let webs = Webs::new(Instant::now(), 1);
         let pieces = pieces(&[2, 9]);
         let mut availability = Availability::new(32);
         let mut theirs = Bitfield::none(32);
         theirs.insert(20);
         availability.add(&theirs);
+        let run = |want, availability: &Availability, room, of, seed| {
+            let share = Share { place: of / 2, of };
+            let gaps = Gaps { pieces: &pieces, availability, room, share };
+            webs.run(WEB, want, &gaps, &mut Random::new(seed))
+        };
         let mut starts = [0; 32];
         for seed in 0..1000 {
-            let run =
-                webs.run(WEB, Want::Absent, &pieces, &availability, 99, &mut Random::new(seed)).unwrap();
+            let run = run(Want::Absent, &availability, 99, 1, seed).unwrap();
             starts[run.start as usize] += 1;
             assert!(run.len() <= 4 && run.end <= 32);
             assert!([2, 9, 20].iter().all(|piece| !run.contains(piece)), "{run:?}");
         }
         assert_eq!(starts.iter().filter(|&&count| count > 5).count(), 29, "{starts:?}");
-        let none = webs.run(WEB, Want::Absent, &pieces, &availability, 0, &mut Random::new(1));
-        assert_eq!(none, None);
+        assert_eq!(
+            run(Want::Absent, &availability, 99, 4, 1),
+            Some(16..17),
+            "the third quarter, little at a time"
+        );
+        assert_eq!(run(Want::Absent, &availability, 0, 1, 1), None);
         availability.add(&Bitfield::all(32));
-        assert_eq!(webs.run(WEB, Want::Absent, &pieces, &availability, 9, &mut Random::new(1)), None);
-        assert!(webs.run(WEB, Want::Anything, &pieces, &availability, 9, &mut Random::new(1)).is_some());
+        assert_eq!(run(Want::Absent, &availability, 9, 1, 1), None);
+        assert!(run(Want::Anything, &availability, 9, 1, 1).is_some());
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use lantorrent_swarm::swarm::Limits;
 
-use crate::driver::{Driver, WebServer};
+use crate::driver::Driver;
 use crate::liar::Habit;
 use crate::random::Random;
 use crate::scenario::{Role, Scenario, address, driver, tell};
 use crate::seeds::{many, only};
+use crate::web::WebServer;
 use crate::world::{Happening, HostId, Program, Step, World};
 
 /// Simulated time in which every swarm has to be done.
@@ -49,6 +50,7 @@ fn any(random: &mut Random) -> Scenario {
             connecting: pick(random, &[1, 32]),
             upload_slots: pick(random, &[1, 2, 4, 100]),
             unfinished: pick(random, &[0, 200_000, 64 << 20]),
+            download: pick(random, &[None, None, Some(100_000)]),
             ..Limits::default()
         },
         webs: vec![web; pick(random, &[0, 0, 1, 2])],

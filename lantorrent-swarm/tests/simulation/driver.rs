@@ -2,47 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use lantorrent_swarm::swarm::{
-    Action, Bitfield, BlockSum, Config, Content, Event, Fate, Limits, Network, Origin, PeerKey, Reason,
-    Sender, Torrent, Verdict, WebKey,
+    Action, Bitfield, BlockSum, Config, Event, Fate, Limits, Network, Origin, PeerKey, Reason, Sender,
+    Torrent, Verdict,
 };
 use lantorrent_swarm::wire::{self, Handshake, Incoming, Message, Reader};
-use lantorrent_swarm::{BLOCK, Geometry, InfoHash, PeerId, Span};
+use lantorrent_swarm::{BLOCK, PeerId, Span};
 
+use crate::package::Package;
 use crate::pipe::{Chunk, Tint};
+use crate::web::{Servers, WebServer};
 use crate::world::{End, Happening, HostId, Net, Own};
 
 /// How many requests every node lets wait.
 const QUEUE: usize = 500;
-
-/// What all nodes of a swarm agree on.
-#[derive(Debug, Clone)]
-pub(crate) struct Package {
-    pub(crate) geometry: Geometry,
-    pub(crate) info: Arc<[u8]>,
-}
-
-impl Package {
-    pub(crate) fn info_hash(&self) -> InfoHash {
-        InfoHash::of(&self.info)
-    }
-
-    pub(crate) fn content(&self, have: Bitfield) -> Content {
-        Content { info: self.info.clone(), geometry: self.geometry, have, private: false }
-    }
-}
-
-/// A web server: bytes in a second, and which of its requests fail.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WebServer {
-    pub(crate) rate: u64,
-    pub(crate) fails: usize,
-    pub(crate) lies: bool,
-}
 
 #[derive(Debug)]
 enum Stage {
@@ -58,8 +33,6 @@ struct Link {
     reader: Reader,
     /// The block whose data is coming, and whether it is wanted.
     coming: Option<(Span, bool, Tint)>,
-    /// What the other end waits for, as it was sent there.
-    requested: BTreeSet<Span>,
 }
 
 #[derive(Debug)]
@@ -72,8 +45,7 @@ pub(crate) struct Driver {
     parts: BTreeMap<u32, Vec<Option<Tint>>>,
     pub(crate) stored: Bitfield,
     limits: Limits,
-    webs: Vec<WebServer>,
-    web_tasks: BTreeMap<u32, Range<u32>>,
+    pub(crate) webs: Servers,
     /// It spoils so many percent of the blocks that it sends.
     pub(crate) spoils: usize,
     woken: Option<Instant>,
@@ -86,8 +58,6 @@ pub(crate) struct Driver {
     /// Who has sent data of a piece that was wrong.
     pub(crate) spoilers: BTreeSet<SocketAddr>,
     spoiled: BTreeMap<u32, BTreeSet<SocketAddr>>,
-    /// Bytes from each web server.
-    pub(crate) from_web: u64,
     pub(crate) broken: Vec<(SocketAddr, &'static str)>,
 }
 
@@ -123,8 +93,7 @@ impl Driver {
             parts: BTreeMap::new(),
             stored: known.unwrap_or_else(|| Bitfield::none(pieces)),
             limits,
-            webs,
-            web_tasks: BTreeMap::new(),
+            webs: Servers::new(webs),
             spoils: 0,
             woken: None,
             touched: BTreeSet::new(),
@@ -133,7 +102,6 @@ impl Driver {
             banned: BTreeSet::new(),
             spoilers: BTreeSet::new(),
             spoiled: BTreeMap::new(),
-            from_web: 0,
             broken: Vec::new(),
         }
     }
@@ -177,13 +145,8 @@ impl Driver {
         } else {
             wire::Limits::default()
         };
-        let link = Link {
-            other,
-            stage: Stage::Greeting(Vec::new()),
-            reader: Reader::new(limits),
-            coming: None,
-            requested: BTreeSet::new(),
-        };
+        let link =
+            Link { other, stage: Stage::Greeting(Vec::new()), reader: Reader::new(limits), coming: None };
         self.links.insert(end, link);
         net.pipe(end).say(&self.torrent.handshake().encode());
         self.touched.insert(end);
@@ -253,16 +216,12 @@ impl Driver {
                 Ok(Some(Incoming::Block(span))) => {
                     let wanted = self.torrent.expects(net.now(), end.key(), span) == Fate::Keep;
                     link.coming = Some((span, wanted, tint));
-                    link.requested.remove(&span);
                     self.act(net);
                 }
                 Ok(Some(Incoming::Message(message))) => {
-                    if let Message::Reject(span) = &message {
-                        link.requested.remove(span);
-                    }
                     self.handle(net, Event::Message(end.key(), message));
                 }
-                Err(_) => return self.lose(net, end),
+                Err(_) => return self.handle(net, Event::Unreadable(end.key())),
             }
         }
     }
@@ -302,22 +261,20 @@ impl Driver {
                 }
                 self.handle(net, Event::Content(content));
             }
-            Own::Web(web, span) => {
-                if self.web_tasks.get(&web).is_some_and(|task| task.contains(&span.piece)) {
-                    self.from_web += u64::from(span.length);
-                    let tint = if self.webs[web as usize].lies { 77 } else { 0 };
-                    let from = SocketAddr::from(([0, 0, 0, 0], web as u16));
-                    self.block(net, Sender::Web(WebKey(web)), span, tint, from);
+            Own::Web(task, span) => {
+                if let Some((web, tint)) = self.webs.comes(task, span) {
+                    let from = SocketAddr::from(([0, 0, 0, 0], web.0 as u16));
+                    self.block(net, Sender::Web(web), span, tint, from);
                 }
             }
-            Own::WebDone(web) => {
-                if self.web_tasks.remove(&web).is_some() {
-                    self.handle(net, Event::WebDone(WebKey(web)));
+            Own::WebDone(task) => {
+                if let Some(web) = self.webs.ends(task) {
+                    self.handle(net, Event::WebDone(web));
                 }
             }
-            Own::WebFails(web) => {
-                if self.web_tasks.remove(&web).is_some() {
-                    self.handle(net, Event::WebFailed { web: WebKey(web), retry_after: None });
+            Own::WebFails(task) => {
+                if let Some(web) = self.webs.ends(task) {
+                    self.handle(net, Event::WebFailed { web, retry_after: None });
                 }
             }
         }
@@ -364,8 +321,8 @@ impl Driver {
                     self.parts.remove(&piece);
                     self.spoiled.remove(&piece);
                 }
-                Action::Fetch { web, pieces } => self.fetch(net, web.0, pieces),
-                Action::StopFetch(web) => _ = self.web_tasks.remove(&web.0),
+                Action::Fetch { web, pieces } => self.webs.fetch(net, self.host, &self.package, web, pieces),
+                Action::StopFetch(web) => self.webs.stop(web),
                 Action::Metadata(bytes) => {
                     assert_eq!(bytes[..], self.package.info[..]);
                     net.after(1000, Happening::Own(self.host, Own::Content));
@@ -396,18 +353,13 @@ impl Driver {
 
     fn send(&mut self, net: &mut Net, key: PeerKey, message: &Message) {
         let end = End::of(key);
-        let link = self.links.get_mut(&end).expect("messages go to peers that are there");
-        match message {
-            Message::Request(span) => {
-                assert!(link.requested.insert(*span) || link.requested.len() < 2 * QUEUE);
-                assert!(!self.stored.contains(span.piece), "nobody asks for what he has");
-            }
-            Message::Cancel(span) => _ = link.requested.remove(span),
-            _ => {}
+        assert!(self.links.contains_key(&end), "messages go to peers that are there");
+        if let Message::Request(span) = message {
+            assert!(!self.stored.contains(span.piece), "nobody asks for what he has");
+            let peer = self.torrent.peers(net.now()).find(|peer| peer.key == key);
+            // It may be closed by what comes next.
+            assert!(peer.is_none_or(|peer| peer.requests <= QUEUE));
         }
-        let waiting =
-            self.torrent.peers(net.now()).find(|peer| peer.key == key).map_or(0, |peer| peer.requests);
-        assert!(waiting <= QUEUE);
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
         net.pipe(end).say(&bytes);
@@ -422,22 +374,5 @@ impl Driver {
             _ => {}
         }
         self.closing.push(end);
-    }
-
-    fn fetch(&mut self, net: &mut Net, web: u32, pieces: Range<u32>) {
-        let server = self.webs[web as usize];
-        assert!(self.web_tasks.insert(web, pieces.clone()).is_none(), "one task at a time for each");
-        let mut time = 20_000;
-        for piece in pieces {
-            for block in 0..self.package.geometry.blocks(piece) {
-                if net.random.below(1000) < server.fails {
-                    return net.after(time, Happening::Own(self.host, Own::WebFails(web)));
-                }
-                let span = self.package.geometry.block(piece, block);
-                time += u64::from(span.length) * 1_000_000 / server.rate;
-                net.after(time, Happening::Own(self.host, Own::Web(web, span)));
-            }
-        }
-        net.after(time, Happening::Own(self.host, Own::WebDone(web)));
     }
 }

@@ -3,6 +3,8 @@
 use lantorrent_swarm::swarm::Limits;
 
 use crate::scenario::{Role, Scenario, driver, tell};
+use crate::web::WebServer;
+use crate::world::World;
 
 const RATE: u64 = 100_000_000 / 8;
 const LENGTH: u64 = 64 << 20;
@@ -20,9 +22,9 @@ struct Figure {
     wasted: u64,
 }
 
-/// A seed, and so many nodes that begin at the same time.
-fn swarm(nodes: usize, piece_length: u32) -> Figure {
-    let mut roles = vec![Role::Seed];
+/// So many nodes that begin at the same time, behind a seed or with a web server.
+fn run(first: Role, nodes: usize, piece_length: u32, webs: Vec<WebServer>) -> World {
+    let mut roles = vec![first];
     roles.resize(nodes + 1, Role::Leecher);
     let scenario = Scenario {
         rates: vec![(RATE, RATE); roles.len()],
@@ -31,7 +33,7 @@ fn swarm(nodes: usize, piece_length: u32) -> Figure {
         piece_length,
         info: 1000,
         limits: Limits::default(),
-        webs: Vec::new(),
+        webs,
         latency: 200,
     };
     let mut world = scenario.world(1);
@@ -39,11 +41,17 @@ fn swarm(nodes: usize, piece_length: u32) -> Figure {
         tell(&mut world, host, 0..=nodes);
     }
     while (1..=nodes).any(|host| driver(&world, host).is_none_or(|driver| driver.done.is_none())) {
-        assert!(world.net.micros < 10 * COPY, "it does not end");
+        assert!(world.net.micros < 100 * COPY, "it does not end");
         for _ in 0..100 {
             world.step();
         }
     }
+    world
+}
+
+/// A seed, and so many nodes.
+fn swarm(nodes: usize, piece_length: u32) -> Figure {
+    let world = run(Role::Seed, nodes, piece_length, Vec::new());
     let drivers = || (1..=nodes).filter_map(|host| driver(&world, host));
     let wasted: u64 = drivers().map(|driver| driver.torrent.progress(world.net.now()).wasted).sum();
     Figure {
@@ -51,6 +59,16 @@ fn swarm(nodes: usize, piece_length: u32) -> Figure {
         sent: world.hosts[0].sent * 1000 / LENGTH,
         wasted: wasted * 1000 / (LENGTH * nodes as u64),
     }
+}
+
+#[test]
+fn a_site_fetches_from_the_web_about_once() {
+    let server = WebServer { rate: RATE / 8, fails: 0, lies: false };
+    let world = run(Role::Leecher, 15, 256 << 10, vec![server]);
+    let fetched: u64 = (0..=15).filter_map(|host| driver(&world, host)).map(|driver| driver.webs.sent).sum();
+    let (fetched, took) = (fetched * 1000 / LENGTH, world.net.micros * 1000 / COPY);
+    println!("16 nodes and the web, in thousandths: fetched {fetched}, took {took}");
+    assert!(fetched < 1150 && took < 1600, "{fetched} {took}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use lantorrent_swarm::swarm::Bitfield;
 use lantorrent_swarm::wire::{Features, Handshake, Message, piece_header};
 use lantorrent_swarm::{PeerId, Span};
 
-use crate::driver::Package;
+use crate::package::Package;
 use crate::world::{End, Happening, HostId, Net};
 
 /// What a liar does.

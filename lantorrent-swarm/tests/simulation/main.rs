@@ -8,9 +8,11 @@ mod any;
 mod driver;
 mod figure;
 mod liar;
+mod package;
 mod pipe;
 #[path = "../../src/random.rs"]
 mod random;
 mod scenario;
 mod seeds;
+mod web;
 mod world;

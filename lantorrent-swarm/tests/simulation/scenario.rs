@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use lantorrent_swarm::Geometry;
 use lantorrent_swarm::swarm::{Bitfield, Limits, Origin};
 
-use crate::driver::{Driver, Package, WebServer};
+use crate::driver::Driver;
 use crate::liar::{Habit, Liar};
+use crate::package::Package;
+use crate::web::WebServer;
 use crate::world::{Happening, Host, HostId, Program, World};
 
 /// What a host is.

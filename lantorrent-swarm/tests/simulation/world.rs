@@ -105,9 +105,10 @@ pub(crate) enum Happening {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Own {
     Verified(u32),
-    Web(u32, Span),
-    WebDone(u32),
-    WebFails(u32),
+    /// These come from a web server, for the task of that number.
+    Web(u64, Span),
+    WebDone(u64),
+    WebFails(u64),
     Content,
 }
 

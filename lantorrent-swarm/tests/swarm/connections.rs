@@ -148,6 +148,19 @@ fn who_breaks_the_protocol_is_closed() {
 }
 
 #[test]
+fn who_cannot_be_read_is_called_later_each_time() {
+    let mut hand = Hand::with([]);
+    hand.found(Origin::Tracker, &[1]);
+    for (key, wait) in [(1, 2), (2, 4), (3, 8)] {
+        hand.connect_as(key, 1, Direction::Outgoing, PeerId([1; 20]), ALL);
+        let actions = hand.handle(Event::Unreadable(PeerKey(key)));
+        assert!(matches!(closed(&actions)[..], [(_, Reason::Broken(_))]));
+        assert_eq!(dialled(&hand.pass(Duration::from_secs(wait - 1))), []);
+        assert_eq!(dialled(&hand.pass(Duration::from_secs(1))), [address(1)]);
+    }
+}
+
+#[test]
 fn all_is_closed_in_the_end() {
     let mut hand = Hand::with([]);
     hand.willing(1, ALL);

@@ -137,6 +137,18 @@ fn peers_that_peers_name() {
 }
 
 #[test]
+fn who_has_everything_says_so_to_those_who_may_not_know() {
+    let mut hand = Hand::with(1..8);
+    hand.willing(1, ALL);
+    hand.connect(2, Direction::Incoming, ALL);
+    hand.piece(1, 0);
+    let actions = hand.stored(0);
+    let Some(Message::Extended { id: 0, payload }) = said(&actions, 2).pop() else { panic!("{actions:?}") };
+    assert_eq!(ExtendedHandshake::read(&payload).unwrap().upload_only, Some(true));
+    assert_eq!(closed(&actions), [(1, Reason::NothingToDo)]);
+}
+
+#[test]
 fn nodes_of_the_dht() {
     let mut config = config(Some(content([])));
     config.dht_port = Some(7000);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use lantorrent_swarm::Span;
-use lantorrent_swarm::swarm::{Action, Direction, Event, Fate, Fetching, PeerKey, Reason, Sender, Verdict};
+use lantorrent_swarm::swarm::{
+    Action, Direction, Event, Fate, Fetching, Limits, PeerKey, Reason, Sender, Verdict,
+};
 use lantorrent_swarm::wire::Message;
+use lantorrent_swarm::{BLOCK, Span};
 
 use crate::hand::{ALL, Hand, PIECES, PLAIN, block, closed, requests, said};
 
@@ -28,7 +30,7 @@ fn from_the_first_request_to_the_last_piece() {
     assert_eq!(said(&actions, 1), [Message::NotInterested], "nobody is told of what he has");
     assert!(actions.contains(&Action::Complete) && hand.torrent.is_complete());
     assert_eq!(closed(&actions), [(1, Reason::NothingToDo)]);
-    assert_eq!(hand.torrent.progress(hand.now).downloaded, 4 * u64::from(lantorrent_swarm::BLOCK));
+    assert_eq!(hand.torrent.progress(hand.now).downloaded, 4 * u64::from(BLOCK));
 }
 
 #[test]
@@ -146,6 +148,16 @@ fn what_is_lost_is_fetched_again() {
     assert_eq!(hand.willing(1, ALL), [block(3, 0), block(3, 1)]);
     hand.piece(1, 3);
     assert!(hand.stored(3).contains(&Action::Complete));
+}
+
+#[test]
+fn with_a_limit_to_the_rate_no_more_is_asked_for_than_comes_soon() {
+    let mut hand = Hand::with([]);
+    let slow = |rate| Event::Limits(Limits { download: Some(rate), ..Limits::default() });
+    hand.handle(slow(3 * u64::from(BLOCK) / 2));
+    assert_eq!((hand.willing(1, ALL).len(), hand.willing(2, ALL).len()), (3, 0));
+    let actions = hand.handle(slow(2 * u64::from(BLOCK)));
+    assert_eq!(requests(&actions, 1).len() + requests(&actions, 2).len(), 1);
 }
 
 #[test]

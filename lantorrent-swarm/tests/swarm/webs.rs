@@ -48,7 +48,6 @@ fn alone_with_a_web_seed() {
         for piece in run.clone() {
             actions.extend(hand.stored(piece));
         }
-        actions.extend(hand.handle(Event::WebDone(*web)));
         actions.extend(hand.pass(Duration::from_secs(1)));
     }
     assert!(pieces == 8 && hand.torrent.is_complete());

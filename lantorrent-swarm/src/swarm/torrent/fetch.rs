@@ -1,6 +1,6 @@
 //! From requests to whole pieces.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Torrent;
 use crate::Span;
@@ -13,6 +13,8 @@ use crate::wire::Message;
 /// Blocks that a peer may send without having been asked for them, more than others: those that have crossed a cancel, or
 /// were under way when it choked us, are no fault of its.
 const MOST_STRAYS: u32 = 2000;
+/// Within this time all comes that is asked for, if there is a limit to the rate.
+const SOON: Duration = Duration::from_secs(2);
 
 impl Torrent {
     /// A block begins to come from that peer: whether to keep its data, and to say [`received`](Self::received) when it is
@@ -107,14 +109,23 @@ impl Torrent {
         }
     }
 
+    /// How many more requests there may be in all.
+    fn total_room(&self) -> usize {
+        let Some(rate) = self.limits.download else { return usize::MAX };
+        let most = usize::try_from(rate * SOON.as_secs() / u64::from(crate::BLOCK)).unwrap_or(usize::MAX);
+        let outstanding = self.peers.values().map(|peer| peer.download.outstanding()).sum();
+        most.max(2).saturating_sub(outstanding)
+    }
+
     /// Asks a peer for as much as it should be asked for.
     pub(super) fn refill(&mut self, now: Instant, key: PeerKey) {
+        let total_room = self.total_room();
         let (Some(peer), Some(holdings)) = (self.peers.get_mut(&key), &mut self.holdings) else { return };
         if self.fetching == Fetching::Off || peer.wants == 0 {
             return;
         }
         let room = peer.download.room(now);
-        for count in 0..room.same_piece {
+        for count in 0..room.same_piece.min(total_room) {
             let sender = Sender::Peer(key);
             let picker = Picker {
                 pieces: &holdings.pieces,
@@ -213,6 +224,7 @@ impl Torrent {
             self.announce(now, piece);
         }
         self.refill_all(now);
+        self.ask_webs(now);
     }
 
     fn punish(&mut self, now: Instant, who: &Who) {

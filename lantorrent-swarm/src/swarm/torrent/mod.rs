@@ -117,6 +117,7 @@ impl Torrent {
             Event::Message(peer, message) => self.message(now, peer, message),
             Event::Sent(peer, span) => self.sent(now, peer, span),
             Event::Closed(peer) => self.closed(now, peer),
+            Event::Unreadable(peer) => self.close(now, peer, Reason::Broken("what it sends cannot be read")),
             Event::Verified { piece, verdict, sums } => self.verified(now, piece, verdict, sums),
             Event::Lost(piece) => self.lost(now, piece),
             Event::WebDone(web) => self.web_done(now, web),
@@ -139,9 +140,11 @@ impl Torrent {
 
     /// When to say [`Event::Tick`]; none if only something else can change anything.
     pub fn deadline(&self) -> Option<Instant> {
-        let due = self.may_dial().then(|| self.candidates.next_due(self.need())).flatten();
-        let look = self.interval().map(|interval| self.looked + interval);
-        due.into_iter().chain(look).min()
+        // While there is something to look after, that is often enough for new connections too.
+        match self.interval() {
+            Some(interval) => Some(self.looked + interval),
+            None => self.candidates.next_due(self.need()).filter(|_| self.may_dial()),
+        }
     }
 
     fn hold(&mut self, content: &Content) {

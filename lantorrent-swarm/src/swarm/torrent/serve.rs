@@ -154,7 +154,7 @@ impl Torrent {
     /// Gives the driver more to send, what is most urgent first.
     pub(super) fn upload(&mut self, now: Instant) {
         let Some(holdings) = &mut self.holdings else { return };
-        let mut under_way: u32 = self.peers.values().map(|peer| peer.upload.under_way).sum();
+        let mut under_way: u32 = self.peers.values().map(|peer| peer.upload.busy(now)).sum();
         while under_way < ALL_UNDER_WAY {
             let urgent = self.peers.iter_mut().filter_map(|(key, peer)| {
                 let urgency = peer.upload.urgency(now, &holdings.spread.sent)?;

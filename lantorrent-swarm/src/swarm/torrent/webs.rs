@@ -6,21 +6,26 @@ use std::time::{Duration, Instant};
 use super::Torrent;
 use crate::swarm::event::{Action, Fetching, Sender, WebKey};
 use crate::swarm::pieces::Block;
+use crate::swarm::web::{Gaps, Share};
 
 impl Torrent {
     /// Asks web seeds, if they are needed.
     pub(super) fn ask_webs(&mut self, now: Instant) {
         let rate = self.peers.values().map(|peer| peer.download.rate.value(now)).sum();
         let want = self.webs.want(now, rate, self.limits.slow);
+        let share = self.share();
         let Some(holdings) = &mut self.holdings else { return };
         let Some(want) = want.filter(|_| self.fetching == Fetching::On) else { return };
         while self.webs.busy() < self.limits.web_seeds
             && let Some(web) = self.webs.idle(now, &mut self.random)
         {
-            let room = holdings.pieces.room(self.limits.unfinished);
-            let (pieces, availability) = (&holdings.pieces, &holdings.availability);
-            let run = self.webs.run(web, want, pieces, availability, room, &mut self.random);
-            let Some(run) = run else { return };
+            let gaps = Gaps {
+                pieces: &holdings.pieces,
+                availability: &holdings.availability,
+                room: holdings.pieces.room(self.limits.unfinished),
+                share,
+            };
+            let Some(run) = self.webs.run(web, want, &gaps, &mut self.random) else { return };
             for piece in run.clone() {
                 for block in 0..holdings.pieces.geometry.blocks(piece) {
                     holdings.pieces.ask(piece, block, Sender::Web(web));
@@ -29,6 +34,13 @@ impl Torrent {
             self.webs.asked(now, web, run.clone());
             self.out.push_back(Action::Fetch { web, pieces: run });
         }
+    }
+
+    /// Our place among all those whom we know to lack something.
+    fn share(&self) -> Share {
+        let others = || self.peers.values().filter(|peer| !peer.is_seed());
+        let place = others().filter(|peer| peer.id < self.peer_id).count() as u32;
+        Share { place, of: others().count() as u32 + 1 }
     }
 
     /// What is still missing of these pieces will not come from that web seed.
@@ -55,13 +67,14 @@ impl Torrent {
         })
     }
 
-    /// Those whose pieces have all come, some of them from others perhaps.
+    /// Those whose pieces have all come, some of them from others perhaps, are asked for more.
     pub(super) fn webs_that_are_done(&mut self, now: Instant) {
         for (web, run) in self.webs.tasks() {
             if !self.is_missing(&run) {
                 self.webs.done(now, web);
                 self.leave(Sender::Web(web));
                 self.out.push_back(Action::StopFetch(web));
+                self.ask_webs(now);
             }
         }
     }

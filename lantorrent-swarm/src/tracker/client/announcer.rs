@@ -1,14 +1,13 @@
 //! When one torrent announces itself, and to which of its trackers.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::io::{AnnouncerAction, AnnouncerEvent, AskId, Identity, Standing};
 use super::reply::{Announced, TrackerError};
 use super::tiers::Tiers;
 use crate::entropy::{Entropy, Seed};
-use crate::tracker::announce::{Announce, AnnounceEvent, Stats};
+use crate::tracker::announce::{Announce, AnnounceEvent};
 use crate::tracker::url::TrackerUrl;
-use crate::{InfoHash, PeerId};
 
 /// How often to announce where the tracker does not say so.
 const USUAL: Duration = Duration::from_secs(30 * 60);
@@ -46,75 +45,6 @@ pub struct Announcer {
     /// Announcements in a row that came early, for want of peers.
     early: u32,
     completed: bool,
-}
-
-/// As whom a torrent announces itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Identity {
-    /// The torrent.
-    pub info_hash: InfoHash,
-    /// The client.
-    pub peer_id: PeerId,
-    /// Where it takes connections.
-    pub port: u16,
-    /// A random number, the same for all announcements of a run.
-    pub key: u32,
-}
-
-/// Where a torrent stands.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Standing {
-    /// Its bytes.
-    pub stats: Stats,
-    /// The peers it is connected with.
-    pub peers: usize,
-}
-
-/// What happens to an [`Announcer`].
-#[derive(Debug)]
-pub enum AnnouncerEvent {
-    /// Time has passed.
-    Tick,
-    /// The torrent is here now. It announces itself at any time within this one, so that thousands which start together
-    /// do not all do so at once; zero for one that somebody waits for.
-    Start {
-        /// At most this much later.
-        within: Duration,
-    },
-    /// The last piece has come, in this run.
-    Completed,
-    /// What has become of a question.
-    Answered(AskId, Result<Announced, TrackerError>),
-    /// The torrent ends.
-    Stop,
-}
-
-/// Which question of a torrent to its trackers it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AskId(u64);
-
-/// What the driver of an [`Announcer`] is to do.
-#[derive(Debug, PartialEq, Eq)]
-pub enum AnnouncerAction {
-    /// Ask, and hand in the answer or why there is none.
-    Ask {
-        /// Comes back with the answer.
-        id: AskId,
-        /// Whom.
-        tracker: TrackerUrl,
-        /// What to tell it.
-        announce: Announce,
-        /// What it wants to have back, by HTTP.
-        tracker_id: Option<Vec<u8>>,
-    },
-    /// Peers to connect to, ourselves maybe among them.
-    Found(Vec<SocketAddr>),
-    /// A tracker has something to say to the user.
-    Warning(TrackerUrl, String),
-    /// A tracker has failed.
-    Failed(TrackerUrl, TrackerError),
-    /// All trackers that have to know of the end do, or never will. Nothing follows.
-    Stopped,
 }
 
 #[derive(Debug)]

@@ -14,6 +14,9 @@ use crate::{InfoHash, tracker::PEERS};
 /// How many bytes of a tracker's answer are worth reading. Far more than anybody sends.
 pub const REPLY_LIMIT: usize = 1 << 20;
 
+/// It comes back in a URL.
+const LONGEST_ID: usize = 256;
+
 /// What a tracker answers to an announcement, over HTTP and UDP alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Announced {
@@ -82,12 +85,13 @@ pub fn read_announced(body: &[u8]) -> Result<Announced, TrackerError> {
         }
     }
     found.truncate(PEERS);
+    let id = reply.get("tracker id").and_then(Value::bytes).filter(|id| id.len() <= LONGEST_ID);
     Ok(Announced {
         interval: seconds(&reply, "interval"),
         min_interval: seconds(&reply, "min interval"),
         scrape: counts(&reply),
         peers: found,
-        tracker_id: reply.get("tracker id").and_then(Value::bytes).map(<[u8]>::to_vec),
+        tracker_id: id.map(<[u8]>::to_vec),
         warning: reply.get("warning message").and_then(Value::bytes).map(readable),
     })
 }

@@ -1,5 +1,6 @@
 //! Being a tracker.
 
+mod choice;
 #[cfg(feature = "tracker")]
 mod drive;
 mod http;

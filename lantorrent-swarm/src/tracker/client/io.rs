@@ -1,0 +1,78 @@
+//! What goes into an announcer, and what comes out of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::reply::{Announced, TrackerError};
+use crate::tracker::announce::{Announce, Stats};
+use crate::tracker::url::TrackerUrl;
+use crate::{InfoHash, PeerId};
+
+/// As whom a torrent announces itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// The client.
+    pub peer_id: PeerId,
+    /// Where it takes connections.
+    pub port: u16,
+    /// A random number, the same for all announcements of a run.
+    pub key: u32,
+}
+
+/// Where a torrent stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// Its bytes.
+    pub stats: Stats,
+    /// The peers it is connected with.
+    pub peers: usize,
+}
+
+/// What happens to an [`Announcer`](super::Announcer).
+#[derive(Debug)]
+pub enum AnnouncerEvent {
+    /// Time has passed.
+    Tick,
+    /// The torrent is here now. It announces itself at any time within this one, so that thousands which start together
+    /// do not all do so at once; zero for one that somebody waits for.
+    Start {
+        /// At most this much later.
+        within: Duration,
+    },
+    /// The last piece has come, in this run.
+    Completed,
+    /// What has become of a question.
+    Answered(AskId, Result<Announced, TrackerError>),
+    /// The torrent ends.
+    Stop,
+}
+
+/// Which question of a torrent to its trackers it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub(super) u64);
+
+/// What the driver of an [`Announcer`](super::Announcer) is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AnnouncerAction {
+    /// Ask, and hand in the answer or why there is none.
+    Ask {
+        /// Comes back with the answer.
+        id: AskId,
+        /// Whom.
+        tracker: TrackerUrl,
+        /// What to tell it.
+        announce: Announce,
+        /// What it wants to have back, by HTTP.
+        tracker_id: Option<Vec<u8>>,
+    },
+    /// Peers to connect to, ourselves maybe among them.
+    Found(Vec<SocketAddr>),
+    /// A tracker has something to say to the user.
+    Warning(TrackerUrl, String),
+    /// A tracker has failed.
+    Failed(TrackerUrl, TrackerError),
+    /// All trackers that have to know of the end do, or never will. Nothing follows.
+    Stopped,
+}
