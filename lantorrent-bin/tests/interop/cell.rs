@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::harness::leftovers;
 use crate::harness::network::{self, Lab};
 use crate::process::Process;
 use crate::programs::{PORT, Program, Task};
@@ -43,7 +44,7 @@ struct Stage {
 pub(crate) fn run(cell: Cell) -> Result<String, String> {
     let Some(lab) = Lab::new(HOSTS, RATE) else { return Ok(", skipped".into()) };
     let folder =
-        tempfile::Builder::new().prefix("lantorrent-interop-").tempdir().expect("a folder for a cell");
+        tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().expect("a folder for a cell");
     let source = folder.path().join("source");
     content::make(&source, cell.content());
     let torrent = torrent::make(cell, folder.path(), &source);
@@ -96,39 +97,43 @@ impl Stage {
 
     /// Starts the leecher, and waits until it has everything.
     fn fetch(&mut self, source: &Path) -> Result<String, String> {
-        let leecher = self.cell.leecher;
-        let copy = self.folder.path().join("copy");
+        let copy = self.home("copy");
         fs::create_dir(&copy).expect("a folder for what is fetched");
         let file = self.torrent.file.to_str().expect("a path of ours");
-        let torrent = if self.cell.way == Way::Magnet { &self.torrent.magnet } else { file }.to_owned();
-        let before = self.lab.received()[LEECHER];
+        let torrent = if self.cell.way == Way::Magnet { &self.torrent.magnet } else { file };
         let started = Instant::now();
-        let mut process = self.start(LEECHER, leecher, &copy, &torrent, Program::fetch);
+        let mut process = self.start(LEECHER, self.cell.leecher, &copy, torrent, Program::fetch);
         let difference = || content::difference(source, &copy, self.cell.content());
+        let (first, outcome) = self.watch(&mut process, started, || difference().is_none());
+        let late = self.cell.is_measured() && first >= AT_ONCE;
+        let complaint = || late.then(|| format!("the first piece takes {first:?}")).or_else(difference);
+        let outcome = outcome.and_then(|()| complaint().map_or(Ok(()), Err));
+        outcome.map_err(|wrong| format!("{wrong}\n{}", process.report()))?;
+        Ok(format!(", first piece after {:.2} s", first.as_secs_f64()))
+    }
+
+    /// Waits until the leecher has ended or `is_whole`, for as long as it may take. When did it get its first piece?
+    fn watch(
+        &self,
+        leecher: &mut Process,
+        started: Instant,
+        is_whole: impl Fn() -> bool,
+    ) -> (Duration, Result<(), String>) {
+        let ends = self.cell.leecher.ends_when_done();
         let mut first = None;
         let outcome = loop {
-            if first.is_none() && self.lab.received()[LEECHER] > before + A_PIECE {
+            if first.is_none() && self.lab.received()[LEECHER] > A_PIECE {
                 first = Some(started.elapsed());
             }
-            if let Some(status) = process.ended() {
-                let succeeded = status.success() && leecher.ends_when_done();
-                break if succeeded { Ok(()) } else { Err(format!("the leecher ends: {status}")) };
+            match leecher.ended() {
+                Some(status) if ends && status.success() => break Ok(()),
+                Some(status) => break Err(format!("the leecher ends: {status}")),
+                None if !ends && is_whole() => break Ok(()),
+                None if started.elapsed() > LIMIT => break Err("the leecher takes too long".to_owned()),
+                None => thread::sleep(POLL),
             }
-            if !leecher.ends_when_done() && difference().is_none() {
-                break Ok(());
-            }
-            if started.elapsed() > LIMIT {
-                break Err("the leecher takes too long".to_owned());
-            }
-            thread::sleep(POLL);
         };
-        let outcome = outcome.and_then(|()| difference().map_or(Ok(()), Err));
-        let first = first.unwrap_or_else(|| started.elapsed());
-        let in_time = !self.cell.is_measured() || first < AT_ONCE;
-        let outcome = outcome
-            .and_then(|()| if in_time { Ok(()) } else { Err(format!("the first piece takes {first:?}")) });
-        let told = format!(", first piece after {:.2} s", first.as_secs_f64());
-        outcome.map(|()| told).map_err(|wrong| format!("{wrong}\n{}", process.report()))
+        (first.unwrap_or_else(|| started.elapsed()), outcome)
     }
 
     fn home(&self, name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! What is tested: the cells, and those that cannot be, with the reason.
+//! What is tested. There is no cell that cannot be: with what its adapter tells it every program can do all of it.
 
 use crate::content::Kind;
 use crate::programs::Program;
@@ -93,31 +93,14 @@ impl Cell {
     }
 }
 
-/// All that can be, those first that take longest.
+/// All of them, those first that take longest.
 pub(crate) fn cells() -> Vec<Cell> {
-    let mut cells: Vec<Cell> = candidates().filter(|cell| impossible(*cell).is_none()).collect();
-    cells.sort_by_key(|cell| !(cell.way == Way::Dht && cell.is_with(Program::Transmission)));
-    cells
-}
-
-pub(crate) fn print_impossible() {
-    for cell in candidates() {
-        if let Some(reason) = impossible(cell) {
-            println!("{}: impossible, {reason}", cell.name());
-        }
-    }
-}
-
-fn candidates() -> impl Iterator<Item = Cell> {
     let of_way = |way| {
         let seeders = if way == Way::WebSeed { vec![None] } else { Program::ALL.map(Some).to_vec() };
         let of_seeder = move |seeder| Program::ALL.map(|leecher| Cell { way, seeder, leecher });
         seeders.into_iter().flat_map(of_seeder)
     };
-    WAYS.into_iter().flat_map(of_way).filter(|cell| !cell.is_foreign())
-}
-
-/// Why a cell cannot be, as far as the programs of others are the reason.
-fn impossible(_: Cell) -> Option<&'static str> {
-    None
+    let mut cells: Vec<Cell> = WAYS.into_iter().flat_map(of_way).filter(|cell| !cell.is_foreign()).collect();
+    cells.sort_by_key(|cell| !(cell.way == Way::Dht && cell.is_with(Program::Transmission)));
+    cells
 }

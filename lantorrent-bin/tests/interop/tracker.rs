@@ -1,6 +1,5 @@
 //! A tracker on host 0.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -40,8 +39,7 @@ fn ours() -> Command {
 
 /// Debian's serves what is on its list, and nothing else.
 fn opentracker(home: &Path, hash: &[u8; 20]) -> Command {
-    let mut list = String::new();
-    hash.iter().for_each(|byte| write!(list, "{byte:02x}").expect("writing to a string"));
+    let list = hexadecimal(hash, "");
     fs::create_dir_all(home).expect("a folder for opentracker");
     fs::write(home.join("list"), list + "\n").expect("opentracker's list");
     let (ip, port) = (address().ip().to_string(), address().port().to_string());
@@ -53,9 +51,8 @@ fn opentracker(home: &Path, hash: &[u8; 20]) -> Command {
 
 /// Whether the tracker knows of a seeder, as it answers to a scrape.
 pub(crate) fn knows_seeder(lab: &Lab, hash: &[u8; 20]) -> bool {
-    let mut request = "GET /scrape?info_hash=".to_owned();
-    hash.iter().for_each(|byte| write!(request, "%{byte:02x}").expect("writing to a string"));
-    request += " HTTP/1.0\r\nHost: tracker\r\n\r\n";
+    let request =
+        format!("GET /scrape?info_hash={} HTTP/1.0\r\nHost: tracker\r\n\r\n", hexadecimal(hash, "%"));
     let limit = Duration::from_secs(2);
     let ask = || {
         let mut stream = TcpStream::connect_timeout(&address(), limit)?;
@@ -66,4 +63,9 @@ pub(crate) fn knows_seeder(lab: &Lab, hash: &[u8; 20]) -> bool {
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
     lab.inside(0, ask).is_ok_and(|answer| answer.contains("8:completei1e"))
+}
+
+/// Of each byte, what stands before it and two digits.
+fn hexadecimal(bytes: &[u8], before: &str) -> String {
+    bytes.iter().map(|byte| format!("{before}{byte:02x}")).collect::<Vec<_>>().concat()
 }

@@ -80,7 +80,7 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<Option<(String, Option<
             None if line.is_empty() => return Ok(target.map(|target| (target, range))),
             None => {
                 target =
-                    target.or_else(|| line.strip_prefix("GET ")?.split(' ').next().map(ToOwned::to_owned))
+                    target.or_else(|| line.strip_prefix("GET ")?.split(' ').next().map(ToOwned::to_owned));
             }
         }
     }
