@@ -11,7 +11,7 @@ use super::commands::{printed, try_batch};
 const NAME: &str = "lantorrent-lab-";
 
 /// How the names of all begin that this process makes.
-pub(super) fn prefix() -> String {
+pub(crate) fn prefix() -> String {
     format!("{NAME}{}-", std::process::id())
 }
 

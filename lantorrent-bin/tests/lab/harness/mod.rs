@@ -9,7 +9,7 @@ mod direct;
 pub(crate) mod fate;
 mod fault;
 pub(crate) mod folder;
-mod leftovers;
+pub(crate) mod leftovers;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod program;
@@ -22,7 +22,7 @@ pub(crate) mod sender;
 pub(crate) mod stage;
 #[allow(dead_code)] // The tests of the library have more kinds of small disks.
 #[path = "../../../../lantorrent-core/tests/common/system.rs"]
-mod system;
+pub(crate) mod system;
 pub(crate) mod turn;
 
 pub(crate) use direct::direct_copy;

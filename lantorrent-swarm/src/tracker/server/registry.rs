@@ -211,12 +211,13 @@ impl Registry {
     }
 
     /// Peers of the asker's own network first, then any: of the network no more than three quarters, so that
-    /// networks do not fall apart into islands. Seeds have no use for seeds.
+    /// networks do not fall apart into islands. Seeds have no use for seeds, but at its start aria2 says that nothing is left
+    /// when it has a magnet link, and so does not know yet how much is.
     fn pick(&mut self, asker: SocketAddr, announce: &Announce, reach: Reach) -> Vec<(SocketAddr, PeerId)> {
         let Some(torrent) = self.torrents.get(&announce.info_hash) else { return Vec::new() };
         let want = announce.want.map_or(USUAL, |want| want as usize).min(reach.most);
-        let roles: &[Role] =
-            if announce.stats.is_seed() { &[Role::Leecher] } else { &[Role::Seed, Role::Leecher] };
+        let is_surely_seed = announce.stats.is_seed() && announce.event != AnnounceEvent::Started;
+        let roles: &[Role] = if is_surely_seed { &[Role::Leecher] } else { &[Role::Seed, Role::Leecher] };
         let pools = |families: &[Compact]| -> Vec<&Pool> {
             let pairs = families.iter().flat_map(|&family| roles.iter().map(move |&role| pool(family, role)));
             pairs.map(|index| &torrent.pools[index]).collect()

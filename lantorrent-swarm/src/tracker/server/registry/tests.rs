@@ -49,9 +49,19 @@ fn stopped(announce: &Announce) -> Announce {
     Announce { event: AnnounceEvent::Stopped, ..announce.clone() }
 }
 
+/// That is what aria2 says when it starts with a magnet link.
+#[test]
+fn who_starts_with_nothing_left_is_told_of_seeds() {
+    let mut lab = Lab::new(TrackerSettings::default());
+    lab.addresses("10.0.0.1:1", &seed());
+    assert_eq!(lab.addresses("10.0.0.2:2", &seed()), ["10.0.0.1:1"]);
+    assert_eq!(lab.addresses("10.0.0.2:2", &Announce { event: AnnounceEvent::Regular, ..seed() }), [""; 0]);
+}
+
 #[test]
 fn peers_are_told_of_each_other_and_seeds_not_of_seeds() {
     let mut lab = Lab::new(TrackerSettings::default());
+    let seed = || Announce { event: AnnounceEvent::Regular, ..seed() };
     assert_eq!(lab.addresses("10.0.0.1:1", &seed()), [""; 0]);
     assert_eq!(lab.addresses("10.0.0.2:2", &leecher()), ["10.0.0.1:1"]);
     assert_eq!(lab.addresses("10.0.0.3:3", &seed()), ["10.0.0.2:2"]);
