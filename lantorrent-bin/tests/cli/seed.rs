@@ -46,10 +46,9 @@ fn many_start_at_once_the_second_time() {
     let lab = Lab::empty();
     let torrents: Vec<String> = (0..MANY).map(|number| format!("{number}.torrent")).collect();
     fs::create_dir(lab.path().join("here")).unwrap();
-    for number in 0..MANY {
+    for (number, torrent) in torrents.iter().enumerate() {
         let data = number.to_le_bytes().repeat(10_000);
         fs::write(lab.path().join(format!("here/{number}")), data).unwrap();
-        let torrent = &torrents[number];
         lab.run(["torrent", "create", &format!("here/{number}"), "-o", torrent]).expect(0);
     }
     let torrents: Vec<&str> = torrents.iter().map(String::as_str).collect();

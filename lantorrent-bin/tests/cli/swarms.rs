@@ -23,7 +23,7 @@ pub(crate) fn make(lab: &Lab, folder: &str, name: &str, bytes: usize) -> Vec<u8>
 
 pub(crate) fn read(lab: &Lab, path: &str) -> Vec<u8> {
     let path: &Path = &lab.path().join(path);
-    std::fs::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A command with `--json` that runs, killed and reaped when dropped.
