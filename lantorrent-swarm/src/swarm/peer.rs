@@ -60,7 +60,6 @@ pub(super) struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Knowledge {
     Nothing,
-    /// It has: no bitfield may follow.
     Told,
 }
 
@@ -103,11 +102,13 @@ impl Peer {
     }
 
     /// Keeps what it says about pieces until their number is known. What is too much is forgotten, which only means that it
-    /// is not asked for that; and no more than one bitfield, which may be long.
+    /// is not asked for that; and of bitfields, which may be long, only the last.
     pub(super) fn keep(&mut self, message: Message) {
         let is_long = |message: &Message| matches!(message, Message::Bitfield(_));
-        let again = is_long(&message) && self.early.iter().any(is_long);
-        if self.early.len() < MOST_EARLY && !again {
+        if is_long(&message) {
+            self.early.retain(|message| !is_long(message));
+        }
+        if self.early.len() < MOST_EARLY {
             self.early.push(message);
         }
     }

@@ -76,6 +76,16 @@ fn while_choked_what_is_allowed() {
 }
 
 #[test]
+fn a_later_bitfield_replaces_an_earlier_one() {
+    let mut hand = Hand::with(0..6);
+    hand.connect(1, Direction::Incoming, PLAIN);
+    assert_eq!(said(&hand.say(1, Message::Bitfield(vec![0xfc])), 1), []);
+    assert_eq!(said(&hand.say(1, Message::Bitfield(vec![0xfd])), 1), [Message::Interested]);
+    assert_eq!(requests(&hand.say(1, Message::Unchoke), 1), [block(7, 0), block(7, 1)]);
+    assert_eq!(said(&hand.say(1, Message::Bitfield(vec![0])), 1), [Message::NotInterested]);
+}
+
+#[test]
 fn in_the_end_whoever_is_first_counts() {
     let mut hand = Hand::with(1..8);
     hand.willing(1, PLAIN);

@@ -70,7 +70,9 @@ impl Torrent {
 
     fn has_these(&mut self, now: Instant, key: PeerKey, told: &Told<'_>) {
         let (Some(peer), Some(holdings)) = (self.peers.get_mut(&key), &mut self.holdings) else { return };
-        if std::mem::replace(&mut peer.knowledge, Knowledge::Told) == Knowledge::Told {
+        let again = std::mem::replace(&mut peer.knowledge, Knowledge::Told) == Knowledge::Told;
+        // A bitfield later on is no fault: to aria2 it is the shorter way to say many pieces. The other two only come first.
+        if again && !matches!(told, Told::Bits(_)) {
             return self.close(now, key, Reason::Broken("it says twice which pieces it has"));
         }
         let pieces = holdings.pieces.geometry.pieces();
