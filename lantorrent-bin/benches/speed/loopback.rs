@@ -72,7 +72,7 @@ pub(crate) fn measure(disk: &str, bench: &Bench, runs: usize) -> Section {
 /// A folder with a source file and a configuration; removed when dropped.
 pub(crate) struct Bench {
     folder: TempDir,
-    size: usize,
+    pub(crate) size: usize,
 }
 
 impl Bench {
@@ -95,11 +95,15 @@ impl Bench {
         bench
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.path().join("etc/lt.ini")
     }
 
-    fn source(&self) -> PathBuf {
+    pub(crate) fn source(&self) -> PathBuf {
         self.folder.path().join("source")
     }
 

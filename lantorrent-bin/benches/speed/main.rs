@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p lantorrent-bin --bench speed` (with `-- tmpfs lab --size 1024 --runs 5 --json`; the parts are `codec`,
 //! `idle`, `tmpfs`, `disk`, `sparse`, `limits`, `many`, `thousand`, which needs 16 GiB of disk, `copies`, which needs root and
-//! xfsprogs, `lab` and `small`, which need root and iproute2, and `model`)
+//! xfsprogs, `lab`, `small` and `swarm-lab`, which need root and iproute2, `swarm`, which is at its best beside libtorrent
+//! and aria2, and `model`)
 
 mod codec;
 mod copies;
@@ -20,6 +21,8 @@ mod model;
 mod process;
 mod relay;
 mod small;
+mod swarm;
+mod swarm_lab;
 mod table;
 
 use std::path::Path;
@@ -27,8 +30,20 @@ use std::path::Path;
 use loopback::Bench;
 use table::{Section, json, print};
 
-const PARTS: [&str; 12] = [
-    "codec", "idle", "tmpfs", "disk", "copies", "sparse", "limits", "many", "thousand", "lab", "small",
+const PARTS: [&str; 14] = [
+    "codec",
+    "idle",
+    "tmpfs",
+    "disk",
+    "copies",
+    "sparse",
+    "limits",
+    "many",
+    "thousand",
+    "lab",
+    "small",
+    "swarm",
+    "swarm-lab",
     "model",
 ];
 
@@ -74,6 +89,8 @@ fn measure(parts: &[&str], size: usize, runs: usize) -> Vec<Section> {
             "many" => sections.extend(many::measure(memory, runs)),
             "thousand" => sections.push(many::chain(disk)),
             "limits" => sections.push(limits::measure(memory)),
+            "swarm" => sections.extend(swarm::measure(memory, size, runs)),
+            "swarm-lab" => sections.extend(swarm_lab::measure(runs)),
             "small" => sections.extend(small::measure(runs)),
             "lab" => sections.extend(lab::measure(runs).into_iter().flatten()),
             _ => {

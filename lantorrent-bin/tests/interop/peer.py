@@ -1,8 +1,9 @@
-"""One torrent in libtorrent: serves it for ever, or ends when it has all of it. Arguments: seed or fetch, the way in which
-peers are found, the own address, the folder of the files, the torrent (a file or a magnet link), nodes of the distributed
-hash table with commas between them."""
+"""One torrent in libtorrent. Arguments: what to do (seed it; fetch it and end; keep it, which is to fetch it, say "whole"
+and serve it), the way in which peers are found, the own address with the port, the folder of the files, the torrent (a file or
+a magnet link), nodes of the distributed hash table with commas between them."""
 
 import sys
+import time
 
 import libtorrent
 
@@ -10,7 +11,7 @@ task, way, address, folder, torrent, nodes = sys.argv[1:]
 category = libtorrent.alert.category_t
 session = libtorrent.session(
     {
-        "listen_interfaces": address + ":6881",
+        "listen_interfaces": address,
         "alert_mask": category.error_notification
         | category.status_notification
         | category.tracker_notification
@@ -24,6 +25,8 @@ session = libtorrent.session(
         "dht_restrict_search_ips": False,
         # Two that dial each other at once hang up on each other, and would try again after a minute.
         "min_reconnect_time": 1,
+        # Where many of them are on one host.
+        "allow_multiple_connections_per_ip": True,
         "enable_incoming_utp": False,
         "enable_outgoing_utp": False,
         "enable_upnp": False,
@@ -45,3 +48,6 @@ while task == "seed" or not handle.status().is_seeding:
 handle.flush_cache()
 while not any(isinstance(alert, libtorrent.cache_flushed_alert) for alert in session.pop_alerts()):
     session.wait_for_alert(100)
+print("whole", flush=True)
+while task == "keep":
+    time.sleep(1)

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{PYTHON, Task, script};
+use super::{PORT, PYTHON, Task, script};
 use crate::crowd;
 use crate::table::Way;
 
@@ -15,7 +15,7 @@ pub(super) fn run(task: &Task, name: &str) -> Command {
     };
     let nodes = crowd::nodes().next().filter(|_| task.way == Way::Dht);
     let mut command = Command::new(PYTHON);
-    command.arg(script("peer.py")).args([name, way]).arg(task.address.to_string()).arg(task.files);
+    command.arg(script("peer.py")).args([name, way]).arg(format!("{}:{PORT}", task.address)).arg(task.files);
     command.arg(task.torrent).arg(nodes.map(|node| node.to_string()).unwrap_or_default());
     command
 }
