@@ -49,7 +49,7 @@ pub(super) struct Create {
     #[argh(option, arg_name = "url", from_str_fn(web_seed))]
     pub(super) web_seed: Vec<String>,
 
-    /// how long pieces are, a power of two from 16K to 64M (default: by the size, so that there are up to 2000)
+    /// how long pieces are, a power of two from 16K to 64M (default: by the size, so that there are up to 1000)
     #[argh(option, arg_name = "size", from_str_fn(piece_size))]
     pub(super) piece_size: Option<u32>,
 

@@ -11,7 +11,7 @@ use crate::bencode::{Item, dict};
 const CREATED_BY: &str = "LANTorrent";
 
 /// Pieces that a new torrent has at most, but for the largest ones.
-const PIECES: u64 = 2000;
+const PIECES: u64 = 1000;
 
 /// The least and the greatest length of a piece that is chosen.
 const LEAST: u32 = 16 << 10;
@@ -32,7 +32,7 @@ pub struct Draft {
     pub creation_date: Option<i64>,
 }
 
-/// The length of pieces for so many bytes: the least power of two from 16 KiB on that makes at most 2,000 pieces, and at
+/// The length of pieces for so many bytes: the least power of two from 16 KiB on that makes at most 1,000 pieces, and at
 /// most 16 MiB. Smaller pieces are passed on sooner, and less is lost with a bad one; more of them make a larger torrent.
 pub fn piece_length_for(length: u64) -> u32 {
     let mut piece = LEAST;
