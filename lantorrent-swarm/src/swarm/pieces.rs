@@ -94,6 +94,14 @@ impl Pieces {
         usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(self.unfinished.len())
     }
 
+    /// Whether there is anything of that piece to ask one more for.
+    pub(super) fn can_be_asked_for(&self, piece: u32, limit: u64) -> bool {
+        match self.unfinished.get(&piece) {
+            Some(unfinished) => unfinished.free > 0 || self.is_endgame(),
+            None => self.open.contains(piece) && self.room(limit) > 0,
+        }
+    }
+
     /// Somebody is asked for a block. A piece that was open is begun by that.
     pub(super) fn ask(&mut self, piece: u32, block: u32, sender: Sender) {
         if self.open.remove(piece) {

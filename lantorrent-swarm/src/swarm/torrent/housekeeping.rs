@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Torrent;
 use crate::swarm::event::{PeerKey, Reason};
+use crate::swarm::metadata;
+use crate::swarm::peer::Peer;
 use crate::swarm::pieces::Unfinished;
 use crate::wire::Message;
 
@@ -67,11 +69,13 @@ impl Torrent {
         if self.holdings.is_some() {
             return;
         }
-        let silent = self.metadata.give_up(now);
-        // Others first, then those who were silent before.
-        let others = self.keys().into_iter().filter(|key| !silent.contains(key));
-        let order: Vec<PeerKey> = others.chain(silent.iter().copied()).collect();
-        for key in order {
+        let offers = |peer: &Peer| peer.metadata_id != 0 && metadata::is_possible(peer.metadata_size);
+        let offering = self.peers.iter().filter(|(_, peer)| offers(peer));
+        // Whoever was not asked for longest comes first, whatever has become of that.
+        let mut order: Vec<_> = offering.map(|(key, peer)| (peer.metadata_asked, *key)).collect();
+        order.sort_unstable();
+        self.metadata.give_up(now, order.len());
+        for (_, key) in order {
             self.ask_metadata(now, key);
         }
     }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::availability::Availability;
+use super::bitfield::Bitfield;
 use super::blame::Blame;
 use super::candidates::{Candidates, Need};
 use super::choker::Choker;
@@ -28,6 +29,9 @@ use crate::wire::{Features, Handshake, Message};
 use crate::{InfoHash, PeerId};
 
 pub use status::{PeerStatus, Progress};
+
+/// More pieces than these are told of by one bitfield. It may come late: aria2 does the same.
+const MOST_HAVES: u32 = 32;
 
 /// What there is to have: known once the metadata is.
 #[derive(Debug)]
@@ -167,14 +171,21 @@ impl Torrent {
         for key in self.keys() {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             let early = peer.begin(content.geometry.pieces());
-            for piece in content.have.iter() {
-                self.send(now, key, Message::Have(piece));
-            }
+            self.tell_what_is_there(now, key, &content.have);
             for message in early {
                 self.message(now, key, message);
             }
         }
         self.dial(now);
+    }
+
+    /// To somebody who was told before, or could not be told, that there is nothing.
+    fn tell_what_is_there(&mut self, now: Instant, key: PeerKey, have: &Bitfield) {
+        if have.count() > MOST_HAVES {
+            self.send(now, key, Message::Bitfield(have.to_bytes()));
+        } else {
+            have.iter().for_each(|piece| self.send(now, key, Message::Have(piece)));
+        }
     }
 
     fn limit(&mut self, now: Instant, limits: Limits) {
