@@ -226,8 +226,9 @@ impl Engine {
             Ok(left) => self.later(token, left),
             Err(WriteFault::Io(error)) => self.lose(token, &error.to_string()),
             Err(WriteFault::Unreadable(span, error)) => {
-                log::warn!("piece {} cannot be read any more: {error}", span.piece);
                 torrent.machine.handle(now, Event::Lost(span.piece));
+                let hash = torrent.machine.handshake().info_hash;
+                self.warn(hash, format!("some of it cannot be read any more ({error}); look at its files"));
                 self.lose(token, "what it asked for cannot be read");
             }
         }

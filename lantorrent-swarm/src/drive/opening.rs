@@ -40,16 +40,24 @@ pub(super) fn open(
         content.recheck(&progress)?;
         match existing {
             _ if content.state() == State::Whole => {}
-            Existing::Repair => content.repair()?,
+            Existing::Repair if is_of_it(&content)? => content.repair()?,
             Existing::Replace => content.replace()?,
             Existing::Serve => return Err(FilesError::Absent { path: path(folder, content.info()) }),
-            Existing::Refuse => {
+            Existing::Repair | Existing::Refuse => {
                 return Err(FilesError::Occupied { path: path(folder, content.info()) });
             }
         }
     }
     let have = have(&content);
     Ok(Opened { content, have })
+}
+
+/// Whether any piece of it is there, or nothing at all in its files that could be lost.
+fn is_of_it(content: &Content) -> Result<bool, FilesError> {
+    if !content.proven().is_empty() {
+        return Ok(true);
+    }
+    content.is_blank()
 }
 
 /// Refuses what is missing, or still being written: opening it would make it, or go on with it.

@@ -100,7 +100,8 @@ pub enum Wanted {
 /// What to do where a file or folder of that name is there which is not, or not all of, the torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// The pieces that are right are kept, and the others fetched.
+    /// The pieces that are right are kept, and the others fetched. Where none is right, it is something else: it stays,
+    /// and the torrent fails.
     #[default]
     Repair,
     /// It stays until the torrent is whole, and is replaced then.

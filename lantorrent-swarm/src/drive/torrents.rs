@@ -299,6 +299,15 @@ impl Engine {
                     torrent.webs.stop(web);
                 }
             }
+            Action::WrongWeb(web) => {
+                let torrent = self.torrents.get(&hash);
+                if let Some(url) = torrent.and_then(|torrent| torrent.webs.urls.get(web.0 as usize)) {
+                    self.warn(
+                        hash,
+                        format!("{url}: what the server has is not this torrent; it is asked no more"),
+                    );
+                }
+            }
             Action::Metadata(bytes) => self.metadata(hash, &bytes),
             Action::Complete => self.finish(hash),
             Action::DhtNode(node) => self.drive_dht(DhtEvent::Meet(node)),

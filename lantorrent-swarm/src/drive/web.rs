@@ -183,6 +183,9 @@ fn open(agent: &ureq::Agent, url: &str, offset: u64, length: u64) -> Result<impl
     let failed = |error: ureq::Error| Stop::Failed(None, format!("{url}: {}", http::explain(&error)));
     let response = agent.get(url).header("Range", range).call().map_err(failed)?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(encoding) = http::packed(&response) {
+        return Err(Stop::Useless(format!("{url}: the server sends it packed ({encoding})")));
+    }
     match response.status().as_u16() {
         206 if header("content-range").is_none_or(|range| begins_at(range, offset)) => {}
         // Who knows no ranges sends all of it.

@@ -150,6 +150,17 @@ impl Content {
         self.proof().have.runs()
     }
 
+    /// Whether there is nothing in what has its name: its files are missing, or have no bytes.
+    pub(crate) fn is_blank(&self) -> Result<bool, FilesError> {
+        for number in 0..self.info.layout().files().len() {
+            let found = self.tree.find(&self.path(&self.names.whole, number))?;
+            if found.is_some_and(|found| found.length > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Opens a file, by its index in [`Layout::files`](crate::metainfo::Layout::files), to read or send the
     /// [parts](crate::metainfo::Layout::parts) that are in it. It stays the same file when the torrent gets its name.
     /// Padding has no file.

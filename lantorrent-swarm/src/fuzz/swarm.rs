@@ -323,6 +323,7 @@ impl Driver {
                     assert!(self.fetching.insert(web.0, pieces).is_none());
                 }
                 Action::StopFetch(web) => _ = self.fetching.remove(&web.0),
+                Action::WrongWeb(web) => assert!(web.0 < WEBS),
                 Action::Metadata(bytes) => {
                     assert_eq!(bytes, INFO);
                     self.wants_content = true;

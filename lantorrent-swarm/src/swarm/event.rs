@@ -192,6 +192,8 @@ pub enum Action {
     /// Ask a web seed for nothing any more: it is needed no more, or all that it was asked for has come. Nothing is heard of
     /// that after this.
     StopFetch(WebKey),
+    /// A web seed has sent wrong data: it has other files, and is asked no more.
+    WrongWeb(WebKey),
     /// The metadata, verified against the info hash. To be answered by [`Event::Content`].
     Metadata(Vec<u8>),
     /// All pieces are there. Said once for each time that they were not.

@@ -143,3 +143,38 @@ fn no_faster_than_allowed() {
         assert!(took.as_secs_f64() >= 2.0 * 0.95, "{what}: {took:?}");
     }
 }
+
+#[test]
+fn what_is_not_of_the_torrent_is_not_lost() {
+    let (_here, metainfo, seeder) = seeder(300_000, settings(), Limit::default());
+    let there = tempfile::tempdir().unwrap();
+    let other = vec![7; 300_000];
+    fs::write(there.path().join("a.img"), &other).unwrap();
+    let mut leecher = swarm();
+    let adding = Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) };
+    leecher.add(adding.clone());
+    let Some(Notice::Failed(hash, why)) = leecher.notice(LONG) else { panic!("{:#?}", leecher.status()) };
+    assert!(why.contains("a.img") && why.contains("something else"), "{why}");
+    assert_eq!(fs::read_dir(there.path()).unwrap().count(), 1);
+    assert!(fs::read(there.path().join("a.img")).unwrap() == other);
+    leecher.remove(hash);
+    assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+    // There is nothing in it that could be lost, or something of the torrent.
+    for begun in [Vec::new(), content(300_000)[..70_000].to_vec()] {
+        fs::write(there.path().join("a.img"), begun).unwrap();
+        leecher.add(adding.clone());
+        expect_whole(&mut leecher, hash);
+        leecher.remove(hash);
+        assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+    }
+}
+
+#[test]
+fn files_that_go_away_while_they_are_served_are_named() {
+    let (here, metainfo, mut seeder) = seeder(300_000, settings(), Limit::default());
+    fs::write(here.path().join("a.img"), "").unwrap();
+    let (there, leecher) = (tempfile::tempdir().unwrap(), swarm());
+    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
+    let Some(Notice::Warning(_, why)) = seeder.notice(LONG) else { panic!("{:#?}", seeder.status()) };
+    assert!(why.contains("cannot be read any more"), "{why}");
+}

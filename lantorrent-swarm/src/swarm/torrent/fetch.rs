@@ -235,6 +235,7 @@ impl Torrent {
 
     fn punish(&mut self, now: Instant, who: &Who) {
         if let Who::Web(web) = who {
+            self.out.push_back(Action::WrongWeb(*web));
             return self.web_useless(now, *web);
         }
         let banned = self.peers.iter().filter(|(_, peer)| self.blame.is_banned(&peer.who));
