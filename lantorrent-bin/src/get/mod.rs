@@ -47,9 +47,10 @@ fn named(why: String) -> Failure {
     Failure::usage(why, "give a .torrent file, a magnet link or a URL")
 }
 
+/// Of whatever kind: those that cannot be asked for are named as such.
 fn is_url(what: &str) -> bool {
-    let scheme = what.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+    let scheme = what.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn magnet(link: &str) -> Result<Magnet, Failure> {
