@@ -48,7 +48,7 @@ pub(super) fn open(
             }
         }
     }
-    let have = have(&content);
+    let have = content.have();
     Ok(Opened { content, have })
 }
 
@@ -71,15 +71,6 @@ fn expect_all(tree: &Tree, info: &Info) -> Result<(), FilesError> {
 
 fn path(folder: &Path, info: &Info) -> PathBuf {
     folder.join(info.layout().name())
-}
-
-/// The pieces that are proven.
-pub(super) fn have(content: &Content) -> Bitfield {
-    let mut have = Bitfield::none(content.info().geometry().pieces());
-    for piece in content.proven().into_iter().flatten() {
-        have.insert(piece);
-    }
-    have
 }
 
 impl Opened {

@@ -12,10 +12,10 @@ use super::handles::Handles;
 use super::hashing::{piece_hash, read_at};
 use super::journal::Journal;
 use super::names::Names;
-use super::pieces::Pieces;
 use super::records::{Fingerprint, Records};
 use super::writing::Pending;
 use crate::Span;
+use crate::bitfield::Bitfield;
 use crate::metainfo::{Info, Kind};
 
 /// A torrent's files below a folder.
@@ -59,9 +59,9 @@ pub enum State {
 /// What is known for sure.
 #[derive(Debug)]
 pub(super) struct Proof {
-    pub(super) have: Pieces,
+    pub(super) have: Bitfield,
     /// Those of them that are not in the journal.
-    pub(super) unrecorded: Pieces,
+    pub(super) unrecorded: Bitfield,
     pub(super) journal: Option<Journal>,
     /// The partial file or folder, which is locked while it is open, and its inode.
     pub(super) lock: Option<(File, u64)>,
@@ -86,7 +86,7 @@ impl Content {
     }
 
     fn new(tree: Arc<Tree>, info: Arc<Info>, options: Options) -> Result<Self, FilesError> {
-        let none = Pieces::none(info.geometry().pieces());
+        let none = Bitfield::none(info.geometry().pieces());
         Ok(Self {
             names: Names::of(info.layout().name())?,
             options,
@@ -102,7 +102,7 @@ impl Content {
     fn find_out(&self) -> Result<(), FilesError> {
         let Some(whole) = self.tree.find(&self.names.whole)? else { return self.take_up(None) };
         if self.is_recorded()? {
-            self.proof().have = Pieces::all(self.info.geometry().pieces());
+            self.proof().have = Bitfield::all(self.info.geometry().pieces());
             return self.settle();
         }
         let is_begun = self.tree.find(&self.names.partial)?.is_some();
@@ -148,6 +148,11 @@ impl Content {
     /// [synced](Self::sync) are not among them.
     pub fn proven(&self) -> Vec<Range<u32>> {
         self.proof().have.runs()
+    }
+
+    /// The same as a set.
+    pub(crate) fn have(&self) -> Bitfield {
+        self.proof().have.clone()
     }
 
     /// Whether there is nothing in what has its name: its files are missing, or have no bytes.

@@ -24,8 +24,8 @@ impl Content {
             Err(FilesError::Record { .. }) => {}
             flushed => flushed?,
         }
-        if proof.have.missing() > 0 {
-            return Err(FilesError::NotWhole { missing: proof.have.missing() });
+        if !proof.have.is_full() {
+            return Err(FilesError::NotWhole { missing: proof.have.pieces() - proof.have.count() });
         }
         let recorded = self.record_whole(&self.names.partial);
         let inode = proof.lock.as_ref().map(|(_, inode)| *inode);

@@ -45,7 +45,6 @@ mod hashing;
 mod journal;
 mod names;
 mod parallel;
-mod pieces;
 mod recheck;
 mod records;
 mod source;

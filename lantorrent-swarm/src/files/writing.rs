@@ -10,7 +10,7 @@ use lantorrent_core::store::Durability;
 use super::FilesError;
 use super::blocks::cut;
 use super::content::{Content, Proof, State};
-use super::pieces::Pieces;
+use crate::bitfield::Bitfield;
 use crate::metainfo::Kind;
 
 /// How many files may have been written to before they are [synced](Content::sync). Each is open until then.
@@ -19,7 +19,7 @@ const MOST_DIRTY: usize = 64;
 /// What was written and may not be durable yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pieces: Pieces,
+    pieces: Bitfield,
     /// Held open, as the system reports a failed write to whoever had the file open then.
     dirty: BTreeMap<usize, Arc<File>>,
     /// The disk lost something, which cannot be told from what it has.
@@ -29,7 +29,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Nothing of a torrent of so many pieces.
     pub(super) fn none(pieces: u32) -> Self {
-        Self { pieces: Pieces::none(pieces), dirty: BTreeMap::new(), lost: false }
+        Self { pieces: Bitfield::none(pieces), dirty: BTreeMap::new(), lost: false }
     }
 }
 
@@ -104,7 +104,7 @@ impl Content {
         if let Some(journal) = &mut proof.journal {
             journal.add(&proof.unrecorded).map_err(|cause| self.cannot_record(cause))?;
         }
-        proof.unrecorded = Pieces::none(self.info.geometry().pieces());
+        proof.unrecorded = Bitfield::none(self.info.geometry().pieces());
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! How many peers have each piece.
 
-use super::bitfield::Bitfield;
+use crate::bitfield::Bitfield;
 
 /// For each piece, how many of the connected peers have it.
 #[derive(Clone, Debug, Default)]

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::bitfield::Bitfield;
 use super::blame::Who;
 use super::download::Download;
 use super::event::Direction;
 use super::gossip::Gossip;
 use super::upload::Upload;
 use crate::PeerId;
+use crate::bitfield::Bitfield;
 use crate::rate::{Allowance, Rate};
 use crate::wire::{Features, Message};
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bitfield::Bitfield;
 use super::blame::Who;
 use super::event::Sender;
+use crate::bitfield::Bitfield;
 use crate::{BLOCK, Geometry, Span};
 
 /// A block of a piece that is not complete.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::bitfield::Bitfield;
 use super::rate::Rate;
+use crate::bitfield::Bitfield;
 use crate::{BLOCK, Span};
 
 /// Requests of a peer that may wait: what we tell it (`reqq` of BEP 10).

@@ -219,7 +219,7 @@ impl Torrent {
         match reason {
             Reason::Ourselves | Reason::Banned => self.candidates.bar(address),
             Reason::Duplicate | Reason::Broken(_) | Reason::Silent | Reason::Full => {
-                self.candidates.failed(now, address)
+                self.candidates.failed(now, address);
             }
             Reason::NothingToDo => {
                 self.candidates.is_seed(address);

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::availability::Availability;
-use super::bitfield::Bitfield;
 use super::blame::Blame;
 use super::candidates::{Candidates, Need};
 use super::choker::Choker;
@@ -24,6 +23,7 @@ use super::peer::Peer;
 use super::pieces::Pieces;
 use super::spread::Spread;
 use super::web::Webs;
+use crate::bitfield::Bitfield;
 use crate::random::Random;
 use crate::wire::{Features, Handshake, Message};
 use crate::{InfoHash, PeerId};

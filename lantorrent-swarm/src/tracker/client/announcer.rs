@@ -231,8 +231,9 @@ impl Announcer {
         }
         self.tiers.prefer(place);
         // Where all have everything there is nobody to call. Who does not count its peers says that there are none.
-        let only_seeds = announced.scrape.seeds > 0 && announced.scrape.leechers == 0;
-        if !announced.peers.is_empty() && !(only_seeds && self.standing.stats.is_seed()) {
+        let all_are_seeds = announced.scrape.seeds > 0 && announced.scrape.leechers == 0;
+        let nobody_to_call = all_are_seeds && self.standing.stats.is_seed();
+        if !announced.peers.is_empty() && !nobody_to_call {
             actions.push(AnnouncerAction::Found(announced.peers));
         }
         if event == AnnounceEvent::Completed {
