@@ -42,7 +42,9 @@ impl Torrent {
         }
         self.renew(now);
         self.look_after_metadata(now);
-        for web in self.webs.silent(now) {
+        let nothing_open = self.holdings.as_ref().is_some_and(|holdings| holdings.pieces.open.count() == 0);
+        let dripping = if nothing_open { self.webs.dripping(now) } else { None };
+        for web in self.webs.silent(now).into_iter().chain(dripping) {
             self.stop_fetch(now, web);
         }
         self.clear_what_is_stuck();
