@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Torrent;
+use super::{Doors, Torrent};
 use crate::swarm::blame::Who;
 use crate::swarm::event::{Action, Direction, Origin, PeerKey, Reason};
 use crate::swarm::peer::Peer;
@@ -28,7 +28,8 @@ impl Torrent {
     }
 
     pub(super) fn may_dial(&self) -> bool {
-        self.candidates.connecting() < self.limits.connecting
+        self.doors == Doors::Open
+            && self.candidates.connecting() < self.limits.connecting
             && self.candidates.connecting() + self.peers.len() < self.limits.connections
     }
 
@@ -87,6 +88,9 @@ impl Torrent {
         }
         if self.blame.is_banned(&Who::peer(address.ip(), id)) {
             return Err(Reason::Banned);
+        }
+        if self.doors == Doors::Shut {
+            return Err(Reason::Stopped);
         }
         let same = self.peers.iter().find(|(_, peer)| peer.id == id);
         if let Some((&other, peer)) = same {
