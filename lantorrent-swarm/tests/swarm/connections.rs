@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lantorrent_swarm::PeerId;
-use lantorrent_swarm::swarm::{Direction, Event, Limits, Origin, PeerKey, Reason};
+use lantorrent_swarm::swarm::{Direction, Event, Fate, Limits, Origin, PeerKey, Reason};
 use lantorrent_swarm::wire::{ExtendedHandshake, Message};
 
 use crate::hand::{ALL, Hand, ID, PLAIN, address, closed, config, content, dialled, said};
@@ -99,7 +99,7 @@ fn of_too_many_connections_the_most_useful_ones_stay() {
     let asked = [1, 2, 3, 4].map(|number| hand.willing(number, ALL)[0]);
     for key in [2, 4] {
         hand.now += Duration::from_secs(1);
-        hand.block(key as u64, asked[key - 1]);
+        assert_eq!(hand.block(key as u64, asked[key - 1]).0, Fate::Keep);
     }
     let actions = hand.handle(Event::Limits(Limits { connections: 2, ..Limits::default() }));
     let mut gone: Vec<u64> = closed(&actions).into_iter().map(|(key, _)| key).collect();
