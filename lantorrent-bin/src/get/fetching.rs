@@ -127,7 +127,7 @@ impl Fetching<'_> {
                     self.to.warn(&why);
                 }
             }
-            Notice::Whole(_) | Notice::Removed(_) => {}
+            Notice::Whole(_) | Notice::Removed(_) | Notice::Evicted(_) => {}
         }
     }
 

@@ -32,6 +32,15 @@ pub(super) struct Line {
     up: Paces,
     /// It waits for its turn already.
     queued: bool,
+    /// When a block went through it, or else when it was introduced.
+    useful: Option<Instant>,
+}
+
+impl Line {
+    /// When it was of use, if it is introduced.
+    pub(super) fn useful(&self) -> Option<Instant> {
+        self.useful
+    }
 }
 
 fn key(token: Token) -> PeerKey {
@@ -60,15 +69,26 @@ impl Engine {
     pub(super) fn accept(&mut self) {
         for _ in 0..STRANGERS {
             match self.listener.accept() {
-                Ok((socket, address)) if self.links.len() < self.settings.connections && !self.stopping => {
+                Ok((socket, address))
+                    if self.links.len() < self.settings.bounds.connections && !self.stopping =>
+                {
                     self.take_in(socket, canonical(address), None);
                 }
                 // They come back.
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if std::mem::take(&mut self.is_short) {
+                        log::info!("everybody is let in again");
+                    }
+                    return;
+                }
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    log::warn!("nobody is let in for a moment: {error}");
+                    if !std::mem::replace(&mut self.is_short, true) {
+                        log::warn!(
+                            "not everybody can be let in: {error}; allow this process more open files, or fewer connections"
+                        );
+                    }
                     return self.timers.set(Who::Door, Some(Instant::now() + BREATH));
                 }
             }
@@ -78,7 +98,7 @@ impl Engine {
 
     /// Begins a connection to a peer of that torrent.
     pub(super) fn connect(&mut self, now: Instant, hash: InfoHash, address: SocketAddr) {
-        let socket = if self.links.len() < self.settings.connections {
+        let socket = if self.links.len() < self.settings.bounds.connections {
             TcpStream::connect(address).ok()
         } else {
             None
@@ -109,6 +129,7 @@ impl Engine {
             down: Paces::new(&self.settings.download, &none),
             up: Paces::new(&self.settings.upload, &none),
             queued: false,
+            useful: None,
         };
         self.links.insert(token, line);
         true
@@ -175,6 +196,7 @@ impl Engine {
         }
         let pieces = torrent.info.as_ref().map(|info| Limits::for_pieces(info.geometry().pieces()));
         line.link.open(hash, pieces.unwrap_or_default());
+        line.useful = Some(now);
         line.down = Paces::new(&self.settings.download, &torrent.download);
         line.up = Paces::new(&self.settings.upload, &torrent.upload);
         self.timers.set(Who::Link(token), None);
@@ -186,7 +208,7 @@ impl Engine {
         };
         torrent.machine.handle(now, event);
         let Stage::Open { intake, .. } = &mut line.link.stage else { return };
-        let mut ear = Ear { torrent, peer: key(token), now };
+        let mut ear = Ear { torrent, peer: key(token), now, has_got: false };
         if let Err(error) = intake.understand(rest, &mut self.pool, &mut ear) {
             log::debug!("{}: {error}", line.link.address);
             ear.torrent.machine.handle(now, Event::Unreadable(key(token)));
@@ -198,9 +220,13 @@ impl Engine {
             return;
         };
         let now = Instant::now();
-        let mut ear = Ear { torrent, peer: key(token), now };
+        let mut ear = Ear { torrent, peer: key(token), now, has_got: false };
         let buffers = (&mut self.scratch[..], &mut self.pool);
-        match line.link.read(&mut line.down, buffers, &mut ear) {
+        let read = line.link.read(&mut line.down, buffers, &mut ear);
+        if ear.has_got {
+            line.useful = Some(now);
+        }
+        match read {
             Ok(left) => self.later(token, left),
             Err(Fault::Wire(error)) => {
                 log::debug!("{}: {error}", line.link.address);
@@ -212,13 +238,16 @@ impl Engine {
 
     pub(super) fn write(&mut self, token: Token) {
         let Some(line) = self.links.get_mut(&token) else { return };
-        let torrent = line.link.torrent().and_then(|hash| self.torrents.get_mut(&hash));
-        let Some(torrent) = torrent else { return };
+        let Some(hash) = line.link.torrent() else { return };
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let content = torrent.content.clone();
         let origin = content.as_deref().map(|content| content as &dyn Origin);
         let mut sent: Vec<Span> = Vec::new();
         let written = line.link.write(&mut line.up, origin, &mut sent);
         let now = Instant::now();
+        if !sent.is_empty() {
+            (line.useful, torrent.used) = (Some(now), now);
+        }
         for span in sent {
             torrent.machine.handle(now, Event::Sent(key(token), span));
         }
@@ -226,9 +255,8 @@ impl Engine {
             Ok(left) => self.later(token, left),
             Err(WriteFault::Io(error)) => self.lose(token, &error.to_string()),
             Err(WriteFault::Unreadable(span, error)) => {
-                log::warn!("piece {} cannot be read any more: {error}", span.piece);
-                torrent.machine.handle(now, Event::Lost(span.piece));
                 self.lose(token, "what it asked for cannot be read");
+                self.unreadable(hash, span.piece, &error);
             }
         }
     }

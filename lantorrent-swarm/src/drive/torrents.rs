@@ -25,8 +25,14 @@ use crate::wire::{Limits, Message as Word};
 impl Engine {
     pub(super) fn heard(&mut self, message: Message) {
         match message {
-            Message::Add(adding) => self.add(&adding),
+            Message::Add(adding) => self.add(adding),
             Message::Remove(hash) => self.remove(hash),
+            Message::Pin(hash) => _ = self.pinned.insert(hash),
+            Message::Unpin(hash) => self.unpin(hash),
+            Message::Adjust(bounds) => self.adjust(bounds),
+            Message::Limit(hash, limits) => self.limit(hash, limits),
+            Message::Recheck(hash) => self.recheck(hash),
+            Message::Deleted(hash, result) => self.deleted(hash, result),
             Message::Tell(to) => {
                 let now = Instant::now();
                 // Who asked may be gone.
@@ -55,18 +61,30 @@ impl Engine {
         }
     }
 
-    fn add(&mut self, adding: &Adding) {
+    pub(super) fn add(&mut self, adding: Box<Adding>) {
+        let hash = adding.torrent.info_hash();
+        if let Some(later) = self.leaving.get_mut(&hash) {
+            *later = Some(adding);
+        } else if self.make_place(hash) && !self.stopping {
+            self.take_in_torrent(hash, &adding);
+        }
+    }
+
+    /// Whether it can be added. One that has failed lets another begin anew.
+    fn make_place(&mut self, hash: InfoHash) -> bool {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return true };
+        torrent.used = Instant::now();
+        let failed = matches!(torrent.phase, Phase::Failed(_));
+        if failed {
+            self.let_go(hash);
+        } else {
+            self.notify(Notice::Warning(hash, "it is there already".into()));
+        }
+        failed
+    }
+
+    fn take_in_torrent(&mut self, hash: InfoHash, adding: &Adding) {
         let now = Instant::now();
-        let (hash, info) = match &adding.torrent {
-            Wanted::Metainfo(metainfo) => (metainfo.info.hash(), Some(Arc::new(metainfo.info.clone()))),
-            Wanted::Magnet(magnet) => (magnet.info_hash, None),
-        };
-        if self.torrents.contains_key(&hash) {
-            return self.notify(Notice::Warning(hash, "it is there already".into()));
-        }
-        if self.stopping {
-            return;
-        }
         self.added += 1;
         let sources = Sources::of(adding);
         let config = Config {
@@ -82,20 +100,26 @@ impl Engine {
         };
         let home = Home {
             folder: adding.folder.clone(),
-            options: Options { durability: self.settings.durability, records: self.records.clone() },
+            trees: self.trees.clone(),
+            options: Options {
+                durability: self.settings.durability,
+                records: self.records.clone(),
+                open_files: self.open_files.clone(),
+            },
             existing: adding.existing,
+            trust: adding.trust,
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let mut torrent = Running::new(Torrent::new(config, now), adding, home, self.added);
+        let mut torrent = Running::new(Torrent::new(config, now), adding, home, (self.added, now));
         torrent.webs = Webs::new(sources.web_seeds);
         let key = TorrentKey(hash, self.added);
         self.torrents.insert(hash, torrent);
         self.herald(key, &sources.trackers);
         self.meet_by_name(&sources.nodes);
         self.find_by_name(key, sources.peers);
-        match info {
-            Some(info) => self.open(hash, info),
-            None => self.begin(hash, Phase::Metadata),
+        match &adding.torrent {
+            Wanted::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
+            Wanted::Magnet(_) => self.begin(hash, Phase::Metadata),
         }
         self.found(hash, Origin::Given, &adding.peers);
     }
@@ -105,13 +129,19 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         torrent.phase = Phase::Checking;
         torrent.info = Some(Arc::clone(&info));
-        let private = info.is_private();
-        let (folder, options) = (torrent.home.folder.clone(), torrent.home.options.clone());
-        let (existing, stop) = (torrent.home.existing, Arc::clone(&torrent.home.stop));
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
+        let (private, existing) = (info.is_private(), torrent.home.existing);
+        let deletions = match self.make_room(hash, existing, info.geometry().length()) {
+            Ok(deletions) => deletions,
+            Err(no_room) => return self.fail(hash, &no_room),
+        };
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
+        let mailbox = Arc::clone(&self.mailbox);
         self.disk.put(move || {
+            // Its room is theirs until they are gone.
+            deletions.carry_out(&mailbox);
             let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::open(&folder, info, options, existing, (&stop, &hashed));
+            let opened = opening::open(&home, &info, &hashed);
             mailbox.send(Message::News(key, News::Opened(opened)));
         });
         if private {
@@ -136,7 +166,17 @@ impl Engine {
     }
 
     pub(super) fn remove(&mut self, hash: InfoHash) {
-        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        if let Some(later) = self.leaving.get_mut(&hash) {
+            *later = None;
+        }
+        if self.let_go(hash).is_some() {
+            self.notify(Notice::Removed(hash));
+        }
+    }
+
+    /// It is not ours any more, and its peers and trackers hear of that.
+    pub(super) fn let_go(&mut self, hash: InfoHash) -> Option<Running> {
+        let torrent = self.torrents.get_mut(&hash)?;
         torrent.home.stop.store(true, Ordering::Relaxed);
         torrent.webs.stop_all();
         torrent.machine.handle(Instant::now(), Event::Stop);
@@ -145,22 +185,22 @@ impl Engine {
         self.stop_announcing(key);
         self.hide(hash);
         self.timers.set(Who::Torrent(hash), None);
-        let Some(torrent) = self.torrents.remove(&hash) else { return };
+        let torrent = self.torrents.remove(&hash)?;
         // What is verified is not fetched again at the next start.
-        if let Some(content) = torrent.content.filter(|_| torrent.phase == Phase::Fetching) {
+        if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {
             self.disk.put(move || {
                 if let Err(error) = content.sync() {
                     log::warn!("{error}");
                 }
             });
         }
-        self.notify(Notice::Removed(hash));
+        Some(torrent)
     }
 
     pub(super) fn tick(&mut self, now: Instant, hash: InfoHash) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
             // Both limits may have been changed.
-            let download = self.settings.download.get().into_iter().chain(torrent.download.get()).min();
+            let download = torrent.allowed_download(&self.settings.download);
             if torrent.limits.download != download {
                 torrent.limits.download = download;
                 torrent.machine.handle(now, Event::Limits(torrent.limits));
@@ -174,6 +214,10 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let now = Instant::now();
         match news {
+            News::Opened(Ok(opened)) if torrent.doubted => {
+                torrent.content = Some(opened.content);
+                self.look_again(hash);
+            }
             News::Opened(Ok(opened)) => self.opened(now, hash, opened),
             News::Hashed(bytes) => torrent.hashed += bytes,
             News::Checked { piece, checked, blocks } => {
@@ -197,9 +241,15 @@ impl Engine {
             }
             News::Finished(Ok(())) => {
                 torrent.phase = Phase::Seeding;
-                let key = TorrentKey(hash, torrent.added);
-                self.notify(Notice::Whole(hash));
+                torrent.used = now;
+                let (key, doubted) = (TorrentKey(hash, torrent.added), torrent.doubted);
                 self.announce(key, AnnouncerEvent::Completed);
+                if doubted {
+                    self.look_again(hash);
+                } else {
+                    self.notify(Notice::Whole(hash));
+                    self.keep_to_quota();
+                }
             }
             News::Peers(peers) => torrent.found(now, Origin::Given, &peers),
             News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
@@ -216,10 +266,14 @@ impl Engine {
         torrent.phase = if whole { Phase::Seeding } else { Phase::Fetching };
         torrent.opened(now, opened.content, description);
         self.limit_messages(hash, Limits::for_pieces(pieces));
+        self.seek(hash);
         if whole {
             self.notify(Notice::Whole(hash));
+            self.keep_to_quota();
+        } else if self.torrents.get(&hash).is_some_and(|torrent| torrent.machine.is_complete()) {
+            // Somebody was killed just before he did this.
+            self.finish(hash);
         }
-        self.seek(hash);
     }
 
     fn heard_from_web(&mut self, now: Instant, hash: InfoHash, web: WebKey, fetch: &Fetch, news: WebNews) {
@@ -250,7 +304,7 @@ impl Engine {
     }
 
     /// It cannot go on. What is there is served all the same.
-    fn fail(&mut self, hash: InfoHash, error: &FilesError) {
+    fn fail(&mut self, hash: InfoHash, error: &dyn std::error::Error) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         // Several pieces may have been on their way to a disk that is full.
         if matches!(torrent.phase, Phase::Failed(_)) {
@@ -387,7 +441,7 @@ impl Engine {
         }
     }
 
-    fn notify(&self, notice: Notice) {
+    pub(super) fn notify(&self, notice: Notice) {
         // Whoever started it may be content with the status.
         let _ = self.notices.send(notice);
     }
