@@ -111,6 +111,7 @@ pub(crate) struct Get {
             served before are not read again unless their files have changed: that is kept in state/whole under \
             $LANTORRENT_HOME, or under ~/.lantorrent."
 )]
+#[allow(clippy::struct_excessive_bools)] // Switches are yes or no.
 pub(crate) struct Seed {
     /// the torrents
     #[argh(positional, arg_name = "file.torrent", from_str_fn(file))]

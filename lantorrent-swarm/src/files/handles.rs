@@ -47,11 +47,6 @@ impl OpenFiles {
         shelf.trim(most.max(1));
     }
 
-    /// How many are open just now.
-    pub fn count(&self) -> usize {
-        self.shelf().files.len()
-    }
-
     pub(super) fn most(&self) -> usize {
         self.shelf().most
     }
@@ -157,6 +152,10 @@ mod tests {
         File::open("/dev/null").unwrap()
     }
 
+    fn count(all: &OpenFiles) -> usize {
+        all.shelf().files.len()
+    }
+
     /// Whether it has to be opened for that.
     fn opens(handles: &Handles, number: usize) -> bool {
         let opened = Cell::new(false);
@@ -175,10 +174,10 @@ mod tests {
         assert!(opens(&one, 0) && opens(&one, 1) && opens(&other, 0));
         assert!(!opens(&one, 0));
         assert!(opens(&other, 1), "in place of the second of the first");
-        assert_eq!(all.count(), 3);
+        assert_eq!(count(&all), 3);
         assert!(!opens(&one, 0) && !opens(&other, 0) && opens(&one, 1));
         all.adjust(1);
-        assert_eq!((all.count(), opens(&one, 1), opens(&one, 0)), (1, false, true));
+        assert_eq!((count(&all), opens(&one, 1), opens(&one, 0)), (1, false, true));
     }
 
     #[test]
@@ -188,9 +187,9 @@ mod tests {
         (0..5).for_each(|number| _ = opens(&one, number));
         opens(&other, 0);
         drop(one);
-        assert_eq!((all.count(), opens(&other, 0)), (1, false));
+        assert_eq!((count(&all), opens(&other, 0)), (1, false));
         other.clear();
-        assert_eq!((all.count(), opens(&other, 0)), (0, true));
+        assert_eq!((count(&all), opens(&other, 0)), (0, true));
     }
 
     #[test]
@@ -205,8 +204,8 @@ mod tests {
             if tries.get() == 1 { Err(FilesError::Read { path: "a".into(), cause }) } else { Ok(null()) }
         };
         handles.get(10, open).unwrap();
-        assert_eq!((tries.get(), all.count()), (2, 6));
+        assert_eq!((tries.get(), count(&all)), (2, 6));
         assert!(handles.get(11, || Err(FilesError::Stopped)).is_err());
-        assert_eq!(all.count(), 6);
+        assert_eq!(count(&all), 6);
     }
 }
