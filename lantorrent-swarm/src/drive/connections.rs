@@ -1,14 +1,13 @@
-//! Connections with peers: let in or begun, introduced, read, written and closed.
+//! Connections with peers: begun, introduced, read, written and closed.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::SockRef;
 
-use super::engine::{Engine, LISTENER, Who};
+use super::engine::{Engine, Who};
 use super::intake::Fault;
 use super::link::{Greeted, Left, Link, Stage, WriteFault};
 use super::outgoing::{Origin, Outgoing};
@@ -18,12 +17,8 @@ use crate::swarm::{Direction, Event, PeerKey, Reason};
 use crate::wire::{Handshake, Limits};
 use crate::{InfoHash, Span};
 
-/// Connections that are let in before it is others' turn.
-const STRANGERS: usize = 64;
 /// What a socket takes before the network can, in bytes. Messages cannot overtake it.
 const UNSENT: u32 = 128 << 10;
-/// How long nobody is let in after the descriptors have run out.
-const BREATH: Duration = Duration::from_millis(200);
 
 /// A connection with what limits it.
 pub(super) struct Line {
@@ -57,45 +52,7 @@ fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
 }
 
-/// Of IPv4, if that is what came to a socket of both families. Otherwise as it is, with the interface that it is behind.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
-        IpAddr::V6(_) => address,
-    }
-}
-
 impl Engine {
-    pub(super) fn accept(&mut self) {
-        for _ in 0..STRANGERS {
-            match self.listener.accept() {
-                Ok((socket, address))
-                    if self.links.len() < self.settings.bounds.connections && !self.stopping =>
-                {
-                    self.take_in(socket, canonical(address), None);
-                }
-                // They come back.
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if std::mem::take(&mut self.is_short) {
-                        log::info!("everybody is let in again");
-                    }
-                    return;
-                }
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    if !std::mem::replace(&mut self.is_short, true) {
-                        log::warn!(
-                            "not everybody can be let in: {error}; allow this process more open files, or fewer connections"
-                        );
-                    }
-                    return self.timers.set(Who::Door, Some(Instant::now() + BREATH));
-                }
-            }
-        }
-        self.ready.push_back(LISTENER);
-    }
-
     /// Begins a connection to a peer of that torrent.
     pub(super) fn connect(&mut self, now: Instant, hash: InfoHash, address: SocketAddr) {
         let socket = if self.links.len() < self.settings.bounds.connections {
@@ -109,7 +66,12 @@ impl Engine {
         }
     }
 
-    fn take_in(&mut self, mut socket: TcpStream, address: SocketAddr, about: Option<InfoHash>) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        mut socket: TcpStream,
+        address: SocketAddr,
+        about: Option<InfoHash>,
+    ) -> bool {
         self.last += 1;
         let token = Token(self.last);
         let interest = Interest::READABLE | Interest::WRITABLE;
