@@ -138,7 +138,7 @@ impl Fetching<'_> {
                     self.to.warn(&why);
                 }
             }
-            Notice::Whole(_) | Notice::Removed(_) => {}
+            Notice::Whole(_) | Notice::Removed(_) | Notice::Evicted(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::exit::{Failure, Status};
 use crate::swarm::say::To;
-use crate::swarm::{Get, Stop, addresses};
+use crate::swarm::{Get, Stop, addresses, trust};
 use crate::torrent;
 
 pub(crate) fn run(get: &Get) -> Result<Status, Failure> {
@@ -76,6 +76,7 @@ fn adding(get: &Get, wanted: Wanted) -> Adding {
         trackers: get.tracker.clone(),
         web_seeds: get.web_seed.clone(),
         peers,
+        trust: trust(get.check),
         ..Adding::new(wanted, get.output.clone())
     }
 }

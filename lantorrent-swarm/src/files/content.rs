@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use lantorrent_core::store::{Durability, StoreError, Tree, What};
 
 use super::FilesError;
-use super::handles::Handles;
+use super::handles::{Handles, OpenFiles};
 use super::hashing::{piece_hash, read_at};
 use super::journal::Journal;
 use super::names::Names;
@@ -42,6 +42,15 @@ pub struct Options {
     pub durability: Durability,
     /// Where it is recorded that torrents are whole. Without, their files are hashed at the next start.
     pub records: Option<Records>,
+    /// The files that are kept open, of this torrent and of all others that share it.
+    pub open_files: OpenFiles,
+}
+
+impl Default for Options {
+    /// Durable, and not recorded.
+    fn default() -> Self {
+        Self { durability: Durability::Sync, records: None, open_files: OpenFiles::default() }
+    }
 }
 
 /// Where a torrent stands.
@@ -65,6 +74,8 @@ pub(super) struct Proof {
     pub(super) journal: Option<Journal>,
     /// The partial file or folder, which is locked while it is open, and its inode.
     pub(super) lock: Option<(File, u64)>,
+    /// What the files looked like when all of them were right.
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
 impl Content {
@@ -82,18 +93,24 @@ impl Content {
     /// Takes what has the torrent's name in that folder as [`State::Unproven`], whatever it is, to read and
     /// [check](Self::recheck) it. Nothing is made or changed.
     pub fn look(tree: Arc<Tree>, info: Arc<Info>) -> Result<Self, FilesError> {
-        Self::new(tree, info, Options { durability: Durability::NoSync, records: None })
+        Self::new(tree, info, Options { durability: Durability::NoSync, ..Options::default() })
     }
 
     fn new(tree: Arc<Tree>, info: Arc<Info>, options: Options) -> Result<Self, FilesError> {
         let none = Bitfield::none(info.geometry().pieces());
         Ok(Self {
             names: Names::of(info.layout().name())?,
+            handles: Handles::of(&options.open_files),
             options,
-            handles: Handles::default(),
             state: RwLock::new(State::Unproven),
             pending: Mutex::new(Pending::none(info.geometry().pieces())),
-            proof: Mutex::new(Proof { have: none.clone(), unrecorded: none, journal: None, lock: None }),
+            proof: Mutex::new(Proof {
+                have: none.clone(),
+                unrecorded: none,
+                journal: None,
+                lock: None,
+                fingerprint: None,
+            }),
             tree,
             info,
         })
@@ -101,8 +118,11 @@ impl Content {
 
     fn find_out(&self) -> Result<(), FilesError> {
         let Some(whole) = self.tree.find(&self.names.whole)? else { return self.take_up(None) };
-        if self.is_recorded()? {
-            self.proof().have = Bitfield::all(self.info.geometry().pieces());
+        if let Some(fingerprint) = self.recorded()? {
+            let mut proof = self.proof();
+            proof.have = Bitfield::all(self.info.geometry().pieces());
+            proof.fingerprint = Some(fingerprint);
+            drop(proof);
             return self.settle();
         }
         let is_begun = self.tree.find(&self.names.partial)?.is_some();
@@ -114,10 +134,11 @@ impl Content {
         }
     }
 
-    fn is_recorded(&self) -> Result<bool, FilesError> {
-        let Some(records) = &self.options.records else { return Ok(false) };
+    /// What the files look like, if it is recorded that they are whole then.
+    fn recorded(&self) -> Result<Option<Fingerprint>, FilesError> {
+        let Some(records) = &self.options.records else { return Ok(None) };
         let fingerprint = self.fingerprint(&self.names.whole)?;
-        Ok(fingerprint.is_some_and(|fingerprint| records.prove(self.info.hash(), &fingerprint)))
+        Ok(fingerprint.filter(|fingerprint| records.prove(self.info.hash(), fingerprint)))
     }
 
     /// It is whole, and has its name.
@@ -177,8 +198,8 @@ impl Content {
         })
     }
 
-    /// Closes the files that nobody uses just now. Up to 32 are kept open otherwise, which is many where there are
-    /// thousands of torrents.
+    /// Closes the files that nobody uses just now. Otherwise those stay open that were used last
+    /// ([`Options::open_files`]).
     pub fn close_files(&self) {
         self.handles.clear();
     }

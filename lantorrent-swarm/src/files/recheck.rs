@@ -17,6 +17,8 @@ impl Content {
     /// Reads and hashes everything, on all cores, and returns the pieces that are right, in runs. What was thought before
     /// is forgotten. Nobody may write meanwhile.
     pub fn recheck(&self, progress: Progress<'_>) -> Result<Vec<Range<u32>>, FilesError> {
+        // What is open may not be what has the name.
+        self.close_files();
         let before = self.fingerprint(&self.names.whole)?;
         let found = Mutex::new(Bitfield::none(self.info.geometry().pieces()));
         each_piece(self.info.geometry().pieces(), |piece| {
@@ -34,11 +36,12 @@ impl Content {
         }
         let is_whole =
             found.is_full() && before.is_some() && before == self.fingerprint(&self.names.whole)?;
-        self.proof().have = found;
+        let mut proof = self.proof();
+        proof.have = found;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) =
             if is_whole { State::Whole } else { State::Unproven };
         if is_whole {
-            self.record_whole(&self.names.whole)?;
+            self.record_whole(&mut proof, &self.names.whole)?;
         } else if let Some(records) = &self.options.records {
             records.forget(self.info.hash())?;
         }

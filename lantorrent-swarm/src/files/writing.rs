@@ -13,7 +13,8 @@ use super::content::{Content, Proof, State};
 use crate::bitfield::Bitfield;
 use crate::metainfo::Kind;
 
-/// How many files may have been written to before they are [synced](Content::sync). Each is open until then.
+/// How many files may have been written to before they are [synced](Content::sync), where many may be open. Each is open
+/// until then.
 const MOST_DIRTY: usize = 64;
 
 /// What was written and may not be durable yet.
@@ -67,7 +68,7 @@ impl Content {
         }
         let mut pending = self.pending();
         pending.dirty.entry(number).or_insert(file);
-        let many = pending.dirty.len() >= MOST_DIRTY;
+        let many = pending.dirty.len() >= self.options.open_files.most().div_ceil(4).min(MOST_DIRTY);
         drop(pending);
         match if many { self.sync() } else { Ok(()) } {
             // It is tried again, and told, when somebody asks for it.
@@ -138,7 +139,7 @@ mod tests {
         let info = Arc::new(Draft::default().build(&layout, &[7; 60]).unwrap().info);
         let open = || {
             let tree = Arc::new(Tree::open(folder.path()).unwrap());
-            Content::open(tree, Arc::clone(&info), Options { durability: Durability::Sync, records: None })
+            Content::open(tree, Arc::clone(&info), Options::default())
         };
         let content = open().unwrap();
         content.write(1, &[b"x"]).unwrap();

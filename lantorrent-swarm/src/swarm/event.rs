@@ -148,7 +148,11 @@ pub enum Event<'a> {
     },
     /// A web seed will never be of use: it does not have the files, or they are others.
     WebUseless(WebKey),
-    /// The metadata is known now, and what there is of the content. Once, unless known from the start.
+    /// What is there of the content is to be looked at again. All connections are closed, and there are no others before
+    /// [`Event::Content`] says what was found. Not while the metadata is unknown.
+    Recheck,
+    /// The metadata is known now, and what there is of the content. Once, unless known from the start, and after each
+    /// [`Event::Recheck`].
     Content(Content),
     /// From now on these are the limits.
     Limits(Limits),

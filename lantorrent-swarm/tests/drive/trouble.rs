@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm};
+use lantorrent_swarm::drive::{Adding, Bounds, Notice, Settings, Swarm};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
-use lantorrent_swarm::wire::{Features, Handshake, Message};
-use lantorrent_swarm::{BLOCK, InfoHash, PeerId, Span};
+use lantorrent_swarm::wire::{Handshake, Message};
+use lantorrent_swarm::{BLOCK, InfoHash, Span};
 
-use crate::support::{LONG, adding, address, content, expect_whole, settings, swarm, torrent};
+use crate::support::{LONG, adding, address, content, expect_whole, settings, stranger, swarm, torrent};
 
 const PIECE: u32 = 64 << 10;
 
@@ -34,16 +34,6 @@ fn fetch(metainfo: &Metainfo, from: SocketAddr, settings: Settings) -> Duration 
     leecher.add(Adding { peers: vec![from], ..adding(metainfo, there.path()) });
     expect_whole(&mut leecher, metainfo.info.hash());
     begun.elapsed()
-}
-
-/// Somebody who speaks the protocol, and has introduced himself.
-fn stranger(to: SocketAddr, torrent: InfoHash, number: u8) -> TcpStream {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let features = Features { extensions: false, fast: true, dht: false };
-    let hello = Handshake { info_hash: torrent, peer_id: PeerId([number; 20]), features };
-    stream.write_all(&hello.encode()).unwrap();
-    stream
 }
 
 #[test]
@@ -69,7 +59,7 @@ fn who_asks_and_never_reads_holds_nobody_up() {
 
 #[test]
 fn those_who_come_when_all_places_are_taken_come_back() {
-    let few = Settings { connections: 20, ..settings() };
+    let few = Settings { bounds: Bounds { connections: 20, ..Bounds::default() }, ..settings() };
     let (_here, metainfo, seeder) = seeder(1_000_000, few, Limit::default());
     let mut silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address(&seeder)).unwrap()).collect();
     let mut late = TcpStream::connect(address(&seeder)).unwrap();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Torrent;
+use super::{Doors, Torrent};
 use crate::PeerId;
 use crate::swarm::blame::Who;
 use crate::swarm::event::{Action, Direction, Origin, PeerKey, Reason};
@@ -29,7 +29,8 @@ impl Torrent {
     }
 
     pub(super) fn may_dial(&self) -> bool {
-        self.candidates.connecting() < self.limits.connecting
+        self.doors == Doors::Open
+            && self.candidates.connecting() < self.limits.connecting
             && self.candidates.connecting() + self.peers.len() < self.limits.connections
     }
 
@@ -106,6 +107,9 @@ impl Torrent {
         }
         if self.blame.is_banned(&Who::peer(address.ip(), id)) {
             return Err(Reason::Banned);
+        }
+        if self.doors == Doors::Shut {
+            return Err(Reason::Stopped);
         }
         let same = self.peers.iter().find(|(_, peer)| peer.id == id);
         if let Some((&other, peer)) = same {
