@@ -224,7 +224,8 @@ fn that_nobody_is_asked_is_said() {
 fn a_web_seed_that_has_something_else_is_named() {
     let lab = Lab::empty();
     make(&lab, "here", "a.img", 100_000);
-    let other = HttpServer::start(|request| request.part(&vec![7; 100_000]));
+    let data = vec![7; 100_000];
+    let other = HttpServer::start(move |request| request.part(&data));
     let url = other.url("a.img");
     let mut command = lab.command(["get", "a.img.torrent", "-o", "there", "--web-seed", &url]);
     command.args(ALONE);
