@@ -41,27 +41,21 @@ pub(crate) fn parse_as<T: FromArgs>(
     }
 }
 
+/// All commands, and those of `torrent`.
+const COMMANDS: [&str; 15] = [
+    "init", "serve", "send", "check", "agent", "request", "status", "cancel", "limit", "links", "demo",
+    "tracker", "get", "seed", TORRENT,
+];
+const TORRENT: &str = "torrent";
+const OF_TORRENT: [&str; 3] = ["create", "show", "verify"];
+
 fn help_for(name: &str, words: &[&str]) -> String {
-    let command = words.iter().find(|word| {
-        matches!(
-            **word,
-            "init"
-                | "serve"
-                | "send"
-                | "check"
-                | "agent"
-                | "request"
-                | "status"
-                | "cancel"
-                | "links"
-                | "demo"
-                | "torrent"
-                | "tracker"
-                | "get"
-                | "seed"
-        )
-    });
-    command.map_or_else(|| format!("{name} --help"), |command| format!("{name} {command} --help"))
+    let Some(at) = words.iter().position(|word| COMMANDS.contains(word)) else {
+        return format!("{name} --help");
+    };
+    let command = words[at];
+    let part = words.get(at + 1).filter(|part| command == TORRENT && OF_TORRENT.contains(part));
+    part.map_or_else(|| format!("{name} {command} --help"), |part| format!("{name} {command} {part} --help"))
 }
 
 /// Moves the options that all commands share to the front, and takes `--name=value` apart.
@@ -159,6 +153,14 @@ mod tests {
         {
             let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
             assert!(!error.contains('\n') && error.contains("--help"), "{error}");
+        }
+        for (line, help) in [
+            ("limit --odd 1", "`lantorrent limit --help`"),
+            ("torrent create a --tracker b", "`lantorrent torrent create --help`"),
+            ("torrent fly", "`lantorrent torrent --help`"),
+        ] {
+            let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
+            assert!(error.ends_with(help), "{error}");
         }
         let odd = parse([OsString::from_vec(vec![b's', 0xff])]);
         assert!(odd.err().unwrap().to_string().contains("not UTF-8"));

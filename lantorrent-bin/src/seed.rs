@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::exit::{Failure, Status};
 use crate::swarm::say::To;
-use crate::swarm::{Network, Seed, Stop, addresses};
+use crate::swarm::{Network, Seed, Stop, addresses, trust};
 use crate::terminal;
 use crate::text::clean;
 use crate::torrent;
@@ -65,6 +65,7 @@ fn torrents(seed: &Seed, serving: &mut Serving) -> Result<Vec<Adding>, Failure> 
             trackers: seed.tracker.clone(),
             peers: peers.clone(),
             existing: Existing::Serve,
+            trust: trust(seed.check),
             ..Adding::new(Wanted::Metainfo(Box::new(metainfo)), seed.dir.clone())
         });
     }
@@ -99,7 +100,7 @@ impl Serving {
                     swarm.remove(hash);
                 }
                 Some(Notice::Warning(hash, why)) => self.to.warn(&format!("{}: {why}", self.name(hash))),
-                Some(Notice::Metadata(_) | Notice::Removed(_)) | None => {}
+                Some(Notice::Metadata(_) | Notice::Removed(_) | Notice::Evicted(_)) | None => {}
             }
             if self.failed == self.names.len() {
                 return Err(Failure::told(Status::Incomplete, "none of the torrents can be served"));

@@ -14,6 +14,7 @@
 #![cfg_attr(feature = "drive", doc = "- [`drive`]: swarms under way.")]
 
 pub mod bencode;
+mod bitfield;
 mod compact;
 pub mod dht;
 #[cfg(feature = "drive")]

@@ -18,6 +18,9 @@ use crate::text::clean;
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
 
+const NOT_SOUGHT: &str = "nobody is asked for it, as no tracker, web seed or peer is named, so somebody has to \
+                          connect to this host; give --tracker, --web-seed or --peer, or another way to find peers";
+
 pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Status, Failure> {
     let hash = match &adding.torrent {
         Wanted::Metainfo(metainfo) => metainfo.info.hash(),
@@ -35,9 +38,10 @@ pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Stat
     }
     .start()?;
     to.event("listening", json!({ "port": swarm.port() }));
+    let unsought = !is_sought(get, &adding);
     swarm.add(adding);
     let mut fetching =
-        Fetching { get, stop, to, hash, swarm, started: Instant::now(), warned: HashSet::new() };
+        Fetching { get, stop, to, hash, swarm, unsought, started: Instant::now(), warned: HashSet::new() };
     let outcome = fetching.fetch().and_then(|is_whole| {
         if is_whole {
             fetching.serve()?;
@@ -58,6 +62,8 @@ struct Fetching<'a> {
     to: To,
     hash: InfoHash,
     swarm: Swarm,
+    /// Nobody is asked for it, and that is yet to be said.
+    unsought: bool,
     started: Instant,
     /// What was said already, and need not be said again and again.
     warned: HashSet<String>,
@@ -86,6 +92,11 @@ impl Fetching<'_> {
                 None => {}
             }
             let standing = self.standing().ok_or_else(ended)?;
+            if matches!(standing.phase, Phase::Metadata | Phase::Fetching)
+                && std::mem::take(&mut self.unsought)
+            {
+                self.to.warn(NOT_SOUGHT);
+            }
             teller.tell(&Far::of(&standing), || fields(&standing));
         }
         Ok(false)
@@ -99,7 +110,7 @@ impl Fetching<'_> {
         }
         self.to.event("seeding", json!({}));
         if self.to == To::People {
-            terminal::note("serving it; a signal ends that");
+            terminal::note(&format!("serving it{}; a signal ends that", how_long(get)));
         }
         while !self.stop.is_asked() {
             let standing = self.standing().ok_or_else(ended)?;
@@ -127,7 +138,7 @@ impl Fetching<'_> {
                     self.to.warn(&why);
                 }
             }
-            Notice::Whole(_) | Notice::Removed(_) => {}
+            Notice::Whole(_) | Notice::Removed(_) | Notice::Evicted(_) => {}
         }
     }
 
@@ -177,6 +188,29 @@ impl Fetching<'_> {
             ));
         }
     }
+}
+
+/// For how long it is served.
+fn how_long(get: &Get) -> String {
+    let time = get.seed_for.map(|time| format!(" for {}", size::seconds(time)));
+    let ratio = get.seed_ratio.map(|ratio| format!(" until {ratio} times its size has been sent"));
+    match (time, ratio) {
+        (Some(time), Some(ratio)) => format!("{time}, or{ratio}"),
+        (time, ratio) => time.or(ratio).unwrap_or_default(),
+    }
+}
+
+/// Whether anybody is asked for it. Otherwise somebody has to come.
+fn is_sought(get: &Get, adding: &Adding) -> bool {
+    let (named, is_private) = match &adding.torrent {
+        Wanted::Metainfo(metainfo) => {
+            (!metainfo.trackers.is_empty() || !metainfo.web_seeds.is_empty(), metainfo.info.is_private())
+        }
+        Wanted::Magnet(magnet) => (!magnet.trackers.is_empty() || !magnet.web_seeds.is_empty(), false),
+    };
+    let given = !adding.trackers.is_empty() || !adding.web_seeds.is_empty() || !adding.peers.is_empty();
+    let open = !get.no_local || get.dht || !get.dht_node.is_empty();
+    named || given || (open && !is_private)
 }
 
 fn ended() -> Failure {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::exit::{Failure, Status};
 use crate::swarm::say::To;
-use crate::swarm::{Get, Stop, addresses};
+use crate::swarm::{Get, Stop, addresses, trust};
 use crate::torrent;
 
 pub(crate) fn run(get: &Get) -> Result<Status, Failure> {
@@ -47,9 +47,10 @@ fn named(why: String) -> Failure {
     Failure::usage(why, "give a .torrent file, a magnet link or a URL")
 }
 
+/// Of whatever kind: those that cannot be asked for are named as such.
 fn is_url(what: &str) -> bool {
-    let scheme = what.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+    let scheme = what.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn magnet(link: &str) -> Result<Magnet, Failure> {
@@ -75,6 +76,7 @@ fn adding(get: &Get, wanted: Wanted) -> Adding {
         trackers: get.tracker.clone(),
         web_seeds: get.web_seed.clone(),
         peers,
+        trust: trust(get.check),
         ..Adding::new(wanted, get.output.clone())
     }
 }

@@ -70,7 +70,9 @@ pub(super) fn save(get: &Get, file: WebFile, stop: &Stop, to: To) -> Result<Stat
 
 pub(super) fn failure(error: &WebError) -> Failure {
     match error {
-        WebError::Lost { .. } => Failure::local(error, "what is there is gone on with by the same command"),
+        WebError::Lost { .. } => {
+            Failure::local(error, "the same command tries again, and goes on with what is there")
+        }
         WebError::Refused { .. } => Failure::local(error, "look at the URL"),
         error => Failure::told(Status::Incomplete, error.to_string()),
     }

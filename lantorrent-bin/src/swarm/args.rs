@@ -88,6 +88,10 @@ pub(crate) struct Get {
     #[argh(option, arg_name = "n", from_str_fn(connections))]
     pub(crate) connections: Option<usize>,
 
+    /// hash what is there again, whatever is recorded
+    #[argh(switch)]
+    pub(crate) check: bool,
+
     /// the HTTP proxy (default: as the environment says, in http_proxy and so on)
     #[argh(option, arg_name = "url", from_str_fn(proxy))]
     pub(crate) proxy: Option<String>,
@@ -107,6 +111,7 @@ pub(crate) struct Get {
             served before are not read again unless their files have changed: that is kept in state/whole under \
             $LANTORRENT_HOME, or under ~/.lantorrent."
 )]
+#[allow(clippy::struct_excessive_bools)] // Switches are yes or no.
 pub(crate) struct Seed {
     /// the torrents
     #[argh(positional, arg_name = "file.torrent", from_str_fn(file))]
@@ -148,6 +153,10 @@ pub(crate) struct Seed {
     /// connections to peers at most (default: 500)
     #[argh(option, arg_name = "n", from_str_fn(connections))]
     pub(crate) connections: Option<usize>,
+
+    /// hash what is there again, whatever is recorded
+    #[argh(switch)]
+    pub(crate) check: bool,
 
     /// the HTTP proxy for trackers (default: as the environment says, in http_proxy and so on)
     #[argh(option, arg_name = "url", from_str_fn(proxy))]

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Dht, Settings, Swarm, SwarmError};
+use lantorrent_swarm::drive::{Bounds, Dht, Settings, Swarm, SwarmError, Trust};
 use lantorrent_swarm::metainfo::Contact;
 
 pub(crate) use args::{Get, Seed};
@@ -45,7 +45,10 @@ impl Network<'_> {
             ports: self.port.cloned().unwrap_or(usual.ports),
             download: Limit::new(self.download),
             upload: Limit::new(self.upload),
-            connections: self.connections.unwrap_or(usual.connections),
+            bounds: Bounds {
+                connections: self.connections.unwrap_or(usual.bounds.connections),
+                ..usual.bounds
+            },
             local: !self.no_local,
             dht,
             proxy: self.proxy.map(str::to_owned),
@@ -83,6 +86,11 @@ fn made(folder: PathBuf) -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// What is believed of files that are there, by the switch `--check`.
+pub(crate) fn trust(check: bool) -> Trust {
+    if check { Trust::Nothing } else { Trust::Records }
 }
 
 /// The addresses of these hosts. One that has none is named, and left out.

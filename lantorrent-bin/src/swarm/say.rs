@@ -62,6 +62,7 @@ impl Far {
             _ => ("fetched", status.have),
         };
         let more = match status.phase {
+            Phase::Metadata if status.progress.peers == 0 => "no peers yet who could say what it is".into(),
             Phase::Metadata => format!("{}, asking what it is", peers(status)),
             Phase::Finishing => "finishing".into(),
             _ => peers(status),

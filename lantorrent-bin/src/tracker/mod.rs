@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &args::Tracker) -> Result<Status, Failure> {
             &json!({ "event": "stopped", "peers": peers, "torrents": torrents }).to_string(),
         );
     } else {
-        log::info!("stopped, with {peers} peers of {torrents} torrents");
+        log::info!("stopped; torrents: {torrents}, peers: {peers}");
     }
     Ok(Status::Success)
 }

@@ -77,7 +77,8 @@ fn it_serves_for_as_long_as_it_is_asked_to() {
     let said = first.end().expect(0);
     assert!(said.stdout.contains(r#""uploaded":2000000"#), "{said:?}");
 
-    get(&lab, &["a.img.torrent", "-o", "b", "--seed-for", "1s"]).expect(0);
+    let said = get(&lab, &["a.img.torrent", "-o", "b", "--seed-for", "1s", "--seed-ratio", "3"]).expect(0);
+    assert!(said.stderr.contains("for 1.00 s, or until 3 times its size"), "{said:?}");
     let mut command = lab.command(["get", "a.img.torrent", "-o", "b", "--seed"]);
     command.args(ALONE);
     let mut forever = Running::start(command);
@@ -182,12 +183,56 @@ fn what_cannot_be_had_is_said() {
     assert_eq!(names(lab.path()), [""; 0]);
     let page = HttpServer::start(|_| Reply::all(b"<html>"));
     get(&lab, &[&page.url("")]).expect_usage(&["no name for a file"]);
+    let packing = HttpServer::start(|_| Reply::all(b"x").with("Content-Encoding: gzip"));
+    let said = get(&lab, &[&packing.url("f")]).expect(1);
+    assert!(said.stderr.contains("packed (gzip)"), "{said:?}");
+    assert_eq!(names(lab.path()), [""; 0]);
 
     make(&lab, "here", "a.img", 100_000);
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let said = lab.run(["get", "a.img.torrent", "--no-local", "--port", &port]).expect(1);
     assert!(said.stderr.contains(&port) && said.stderr.contains("--port"), "{said:?}");
+}
+
+#[test]
+fn what_has_its_name_and_is_something_else_stays() {
+    let lab = Lab::empty();
+    make(&lab, "here", "a.img", 100_000);
+    fs::write(lab.path().join("a.img"), "mine").unwrap();
+    let said = get(&lab, &["a.img.torrent"]).expect(1);
+    assert!(said.stderr.contains("a.img\" is something else than this torrent; move it away"), "{said:?}");
+    assert!(read(&lab, "a.img") == b"mine");
+}
+
+#[test]
+fn that_nobody_is_asked_is_said() {
+    let lab = Lab::empty();
+    make(&lab, "here", "a.img", 100_000);
+    let hash = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    for what in ["a.img.torrent", &format!("magnet:?xt=urn:btih:{hash}")] {
+        let mut command = lab.command(["get", what, "-o", "there"]);
+        command.args(ALONE);
+        let mut running = Running::start(command);
+        let warning = running.expect("warning");
+        assert!(warning["message"].as_str().unwrap().contains("give --tracker"), "{warning}");
+        running.stop("INT").expect(1);
+    }
+}
+
+#[test]
+fn a_web_seed_that_has_something_else_is_named() {
+    let lab = Lab::empty();
+    make(&lab, "here", "a.img", 100_000);
+    let data = vec![7; 100_000];
+    let other = HttpServer::start(move |request| request.part(&data));
+    let url = other.url("a.img");
+    let mut command = lab.command(["get", "a.img.torrent", "-o", "there", "--web-seed", &url]);
+    command.args(ALONE);
+    let mut running = Running::start(command);
+    let warning = running.expect("warning");
+    assert!(warning["message"].as_str().unwrap().starts_with(&url), "{warning}");
+    running.stop("INT").expect(1);
 }
 
 #[test]
@@ -203,6 +248,7 @@ fn wrong_arguments_are_named() {
         (&["get", "-"], "not a file"),
         (&["get", "magnet:?dn=x"], "urn:btih:"),
         (&["get", "http://"], "not a URL"),
+        (&["get", "ftp://a/b"], "begins with http://"),
         (&["get", "a.img.torrent", "-o", "file/x"], "-o"),
         (&["get", "a.img.torrent", "--seed", "--seed-for", "1h"], "--seed"),
         (&["get", "a.img.torrent", "--seed-for", "x"], "lantorrent get --help"),

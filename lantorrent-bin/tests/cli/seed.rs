@@ -1,9 +1,10 @@
 //! `lantorrent seed`.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use crate::common::{Lab, names};
-use crate::swarms::{ALONE, Running, make};
+use crate::swarms::{ALONE, Running, make, read};
 
 #[test]
 fn it_serves_what_is_there_and_names_what_is_not() {
@@ -58,6 +59,30 @@ fn many_start_at_once_the_second_time() {
     }
     let records = names(&lab.home().join("state/whole"));
     assert_eq!(records.len(), MANY);
+}
+
+#[test]
+fn what_is_recorded_is_hashed_again_when_that_is_asked_for() {
+    let lab = Lab::empty();
+    let data = make(&lab, "here", "a.img", 300_000);
+    let serve = || Running::seed(&lab, "here", &["a.img.torrent"]);
+    serve().0.stop("TERM").expect(0);
+    let file = fs::File::options().write(true).open(lab.path().join("here/a.img")).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(b"?", 100_000).unwrap();
+    file.set_modified(modified).unwrap();
+    let (_believed, address) = serve();
+    let check = ["seed", "a.img.torrent", "--dir", "here", "--check"];
+    let said = lab.run(check.iter().chain(&ALONE)).expect(1);
+    assert!(said.stderr.contains("not whole"), "{said:?}");
+
+    // It can be mended by who may change it.
+    fs::create_dir(lab.path().join("good")).unwrap();
+    fs::write(lab.path().join("good/a.img"), &data).unwrap();
+    let (_good, good) = Running::seed(&lab, "good", &["a.img.torrent"]);
+    let get = ["get", "a.img.torrent", "-o", "here", "--peer", &good, "--peer", &address, "--check"];
+    lab.run(get.iter().chain(&ALONE)).expect(0);
+    assert!(read(&lab, "here/a.img") == data);
 }
 
 #[test]

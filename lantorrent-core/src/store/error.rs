@@ -161,6 +161,16 @@ impl StoreError {
         }
     }
 
+    /// Whether it is only that too many files are open, in this process or on this machine.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, Self::CannotOpen { cause, .. } if Self::is_about_descriptors(cause))
+    }
+
+    /// Whether the system says so.
+    pub fn is_about_descriptors(cause: &io::Error) -> bool {
+        matches!(errno(cause), Some(Errno::MFILE | Errno::NFILE))
+    }
+
     /// Whether it is no more than that nothing is there.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self, Self::CannotOpen { cause, .. } if errno(cause) == Some(Errno::NOENT))

@@ -184,6 +184,14 @@ impl Tree {
         }
     }
 
+    /// Removes a folder, if there is one and nothing is in it.
+    pub fn remove_empty_folder(&self, path: &Path) -> Result<(), StoreError> {
+        match self.in_parent(path, |folder, name| unlinkat(folder, name, AtFlags::REMOVEDIR)) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+            Err(errno) => Err(self.writing(path, errno, Remains::Partial)),
+        }
+    }
+
     /// Waits until the names in that folder would survive a power failure.
     pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
         let synced = self.open_folder(path)?.sync_all();

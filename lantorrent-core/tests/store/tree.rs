@@ -182,7 +182,14 @@ fn files_and_folders_are_renamed_and_removed() {
     tree.remove(path("file")).unwrap();
     tree.remove(path("file")).unwrap();
     assert!(tree.remove(path("new")).is_err(), "no folder");
-    assert_eq!(bench.names(), ["new"]);
+    tree.remove_empty_folder(path("new")).unwrap();
+    assert_eq!(bench.names(), ["new"], "something is in it");
+    tree.remove(path("new/a")).unwrap();
+    tree.remove_empty_folder(path("new")).unwrap();
+    tree.remove_empty_folder(path("new")).unwrap();
+    assert!(bench.names().is_empty());
+    make("new");
+    assert!(tree.remove_empty_folder(path("new")).is_err() && tree.remove_empty_folder(path("..")).is_err());
     let gone: PathBuf = bench.at("gone");
     assert!(Tree::open(&gone).unwrap_err().to_string().contains("gone"));
     let space = tree.check_space(u64::MAX).unwrap_err();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
+use super::http;
 use super::mailbox::Mailbox;
 use super::message::Message;
 use super::running::TorrentKey;
@@ -195,7 +196,7 @@ impl Trackers {
 fn get(agent: &ureq::Agent, url: &str, patience: Duration) -> Result<Announced, TrackerError> {
     let unreachable = |error: ureq::Error| match error {
         ureq::Error::Timeout(_) => TrackerError::Silent,
-        error => TrackerError::Unreachable(readable(error.to_string().as_bytes())),
+        error => TrackerError::Unreachable(readable(http::explain(&error).as_bytes())),
     };
     let request = agent.get(url).config().timeout_global(Some(patience)).build();
     let response = request.call().map_err(unreachable)?;

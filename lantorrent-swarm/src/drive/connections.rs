@@ -1,14 +1,13 @@
-//! Connections with peers: let in or begun, introduced, read, written and closed.
+//! Connections with peers: begun, introduced, read, written and closed.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::SockRef;
 
-use super::engine::{Engine, LISTENER, Who};
+use super::engine::{Engine, Who};
 use super::intake::Fault;
 use super::link::{Greeted, Left, Link, Stage, WriteFault};
 use super::outgoing::{Origin, Outgoing};
@@ -18,12 +17,8 @@ use crate::swarm::{Direction, Event, PeerKey, Reason};
 use crate::wire::{Handshake, Limits};
 use crate::{InfoHash, Span};
 
-/// Connections that are let in before it is others' turn.
-const STRANGERS: usize = 64;
 /// What a socket takes before the network can, in bytes. Messages cannot overtake it.
 const UNSENT: u32 = 128 << 10;
-/// How long nobody is let in after the descriptors have run out.
-const BREATH: Duration = Duration::from_millis(200);
 
 /// A connection with what limits it.
 pub(super) struct Line {
@@ -32,6 +27,15 @@ pub(super) struct Line {
     up: Paces,
     /// It waits for its turn already.
     queued: bool,
+    /// When a block went through it, or else when it was introduced.
+    useful: Option<Instant>,
+}
+
+impl Line {
+    /// When it was of use, if it is introduced.
+    pub(super) fn useful(&self) -> Option<Instant> {
+        self.useful
+    }
 }
 
 fn key(token: Token) -> PeerKey {
@@ -48,37 +52,10 @@ fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
 }
 
-/// Of IPv4, if that is what came to a socket of both families. Otherwise as it is, with the interface that it is behind.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
-        IpAddr::V6(_) => address,
-    }
-}
-
 impl Engine {
-    pub(super) fn accept(&mut self) {
-        for _ in 0..STRANGERS {
-            match self.listener.accept() {
-                Ok((socket, address)) if self.links.len() < self.settings.connections && !self.stopping => {
-                    self.take_in(socket, canonical(address), None);
-                }
-                // They come back.
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    log::warn!("nobody is let in for a moment: {error}");
-                    return self.timers.set(Who::Door, Some(Instant::now() + BREATH));
-                }
-            }
-        }
-        self.ready.push_back(LISTENER);
-    }
-
     /// Begins a connection to a peer of that torrent.
     pub(super) fn connect(&mut self, now: Instant, hash: InfoHash, address: SocketAddr) {
-        let socket = if self.links.len() < self.settings.connections {
+        let socket = if self.links.len() < self.settings.bounds.connections {
             TcpStream::connect(address).ok()
         } else {
             None
@@ -89,7 +66,12 @@ impl Engine {
         }
     }
 
-    fn take_in(&mut self, mut socket: TcpStream, address: SocketAddr, about: Option<InfoHash>) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        mut socket: TcpStream,
+        address: SocketAddr,
+        about: Option<InfoHash>,
+    ) -> bool {
         self.last += 1;
         let token = Token(self.last);
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -109,6 +91,7 @@ impl Engine {
             down: Paces::new(&self.settings.download, &none),
             up: Paces::new(&self.settings.upload, &none),
             queued: false,
+            useful: None,
         };
         self.links.insert(token, line);
         true
@@ -175,6 +158,7 @@ impl Engine {
         }
         let pieces = torrent.info.as_ref().map(|info| Limits::for_pieces(info.geometry().pieces()));
         line.link.open(hash, pieces.unwrap_or_default());
+        line.useful = Some(now);
         line.down = Paces::new(&self.settings.download, &torrent.download);
         line.up = Paces::new(&self.settings.upload, &torrent.upload);
         self.timers.set(Who::Link(token), None);
@@ -186,7 +170,7 @@ impl Engine {
         };
         torrent.machine.handle(now, event);
         let Stage::Open { intake, .. } = &mut line.link.stage else { return };
-        let mut ear = Ear { torrent, peer: key(token), now };
+        let mut ear = Ear { torrent, peer: key(token), now, has_got: false };
         if let Err(error) = intake.understand(rest, &mut self.pool, &mut ear) {
             log::debug!("{}: {error}", line.link.address);
             ear.torrent.machine.handle(now, Event::Unreadable(key(token)));
@@ -198,9 +182,13 @@ impl Engine {
             return;
         };
         let now = Instant::now();
-        let mut ear = Ear { torrent, peer: key(token), now };
+        let mut ear = Ear { torrent, peer: key(token), now, has_got: false };
         let buffers = (&mut self.scratch[..], &mut self.pool);
-        match line.link.read(&mut line.down, buffers, &mut ear) {
+        let read = line.link.read(&mut line.down, buffers, &mut ear);
+        if ear.has_got {
+            line.useful = Some(now);
+        }
+        match read {
             Ok(left) => self.later(token, left),
             Err(Fault::Wire(error)) => {
                 log::debug!("{}: {error}", line.link.address);
@@ -212,13 +200,16 @@ impl Engine {
 
     pub(super) fn write(&mut self, token: Token) {
         let Some(line) = self.links.get_mut(&token) else { return };
-        let torrent = line.link.torrent().and_then(|hash| self.torrents.get_mut(&hash));
-        let Some(torrent) = torrent else { return };
+        let Some(hash) = line.link.torrent() else { return };
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let content = torrent.content.clone();
         let origin = content.as_deref().map(|content| content as &dyn Origin);
         let mut sent: Vec<Span> = Vec::new();
         let written = line.link.write(&mut line.up, origin, &mut sent);
         let now = Instant::now();
+        if !sent.is_empty() {
+            (line.useful, torrent.used) = (Some(now), now);
+        }
         for span in sent {
             torrent.machine.handle(now, Event::Sent(key(token), span));
         }
@@ -226,9 +217,8 @@ impl Engine {
             Ok(left) => self.later(token, left),
             Err(WriteFault::Io(error)) => self.lose(token, &error.to_string()),
             Err(WriteFault::Unreadable(span, error)) => {
-                log::warn!("piece {} cannot be read any more: {error}", span.piece);
-                torrent.machine.handle(now, Event::Lost(span.piece));
                 self.lose(token, "what it asked for cannot be read");
+                self.unreadable(hash, span.piece, &error);
             }
         }
     }

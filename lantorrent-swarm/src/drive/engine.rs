@@ -1,6 +1,6 @@
 //! The loop: one thread that moves bytes between sockets and state machines. It waits for nothing but the poll.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -19,11 +19,12 @@ use super::mailbox::Mailbox;
 use super::message::{Message, Notice};
 use super::pool::Pool;
 use super::running::{Running, TorrentKey};
-use super::settings::Settings;
+use super::settings::{Adding, Settings};
 use super::timers::Timers;
+use super::trees::Trees;
 use super::workers::Workers;
 use crate::dht::DhtEvent;
-use crate::files::Records;
+use crate::files::{OpenFiles, Records};
 use crate::local::LocalEvent;
 use crate::random::Random;
 use crate::swarm::Network;
@@ -89,10 +90,18 @@ pub(super) struct Engine {
     pub(super) networks: Vec<Network>,
     pub(super) interfaces: Vec<Interface>,
     pub(super) records: Option<Records>,
+    pub(super) trees: Trees,
+    pub(super) open_files: OpenFiles,
     chance: Random,
+    /// Torrents that are never evicted, be they there or not.
+    pub(super) pinned: HashSet<InfoHash>,
+    /// Torrents whose files are being deleted, and who is to be added behind that.
+    pub(super) leaving: HashMap<InfoHash, Option<Box<Adding>>>,
     /// Torrents that were ever added.
     pub(super) added: u64,
     pub(super) stopping: bool,
+    /// Descriptors have run out, and somebody could not be let in.
+    pub(super) is_short: bool,
 }
 
 /// What an engine is made of that can fail to be had.
@@ -122,6 +131,8 @@ impl Engine {
             parts.poll.registry().register(&mut dht.socket, datagrams::DHT, Interest::READABLE)?;
         }
         Ok(Self {
+            open_files: OpenFiles::new(parts.settings.bounds.open_files),
+            trees: Trees::default(),
             settings: parts.settings,
             peer_id: parts.peer_id,
             port: parts.port,
@@ -148,8 +159,11 @@ impl Engine {
             interfaces: Vec::new(),
             records: parts.records,
             chance: Random::new(parts.seed),
+            pinned: HashSet::new(),
+            leaving: HashMap::new(),
             added: 0,
             stopping: false,
+            is_short: false,
         })
     }
 

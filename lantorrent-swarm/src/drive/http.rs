@@ -43,8 +43,17 @@ pub(super) fn config(proxy: Option<Proxy>) -> ConfigBuilder<AgentScope> {
         .timeout_recv_response(Some(ANSWER))
         .timeout_per_read(Some(SILENCE))
         .timeout_per_write(Some(SILENCE))
+        // A file that is packed on the way is another file, and parts of it are parts of another file.
+        .accept_encoding("identity")
         .user_agent(concat!("lantorrent/", env!("CARGO_PKG_VERSION")))
         .proxy(proxy)
+}
+
+/// How a server has packed what it sends, although it was asked not to.
+pub(super) fn packed<B>(response: &ureq::http::Response<B>) -> Option<String> {
+    let encoding = response.headers().get("content-encoding")?;
+    let encoding = crate::text::readable(encoding.as_bytes());
+    (!encoding.trim().eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// What went wrong, for people: of an error of the system only what it says.

@@ -8,16 +8,24 @@ use super::opening::Opened;
 use super::piece::Checked;
 use super::pool::Buffer;
 use super::running::TorrentKey;
-use super::settings::Adding;
+use super::settings::{Adding, Bounds};
 use super::status::Status;
 use super::web::{Fetch, WebNews};
 use crate::InfoHash;
 use crate::files::FilesError;
-use crate::swarm::WebKey;
+use crate::swarm::{Limits, WebKey};
 
 pub(super) enum Message {
     Add(Box<Adding>),
     Remove(InfoHash),
+    /// Never evict it.
+    Pin(InfoHash),
+    Unpin(InfoHash),
+    Adjust(Bounds),
+    Limit(InfoHash, Limits),
+    Recheck(InfoHash),
+    /// The files of a torrent that was evicted.
+    Deleted(InfoHash, Result<(), FilesError>),
     /// How things are with all torrents.
     Tell(Sender<Vec<Status>>),
     /// Say goodbye to everybody, and end.
@@ -61,4 +69,6 @@ pub enum Notice {
     Warning(InfoHash, String),
     /// It was removed, and its files are left alone.
     Removed(InfoHash),
+    /// It had to make room for others, and its files are deleted. What could not be is left, and was warned of.
+    Evicted(InfoHash),
 }

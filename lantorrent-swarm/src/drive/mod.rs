@@ -22,26 +22,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adjusting;
 mod announce;
 mod assembly;
 mod connections;
 mod datagrams;
 mod dht;
+mod door;
 mod engine;
 mod finding;
 mod http;
 mod intake;
 mod interfaces;
+mod keeping;
 mod link;
 mod local;
 mod mailbox;
+mod membership;
 mod message;
 mod opening;
 mod outgoing;
+mod paced;
 mod paces;
 mod parts;
 mod piece;
 mod pool;
+mod quota;
+mod recheck;
 mod running;
 mod settings;
 mod sources;
@@ -50,6 +57,7 @@ mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod torrents;
+mod trees;
 mod warnings;
 mod web;
 mod web_answer;
@@ -73,7 +81,7 @@ pub use message::Notice;
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 pub use running::Phase;
-pub use settings::{Adding, Dht, Existing, Settings, Wanted};
+pub use settings::{Adding, Bounds, Dht, Existing, Settings, Trust, Wanted};
 use socket2::{Domain, Protocol, Socket, Type};
 pub use status::Status;
 use thiserror::Error;
@@ -82,6 +90,7 @@ pub use web_file::{Page, Web, WebFile, WebProgress};
 use workers::Workers;
 
 use crate::files::FilesError;
+use crate::swarm::Limits;
 use crate::{InfoHash, PeerId, Seed};
 
 /// Web servers that are asked at the same time, for all torrents.
@@ -177,7 +186,8 @@ impl Swarm {
     }
 
     /// Looks what there is of the torrent, fetches the rest and serves it. What comes of it is said by
-    /// [`notice`](Self::notice).
+    /// [`notice`](Self::notice). One that has failed is begun anew; one that is there already is warned of, and counts as
+    /// used.
     pub fn add(&self, adding: Adding) {
         self.mailbox.send(Message::Add(Box::new(adding)));
     }
@@ -185,6 +195,36 @@ impl Swarm {
     /// Lets a torrent go. Its files stay as they are.
     pub fn remove(&self, torrent: InfoHash) {
         self.mailbox.send(Message::Remove(torrent));
+    }
+
+    /// Never evicts that torrent, whether it is there already or added later, until it is [unpinned](Self::unpin).
+    pub fn pin(&self, torrent: InfoHash) {
+        self.mailbox.send(Message::Pin(torrent));
+    }
+
+    /// The torrent may be evicted when others need room ([`Bounds::quota`]).
+    pub fn unpin(&self, torrent: InfoHash) {
+        self.mailbox.send(Message::Unpin(torrent));
+    }
+
+    /// From now on these are the bounds. Rates are changed by their own [`Limit`](lantorrent_core::Limit)s, which are
+    /// shared.
+    pub fn adjust(&self, bounds: Bounds) {
+        self.mailbox.send(Message::Adjust(bounds));
+    }
+
+    /// From now on these are the limits of that torrent. How fast it may be received is for its own
+    /// [`Limit`](lantorrent_core::Limit), [`Adding::download`], to say: [`Limits::download`](crate::swarm::Limits::download)
+    /// changes nothing here.
+    pub fn limit(&self, torrent: InfoHash, limits: Limits) {
+        self.mailbox.send(Message::Limit(torrent, limits));
+    }
+
+    /// Hashes all of the torrent again, whatever journal and records say. Meanwhile it has no peers. It ends with
+    /// [`Notice::Whole`] if all is right; what is wrong is fetched again, or is a failure with [`Existing::Serve`]. One
+    /// that is just being looked at is looked at again; of one that could not be opened nothing comes but a warning.
+    pub fn recheck(&self, torrent: InfoHash) {
+        self.mailbox.send(Message::Recheck(torrent));
     }
 
     /// The next thing that has happened. None if that is nothing for so long, or if the swarm has ended.

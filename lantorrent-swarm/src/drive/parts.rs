@@ -2,9 +2,11 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::outgoing::{Origin, Part};
 use crate::Span;
-use crate::files::Content;
+use crate::files::{Content, FilesError};
 use crate::metainfo::Kind;
 
 impl Origin for Content {
@@ -15,7 +17,12 @@ impl Origin for Content {
         if layout.files()[part.file].kind == Kind::Padding {
             return Ok(Part::Zeros { length: part.length });
         }
-        let file = self.file(part.file).map_err(io::Error::other)?;
+        let file = self.file(part.file).map_err(cause)?;
         Ok(Part::File { file, offset: part.offset, length: part.length })
     }
+}
+
+/// What the system says, where it does: whether descriptors have run out makes a difference.
+fn cause(error: FilesError) -> io::Error {
+    if error.lacks_descriptors() { Errno::MFILE.into() } else { io::Error::other(error) }
 }

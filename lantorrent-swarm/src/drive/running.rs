@@ -10,7 +10,8 @@ use lantorrent_core::Limit;
 use super::assembly::Assembly;
 use super::intake::Listener;
 use super::pool::{Buffer, Pool};
-use super::settings::{Adding, Existing};
+use super::settings::{Adding, Existing, Trust};
+use super::trees::Trees;
 use super::warnings::Warnings;
 use super::web::Webs;
 use crate::files::{Content, Options};
@@ -45,6 +46,10 @@ pub(super) struct Running {
     pub(super) warnings: Warnings,
     /// Peers that were found before the files were open.
     early: Vec<(Origin, SocketAddr)>,
+    /// When it was added, became whole, or was sent from.
+    pub(super) used: Instant,
+    /// It is to be checked as soon as it is open.
+    pub(super) doubted: bool,
     /// Bytes that were hashed while it was looked at.
     pub(super) hashed: u64,
     /// The how manieth torrent that was added.
@@ -52,10 +57,13 @@ pub(super) struct Running {
 }
 
 /// Where a torrent's files are, and what to do there.
+#[derive(Clone)]
 pub(super) struct Home {
     pub(super) folder: std::path::PathBuf,
+    pub(super) trees: Trees,
     pub(super) options: Options,
     pub(super) existing: Existing,
+    pub(super) trust: Trust,
     /// It is not wanted any more: whoever hashes may stop.
     pub(super) stop: Arc<AtomicBool>,
 }
@@ -109,7 +117,7 @@ impl Durable {
 }
 
 impl Running {
-    pub(super) fn new(machine: Torrent, adding: &Adding, home: Home, added: u64) -> Self {
+    pub(super) fn new(machine: Torrent, adding: &Adding, home: Home, (added, now): (u64, Instant)) -> Self {
         Self {
             machine,
             info: None,
@@ -124,6 +132,8 @@ impl Running {
             phase: Phase::Checking,
             warnings: Warnings::default(),
             early: Vec::new(),
+            used: now,
+            doubted: false,
             hashed: 0,
             added,
         }
@@ -197,6 +207,11 @@ impl Running {
         Standing { stats, peers: progress.peers }
     }
 
+    /// Bytes that may be received in a second, if there is a limit here or for all.
+    pub(super) fn allowed_download(&self, all: &Limit) -> Option<u64> {
+        all.get().into_iter().chain(self.download.get()).min()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.machine.deadline().into_iter().chain(self.durable.deadline()).min()
     }
@@ -207,6 +222,8 @@ pub(super) struct Ear<'a> {
     pub(super) torrent: &'a mut Running,
     pub(super) peer: PeerKey,
     pub(super) now: Instant,
+    /// A block has come.
+    pub(super) has_got: bool,
 }
 
 impl Listener for Ear<'_> {
@@ -219,6 +236,7 @@ impl Listener for Ear<'_> {
     }
 
     fn receive(&mut self, span: Span, data: Buffer, pool: &mut Pool) {
+        self.has_got = true;
         self.torrent.receive(self.now, Sender::Peer(self.peer), span, data, pool);
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lantorrent_core::Limit;
 
+use crate::InfoHash;
 use crate::files::Durability;
 use crate::metainfo::{Magnet, Metainfo};
 use crate::swarm::Limits;
@@ -21,8 +22,8 @@ pub struct Settings {
     pub download: Limit,
     /// The same for sending.
     pub upload: Limit,
-    /// Connections in all, those that introduce themselves included.
-    pub connections: usize,
+    /// How much of everything, to begin with.
+    pub bounds: Bounds,
     /// Threads that hash and write.
     pub workers: usize,
     /// Whether peers are sought on the own network (BEP 14).
@@ -35,6 +36,36 @@ pub struct Settings {
     pub records: Option<PathBuf>,
     /// What counts as written.
     pub durability: Durability,
+}
+
+/// How much of everything all torrents together may take. All of it may change while they run
+/// ([`Swarm::adjust`](super::Swarm::adjust)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections in all, those that introduce themselves included. With fewer, the least useful ones are closed.
+    pub connections: usize,
+    /// Bytes on disk, if they are counted: of all torrents whose files are the swarm's to make and change, that is all but
+    /// those with [`Existing::Serve`], each from the beginning as long as it is when it is whole. When another torrent needs
+    /// room, or the quota becomes less, those are evicted that were used least recently: added, become whole, or sent from.
+    /// Only torrents that are whole go, and none that is [pinned](super::Swarm::pin). A torrent that does not fit even then
+    /// fails, and nothing is evicted for it.
+    pub quota: Option<u64>,
+    /// Files that are kept open. Beside them are those that are just being read or written, and some for each torrent that
+    /// is being fetched.
+    pub open_files: usize,
+}
+
+/// What they are derived from: how many descriptors this process may have.
+impl Default for Bounds {
+    fn default() -> Self {
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = descriptors.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        Self {
+            connections: (descriptors / 2).clamp(8, 500),
+            quota: None,
+            open_files: (descriptors / 4).clamp(8, 1024),
+        }
+    }
 }
 
 /// A node of the DHT.
@@ -54,7 +85,7 @@ impl Default for Settings {
             ports: 6881..=6999,
             download: Limit::default(),
             upload: Limit::default(),
-            connections: 500,
+            bounds: Bounds::default(),
             workers: processors.clamp(2, 8),
             local: true,
             dht: None,
@@ -86,6 +117,8 @@ pub struct Adding {
     pub upload: Limit,
     /// What to do where something else has its name.
     pub existing: Existing,
+    /// What is believed of its files.
+    pub trust: Trust,
 }
 
 /// How a torrent is known.
@@ -97,10 +130,21 @@ pub enum Wanted {
     Magnet(Magnet),
 }
 
+impl Wanted {
+    /// Its name among peers.
+    pub fn info_hash(&self) -> InfoHash {
+        match self {
+            Self::Metainfo(metainfo) => metainfo.info.hash(),
+            Self::Magnet(magnet) => magnet.info_hash,
+        }
+    }
+}
+
 /// What to do where a file or folder of that name is there which is not, or not all of, the torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// The pieces that are right are kept, and the others fetched.
+    /// The pieces that are right are kept, and the others fetched. Where none is right, it is something else: it stays,
+    /// and the torrent fails.
     #[default]
     Repair,
     /// It stays until the torrent is whole, and is replaced then.
@@ -109,6 +153,16 @@ pub enum Existing {
     Refuse,
     /// It is served, and nothing is made or changed: a torrent that is not there, or not whole, fails.
     Serve,
+}
+
+/// What is believed of files that are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// What the journal or the records say. Only what they are silent about is hashed.
+    #[default]
+    Records,
+    /// Nothing: all is hashed.
+    Nothing,
 }
 
 impl Adding {
@@ -124,6 +178,7 @@ impl Adding {
             download: Limit::default(),
             upload: Limit::default(),
             existing: Existing::default(),
+            trust: Trust::default(),
         }
     }
 }

@@ -1,32 +1,35 @@
 //! What the loop does for its torrents: it carries out what they say, and tells them what has come of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::engine::{Engine, Who};
 use super::message::{Message, News, Notice};
-use super::opening::{self, Opened};
+use super::opening::Opened;
 use super::paces::Paces;
 use super::piece;
-use super::running::{Home, Phase, Running, TorrentKey};
-use super::settings::{Adding, Wanted};
-use super::sources::Sources;
+use super::running::{Phase, Running, TorrentKey};
 use super::status::Status;
-use super::web::{self, Fetch, Server, WebNews, Webs};
+use super::web::{self, Fetch, Server, WebNews};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
-use crate::files::{FilesError, Options, Records};
+use crate::files::{FilesError, Records};
 use crate::metainfo::Info;
-use crate::swarm::{Action, Config, Event, Fetching, Origin, PeerKey, Sender, Torrent, Verdict, WebKey};
+use crate::swarm::{Action, Event, Fetching, Origin, PeerKey, Sender, Verdict, WebKey};
 use crate::tracker::AnnouncerEvent;
 use crate::wire::{Limits, Message as Word};
 
 impl Engine {
     pub(super) fn heard(&mut self, message: Message) {
         match message {
-            Message::Add(adding) => self.add(&adding),
+            Message::Add(adding) => self.add(adding),
             Message::Remove(hash) => self.remove(hash),
+            Message::Pin(hash) => _ = self.pinned.insert(hash),
+            Message::Unpin(hash) => self.unpin(hash),
+            Message::Adjust(bounds) => self.adjust(bounds),
+            Message::Limit(hash, limits) => self.limit(hash, limits),
+            Message::Recheck(hash) => self.recheck(hash),
+            Message::Deleted(hash, result) => self.deleted(hash, result),
             Message::Tell(to) => {
                 let now = Instant::now();
                 // Who asked may be gone.
@@ -55,78 +58,6 @@ impl Engine {
         }
     }
 
-    fn add(&mut self, adding: &Adding) {
-        let now = Instant::now();
-        let (hash, info) = match &adding.torrent {
-            Wanted::Metainfo(metainfo) => (metainfo.info.hash(), Some(Arc::new(metainfo.info.clone()))),
-            Wanted::Magnet(magnet) => (magnet.info_hash, None),
-        };
-        if self.torrents.contains_key(&hash) {
-            return self.notify(Notice::Warning(hash, "it is there already".into()));
-        }
-        if self.stopping {
-            return;
-        }
-        self.added += 1;
-        let sources = Sources::of(adding);
-        let config = Config {
-            info_hash: hash,
-            peer_id: self.peer_id,
-            seed: self.random(),
-            port: Some(self.port),
-            dht_port: self.dht.as_ref().map(|_| self.port),
-            networks: self.networks.clone(),
-            web_seeds: sources.web_seeds.len() as u32,
-            content: None,
-            limits: adding.limits,
-        };
-        let home = Home {
-            folder: adding.folder.clone(),
-            options: Options { durability: self.settings.durability, records: self.records.clone() },
-            existing: adding.existing,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let mut torrent = Running::new(Torrent::new(config, now), adding, home, self.added);
-        torrent.webs = Webs::new(sources.web_seeds);
-        let key = TorrentKey(hash, self.added);
-        self.torrents.insert(hash, torrent);
-        self.herald(key, &sources.trackers);
-        self.meet_by_name(&sources.nodes);
-        self.find_by_name(key, sources.peers);
-        match info {
-            Some(info) => self.open(hash, info),
-            None => self.begin(hash, Phase::Metadata),
-        }
-        self.found(hash, Origin::Given, &adding.peers);
-    }
-
-    /// Has the files looked at, in a thread.
-    fn open(&mut self, hash: InfoHash, info: Arc<Info>) {
-        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        torrent.phase = Phase::Checking;
-        torrent.info = Some(Arc::clone(&info));
-        let private = info.is_private();
-        let (folder, options) = (torrent.home.folder.clone(), torrent.home.options.clone());
-        let (existing, stop) = (torrent.home.existing, Arc::clone(&torrent.home.stop));
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.put(move || {
-            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::open(&folder, info, options, existing, (&stop, &hashed));
-            mailbox.send(Message::News(key, News::Opened(opened)));
-        });
-        if private {
-            self.hide(hash);
-        }
-    }
-
-    fn begin(&mut self, hash: InfoHash, phase: Phase) {
-        if let Some(torrent) = self.torrents.get_mut(&hash) {
-            torrent.phase = phase;
-        }
-        self.seek(hash);
-        self.settle(hash);
-    }
-
     /// Peers were found.
     pub(super) fn found(&mut self, hash: InfoHash, by: Origin, addresses: &[std::net::SocketAddr]) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
@@ -135,32 +66,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn remove(&mut self, hash: InfoHash) {
-        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        torrent.home.stop.store(true, Ordering::Relaxed);
-        torrent.webs.stop_all();
-        torrent.machine.handle(Instant::now(), Event::Stop);
-        let key = TorrentKey(hash, torrent.added);
-        self.settle(hash);
-        self.stop_announcing(key);
-        self.hide(hash);
-        self.timers.set(Who::Torrent(hash), None);
-        let Some(torrent) = self.torrents.remove(&hash) else { return };
-        // What is verified is not fetched again at the next start.
-        if let Some(content) = torrent.content.filter(|_| torrent.phase == Phase::Fetching) {
-            self.disk.put(move || {
-                if let Err(error) = content.sync() {
-                    log::warn!("{error}");
-                }
-            });
-        }
-        self.notify(Notice::Removed(hash));
-    }
-
     pub(super) fn tick(&mut self, now: Instant, hash: InfoHash) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
             // Both limits may have been changed.
-            let download = self.settings.download.get().into_iter().chain(torrent.download.get()).min();
+            let download = torrent.allowed_download(&self.settings.download);
             if torrent.limits.download != download {
                 torrent.limits.download = download;
                 torrent.machine.handle(now, Event::Limits(torrent.limits));
@@ -174,6 +83,10 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let now = Instant::now();
         match news {
+            News::Opened(Ok(opened)) if torrent.doubted => {
+                torrent.content = Some(opened.content);
+                self.look_again(hash);
+            }
             News::Opened(Ok(opened)) => self.opened(now, hash, opened),
             News::Hashed(bytes) => torrent.hashed += bytes,
             News::Checked { piece, checked, blocks } => {
@@ -197,9 +110,15 @@ impl Engine {
             }
             News::Finished(Ok(())) => {
                 torrent.phase = Phase::Seeding;
-                let key = TorrentKey(hash, torrent.added);
-                self.notify(Notice::Whole(hash));
+                torrent.used = now;
+                let (key, doubted) = (TorrentKey(hash, torrent.added), torrent.doubted);
                 self.announce(key, AnnouncerEvent::Completed);
+                if doubted {
+                    self.look_again(hash);
+                } else {
+                    self.notify(Notice::Whole(hash));
+                    self.keep_to_quota();
+                }
             }
             News::Peers(peers) => torrent.found(now, Origin::Given, &peers),
             News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
@@ -216,10 +135,14 @@ impl Engine {
         torrent.phase = if whole { Phase::Seeding } else { Phase::Fetching };
         torrent.opened(now, opened.content, description);
         self.limit_messages(hash, Limits::for_pieces(pieces));
+        self.seek(hash);
         if whole {
             self.notify(Notice::Whole(hash));
+            self.keep_to_quota();
+        } else if self.torrents.get(&hash).is_some_and(|torrent| torrent.machine.is_complete()) {
+            // Somebody was killed just before he did this.
+            self.finish(hash);
         }
-        self.seek(hash);
     }
 
     fn heard_from_web(&mut self, now: Instant, hash: InfoHash, web: WebKey, fetch: &Fetch, news: WebNews) {
@@ -250,7 +173,7 @@ impl Engine {
     }
 
     /// It cannot go on. What is there is served all the same.
-    fn fail(&mut self, hash: InfoHash, error: &FilesError) {
+    pub(super) fn fail(&mut self, hash: InfoHash, error: &dyn std::error::Error) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         // Several pieces may have been on their way to a disk that is full.
         if matches!(torrent.phase, Phase::Failed(_)) {
@@ -299,6 +222,15 @@ impl Engine {
                     torrent.webs.stop(web);
                 }
             }
+            Action::WrongWeb(web) => {
+                let torrent = self.torrents.get(&hash);
+                if let Some(url) = torrent.and_then(|torrent| torrent.webs.urls.get(web.0 as usize)) {
+                    self.warn(
+                        hash,
+                        format!("{url}: what the server has is not this torrent; it is asked no more"),
+                    );
+                }
+            }
             Action::Metadata(bytes) => self.metadata(hash, &bytes),
             Action::Complete => self.finish(hash),
             Action::DhtNode(node) => self.drive_dht(DhtEvent::Meet(node)),
@@ -339,22 +271,6 @@ impl Engine {
         });
     }
 
-    /// Peers have said what the torrent is.
-    fn metadata(&mut self, hash: InfoHash, bytes: &[u8]) {
-        match Info::read(bytes) {
-            Ok(info) => {
-                self.notify(Notice::Metadata(hash));
-                self.open(hash, Arc::new(info));
-            }
-            Err(error) => {
-                let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-                torrent.phase = Phase::Failed(error.to_string());
-                self.notify(Notice::Failed(hash, error.to_string()));
-                self.give_up(hash);
-            }
-        }
-    }
-
     /// All pieces are there: the files get their names.
     fn finish(&mut self, hash: InfoHash) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
@@ -387,7 +303,7 @@ impl Engine {
         }
     }
 
-    fn notify(&self, notice: Notice) {
+    pub(super) fn notify(&self, notice: Notice) {
         // Whoever started it may be content with the status.
         let _ = self.notices.send(notice);
     }

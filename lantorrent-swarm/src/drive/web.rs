@@ -1,14 +1,14 @@
 //! Web seeds (BEP 19): pieces from plain HTTP servers, in threads beside the loop.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::http;
+use super::paced::{Paced, Tempo};
 use super::paces::Paces;
 use super::pool::Buffer;
 use crate::metainfo::{Info, Kind};
@@ -83,7 +83,7 @@ impl Webs {
 }
 
 impl Fetch {
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.shared.stopped.load(Ordering::Relaxed)
     }
 
@@ -126,6 +126,7 @@ pub(super) fn fetch(
     fetch: &Fetch,
     tell: &dyn Fn(WebNews),
 ) {
+    let mut tempo = Tempo::default();
     let mut blocks = Blocks { info, fetch, tell, at: (pieces.start, 0), block: None };
     let result = runs(info, pieces).try_for_each(|(file, offset, length)| {
         // It may have waited for its turn for long.
@@ -138,7 +139,8 @@ pub(super) fn fetch(
         }
         let url = url_of(&server.url, info, file);
         let body = open(&server.agent, &url, offset, length)?;
-        blocks.take_all(&mut Paced { body, paces: &mut server.paces, fetch }, length)
+        let mut body = Paced { body, paces: &mut server.paces, tempo: &mut tempo, fetch };
+        blocks.take_all(&mut body, length)
     });
     match result {
         Ok(()) => tell(WebNews::Done),
@@ -183,6 +185,9 @@ fn open(agent: &ureq::Agent, url: &str, offset: u64, length: u64) -> Result<impl
     let failed = |error: ureq::Error| Stop::Failed(None, format!("{url}: {}", http::explain(&error)));
     let response = agent.get(url).header("Range", range).call().map_err(failed)?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(encoding) = http::packed(&response) {
+        return Err(Stop::Useless(format!("{url}: the server sends it packed ({encoding})")));
+    }
     match response.status().as_u16() {
         206 if header("content-range").is_none_or(|range| begins_at(range, offset)) => {}
         // Who knows no ranges sends all of it.
@@ -205,30 +210,6 @@ fn begins_at(range: &str, offset: u64) -> bool {
     let begin =
         range.trim().strip_prefix("bytes").map(str::trim_start).and_then(|rest| rest.split('-').next());
     begin.is_some_and(|begin| begin.trim().parse() == Ok(offset))
-}
-
-/// What comes, as fast as it may.
-struct Paced<'a, R> {
-    body: R,
-    paces: &'a mut Paces,
-    fetch: &'a Fetch,
-}
-
-impl<R: Read> Read for Paced<'_, R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while !self.fetch.is_stopped() {
-            let now = Instant::now();
-            match self.paces.allowance(now, into.len()) {
-                Ok(most) => {
-                    let count = self.body.read(&mut into[..most])?;
-                    self.paces.went(count);
-                    return Ok(count);
-                }
-                Err(at) => thread::sleep(at.saturating_duration_since(now)),
-            }
-        }
-        Ok(0)
-    }
 }
 
 /// Cuts what comes into blocks.

@@ -31,6 +31,14 @@ pub enum WebError {
         /// How long the server wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The server does not send it as it is.
+    #[error("{url}: the server sends it packed ({encoding}), and would not send it as it is")]
+    Packed {
+        /// What was asked for.
+        url: String,
+        /// How it is packed.
+        encoding: String,
+    },
     /// It is another file than it was when its first bytes came.
     #[error("{url} has changed while it was fetched; fetch it again")]
     Changed {
@@ -110,6 +118,9 @@ impl Answer {
         let response = request
             .call()
             .map_err(|error| WebError::Lost { url: url.to_owned(), why: http::explain(&error) })?;
+        if let Some(encoding) = http::packed(&response) {
+            return Err(WebError::Packed { url: url.to_owned(), encoding });
+        }
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let tag = header("etag").filter(|tag| !tag.starts_with("W/"));
         let version = tag.or_else(|| header("last-modified")).map(|text| Version(text.to_owned()));

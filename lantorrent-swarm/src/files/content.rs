@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use lantorrent_core::store::{Durability, StoreError, Tree, What};
 
 use super::FilesError;
-use super::handles::Handles;
+use super::handles::{Handles, OpenFiles};
 use super::hashing::{piece_hash, read_at};
 use super::journal::Journal;
 use super::names::Names;
-use super::pieces::Pieces;
 use super::records::{Fingerprint, Records};
 use super::writing::Pending;
 use crate::Span;
+use crate::bitfield::Bitfield;
 use crate::metainfo::{Info, Kind};
 
 /// A torrent's files below a folder.
@@ -42,6 +42,15 @@ pub struct Options {
     pub durability: Durability,
     /// Where it is recorded that torrents are whole. Without, their files are hashed at the next start.
     pub records: Option<Records>,
+    /// The files that are kept open, of this torrent and of all others that share it.
+    pub open_files: OpenFiles,
+}
+
+impl Default for Options {
+    /// Durable, and not recorded.
+    fn default() -> Self {
+        Self { durability: Durability::Sync, records: None, open_files: OpenFiles::default() }
+    }
 }
 
 /// Where a torrent stands.
@@ -59,12 +68,14 @@ pub enum State {
 /// What is known for sure.
 #[derive(Debug)]
 pub(super) struct Proof {
-    pub(super) have: Pieces,
+    pub(super) have: Bitfield,
     /// Those of them that are not in the journal.
-    pub(super) unrecorded: Pieces,
+    pub(super) unrecorded: Bitfield,
     pub(super) journal: Option<Journal>,
     /// The partial file or folder, which is locked while it is open, and its inode.
     pub(super) lock: Option<(File, u64)>,
+    /// What the files looked like when all of them were right.
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
 impl Content {
@@ -82,18 +93,24 @@ impl Content {
     /// Takes what has the torrent's name in that folder as [`State::Unproven`], whatever it is, to read and
     /// [check](Self::recheck) it. Nothing is made or changed.
     pub fn look(tree: Arc<Tree>, info: Arc<Info>) -> Result<Self, FilesError> {
-        Self::new(tree, info, Options { durability: Durability::NoSync, records: None })
+        Self::new(tree, info, Options { durability: Durability::NoSync, ..Options::default() })
     }
 
     fn new(tree: Arc<Tree>, info: Arc<Info>, options: Options) -> Result<Self, FilesError> {
-        let none = Pieces::none(info.geometry().pieces());
+        let none = Bitfield::none(info.geometry().pieces());
         Ok(Self {
             names: Names::of(info.layout().name())?,
+            handles: Handles::of(&options.open_files),
             options,
-            handles: Handles::default(),
             state: RwLock::new(State::Unproven),
             pending: Mutex::new(Pending::none(info.geometry().pieces())),
-            proof: Mutex::new(Proof { have: none.clone(), unrecorded: none, journal: None, lock: None }),
+            proof: Mutex::new(Proof {
+                have: none.clone(),
+                unrecorded: none,
+                journal: None,
+                lock: None,
+                fingerprint: None,
+            }),
             tree,
             info,
         })
@@ -101,8 +118,11 @@ impl Content {
 
     fn find_out(&self) -> Result<(), FilesError> {
         let Some(whole) = self.tree.find(&self.names.whole)? else { return self.take_up(None) };
-        if self.is_recorded()? {
-            self.proof().have = Pieces::all(self.info.geometry().pieces());
+        if let Some(fingerprint) = self.recorded()? {
+            let mut proof = self.proof();
+            proof.have = Bitfield::all(self.info.geometry().pieces());
+            proof.fingerprint = Some(fingerprint);
+            drop(proof);
             return self.settle();
         }
         let is_begun = self.tree.find(&self.names.partial)?.is_some();
@@ -114,10 +134,11 @@ impl Content {
         }
     }
 
-    fn is_recorded(&self) -> Result<bool, FilesError> {
-        let Some(records) = &self.options.records else { return Ok(false) };
+    /// What the files look like, if it is recorded that they are whole then.
+    fn recorded(&self) -> Result<Option<Fingerprint>, FilesError> {
+        let Some(records) = &self.options.records else { return Ok(None) };
         let fingerprint = self.fingerprint(&self.names.whole)?;
-        Ok(fingerprint.is_some_and(|fingerprint| records.prove(self.info.hash(), &fingerprint)))
+        Ok(fingerprint.filter(|fingerprint| records.prove(self.info.hash(), fingerprint)))
     }
 
     /// It is whole, and has its name.
@@ -150,6 +171,22 @@ impl Content {
         self.proof().have.runs()
     }
 
+    /// The same as a set.
+    pub(crate) fn have(&self) -> Bitfield {
+        self.proof().have.clone()
+    }
+
+    /// Whether there is nothing in what has its name: its files are missing, or have no bytes.
+    pub(crate) fn is_blank(&self) -> Result<bool, FilesError> {
+        for number in 0..self.info.layout().files().len() {
+            let found = self.tree.find(&self.path(&self.names.whole, number))?;
+            if found.is_some_and(|found| found.length > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Opens a file, by its index in [`Layout::files`](crate::metainfo::Layout::files), to read or send the
     /// [parts](crate::metainfo::Layout::parts) that are in it. It stays the same file when the torrent gets its name.
     /// Padding has no file.
@@ -161,8 +198,8 @@ impl Content {
         })
     }
 
-    /// Closes the files that nobody uses just now. Up to 32 are kept open otherwise, which is many where there are
-    /// thousands of torrents.
+    /// Closes the files that nobody uses just now. Otherwise those stay open that were used last
+    /// ([`Options::open_files`]).
     pub fn close_files(&self) {
         self.handles.clear();
     }

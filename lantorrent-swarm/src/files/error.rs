@@ -101,3 +101,14 @@ pub enum FilesError {
     #[error("stopped")]
     Stopped,
 }
+
+impl FilesError {
+    /// Whether it is only that too many files are open.
+    pub(crate) fn lacks_descriptors(&self) -> bool {
+        match self {
+            Self::Store(error) => error.lacks_descriptors(),
+            Self::Read { cause, .. } => StoreError::is_about_descriptors(cause),
+            _ => false,
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use lantorrent_core::store::{Durability, What};
 
 use super::FilesError;
-use super::content::{Content, State};
+use super::content::{Content, Proof, State};
 
 impl Content {
     /// Gives the torrent its name, when all pieces are there. A file that has the name is replaced at once.
@@ -24,10 +24,10 @@ impl Content {
             Err(FilesError::Record { .. }) => {}
             flushed => flushed?,
         }
-        if proof.have.missing() > 0 {
-            return Err(FilesError::NotWhole { missing: proof.have.missing() });
+        if !proof.have.is_full() {
+            return Err(FilesError::NotWhole { missing: proof.have.pieces() - proof.have.count() });
         }
-        let recorded = self.record_whole(&self.names.partial);
+        let recorded = self.record_whole(&mut proof, &self.names.partial);
         let inode = proof.lock.as_ref().map(|(_, inode)| *inode);
         self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
         (proof.journal, proof.lock) = (None, None);
@@ -38,10 +38,12 @@ impl Content {
     }
 
     /// Takes note that the files, which have that name now, are whole.
-    pub(super) fn record_whole(&self, top: &Path) -> Result<(), FilesError> {
-        let Some(records) = &self.options.records else { return Ok(()) };
-        let fingerprint = self.fingerprint(top)?.ok_or_else(|| self.foreign(top))?;
-        records.write(self.info.hash(), &fingerprint)
+    pub(super) fn record_whole(&self, proof: &mut Proof, top: &Path) -> Result<(), FilesError> {
+        let fingerprint = proof.fingerprint.insert(self.fingerprint(top)?.ok_or_else(|| self.foreign(top))?);
+        match &self.options.records {
+            Some(records) => records.write(self.info.hash(), fingerprint),
+            None => Ok(()),
+        }
     }
 
     /// Gives the file or folder another name, durably, if it is the one of that inode. Then this is where it stands.

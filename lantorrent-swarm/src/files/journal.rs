@@ -22,8 +22,8 @@ use std::os::unix::fs::FileExt;
 
 use sha1::{Digest, Sha1};
 
-use super::pieces::Pieces;
 use crate::InfoHash;
+use crate::bitfield::Bitfield;
 
 const MAGIC: &[u8; 16] = b"LANTorrent swm 1";
 const HEADER: usize = 68;
@@ -65,14 +65,14 @@ impl Journal {
     }
 
     /// Reads one that is there, up to the first record that is torn or damaged. None if it is about anything else.
-    pub(super) fn load(file: File, subject: &Subject) -> Option<(Self, Pieces)> {
+    pub(super) fn load(file: File, subject: &Subject) -> Option<(Self, Bitfield)> {
         let mut found = [0; HEADER];
         file.read_exact_at(&mut found, 0).ok()?;
         if found != header(subject) {
             return None;
         }
         let mut this = Self::empty(file, &found);
-        let mut pieces = Pieces::none(subject.pieces);
+        let mut pieces = Bitfield::none(subject.pieces);
         while let Some(runs) = this.next_record() {
             for run in runs {
                 pieces.insert_all(run);
@@ -106,7 +106,7 @@ impl Journal {
     }
 
     /// Adds these pieces. After an error it is as if nothing was added.
-    pub(super) fn add(&mut self, pieces: &Pieces) -> io::Result<()> {
+    pub(super) fn add(&mut self, pieces: &Bitfield) -> io::Result<()> {
         let (mut bytes, mut chain) = (Vec::new(), self.chain);
         for runs in pieces.runs().chunks(MOST_RUNS) {
             let count = (runs.len() as u32).to_le_bytes();
@@ -153,15 +153,15 @@ mod tests {
 
     const SUBJECT: Subject = Subject { torrent: InfoHash([7; 20]), pieces: 5000, inode: 9 };
 
-    fn with(runs: impl IntoIterator<Item = Range<u32>>) -> Pieces {
-        let mut set = Pieces::none(SUBJECT.pieces);
+    fn with(runs: impl IntoIterator<Item = Range<u32>>) -> Bitfield {
+        let mut set = Bitfield::none(SUBJECT.pieces);
         for run in runs {
             set.insert_all(run);
         }
         set
     }
 
-    fn load(file: &File) -> Option<(Journal, Pieces)> {
+    fn load(file: &File) -> Option<(Journal, Bitfield)> {
         Journal::load(file.try_clone().unwrap(), &SUBJECT)
     }
 

@@ -11,14 +11,14 @@
 //! ```no_run
 //! use std::{ops::ControlFlow, path::Path, sync::Arc};
 //!
-//! use lantorrent_swarm::files::{Content, Durability, Options, Records, State, Tree};
+//! use lantorrent_swarm::files::{Content, Options, Records, State, Tree};
 //! use lantorrent_swarm::metainfo::Metainfo;
 //!
 //! # fn fetch(_piece: u32) -> Vec<u8> { Vec::new() }
 //! let torrent = Metainfo::read(&std::fs::read("tool-1.0.torrent")?)?;
 //! let tree = Arc::new(Tree::open(Path::new("/srv/torrents"))?);
 //! let records = Some(Records::open(Path::new("/var/lib/lantorrent/whole"))?);
-//! let content = Content::open(tree, Arc::new(torrent.info), Options { durability: Durability::Sync, records })?;
+//! let content = Content::open(tree, Arc::new(torrent.info), Options { records, ..Options::default() })?;
 //! if content.state() == State::Unproven {
 //!     // Something of that name is there: with a record it would have been recognised.
 //!     content.recheck(&|_bytes| ControlFlow::Continue(()))?;
@@ -38,6 +38,7 @@
 
 mod blocks;
 mod content;
+mod deleting;
 mod error;
 mod finish;
 mod handles;
@@ -45,7 +46,6 @@ mod hashing;
 mod journal;
 mod names;
 mod parallel;
-mod pieces;
 mod recheck;
 mod records;
 mod source;
@@ -54,6 +54,7 @@ mod writing;
 
 pub use content::{Content, Options, State};
 pub use error::FilesError;
+pub use handles::OpenFiles;
 pub use lantorrent_core::store::{Durability, StoreError, Tree};
 pub use records::Records;
 pub use source::Source;

@@ -9,16 +9,18 @@ use lantorrent_core::store::Durability;
 use super::content::{Content, State};
 use super::journal::Subject;
 use super::parallel::each_piece;
-use super::pieces::Pieces;
 use super::{FilesError, Progress};
+use crate::bitfield::Bitfield;
 use crate::metainfo::Kind;
 
 impl Content {
     /// Reads and hashes everything, on all cores, and returns the pieces that are right, in runs. What was thought before
     /// is forgotten. Nobody may write meanwhile.
     pub fn recheck(&self, progress: Progress<'_>) -> Result<Vec<Range<u32>>, FilesError> {
+        // What is open may not be what has the name.
+        self.close_files();
         let before = self.fingerprint(&self.names.whole)?;
-        let found = Mutex::new(Pieces::none(self.info.geometry().pieces()));
+        let found = Mutex::new(Bitfield::none(self.info.geometry().pieces()));
         each_piece(self.info.geometry().pieces(), |piece| {
             if self.verify(piece)? {
                 found.lock().unwrap_or_else(PoisonError::into_inner).insert(piece);
@@ -33,12 +35,13 @@ impl Content {
             return Ok(runs);
         }
         let is_whole =
-            found.missing() == 0 && before.is_some() && before == self.fingerprint(&self.names.whole)?;
-        self.proof().have = found;
+            found.is_full() && before.is_some() && before == self.fingerprint(&self.names.whole)?;
+        let mut proof = self.proof();
+        proof.have = found;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) =
             if is_whole { State::Whole } else { State::Unproven };
         if is_whole {
-            self.record_whole(&self.names.whole)?;
+            self.record_whole(&mut proof, &self.names.whole)?;
         } else if let Some(records) = &self.options.records {
             records.forget(self.info.hash())?;
         }
@@ -46,7 +49,7 @@ impl Content {
     }
 
     /// The journal says anew what is in the partial files.
-    fn prove_partial(&self, found: Pieces) -> Result<(), FilesError> {
+    fn prove_partial(&self, found: Bitfield) -> Result<(), FilesError> {
         let mut proof = self.proof();
         self.flush(&mut proof)?;
         self.sync_files(&self.names.partial)?;

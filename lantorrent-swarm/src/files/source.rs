@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::handles::Handles;
+use super::handles::{Handles, OpenFiles};
 use super::hashing::piece_hash;
 use super::parallel::each_piece;
 use super::{FilesError, Progress};
@@ -121,7 +121,7 @@ impl Source {
     pub fn hash(&self, layout: &Layout, progress: Progress<'_>) -> Result<Vec<u8>, FilesError> {
         let pieces = layout.geometry().pieces();
         let hashes = Mutex::new(vec![0; pieces as usize * 20]);
-        let handles = Handles::default();
+        let handles = Handles::of(&OpenFiles::default());
         each_piece(pieces, |piece| {
             let open = |number| handles.get(number, || self.open(number));
             let hash = piece_hash(layout, piece, open).map_err(|error| match error {

@@ -10,20 +10,20 @@ use lantorrent_core::store::{Durability, Permissions, What};
 use super::FilesError;
 use super::content::{Content, State};
 use super::journal::{Journal, Subject};
-use super::pieces::Pieces;
+use crate::bitfield::Bitfield;
 use crate::metainfo::{FileEntry, Kind};
 
 impl Content {
     /// Takes up the partial files, or makes them. The journal says which pieces are in them, unless it is `known`.
-    pub(super) fn take_up(&self, known: Option<Pieces>) -> Result<(), FilesError> {
+    pub(super) fn take_up(&self, known: Option<Bitfield>) -> Result<(), FilesError> {
         if self.tree.find(&self.names.partial)?.is_none() {
             self.tree.check_space(self.info.geometry().length())?;
         }
         let (lock, subject) = self.lock_partial()?;
         let loaded = if known.is_none() { self.load_journal(&subject) } else { None };
         let (journal, found) = loaded.unzip();
-        let mut have = known.or(found).unwrap_or_else(|| Pieces::none(subject.pieces));
-        let missing = have.missing();
+        let mut have = known.or(found).unwrap_or_else(|| Bitfield::none(subject.pieces));
+        let count = have.count();
         let folders = self.prepare_files(&mut have)?;
         if self.options.durability == Durability::Sync {
             for folder in &folders {
@@ -32,7 +32,7 @@ impl Content {
         }
         let journal = match journal {
             // It would go on saying what is no longer so.
-            Some(journal) if have.missing() == missing => journal,
+            Some(journal) if have.count() == count => journal,
             _ => self.begin_journal(&subject, &have)?,
         };
         let mut proof = self.proof();
@@ -59,7 +59,7 @@ impl Content {
         Ok((lock, Subject { torrent: self.info.hash(), pieces, inode: found.inode }))
     }
 
-    fn load_journal(&self, subject: &Subject) -> Option<(Journal, Pieces)> {
+    fn load_journal(&self, subject: &Subject) -> Option<(Journal, Bitfield)> {
         // Whatever else has the name is replaced.
         let file = self.tree.write(&self.names.journal).ok()?;
         Journal::load(file, subject)
@@ -67,7 +67,7 @@ impl Content {
 
     /// Makes what is missing, gives everything its length, and takes out of `have` what was in files that have changed.
     /// Returns the folders with new names in them.
-    fn prepare_files(&self, have: &mut Pieces) -> Result<BTreeSet<PathBuf>, FilesError> {
+    fn prepare_files(&self, have: &mut Bitfield) -> Result<BTreeSet<PathBuf>, FilesError> {
         let mut folders = BTreeSet::from([PathBuf::from(".")]);
         for (number, file) in self.info.layout().files().iter().enumerate() {
             if file.kind == Kind::Padding {
@@ -82,7 +82,7 @@ impl Content {
             self.tree.set_length(&made, &path, file.length)?;
             // What is behind the end of a longer file was never a piece.
             if found.is_none_or(|found| found.length < file.length) {
-                self.info.layout().pieces_of(file).for_each(|piece| have.remove(piece));
+                self.info.layout().pieces_of(file).for_each(|piece| _ = have.remove(piece));
             }
             let ancestors = path.ancestors().skip(1).filter(|folder| folder.file_name().is_some());
             folders.extend(ancestors.map(Path::to_owned));
@@ -91,7 +91,7 @@ impl Content {
     }
 
     /// A journal that says this, in place of any that there is.
-    pub(super) fn begin_journal(&self, subject: &Subject, have: &Pieces) -> Result<Journal, FilesError> {
+    pub(super) fn begin_journal(&self, subject: &Subject, have: &Bitfield) -> Result<Journal, FilesError> {
         self.tree.remove(&self.names.next_journal)?;
         let file = self.tree.make(&self.names.next_journal, Permissions::Data)?;
         let begin = || {

@@ -10,16 +10,17 @@ use lantorrent_core::store::Durability;
 use super::FilesError;
 use super::blocks::cut;
 use super::content::{Content, Proof, State};
-use super::pieces::Pieces;
+use crate::bitfield::Bitfield;
 use crate::metainfo::Kind;
 
-/// How many files may have been written to before they are [synced](Content::sync). Each is open until then.
+/// How many files may have been written to before they are [synced](Content::sync), where many may be open. Each is open
+/// until then.
 const MOST_DIRTY: usize = 64;
 
 /// What was written and may not be durable yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pieces: Pieces,
+    pieces: Bitfield,
     /// Held open, as the system reports a failed write to whoever had the file open then.
     dirty: BTreeMap<usize, Arc<File>>,
     /// The disk lost something, which cannot be told from what it has.
@@ -29,7 +30,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Nothing of a torrent of so many pieces.
     pub(super) fn none(pieces: u32) -> Self {
-        Self { pieces: Pieces::none(pieces), dirty: BTreeMap::new(), lost: false }
+        Self { pieces: Bitfield::none(pieces), dirty: BTreeMap::new(), lost: false }
     }
 }
 
@@ -67,7 +68,7 @@ impl Content {
         }
         let mut pending = self.pending();
         pending.dirty.entry(number).or_insert(file);
-        let many = pending.dirty.len() >= MOST_DIRTY;
+        let many = pending.dirty.len() >= self.options.open_files.most().div_ceil(4).min(MOST_DIRTY);
         drop(pending);
         match if many { self.sync() } else { Ok(()) } {
             // It is tried again, and told, when somebody asks for it.
@@ -104,7 +105,7 @@ impl Content {
         if let Some(journal) = &mut proof.journal {
             journal.add(&proof.unrecorded).map_err(|cause| self.cannot_record(cause))?;
         }
-        proof.unrecorded = Pieces::none(self.info.geometry().pieces());
+        proof.unrecorded = Bitfield::none(self.info.geometry().pieces());
         Ok(())
     }
 
@@ -138,7 +139,7 @@ mod tests {
         let info = Arc::new(Draft::default().build(&layout, &[7; 60]).unwrap().info);
         let open = || {
             let tree = Arc::new(Tree::open(folder.path()).unwrap());
-            Content::open(tree, Arc::clone(&info), Options { durability: Durability::Sync, records: None })
+            Content::open(tree, Arc::clone(&info), Options::default())
         };
         let content = open().unwrap();
         content.write(1, &[b"x"]).unwrap();

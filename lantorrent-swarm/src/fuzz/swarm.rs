@@ -276,7 +276,11 @@ impl Driver {
     }
 
     fn change(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 4 {
+        let choice = script.byte();
+        if choice == u8::MAX {
+            return self.recheck();
+        }
+        match choice % 4 {
             0 => self.handle(Event::Fetching(Fetching::Off)),
             1 => self.handle(Event::Fetching(Fetching::On)),
             2 => {
@@ -293,6 +297,14 @@ impl Driver {
                 let limits = Limits { connections, upload_slots, unfinished: 100_000, ..Limits::default() };
                 self.handle(Event::Limits(limits));
             }
+        }
+    }
+
+    fn recheck(&mut self) {
+        if self.torrent.have().is_some() {
+            self.handle(Event::Recheck);
+            self.verifying.clear();
+            self.wants_content = true;
         }
     }
 
@@ -323,6 +335,7 @@ impl Driver {
                     assert!(self.fetching.insert(web.0, pieces).is_none());
                 }
                 Action::StopFetch(web) => _ = self.fetching.remove(&web.0),
+                Action::WrongWeb(web) => assert!(web.0 < WEBS),
                 Action::Metadata(bytes) => {
                     assert_eq!(bytes, INFO);
                     self.wants_content = true;

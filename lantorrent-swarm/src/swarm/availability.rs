@@ -1,6 +1,6 @@
 //! How many peers have each piece.
 
-use super::bitfield::Bitfield;
+use crate::bitfield::Bitfield;
 
 /// For each piece, how many of the connected peers have it.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ impl Availability {
 
     /// A peer has these.
     pub(super) fn add(&mut self, have: &Bitfield) {
-        if have.is_full() {
+        if is_seed(have) {
             self.seeds += 1;
             return;
         }
@@ -28,7 +28,7 @@ impl Availability {
 
     /// The peer that had these has gone.
     pub(super) fn remove(&mut self, have: &Bitfield) {
-        if have.is_full() {
+        if is_seed(have) {
             self.seeds -= 1;
             return;
         }
@@ -52,6 +52,11 @@ impl Availability {
     pub(super) fn of(&self, piece: u32) -> u32 {
         self.seeds + self.counts.get(piece as usize).copied().unwrap_or(0)
     }
+}
+
+/// Of no pieces at all, nobody is one: whoever has said nothing yet would be.
+fn is_seed(have: &Bitfield) -> bool {
+    have.is_full() && have.pieces() > 0
 }
 
 #[cfg(test)]

@@ -9,18 +9,15 @@ use crate::PeerId;
 /// Somebody who can be banned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
-    /// Everybody at that address.
-    Host(IpAddr),
-    /// A peer on this very host, where others may run too.
-    Client(PeerId),
+    /// A peer at that address, where there may be others: behind one that translates addresses, a whole site.
+    Peer(IpAddr, PeerId),
     /// A web seed.
     Web(WebKey),
 }
 
 impl Who {
     pub(super) fn peer(address: IpAddr, id: PeerId) -> Self {
-        let address = address.to_canonical();
-        if address.is_loopback() { Self::Client(id) } else { Self::Host(address) }
+        Self::Peer(address.to_canonical(), id)
     }
 }
 
@@ -28,6 +25,8 @@ impl Who {
 const MOST_PIECES: usize = 64;
 const MOST_TRIES: usize = 4;
 const MOST_BANNED: usize = 4096;
+/// Where so many lie, all are taken for one who changes his name. Not on this very host.
+const LIARS: usize = 3;
 
 /// Who sent each block of a piece that was wrong.
 type Try = Vec<(BlockSum, Who)>;
@@ -41,7 +40,12 @@ pub(super) struct Blame {
 
 impl Blame {
     pub(super) fn is_banned(&self, who: &Who) -> bool {
-        self.banned.contains(who)
+        self.banned.contains(who) || matches!(who, Who::Peer(address, _) if self.is_full_of_liars(*address))
+    }
+
+    fn is_full_of_liars(&self, address: IpAddr) -> bool {
+        let all = Who::Peer(address, PeerId([0; 20]))..=Who::Peer(address, PeerId([0xff; 20]));
+        !address.is_loopback() && self.banned.range(all).count() >= LIARS
     }
 
     /// Whether the sums of the piece's blocks will be compared once it is good.
@@ -82,9 +86,10 @@ impl Blame {
     }
 
     pub(super) fn ban(&mut self, who: Who) {
-        if self.banned.len() < MOST_BANNED {
-            self.banned.insert(who);
+        if self.banned.len() >= MOST_BANNED {
+            self.banned.pop_first();
         }
+        self.banned.insert(who);
     }
 }
 
@@ -119,14 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn peers_on_this_host_are_told_apart() {
-        let here = |id| Who::peer("::ffff:127.0.0.1".parse().unwrap(), PeerId([id; 20]));
-        assert_ne!(here(1), here(2));
-        assert_eq!(
-            Who::peer("::ffff:10.0.0.1".parse().unwrap(), PeerId([9; 20])),
-            host(1),
-            "the same address, however it is written"
-        );
+    fn some_liars_are_taken_for_one() {
+        let mut blame = Blame::default();
+        let at = |address: &str, id| Who::peer(address.parse().unwrap(), PeerId([id; 20]));
+        for (address, are_one) in [("10.0.0.1", true), ("127.0.0.1", false)] {
+            for id in 1..=3 {
+                assert!(!blame.is_banned(&at(address, 9)), "{id}");
+                blame.ban(at(address, id));
+            }
+            assert_eq!(blame.is_banned(&at(address, 9)), are_one);
+        }
+        assert!(blame.is_banned(&at("::ffff:10.0.0.1", 9)), "the same address, however it is written");
+        assert!(!blame.is_banned(&at("10.0.0.2", 1)));
     }
 
     #[test]
@@ -139,5 +148,10 @@ mod tests {
         }
         assert_eq!(blame.tries.len(), MOST_PIECES);
         assert!(blame.tries.values().all(|tries| tries.len() == MOST_TRIES));
+        for number in 0..10_000_u32 {
+            blame.ban(Who::peer(number.to_be_bytes().into(), PeerId([1; 20])));
+        }
+        assert_eq!(blame.banned.len(), MOST_BANNED);
+        assert!(blame.is_banned(&Who::peer(9_999_u32.to_be_bytes().into(), PeerId([1; 20]))));
     }
 }

@@ -1,7 +1,7 @@
 //! Addresses to connect to, and when.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::config::Network;
@@ -10,6 +10,8 @@ use crate::random::Random;
 
 /// Addresses that are remembered.
 const MOST: usize = 2000;
+/// Addresses of the same host, which may have many ports and be only one: others must not have to wait for them all.
+const MOST_PER_HOST: usize = 16;
 /// Until the second try. It doubles with each.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -60,6 +62,9 @@ impl Candidates {
 
     /// Somebody has named that address. Who hears of a peer on its own network dials at once, whatever failed before.
     pub(super) fn found(&mut self, now: Instant, address: SocketAddr, origin: Origin) {
+        if !is_of_a_peer(address) {
+            return;
+        }
         let full = self.known.len() >= MOST;
         if let Some(candidate) = self.known.get_mut(&address) {
             candidate.origin = candidate.origin.min(origin);
@@ -68,17 +73,28 @@ impl Candidates {
             {
                 *at = (*at).min(now);
             }
-        } else if !full || self.forget_one(origin) {
+        } else if self.has_room_for(address.ip(), origin) && (!full || self.forget_one(origin)) {
             let state = State::Idle(now);
             self.known.insert(address, Candidate { origin, failures: 0, state, seed: false });
         }
     }
 
-    /// Makes place for one that was found like this.
+    /// Whether another address of that host is taken. On this very host many may run.
+    fn has_room_for(&self, host: IpAddr, origin: Origin) -> bool {
+        let all = SocketAddr::new(host, 0)..=SocketAddr::new(host, u16::MAX);
+        origin == Origin::Given
+            || host.to_canonical().is_loopback()
+            || self.known.range(all).count() < MOST_PER_HOST
+    }
+
+    /// Makes place for one that was found like this. Those that are barred go first: they would be barred again.
     fn forget_one(&mut self, origin: Origin) -> bool {
-        let idle = self.known.iter().filter(|(_, candidate)| matches!(candidate.state, State::Idle(_)));
-        let worst = idle.max_by_key(|(_, candidate)| (candidate.failures, candidate.origin));
-        let worst = worst.filter(|(_, candidate)| candidate.failures > 0 || candidate.origin > origin);
+        let is_barred = |candidate: &Candidate| candidate.state == State::Barred;
+        let is_idle = |candidate: &Candidate| matches!(candidate.state, State::Idle(_));
+        let unused = self.known.iter().filter(|(_, known)| is_barred(known) || is_idle(known));
+        let worst = unused.max_by_key(|(_, known)| (is_barred(known), known.failures, known.origin));
+        let worst =
+            worst.filter(|(_, known)| is_barred(known) || known.failures > 0 || known.origin > origin);
         worst.map(|(address, _)| *address).is_some_and(|address| self.known.remove(&address).is_some())
     }
 
@@ -154,6 +170,12 @@ impl Candidates {
             candidate.seed = true;
         }
     }
+}
+
+/// Whether a peer can take connections there.
+fn is_of_a_peer(address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != Ipv4Addr::BROADCAST
 }
 
 #[cfg(test)]
@@ -252,5 +274,18 @@ mod tests {
         assert_eq!(candidates.known.len(), MOST);
         assert_eq!(candidates.next(now, Need::Anyone, random), Some(address(20_000)));
         assert!(!candidates.known.contains_key(&address(20_001)));
+    }
+
+    #[test]
+    fn those_who_are_barred_make_place_for_others() {
+        let (now, random) = (Instant::now(), &mut Random::new(1));
+        let mut candidates = candidates();
+        for number in 1..=MOST as u32 {
+            candidates.found(now, address(number), Origin::Local);
+            candidates.bar(address(number));
+        }
+        candidates.found(now, address(20_000), Origin::Dht);
+        assert_eq!(candidates.next(now, Need::Anyone, random), Some(address(20_000)));
+        assert_eq!(candidates.known.len(), MOST);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::bitfield::Bitfield;
+use crate::bitfield::Bitfield;
 use crate::{Geometry, InfoHash, PeerId};
 
 /// Everything that a torrent has to know from the start.

@@ -148,7 +148,11 @@ pub enum Event<'a> {
     },
     /// A web seed will never be of use: it does not have the files, or they are others.
     WebUseless(WebKey),
-    /// The metadata is known now, and what there is of the content. Once, unless known from the start.
+    /// What is there of the content is to be looked at again. All connections are closed, and there are no others before
+    /// [`Event::Content`] says what was found. Not while the metadata is unknown.
+    Recheck,
+    /// The metadata is known now, and what there is of the content. Once, unless known from the start, and after each
+    /// [`Event::Recheck`].
     Content(Content),
     /// From now on these are the limits.
     Limits(Limits),
@@ -192,6 +196,8 @@ pub enum Action {
     /// Ask a web seed for nothing any more: it is needed no more, or all that it was asked for has come. Nothing is heard of
     /// that after this.
     StopFetch(WebKey),
+    /// A web seed has sent wrong data: it has other files, and is asked no more.
+    WrongWeb(WebKey),
     /// The metadata, verified against the info hash. To be answered by [`Event::Content`].
     Metadata(Vec<u8>),
     /// All pieces are there. Said once for each time that they were not.

@@ -23,9 +23,14 @@ pub(super) struct Gossip {
 }
 
 impl Gossip {
+    /// Whether it is time to tell the peer of others, if there is anything to tell.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| next <= now)
+    }
+
     /// What to tell the peer now of those who are there.
     pub(super) fn tell(&mut self, now: Instant, there: &[ExchangePeer]) -> Option<Exchange> {
-        if self.next.is_some_and(|next| now < next) {
+        if !self.is_due(now) {
             return None;
         }
         let most = if self.next.is_none() { MOST_AT_FIRST } else { MOST };

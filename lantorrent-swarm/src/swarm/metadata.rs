@@ -11,13 +11,16 @@ use crate::InfoHash;
 use crate::wire::METADATA_PIECE;
 
 /// No info dictionary is larger: 16 MiB describe 800,000 pieces.
-pub(super) const LARGEST: u32 = 16 << 20;
+const LARGEST: u32 = 16 << 20;
 /// Peers that are asked at the same time.
 const AT_ONCE: usize = 3;
 /// Parts that one is asked for at the same time.
 const AHEAD: u32 = 8;
 /// After so long without a part another peer is asked.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// While others wait to be asked, an attempt may take so long in all: at first, and twice as long each time that this was
+/// too short.
+const FIRST_TERM: Duration = Duration::from_secs(10);
 /// How often each part is given to a peer, in all.
 const GENEROSITY: usize = 3;
 
@@ -28,6 +31,7 @@ struct Attempt {
     bytes: Vec<u8>,
     /// Parts that were asked for.
     asked: u32,
+    begun: Instant,
     progress: Instant,
 }
 
@@ -37,6 +41,7 @@ pub(super) struct Metadata {
     info_hash: InfoHash,
     info: Option<Arc<[u8]>>,
     attempts: BTreeMap<PeerKey, Attempt>,
+    term: Duration,
 }
 
 /// What a part has led to.
@@ -54,7 +59,7 @@ pub(super) enum Step {
 
 impl Metadata {
     pub(super) fn new(info_hash: InfoHash, info: Option<Arc<[u8]>>) -> Self {
-        Self { info_hash, info, attempts: BTreeMap::new() }
+        Self { info_hash, info, attempts: BTreeMap::new(), term: FIRST_TERM }
     }
 
     pub(super) fn known(&mut self, info: Arc<[u8]>) {
@@ -69,11 +74,11 @@ impl Metadata {
     /// A peer has it, with so many bytes. Returns the parts to ask it for, if it is needed.
     pub(super) fn offered(&mut self, now: Instant, peer: PeerKey, size: u32) -> std::ops::Range<u32> {
         let busy = self.attempts.len() >= AT_ONCE || self.attempts.contains_key(&peer);
-        if self.info.is_some() || busy || size == 0 || size > LARGEST {
+        if self.info.is_some() || busy || !is_possible(size) {
             return 0..0;
         }
         let asked = parts(size).min(AHEAD);
-        self.attempts.insert(peer, Attempt { size, bytes: Vec::new(), asked, progress: now });
+        self.attempts.insert(peer, Attempt { size, bytes: Vec::new(), asked, begun: now, progress: now });
         0..asked
     }
 
@@ -107,15 +112,17 @@ impl Metadata {
         self.attempts.remove(&peer);
     }
 
-    /// Peers that have been silent for too long.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<PeerKey> {
-        let late = |attempt: &Attempt| now >= attempt.progress + PATIENCE;
-        let given_up = self.attempts.iter().filter(|(_, attempt)| late(attempt)).map(|(peer, _)| *peer);
-        let given_up: Vec<PeerKey> = given_up.collect();
-        for peer in &given_up {
-            _ = self.attempts.remove(peer);
+    /// Gives up attempts with peers that have been silent for too long; and, if more than are being asked offer it, those
+    /// that do not come to an end.
+    pub(super) fn give_up(&mut self, now: Instant, offering: usize) {
+        self.attempts.retain(|_, attempt| now < attempt.progress + PATIENCE);
+        if offering > self.attempts.len() {
+            let (before, term) = (self.attempts.len(), self.term);
+            self.attempts.retain(|_, attempt| now < attempt.begun + term);
+            if self.attempts.len() < before {
+                self.term = term.saturating_mul(2);
+            }
         }
-        given_up
     }
 
     /// That part of it, and its size, for a peer that was given so many parts before.
@@ -125,6 +132,11 @@ impl Metadata {
         let data = info.chunks(METADATA_PIECE).nth(piece as usize)?;
         generous.then_some((size, data))
     }
+}
+
+/// Whether metadata can have that size.
+pub(super) fn is_possible(size: u32) -> bool {
+    (1..=LARGEST).contains(&size)
 }
 
 fn parts(size: u32) -> u32 {
@@ -182,9 +194,28 @@ mod tests {
             (1..9).filter(|&peer| !metadata.offered(now, PeerKey(peer), 5).is_empty()).count(),
             AT_ONCE
         );
-        assert!(metadata.give_up(now).is_empty());
-        assert_eq!(metadata.give_up(now + PATIENCE).len(), AT_ONCE);
+        metadata.give_up(now, 9);
+        assert_eq!(metadata.attempts.len(), AT_ONCE);
+        metadata.give_up(now + PATIENCE, 9);
         assert!(metadata.attempts.is_empty());
+    }
+
+    #[test]
+    fn who_comes_to_no_end_gets_longer_each_time() {
+        let start = Instant::now();
+        let mut metadata = Metadata::new(InfoHash([0; 20]), None);
+        let mut lasts = |from: Instant, offering| {
+            metadata.offered(from, PEER, LARGEST);
+            let seconds = (1..100).find(|second| {
+                let now = from + Duration::from_secs(*second);
+                _ = metadata.data(now, PEER, *second as u32 - 1, &[0; METADATA_PIECE]);
+                metadata.give_up(now, offering);
+                metadata.attempts.is_empty()
+            });
+            metadata.gone(PEER);
+            seconds
+        };
+        assert_eq!((lasts(start, 1), lasts(start, 2), lasts(start, 2)), (None, Some(10), Some(20)));
     }
 
     #[test]

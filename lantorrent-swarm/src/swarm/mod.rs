@@ -73,7 +73,6 @@
 //! ```
 
 mod availability;
-mod bitfield;
 mod blame;
 mod candidates;
 mod choker;
@@ -92,7 +91,7 @@ mod torrent;
 mod upload;
 mod web;
 
-pub use bitfield::Bitfield;
+pub use crate::bitfield::Bitfield;
 pub use config::{Config, Content, Limits, Network};
 pub use event::{
     Action, BlockSum, Direction, Event, Fate, Fetching, Origin, PeerKey, Reason, Sender, Verdict, WebKey,

@@ -1,17 +1,22 @@
 //! A connected peer.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::bitfield::Bitfield;
 use super::blame::Who;
 use super::download::Download;
 use super::event::Direction;
 use super::gossip::Gossip;
 use super::upload::Upload;
 use crate::PeerId;
+use crate::bitfield::Bitfield;
+use crate::rate::{Allowance, Rate};
 use crate::wire::{Features, Message};
 
+/// Addresses of one peer that are remembered beside the first.
+const MOST_ALSO: usize = 4;
+/// What a peer may say that has to be said rarely, and that costs us more to hear than it to say.
+const RARE: Rate = Rate { burst: 200, interval: Duration::from_millis(50) };
 /// Messages about pieces that are kept until the number of pieces is known.
 const MOST_EARLY: usize = 4096;
 
@@ -21,6 +26,8 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// Where it takes connections, if that is known.
     pub(super) listens: Option<SocketAddr>,
+    /// Where it does so, too: other addresses of the same peer.
+    also: Vec<SocketAddr>,
     pub(super) direction: Direction,
     pub(super) id: PeerId,
     pub(super) who: Who,
@@ -46,6 +53,8 @@ pub(super) struct Peer {
     pub(super) exchange_id: u8,
     pub(super) metadata_id: u8,
     pub(super) metadata_size: u32,
+    /// When it was last asked for the metadata.
+    pub(super) metadata_asked: Option<Instant>,
     /// Parts of the metadata that it was given.
     pub(super) metadata_given: usize,
     /// It wants nothing any more, although it may lack pieces (BEP 21).
@@ -54,6 +63,8 @@ pub(super) struct Peer {
     pub(super) last_round: (u64, u64),
     /// How many more blocks have come from it that nobody has asked for than others.
     pub(super) strays: u32,
+    /// What is left of its rare words.
+    pub(super) rare: Allowance,
 }
 
 /// Whether a peer has said which pieces it has.
@@ -75,6 +86,7 @@ impl Peer {
         Self {
             address,
             listens: (direction == Direction::Outgoing).then_some(address),
+            also: Vec::new(),
             direction,
             id,
             who: Who::peer(address.ip(), id),
@@ -94,11 +106,27 @@ impl Peer {
             exchange_id: 0,
             metadata_id: 0,
             metadata_size: 0,
+            metadata_asked: None,
             metadata_given: 0,
             upload_only: false,
             last_round: (0, 0),
             strays: 0,
+            rare: Allowance::new(RARE),
         }
+    }
+
+    /// It takes connections there. False if so many such addresses are known that this one is not remembered.
+    pub(super) fn reached_at(&mut self, address: SocketAddr) -> bool {
+        let first = *self.listens.get_or_insert(address);
+        if first != address && !self.also.contains(&address) && self.also.len() < MOST_ALSO {
+            self.also.push(address);
+        }
+        first == address || self.also.contains(&address)
+    }
+
+    /// Where it takes connections.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listens.into_iter().chain(self.also.iter().copied())
     }
 
     /// Keeps what it says about pieces until their number is known. What is too much is forgotten, which only means that it

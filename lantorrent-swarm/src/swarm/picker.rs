@@ -6,10 +6,10 @@
 //! asked for twice, and those that come late cancelled.
 
 use super::availability::Availability;
-use super::bitfield::Bitfield;
 use super::download::Download;
 use super::event::Sender;
 use super::pieces::{Block, Pieces, Unfinished};
+use crate::bitfield::Bitfield;
 use crate::random::Random;
 
 /// Peers that are asked for blocks of the same piece, while there are others.

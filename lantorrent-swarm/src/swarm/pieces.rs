@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bitfield::Bitfield;
 use super::blame::Who;
 use super::event::Sender;
+use crate::bitfield::Bitfield;
 use crate::{BLOCK, Geometry, Span};
 
 /// A block of a piece that is not complete.
@@ -92,6 +92,14 @@ impl Pieces {
     pub(super) fn room(&self, limit: u64) -> usize {
         let most = (limit / u64::from(self.geometry.piece_length())).max(2);
         usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(self.unfinished.len())
+    }
+
+    /// Whether there is anything of that piece to ask one more for.
+    pub(super) fn can_be_asked_for(&self, piece: u32, limit: u64) -> bool {
+        match self.unfinished.get(&piece) {
+            Some(unfinished) => unfinished.free > 0 || self.is_endgame(),
+            None => self.open.contains(piece) && self.room(limit) > 0,
+        }
     }
 
     /// Somebody is asked for a block. A piece that was open is begun by that.

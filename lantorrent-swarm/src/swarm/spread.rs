@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::availability::Availability;
-use super::bitfield::Bitfield;
 use super::event::PeerKey;
+use crate::bitfield::Bitfield;
 use crate::random::Random;
 
 /// Suggestions that a peer has not taken up yet.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::bitfield::Bitfield;
 use super::rate::Rate;
+use crate::bitfield::Bitfield;
 use crate::{BLOCK, Span};
 
 /// Requests of a peer that may wait: what we tell it (`reqq` of BEP 10).
@@ -83,8 +83,7 @@ impl Upload {
     /// Who has got part of a piece gets the rest; after that, what nobody was sent yet comes before what others can send as
     /// well.
     pub(super) fn urgency(&self, now: Instant, sent: &Bitfield) -> Option<(Urgency, Instant)> {
-        let ahead = self.rate.value(now) * AHEAD.as_millis() as u64 / 1000;
-        if u64::from(self.under_way) >= ahead.clamp(LEAST_UNDER_WAY, MOST_UNDER_WAY) {
+        if u64::from(self.under_way) >= self.ahead(now).clamp(LEAST_UNDER_WAY, MOST_UNDER_WAY) {
             return None;
         }
         let next = self.waiting.front()?;
@@ -97,9 +96,19 @@ impl Upload {
         Some((urgency, self.served))
     }
 
-    /// Bytes that keep the driver busy: none, if the peer takes nothing any more. Those who stall must not hold back others.
+    /// Bytes that it takes in the time in which it is to be kept busy.
+    fn ahead(&self, now: Instant) -> u64 {
+        self.rate.value(now) * AHEAD.as_millis() as u64 / 1000
+    }
+
+    /// Bytes that keep the driver busy: no more than the peer is known to take soon, and none if it takes nothing any more.
+    /// Those who stall, or take little, must not hold back others, however many they are.
     pub(super) fn busy(&self, now: Instant) -> u32 {
-        if now < self.moved + PATIENCE { self.under_way } else { 0 }
+        match u32::try_from(self.ahead(now)) {
+            _ if now >= self.moved + PATIENCE => 0,
+            Ok(ahead) if self.rate.total() > 0 => self.under_way.min(ahead),
+            _ => self.under_way,
+        }
     }
 
     /// What the driver is to send next.

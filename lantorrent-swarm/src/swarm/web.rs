@@ -18,6 +18,9 @@ const GRACE: Duration = Duration::from_secs(2);
 const SLOW_FOR: Duration = Duration::from_secs(5);
 /// A web seed that sends nothing for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// While there is nothing else for others to fetch, one may take so long for what it was asked for: at first, and twice as
+/// long each time that this was too short.
+const FIRST_TERM: Duration = Duration::from_secs(20);
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// The longest time for which a web seed can ask to be left alone.
@@ -31,7 +34,7 @@ const SHARED_RUN: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 enum State {
     Idle(Instant),
-    Busy { pieces: Range<u32>, progress: Instant },
+    Busy { pieces: Range<u32>, begun: Instant, progress: Instant },
     Useless,
 }
 
@@ -86,12 +89,13 @@ pub(super) struct Webs {
     seeds: Vec<Web>,
     began: Instant,
     slow_since: Instant,
+    term: Duration,
 }
 
 impl Webs {
     pub(super) fn new(now: Instant, count: u32) -> Self {
         let web = Web { state: State::Idle(now), failures: 0, run: FIRST_RUN };
-        Self { seeds: vec![web; count as usize], began: now, slow_since: now }
+        Self { seeds: vec![web; count as usize], began: now, slow_since: now, term: FIRST_TERM }
     }
 
     /// Whether any of them may ever be of use.
@@ -159,14 +163,14 @@ impl Webs {
 
     pub(super) fn asked(&mut self, now: Instant, web: WebKey, pieces: Range<u32>) {
         if let Some(web) = self.seeds.get_mut(web.0 as usize) {
-            web.state = State::Busy { pieces, progress: now };
+            web.state = State::Busy { pieces, begun: now, progress: now };
         }
     }
 
     /// A block has come. Returns whether it was asked for.
     pub(super) fn came(&mut self, now: Instant, web: WebKey, piece: u32) -> bool {
         match self.seeds.get_mut(web.0 as usize).map(|web| &mut web.state) {
-            Some(State::Busy { pieces, progress }) if pieces.contains(&piece) => {
+            Some(State::Busy { pieces, progress, .. }) if pieces.contains(&piece) => {
                 *progress = now;
                 true
             }
@@ -193,6 +197,16 @@ impl Webs {
         let late =
             |web: &Web| matches!(web.state, State::Busy { progress, .. } if now >= progress + PATIENCE);
         (0..).zip(&self.seeds).filter(|(_, web)| late(web)).map(|(key, _)| WebKey(key)).collect()
+    }
+
+    /// One that keeps another waiting, which could be asked now, and does not come to an end.
+    pub(super) fn dripping(&mut self, now: Instant) -> Option<WebKey> {
+        let waits = self.seeds.iter().any(|web| matches!(web.state, State::Idle(at) if at <= now));
+        let late =
+            |web: &Web| matches!(web.state, State::Busy { begun, .. } if waits && now >= begun + self.term);
+        let dripping = (0..).zip(&self.seeds).find(|(_, web)| late(web)).map(|(key, _)| WebKey(key))?;
+        self.term = self.term.saturating_mul(2);
+        Some(dripping)
     }
 
     /// All that it was asked for is there, be it from it or from others.

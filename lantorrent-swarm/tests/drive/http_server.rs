@@ -15,6 +15,8 @@ pub(crate) struct Request {
     /// From which byte to which, if there is a range.
     pub(crate) range: Option<(usize, Option<usize>)>,
     pub(crate) if_range: Option<String>,
+    /// How the answer may be packed.
+    pub(crate) encoding: Option<String>,
 }
 
 /// What is answered.
@@ -139,6 +141,7 @@ fn read(stream: &mut impl BufRead) -> Option<Request> {
                 let (first, last) = value.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
                 request.range = Some((first.parse().unwrap(), last.parse().ok()));
             }
+            Some((name, value)) if name == "accept-encoding" => request.encoding = Some(value.into()),
             Some((name, value)) if name == "if-range" => request.if_range = Some(value.into()),
             Some(_) => {}
             None => line.split(' ').nth(1).unwrap_or_default().clone_into(&mut request.path),

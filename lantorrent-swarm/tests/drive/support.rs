@@ -1,14 +1,16 @@
 //! Torrents of made-up content, and swarms on free ports of this machine.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lantorrent_swarm::InfoHash;
 use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm, Wanted};
 use lantorrent_swarm::files::{Durability, Source};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
+use lantorrent_swarm::wire::{Features, Handshake, Message};
+use lantorrent_swarm::{InfoHash, PeerId};
 
 /// Nothing here takes that long.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -67,4 +69,41 @@ pub(crate) fn expect_whole(swarm: &mut Swarm, torrent: InfoHash) {
             None => panic!("{torrent} is not there after {LONG:?}: {:#?}", swarm.status()),
         }
     }
+}
+
+/// Somebody who speaks the protocol, and has introduced himself.
+pub(crate) fn stranger(to: SocketAddr, torrent: InfoHash, number: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut name = [7; 20];
+    name[..2].copy_from_slice(&number.to_be_bytes());
+    let features = Features { extensions: false, fast: true, dht: false };
+    let hello = Handshake { info_hash: torrent, peer_id: PeerId(name), features };
+    stream.write_all(&hello.encode()).unwrap();
+    stream
+}
+
+/// Reads messages until one of that kind has come, and returns what is in it. None if the connection ends before.
+pub(crate) fn await_message(from: &mut TcpStream, kind: u8) -> Option<Vec<u8>> {
+    loop {
+        let mut length = [0; 4];
+        from.read_exact(&mut length).ok()?;
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        from.read_exact(&mut message).ok()?;
+        if message.first() == Some(&kind) {
+            return Some(message.split_off(1));
+        }
+    }
+}
+
+/// Passes over their handshake.
+pub(crate) fn introduced(from: &mut TcpStream) -> bool {
+    from.read_exact(&mut [0; Handshake::SIZE]).is_ok()
+}
+
+pub(crate) fn say(to: &mut TcpStream, message: &Message) {
+    let mut data = Vec::new();
+    message.encode(&mut data);
+    // Who has closed the connection is found out when something is read.
+    let _ = to.write_all(&data);
 }

@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm};
+use lantorrent_swarm::drive::{Adding, Bounds, Notice, Settings, Swarm};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
-use lantorrent_swarm::wire::{Features, Handshake, Message};
-use lantorrent_swarm::{BLOCK, InfoHash, PeerId, Span};
+use lantorrent_swarm::wire::{Handshake, Message};
+use lantorrent_swarm::{BLOCK, InfoHash, Span};
 
-use crate::support::{LONG, adding, address, content, expect_whole, settings, swarm, torrent};
+use crate::support::{LONG, adding, address, content, expect_whole, settings, stranger, swarm, torrent};
 
 const PIECE: u32 = 64 << 10;
 
@@ -34,16 +34,6 @@ fn fetch(metainfo: &Metainfo, from: SocketAddr, settings: Settings) -> Duration 
     leecher.add(Adding { peers: vec![from], ..adding(metainfo, there.path()) });
     expect_whole(&mut leecher, metainfo.info.hash());
     begun.elapsed()
-}
-
-/// Somebody who speaks the protocol, and has introduced himself.
-fn stranger(to: SocketAddr, torrent: InfoHash, number: u8) -> TcpStream {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let features = Features { extensions: false, fast: true, dht: false };
-    let hello = Handshake { info_hash: torrent, peer_id: PeerId([number; 20]), features };
-    stream.write_all(&hello.encode()).unwrap();
-    stream
 }
 
 #[test]
@@ -69,7 +59,7 @@ fn who_asks_and_never_reads_holds_nobody_up() {
 
 #[test]
 fn those_who_come_when_all_places_are_taken_come_back() {
-    let few = Settings { connections: 20, ..settings() };
+    let few = Settings { bounds: Bounds { connections: 20, ..Bounds::default() }, ..settings() };
     let (_here, metainfo, seeder) = seeder(1_000_000, few, Limit::default());
     let mut silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address(&seeder)).unwrap()).collect();
     let mut late = TcpStream::connect(address(&seeder)).unwrap();
@@ -142,4 +132,39 @@ fn no_faster_than_allowed() {
         println!("{what} at {rate} bytes/s took {took:?} instead of 2 s");
         assert!(took.as_secs_f64() >= 2.0 * 0.95, "{what}: {took:?}");
     }
+}
+
+#[test]
+fn what_is_not_of_the_torrent_is_not_lost() {
+    let (_here, metainfo, seeder) = seeder(300_000, settings(), Limit::default());
+    let there = tempfile::tempdir().unwrap();
+    let other = vec![7; 300_000];
+    fs::write(there.path().join("a.img"), &other).unwrap();
+    let mut leecher = swarm();
+    let adding = Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) };
+    leecher.add(adding.clone());
+    let Some(Notice::Failed(hash, why)) = leecher.notice(LONG) else { panic!("{:#?}", leecher.status()) };
+    assert!(why.contains("a.img") && why.contains("something else"), "{why}");
+    assert_eq!(fs::read_dir(there.path()).unwrap().count(), 1);
+    assert!(fs::read(there.path().join("a.img")).unwrap() == other);
+    leecher.remove(hash);
+    assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+    // There is nothing in it that could be lost, or something of the torrent.
+    for begun in [Vec::new(), content(300_000)[..70_000].to_vec()] {
+        fs::write(there.path().join("a.img"), begun).unwrap();
+        leecher.add(adding.clone());
+        expect_whole(&mut leecher, hash);
+        leecher.remove(hash);
+        assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+    }
+}
+
+#[test]
+fn files_that_go_away_while_they_are_served_are_named() {
+    let (here, metainfo, mut seeder) = seeder(300_000, settings(), Limit::default());
+    fs::write(here.path().join("a.img"), "").unwrap();
+    let (there, leecher) = (tempfile::tempdir().unwrap(), swarm());
+    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
+    let Some(Notice::Warning(_, why)) = seeder.notice(LONG) else { panic!("{:#?}", seeder.status()) };
+    assert!(why.contains("cannot be read any more"), "{why}");
 }

@@ -174,9 +174,23 @@ fn who_sends_wrong_data_is_asked_no_more() {
         reply
     });
     let honest = case.honest();
-    case.fetch(&[&liar, &honest]);
+    let warnings = case.fetch(&[&liar, &honest]);
     let asked = liar.heard().len();
     assert!((1..=2).contains(&asked), "{asked}");
+    assert!(
+        warnings[0].starts_with(&liar.url("a.img")) && warnings[0].contains("is not this torrent"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn who_packs_what_he_sends_is_asked_no_more() {
+    let case = case();
+    let packing = case.server(|request, data| request.part(data).with("Content-Encoding: gzip"));
+    let warnings = case.fetch(&[&packing, &case.honest()]);
+    assert!(warnings.len() == packing.heard().len() && warnings.len() <= 2, "{warnings:?}");
+    assert!(warnings.iter().all(|why| why.contains("gzip")), "{warnings:?}");
+    assert!(packing.heard().iter().all(|request| request.encoding.as_deref() == Some("identity")));
 }
 
 #[test]

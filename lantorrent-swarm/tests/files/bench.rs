@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lantorrent_swarm::Span;
-use lantorrent_swarm::files::{Content, Durability, FilesError, Options, Records, Source, Tree};
+use lantorrent_swarm::files::{Content, FilesError, Options, Records, Source, Tree};
 use lantorrent_swarm::metainfo::{Draft, Info, Layout};
 use tempfile::TempDir;
 
@@ -106,7 +106,7 @@ impl Bench {
     }
 
     pub(crate) fn open(&self) -> Result<Content, FilesError> {
-        let options = Options { durability: Durability::Sync, records: None };
+        let options = Options::default();
         Content::open(self.tree(), Arc::clone(&self.info), options)
     }
 
@@ -118,7 +118,7 @@ impl Bench {
     /// In the folder of another one, with its records.
     pub(crate) fn open_recorded_in(&self, root: &Path) -> Result<Content, FilesError> {
         let records = Records::open(&root.parent().unwrap().join("records"))?;
-        let options = Options { durability: Durability::Sync, records: Some(records) };
+        let options = Options { records: Some(records), ..Options::default() };
         Content::open(Arc::new(Tree::open(root)?), Arc::clone(&self.info), options)
     }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod damage;
+mod deleting;
 mod reuse;
 mod source;
 mod trouble;

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use lantorrent_core::store::StoreError;
-use lantorrent_swarm::files::{Content, Durability, FilesError, Options, State, Tree};
+use lantorrent_swarm::files::{Content, FilesError, Options, State, Tree};
 
 use crate::bench::{Bench, go_on, refused};
 use crate::system::{SmallDisk, run};
@@ -12,7 +12,7 @@ use crate::system::{SmallDisk, run};
 const KIB: usize = 1 << 10;
 
 fn open(bench: &Bench, disk: &SmallDisk) -> Result<Content, FilesError> {
-    let options = Options { durability: Durability::Sync, records: None };
+    let options = Options::default();
     Content::open(Arc::new(Tree::open(disk.path()).unwrap()), Arc::clone(&bench.info), options)
 }
 

@@ -141,22 +141,34 @@ fn thousands_of_torrents_are_announced_in_turn_and_a_new_one_before_them() {
     assert!(counts.values().all(|count| count + 4 >= *most), "nobody starves");
 }
 
-#[test]
-fn a_flood_is_not_believed() {
+/// Announcements of a torrent, 20,000 in ten seconds: the first by that host, and so on. How many are believed of each.
+fn flood(hosts: &[&str]) -> Vec<usize> {
     let start = Instant::now();
     let mut client = Client::new(1, start);
     client.does(LocalEvent::Add(torrent(1)));
-    let mut found = 0;
+    let mut found = vec![0; hosts.len()];
     for number in 0..20_000_u32 {
         client.now = start + Duration::from_secs(10) * number / 20_000;
+        let at = number as usize % hosts.len();
         let text = format!(
             "BT-SEARCH * HTTP/1.1\r\nPort: {}\r\nInfohash: {}\r\n\r\n",
             number % 60_000 + 1,
             torrent(1)
         );
-        found += client.does(LocalEvent::Received("10.0.0.9:6771".parse().unwrap(), text.as_bytes())).len();
+        let from = format!("{}:6771", hosts[at]).parse().unwrap();
+        found[at] += client.does(LocalEvent::Received(from, text.as_bytes())).len();
     }
+    found
+}
+
+#[test]
+fn a_flood_is_not_believed() {
+    let many: Vec<String> = (1..=200).map(|host| format!("10.0.0.{host}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let found: usize = flood(&many).iter().sum();
     assert!((1000..2000).contains(&found), "{found}");
+    let one = flood(&["10.0.0.9"])[0];
+    assert!((300..400).contains(&one), "{one}, which leaves room for others");
 }
 
 #[test]

@@ -323,6 +323,7 @@ impl Driver {
                 }
                 Action::Fetch { web, pieces } => self.webs.fetch(net, self.host, &self.package, web, pieces),
                 Action::StopFetch(web) => self.webs.stop(web),
+                Action::WrongWeb(web) => assert!(self.webs.lies(web), "{web:?} is honest"),
                 Action::Metadata(bytes) => {
                     assert_eq!(bytes[..], self.package.info[..]);
                     net.after(1000, Happening::Own(self.host, Own::Content));

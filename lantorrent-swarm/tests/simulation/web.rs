@@ -35,6 +35,10 @@ impl Servers {
         Self { all: servers, tasks: BTreeMap::new(), count: 0, sent: 0 }
     }
 
+    pub(crate) fn lies(&self, web: WebKey) -> bool {
+        self.all[web.0 as usize].lies
+    }
+
     pub(crate) fn fetch(
         &mut self,
         net: &mut Net,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lantorrent_swarm::PeerId;
-use lantorrent_swarm::swarm::{Direction, Event, Limits, Origin, PeerKey, Reason};
+use lantorrent_swarm::swarm::{Direction, Event, Fate, Limits, Origin, PeerKey, Reason};
 use lantorrent_swarm::wire::{ExtendedHandshake, Message};
 
 use crate::hand::{ALL, Hand, ID, PLAIN, address, closed, config, content, dialled, said};
@@ -94,6 +94,51 @@ fn fewer_places_than_connections() {
 }
 
 #[test]
+fn of_too_many_connections_the_most_useful_ones_stay() {
+    let mut hand = Hand::with([]);
+    let asked = [1, 2, 3, 4].map(|number| hand.willing(number, ALL)[0]);
+    for key in [2, 4] {
+        hand.now += Duration::from_secs(1);
+        assert_eq!(hand.block(key as u64, asked[key - 1]).0, Fate::Keep);
+    }
+    let actions = hand.handle(Event::Limits(Limits { connections: 2, ..Limits::default() }));
+    let mut gone: Vec<u64> = closed(&actions).into_iter().map(|(key, _)| key).collect();
+    gone.sort_unstable();
+    assert_eq!(gone, [1, 3]);
+}
+
+#[test]
+fn nobody_is_told_anything_while_it_is_checked() {
+    let mut hand = Hand::with(0..8);
+    hand.found(Origin::Given, &[1]);
+    hand.connect(1, Direction::Outgoing, ALL);
+    hand.connect(2, Direction::Incoming, ALL);
+    let actions = hand.handle(Event::Recheck);
+    assert_eq!(closed(&actions), [(1, Reason::Stopped), (2, Reason::Stopped)]);
+    assert!(hand.torrent.have().is_none() && hand.torrent.progress(hand.now).of == 0);
+    assert_eq!(closed(&hand.connect(3, Direction::Incoming, ALL)), [(3, Reason::Stopped)]);
+    assert_eq!(dialled(&hand.found(Origin::Given, &[4])), []);
+    assert_eq!(dialled(&hand.pass(Duration::from_secs(60))), []);
+    let actions = hand.handle(Event::Content(content(1..8)));
+    assert_eq!(dialled(&actions).len(), 2, "it lacks something now, and asks those whom it knows");
+    let first = said(&hand.connect(5, Direction::Incoming, ALL), 5).remove(0);
+    assert_eq!(first, Message::Bitfield(vec![0x7f]));
+}
+
+#[test]
+fn what_was_under_way_before_a_check_changes_nothing_behind_it() {
+    let mut hand = Hand::with(1..8);
+    hand.willing(1, ALL);
+    hand.piece(1, 0);
+    hand.handle(Event::Recheck);
+    assert_eq!(hand.stored(0), []);
+    hand.handle(Event::Content(content(2..8)));
+    assert_eq!(hand.stored(0), []);
+    assert_eq!(hand.torrent.have().unwrap().count(), 6);
+    assert_eq!(hand.willing(2, ALL).len(), 4, "both are asked for again");
+}
+
+#[test]
 fn the_first_words() {
     let bitfield = |have: &[u32]| said(&Hand::with(have.to_vec()).connect(1, Direction::Incoming, PLAIN), 1);
     assert_eq!(bitfield(&[]), []);
@@ -167,7 +212,7 @@ fn all_is_closed_in_the_end() {
     hand.connect(2, Direction::Incoming, PLAIN);
     let actions = hand.handle(Event::Stop);
     assert_eq!(closed(&actions), [(1, Reason::Stopped), (2, Reason::Stopped)]);
-    assert_eq!(closed(&hand.connect(3, Direction::Incoming, ALL)), [(3, Reason::Full)]);
+    assert_eq!(closed(&hand.connect(3, Direction::Incoming, ALL)), [(3, Reason::Stopped)]);
     assert_eq!(dialled(&hand.found(Origin::Given, &[9])), []);
     assert_eq!((hand.torrent.deadline(), hand.torrent.unfinished()), (None, 0));
 }

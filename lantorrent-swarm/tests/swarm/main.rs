@@ -4,5 +4,6 @@ mod connections;
 mod extensions;
 mod fetching;
 mod hand;
+mod hostile;
 mod serving;
 mod webs;

@@ -109,3 +109,23 @@ fn a_node_fetches_different_pieces_than_another() {
     starts.dedup();
     assert!(starts.len() > 5, "{starts:?}");
 }
+
+#[test]
+fn a_web_seed_that_drips_does_not_keep_others_from_helping() {
+    let mut hand = with_webs(2);
+    let mut actions = hand.pass(Duration::from_secs(3));
+    let (dripping, slow) = fetches(&actions)[0].clone();
+    let mut helped = 0;
+    for round in 0..40 {
+        // A block in ten seconds, as long as it is asked for it.
+        let span = block(slow.start + round / 2, round % 2);
+        _ = hand.torrent.received(hand.now, Sender::Web(dripping), span);
+        for (web, run) in fetches(&actions).into_iter().filter(|(web, _)| *web != dripping) {
+            helped += run.clone().filter(|piece| slow.contains(piece)).count();
+            actions = deliver(&mut hand, web, run.clone());
+            run.for_each(|piece| actions.extend(hand.stored(piece)));
+        }
+        actions.extend(hand.pass(Duration::from_secs(10)));
+    }
+    assert!(helped > 0, "{slow:?} was left to it");
+}

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity, Retry,
-    Standing, Stats, TrackerError, TrackerUrl,
+    Scrape, Standing, Stats, TrackerError, TrackerUrl,
 };
 use lantorrent_swarm::{InfoHash, PeerId, Seed};
 
@@ -299,4 +299,24 @@ fn without_a_tracker_nothing_happens() {
     );
     assert_eq!(announcer.handle(Instant::now(), SEED, AT_ONCE), []);
     assert_eq!(announcer.deadline(), None);
+}
+
+#[test]
+fn a_seed_calls_nobody_where_all_are_seeds() {
+    let peers = vec!["10.0.0.1:7".parse().unwrap()];
+    let counts = |seeds, leechers| Scrape { seeds, leechers, completed: 0 };
+    for (standing, scrape, calls) in [
+        (SEED, counts(5, 0), false),
+        (SEED, counts(5, 1), true),
+        (SEED, counts(0, 0), true),
+        (Standing { stats: Stats { left: 1, ..Stats::default() }, peers: 0 }, counts(5, 0), true),
+    ] {
+        let mut lab = Lab::new(&["a"]);
+        lab.standing = standing;
+        let question = lab.asks(AT_ONCE);
+        assert_eq!(question.announce.want, Some(if standing.stats.left == 0 { 20 } else { 80 }));
+        let announced = Announced { peers: peers.clone(), scrape, ..Announced::default() };
+        let found = if calls { vec![AnnouncerAction::Found(peers.clone())] } else { Vec::new() };
+        assert_eq!(lab.answers(&question, announced), found, "{scrape:?}");
+    }
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Torrent;
+use super::{Doors, Torrent};
+use crate::PeerId;
 use crate::swarm::blame::Who;
 use crate::swarm::event::{Action, Direction, Origin, PeerKey, Reason};
 use crate::swarm::peer::Peer;
@@ -28,7 +29,8 @@ impl Torrent {
     }
 
     pub(super) fn may_dial(&self) -> bool {
-        self.candidates.connecting() < self.limits.connecting
+        self.doors == Doors::Open
+            && self.candidates.connecting() < self.limits.connecting
             && self.candidates.connecting() + self.peers.len() < self.limits.connections
     }
 
@@ -54,13 +56,16 @@ impl Torrent {
         if direction == Direction::Outgoing {
             self.candidates.connected(address);
         }
-        if let Err(reason) = self.admit(now, address, direction, handshake) {
-            if direction == Direction::Outgoing {
-                self.judge_address(now, address, reason);
+        let replaced = match self.admit(now, address, direction, handshake) {
+            Ok(replaced) => replaced,
+            Err(reason) => {
+                if direction == Direction::Outgoing {
+                    self.refused(now, address, id, reason);
+                }
+                self.out.push_back(Action::Close(key, reason));
+                return;
             }
-            self.out.push_back(Action::Close(key, reason));
-            return;
-        }
+        };
         let ours = self.handshake().features;
         let theirs = handshake.features;
         let features = Features {
@@ -69,24 +74,42 @@ impl Torrent {
             dht: ours.dht && theirs.dht,
         };
         let pieces = self.holdings.as_ref().map_or(0, |holdings| holdings.pieces.geometry.pieces());
-        self.peers.insert(key, Peer::new(now, address, direction, id, features, pieces));
+        let mut peer = Peer::new(now, address, direction, id, features, pieces);
+        for address in replaced.iter().flat_map(Peer::addresses) {
+            _ = peer.reached_at(address);
+        }
+        self.peers.insert(key, peer);
         self.greet(now, key, features);
     }
 
-    /// Whether a new connection is kept. Another one may be closed for it.
+    /// A connection that we have begun is not kept.
+    fn refused(&mut self, now: Instant, address: SocketAddr, id: PeerId, reason: Reason) {
+        let same = self.peers.values_mut().find(|peer| peer.id == id);
+        match same.filter(|_| reason == Reason::Duplicate).map(|peer| peer.reached_at(address)) {
+            // It is called there again when the connection that there is has ended.
+            Some(true) => {}
+            Some(false) => self.candidates.failed(now, address),
+            None => self.judge_address(now, address, reason),
+        }
+    }
+
+    /// Whether a new connection is kept, and instead of which one, which is closed for it.
     fn admit(
         &mut self,
         now: Instant,
         address: SocketAddr,
         direction: Direction,
         handshake: &Handshake,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<Peer>, Reason> {
         let id = handshake.peer_id;
         if id == self.peer_id {
             return Err(Reason::Ourselves);
         }
         if self.blame.is_banned(&Who::peer(address.ip(), id)) {
             return Err(Reason::Banned);
+        }
+        if self.doors == Doors::Shut {
+            return Err(Reason::Stopped);
         }
         let same = self.peers.iter().find(|(_, peer)| peer.id == id);
         if let Some((&other, peer)) = same {
@@ -97,10 +120,11 @@ impl Torrent {
             if !replaces {
                 return Err(Reason::Duplicate);
             }
-            self.close(now, other, Reason::Duplicate);
+            self.out.push_back(Action::Close(other, Reason::Duplicate));
+            return Ok(self.remove(now, other));
         }
         if self.peers.len() < self.limits.connections || self.make_place(now) {
-            return Ok(());
+            return Ok(None);
         }
         Err(Reason::Full)
     }
@@ -161,7 +185,7 @@ impl Torrent {
     pub(super) fn close(&mut self, now: Instant, key: PeerKey, reason: Reason) {
         if let Some(peer) = self.remove(now, key) {
             self.out.push_back(Action::Close(key, reason));
-            if let Some(address) = self.sole_address(&peer) {
+            for address in self.sole_addresses(&peer) {
                 self.judge_address(now, address, reason);
             }
             self.dial(now);
@@ -171,7 +195,10 @@ impl Torrent {
     /// A connection has ended.
     pub(super) fn closed(&mut self, now: Instant, key: PeerKey) {
         if let Some(peer) = self.remove(now, key) {
-            if let Some(address) = self.sole_address(&peer) {
+            for address in self.sole_addresses(&peer) {
+                if peer.is_seed() {
+                    self.candidates.is_seed(address);
+                }
                 if now < peer.since + SHORT && peer.download.rate.total() == 0 {
                     self.candidates.failed(now, address);
                 } else {
@@ -182,20 +209,22 @@ impl Torrent {
         }
     }
 
-    /// Where that peer, which is removed already, takes connections, unless there is another connection to it.
-    fn sole_address(&self, peer: &Peer) -> Option<SocketAddr> {
-        let address = peer.listens?;
-        let again = self.peers.values().any(|other| other.id == peer.id || other.listens == Some(address));
-        (!again).then_some(address)
+    /// Where that peer, which is removed already, takes connections, and no other one does that is connected.
+    fn sole_addresses(&self, peer: &Peer) -> Vec<SocketAddr> {
+        let taken = |address: &SocketAddr| {
+            let mut others = self.peers.values().flat_map(Peer::addresses);
+            others.any(|other| other == *address)
+        };
+        peer.addresses().filter(|address| !taken(address)).collect()
     }
 
     /// What becomes of the address when a connection is closed for that reason.
     fn judge_address(&mut self, now: Instant, address: SocketAddr, reason: Reason) {
         match reason {
             Reason::Ourselves | Reason::Banned => self.candidates.bar(address),
-            // There is another connection to it.
-            Reason::Duplicate => {}
-            Reason::Broken(_) | Reason::Silent | Reason::Full => self.candidates.failed(now, address),
+            Reason::Duplicate | Reason::Broken(_) | Reason::Silent | Reason::Full => {
+                self.candidates.failed(now, address);
+            }
             Reason::NothingToDo => {
                 self.candidates.is_seed(address);
                 self.candidates.parted(now, address);

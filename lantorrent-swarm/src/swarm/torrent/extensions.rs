@@ -61,9 +61,12 @@ impl Torrent {
 
     /// Asks a peer for the metadata, if that is what we lack and it has.
     pub(super) fn ask_metadata(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key).filter(|peer| peer.metadata_id != 0) else { return };
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.metadata_id != 0) else { return };
         let parts = self.metadata.offered(now, key, peer.metadata_size);
-        self.request_metadata(now, key, parts);
+        if !parts.is_empty() {
+            peer.metadata_asked = Some(now);
+            self.request_metadata(now, key, parts);
+        }
     }
 
     fn request_metadata(&mut self, now: Instant, key: PeerKey, parts: std::ops::Range<u32>) {
@@ -109,10 +112,16 @@ impl Torrent {
     fn told_of_peers(&mut self, now: Instant, key: PeerKey, payload: &[u8]) {
         let Some(peer) = self.peers.get_mut(&key).filter(|_| !self.private) else { return };
         let most = peer.gossip.listen(now);
+        if most == 0 {
+            return;
+        }
+        let is_here = peer.address.ip().to_canonical().is_loopback();
         let Some(exchange) = Exchange::read(payload, most) else {
             return self.close(now, key, Reason::Broken("its list of peers is malformed"));
         };
-        for told in exchange.added {
+        // Nobody elsewhere knows what there is on this very host.
+        let elsewhere = |told: &ExchangePeer| !told.address.ip().to_canonical().is_loopback();
+        for told in exchange.added.into_iter().filter(|told| is_here || elsewhere(told)) {
             self.candidates.found(now, told.address, Origin::Exchange);
             if told.seed {
                 self.candidates.is_seed(told.address);
@@ -123,7 +132,7 @@ impl Torrent {
 
     /// Tells a peer of the others, if it is time.
     pub(super) fn tell_of_peers(&mut self, now: Instant, key: PeerKey) {
-        let wants = self.peers.get(&key).is_some_and(|peer| peer.exchange_id != 0);
+        let wants = self.peers.get(&key).is_some_and(|peer| peer.exchange_id != 0 && peer.gossip.is_due(now));
         if self.private || !wants {
             return;
         }

@@ -184,7 +184,9 @@ impl Torrent {
         if !peer.features.fast {
             let abandoned = peer.download.abandon();
             self.release(key, &abandoned);
-            self.refill_all(now);
+            if !abandoned.is_empty() {
+                self.refill_all(now);
+            }
         }
     }
 
@@ -192,8 +194,12 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(taken) = peer.download.withdraw(span) else { return };
         peer.download.pause(now);
+        // Who rejects all rejects them one after another: others are asked when that is through.
+        let is_last = peer.download.outstanding() == 0;
         if taken == Taken::Expected {
             self.release(key, &[span]);
+        }
+        if is_last {
             self.refill_all(now);
         }
     }
@@ -229,11 +235,12 @@ impl Torrent {
 
     fn punish(&mut self, now: Instant, who: &Who) {
         if let Who::Web(web) = who {
+            self.out.push_back(Action::WrongWeb(*web));
             return self.web_useless(now, *web);
         }
-        let theirs = self.peers.iter().filter(|(_, peer)| peer.who == *who).map(|(key, _)| *key);
-        let theirs: Vec<PeerKey> = theirs.collect();
-        for key in theirs {
+        let banned = self.peers.iter().filter(|(_, peer)| self.blame.is_banned(&peer.who));
+        let banned: Vec<PeerKey> = banned.map(|(key, _)| *key).collect();
+        for key in banned {
             self.close(now, key, Reason::Banned);
         }
     }

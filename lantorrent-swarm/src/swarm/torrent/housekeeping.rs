@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Torrent;
 use crate::swarm::event::{PeerKey, Reason};
+use crate::swarm::metadata;
+use crate::swarm::peer::Peer;
 use crate::swarm::pieces::Unfinished;
 use crate::wire::Message;
 
@@ -40,7 +42,9 @@ impl Torrent {
         }
         self.renew(now);
         self.look_after_metadata(now);
-        for web in self.webs.silent(now) {
+        let nothing_open = self.holdings.as_ref().is_some_and(|holdings| holdings.pieces.open.count() == 0);
+        let dripping = if nothing_open { self.webs.dripping(now) } else { None };
+        for web in self.webs.silent(now).into_iter().chain(dripping) {
             self.stop_fetch(now, web);
         }
         self.clear_what_is_stuck();
@@ -67,11 +71,13 @@ impl Torrent {
         if self.holdings.is_some() {
             return;
         }
-        let silent = self.metadata.give_up(now);
-        // Others first, then those who were silent before.
-        let others = self.keys().into_iter().filter(|key| !silent.contains(key));
-        let order: Vec<PeerKey> = others.chain(silent.iter().copied()).collect();
-        for key in order {
+        let offers = |peer: &Peer| peer.metadata_id != 0 && metadata::is_possible(peer.metadata_size);
+        let offering = self.peers.iter().filter(|(_, peer)| offers(peer));
+        // Whoever was not asked for longest comes first, whatever has become of that.
+        let mut order: Vec<_> = offering.map(|(key, peer)| (peer.metadata_asked, *key)).collect();
+        order.sort_unstable();
+        self.metadata.give_up(now, order.len());
+        for (_, key) in order {
             self.ask_metadata(now, key);
         }
     }

@@ -7,19 +7,23 @@ use super::Torrent;
 use crate::swarm::Bitfield;
 use crate::swarm::event::{Action, PeerKey, Reason};
 use crate::swarm::peer::Knowledge;
-use crate::wire::Message;
+use crate::wire::{METADATA_ID, Message};
 
 impl Torrent {
     pub(super) fn message(&mut self, now: Instant, key: PeerKey, message: Message) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.heard = now;
+        if is_rare(&message) && !peer.rare.take(now) {
+            return self.close(now, key, Reason::Broken("it says without end what need not be said again"));
+        }
         let known = self.holdings.is_some();
         match message {
             Message::KeepAlive => {}
             Message::Choke => self.choked_by(now, key),
             Message::Unchoke => {
-                peer.download.unchoked(now);
-                self.refill(now, key);
+                if peer.download.unchoked(now) {
+                    self.refill(now, key);
+                }
             }
             Message::Interested => self.interested(now, key),
             Message::NotInterested => self.not_interested(now, key),
@@ -62,8 +66,11 @@ impl Torrent {
         holdings.availability.gained(piece, &peer.has);
         if !holdings.pieces.have.contains(piece) {
             peer.wants += 1;
+            let is_of_use = holdings.pieces.can_be_asked_for(piece, self.limits.unfinished);
             self.declare_interest(now, key);
-            self.refill(now, key);
+            if is_of_use {
+                self.refill(now, key);
+            }
         }
         self.part_if_done(now, key);
     }
@@ -101,6 +108,21 @@ impl Torrent {
         {
             self.out.push_back(Action::DhtNode(SocketAddr::new(peer.address.ip(), port)));
         }
+    }
+}
+
+/// Whether it is something that nobody has a reason to say often. Metadata has bounds of its own.
+fn is_rare(message: &Message) -> bool {
+    match message {
+        Message::Choke
+        | Message::Unchoke
+        | Message::Bitfield(_)
+        | Message::HaveAll
+        | Message::HaveNone
+        | Message::AllowedFast(_)
+        | Message::Port(_) => true,
+        Message::Extended { id, .. } => *id != METADATA_ID,
+        _ => false,
     }
 }
 

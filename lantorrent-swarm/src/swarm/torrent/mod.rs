@@ -9,6 +9,7 @@ mod serve;
 mod status;
 mod webs;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -23,11 +24,15 @@ use super::peer::Peer;
 use super::pieces::Pieces;
 use super::spread::Spread;
 use super::web::Webs;
+use crate::bitfield::Bitfield;
 use crate::random::Random;
 use crate::wire::{Features, Handshake, Message};
 use crate::{InfoHash, PeerId};
 
 pub use status::{PeerStatus, Progress};
+
+/// More pieces than these are told of by one bitfield. It may come late: aria2 does the same.
+const MOST_HAVES: u32 = 32;
 
 /// What there is to have: known once the metadata is.
 #[derive(Debug)]
@@ -35,6 +40,13 @@ struct Holdings {
     pieces: Pieces,
     availability: Availability,
     spread: Spread,
+}
+
+/// Whether there may be connections at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doors {
+    Open,
+    Shut,
 }
 
 /// One torrent, as the [module](super) describes it.
@@ -47,6 +59,7 @@ pub struct Torrent {
     private: bool,
     limits: Limits,
     fetching: Fetching,
+    doors: Doors,
     random: Random,
     peers: BTreeMap<PeerKey, Peer>,
     holdings: Option<Holdings>,
@@ -76,6 +89,7 @@ impl Torrent {
             private: false,
             limits: config.limits,
             fetching: Fetching::On,
+            doors: Doors::Open,
             random: Random::new(config.seed),
             peers: BTreeMap::new(),
             holdings: None,
@@ -123,6 +137,7 @@ impl Torrent {
             Event::WebDone(web) => self.web_done(now, web),
             Event::WebFailed { web, retry_after } => self.web_failed(now, web, retry_after),
             Event::WebUseless(web) => self.web_useless(now, web),
+            Event::Recheck => self.recheck(now),
             Event::Content(content) => self.content(now, &content),
             Event::Limits(limits) => self.limit(now, limits),
             Event::Fetching(fetching) => {
@@ -163,13 +178,12 @@ impl Torrent {
             return;
         }
         self.hold(content);
+        self.doors = Doors::Open;
         self.metadata.known(content.info.clone());
         for key in self.keys() {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             let early = peer.begin(content.geometry.pieces());
-            for piece in content.have.iter() {
-                self.send(now, key, Message::Have(piece));
-            }
+            self.tell_what_is_there(now, key, &content.have);
             for message in early {
                 self.message(now, key, message);
             }
@@ -177,10 +191,20 @@ impl Torrent {
         self.dial(now);
     }
 
+    /// To somebody who was told before, or could not be told, that there is nothing.
+    fn tell_what_is_there(&mut self, now: Instant, key: PeerKey, have: &Bitfield) {
+        if have.count() > MOST_HAVES {
+            self.send(now, key, Message::Bitfield(have.to_bytes()));
+        } else {
+            have.iter().for_each(|piece| self.send(now, key, Message::Have(piece)));
+        }
+    }
+
     fn limit(&mut self, now: Instant, limits: Limits) {
         self.limits = limits;
-        let excess = self.keys().into_iter().skip(limits.connections).collect::<Vec<_>>();
-        for peer in excess {
+        let mut peers = self.keys();
+        peers.sort_by_key(|key| self.peers.get(key).map(|peer| Reverse(peer.useful)));
+        for peer in peers.into_iter().skip(limits.connections) {
             self.close(now, peer, Reason::Full);
         }
         self.share_slots(now);
@@ -190,7 +214,24 @@ impl Torrent {
 
     fn stop(&mut self, now: Instant) {
         self.fetching = Fetching::Off;
-        self.limits.connections = 0;
+        self.shut(now);
+    }
+
+    /// What is there has to be found out anew.
+    fn recheck(&mut self, now: Instant) {
+        if self.holdings.is_none() {
+            return;
+        }
+        // Nobody is asked for what another would have sent who has to go.
+        let fetching = std::mem::replace(&mut self.fetching, Fetching::Off);
+        self.shut(now);
+        self.fetching = fetching;
+        self.holdings = None;
+    }
+
+    /// Everybody has to go, and what they have begun to send is forgotten.
+    fn shut(&mut self, now: Instant) {
+        self.doors = Doors::Shut;
         for (web, _) in self.webs.tasks() {
             self.stop_fetch(now, web);
         }

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How many peers to ask for.
 const WANTED: u32 = 80;
+/// The same for who has everything: those who lack something call by themselves, and a few are called in case they cannot.
+const WANTED_BY_SEED: u32 = 20;
 
 /// One torrent's announcements: to one tracker after another until one answers (BEP 12), and again when it is time.
 ///
@@ -228,7 +230,10 @@ impl Announcer {
             }
         }
         self.tiers.prefer(place);
-        if !announced.peers.is_empty() {
+        // Where all have everything there is nobody to call. Who does not count its peers says that there are none.
+        let all_are_seeds = announced.scrape.seeds > 0 && announced.scrape.leechers == 0;
+        let nobody_to_call = all_are_seeds && self.standing.stats.is_seed();
+        if !announced.peers.is_empty() && !nobody_to_call {
             actions.push(AnnouncerAction::Found(announced.peers));
         }
         if event == AnnounceEvent::Completed {
@@ -273,7 +278,11 @@ impl Announcer {
 
     fn announce(&self, event: AnnounceEvent) -> Announce {
         let Identity { info_hash, peer_id, port, key } = self.who;
-        let want = if event == AnnounceEvent::Stopped { 0 } else { WANTED };
+        let want = match event {
+            AnnounceEvent::Stopped => 0,
+            _ if self.standing.stats.is_seed() => WANTED_BY_SEED,
+            _ => WANTED,
+        };
         Announce {
             info_hash,
             peer_id,

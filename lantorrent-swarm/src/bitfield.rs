@@ -1,5 +1,7 @@
 //! Sets of pieces.
 
+use std::ops::Range;
+
 /// A set of pieces, one bit each.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Bitfield {
@@ -93,6 +95,25 @@ impl Bitfield {
         true
     }
 
+    /// Puts all of these in, of which there may be too many.
+    pub(crate) fn insert_all(&mut self, pieces: Range<u32>) {
+        for piece in pieces.start..pieces.end.min(self.pieces) {
+            self.insert(piece);
+        }
+    }
+
+    /// The runs of those in it, in order.
+    pub(crate) fn runs(&self) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for piece in self.iter() {
+            match runs.last_mut() {
+                Some(run) if run.end == piece => run.end += 1,
+                _ => runs.push(piece..piece + 1),
+            }
+        }
+        runs
+    }
+
     /// Those in it, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         ones((0..).zip(self.words.iter().copied()))
@@ -104,7 +125,7 @@ impl Bitfield {
     }
 
     /// Those in both, from about that piece on, and behind the last from the first on.
-    pub(super) fn common_from(&self, other: &Self, piece: u32) -> impl Iterator<Item = u32> {
+    pub(crate) fn common_from(&self, other: &Self, piece: u32) -> impl Iterator<Item = u32> {
         let words = self.words.len();
         let start = ((piece / WORD) as usize).min(words);
         let order = (start..words).chain(0..start);
@@ -158,6 +179,20 @@ mod tests {
             assert_eq!(Bitfield::from_bytes(&all.to_bytes(), pieces), Some(all));
             assert!(Bitfield::none(pieces).missing().eq(0..pieces));
         }
+    }
+
+    #[test]
+    fn runs_of_what_was_put_in() {
+        let mut set = Bitfield::none(130);
+        for piece in [0, 1, 63, 64, 65, 129] {
+            set.insert(piece);
+        }
+        assert_eq!(set.runs(), [0..2, 63..66, 129..130]);
+        set.remove(64);
+        assert_eq!(set.runs(), [0..2, 63..64, 65..66, 129..130]);
+        set.insert_all(100..u32::MAX);
+        assert_eq!((set.count(), set.runs().pop()), (34, Some(100..130)));
+        assert_eq!(Bitfield::all(0).runs(), []);
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! What the loop does about its quota: torrents are evicted, and others find no room.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::mailbox::Mailbox;
+use super::message::{Message, Notice};
+use super::quota::{self, Hold, Kept, NoRoom};
+use super::running::Phase;
+use super::settings::Existing;
+use crate::InfoHash;
+use crate::files::{Content, FilesError};
+
+/// Files to be deleted, beside the loop.
+#[derive(Default)]
+pub(super) struct Deletions(Vec<(InfoHash, Arc<Content>)>);
+
+impl Deletions {
+    /// Deletes them, and tells of each torrent.
+    pub(super) fn carry_out(self, mailbox: &Mailbox<Message>) {
+        for (hash, content) in self.0 {
+            let deleted = content.delete();
+            drop(content);
+            mailbox.send(Message::Deleted(hash, deleted));
+        }
+    }
+}
+
+impl Engine {
+    /// Finds room for a torrent. Those that have to go for it are let go: their files are to be deleted before it is opened.
+    pub(super) fn make_room(
+        &mut self,
+        torrent: InfoHash,
+        existing: Existing,
+        length: u64,
+    ) -> Result<Deletions, NoRoom> {
+        // What it takes is not ours.
+        let Some(quota) = self.settings.bounds.quota.filter(|_| existing != Existing::Serve) else {
+            return Ok(Deletions::default());
+        };
+        let others = self.kept().filter(|kept| kept.key != torrent);
+        quota::make_room(quota, length, others).map(|evicted| self.evict(&evicted))
+    }
+
+    /// Evicts what is more than the quota.
+    pub(super) fn keep_to_quota(&mut self) {
+        let Some(quota) = self.settings.bounds.quota else { return };
+        let evicted = quota::keep_to(quota, self.kept());
+        if !evicted.is_empty() {
+            let (deletions, mailbox) = (self.evict(&evicted), Arc::clone(&self.mailbox));
+            self.disk.put(move || deletions.carry_out(&mailbox));
+        }
+    }
+
+    pub(super) fn unpin(&mut self, torrent: InfoHash) {
+        if self.pinned.remove(&torrent) {
+            self.keep_to_quota();
+        }
+    }
+
+    /// The torrents that count: all whose files are ours to make and change.
+    fn kept(&self) -> impl Iterator<Item = Kept<InfoHash>> {
+        let ours = self.torrents.iter().filter(|(_, torrent)| torrent.home.existing != Existing::Serve);
+        ours.filter_map(|(hash, torrent)| {
+            // Nothing was made of one that has failed before it was open.
+            let none = torrent.content.is_none() && matches!(torrent.phase, Phase::Failed(_));
+            let info = torrent.info.as_ref().filter(|_| !none)?;
+            let idle = torrent.phase == Phase::Seeding && !self.pinned.contains(hash);
+            let hold = if idle { Hold::Idle } else { Hold::Needed };
+            Some(Kept { key: *hash, length: info.geometry().length(), used: torrent.used, hold })
+        })
+    }
+
+    fn evict(&mut self, torrents: &[InfoHash]) -> Deletions {
+        let mut deletions = Deletions::default();
+        for hash in torrents {
+            if let Some(content) = self.let_go(*hash).and_then(|torrent| torrent.content) {
+                self.leaving.insert(*hash, None);
+                deletions.0.push((*hash, content));
+            }
+        }
+        deletions
+    }
+
+    /// The files of a torrent are gone. It may be wanted again already.
+    pub(super) fn deleted(&mut self, hash: InfoHash, result: Result<(), FilesError>) {
+        if let Err(error) = result {
+            self.notify(Notice::Warning(hash, error.to_string()));
+        }
+        self.notify(Notice::Evicted(hash));
+        if let Some(adding) = self.leaving.remove(&hash).flatten() {
+            self.add(adding);
+        }
+    }
+}

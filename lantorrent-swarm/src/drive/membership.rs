@@ -1,0 +1,163 @@
+//! How torrents come to a swarm, and how they go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::engine::{Engine, Who};
+use super::message::{Message, News, Notice};
+use super::opening;
+use super::running::{Home, Phase, Running, TorrentKey};
+use super::settings::{Adding, Wanted};
+use super::sources::Sources;
+use super::web::Webs;
+use crate::InfoHash;
+use crate::files::Options;
+use crate::metainfo::Info;
+use crate::swarm::{Config, Event, Origin, Torrent};
+
+impl Engine {
+    pub(super) fn add(&mut self, adding: Box<Adding>) {
+        let hash = adding.torrent.info_hash();
+        if let Some(later) = self.leaving.get_mut(&hash) {
+            *later = Some(adding);
+        } else if self.make_place(hash) && !self.stopping {
+            self.take_in_torrent(hash, &adding);
+        }
+    }
+
+    /// Whether it can be added. One that has failed lets another begin anew.
+    fn make_place(&mut self, hash: InfoHash) -> bool {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return true };
+        torrent.used = Instant::now();
+        let failed = matches!(torrent.phase, Phase::Failed(_));
+        if failed {
+            self.let_go(hash);
+        } else {
+            self.notify(Notice::Warning(hash, "it is there already".into()));
+        }
+        failed
+    }
+
+    fn take_in_torrent(&mut self, hash: InfoHash, adding: &Adding) {
+        let now = Instant::now();
+        self.added += 1;
+        let sources = Sources::of(adding);
+        let config = Config {
+            info_hash: hash,
+            peer_id: self.peer_id,
+            seed: self.random(),
+            port: Some(self.port),
+            dht_port: self.dht.as_ref().map(|_| self.port),
+            networks: self.networks.clone(),
+            web_seeds: sources.web_seeds.len() as u32,
+            content: None,
+            limits: adding.limits,
+        };
+        let home = Home {
+            folder: adding.folder.clone(),
+            trees: self.trees.clone(),
+            options: Options {
+                durability: self.settings.durability,
+                records: self.records.clone(),
+                open_files: self.open_files.clone(),
+            },
+            existing: adding.existing,
+            trust: adding.trust,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let mut torrent = Running::new(Torrent::new(config, now), adding, home, (self.added, now));
+        torrent.webs = Webs::new(sources.web_seeds);
+        let key = TorrentKey(hash, self.added);
+        self.torrents.insert(hash, torrent);
+        self.herald(key, &sources.trackers);
+        self.meet_by_name(&sources.nodes);
+        self.find_by_name(key, sources.peers);
+        match &adding.torrent {
+            Wanted::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
+            Wanted::Magnet(_) => self.begin(hash, Phase::Metadata),
+        }
+        self.found(hash, Origin::Given, &adding.peers);
+    }
+
+    /// Has the files looked at, in a thread.
+    fn open(&mut self, hash: InfoHash, info: Arc<Info>) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        torrent.phase = Phase::Checking;
+        torrent.info = Some(Arc::clone(&info));
+        let (private, existing) = (info.is_private(), torrent.home.existing);
+        let deletions = match self.make_room(hash, existing, info.geometry().length()) {
+            Ok(deletions) => deletions,
+            Err(no_room) => return self.fail(hash, &no_room),
+        };
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
+        let mailbox = Arc::clone(&self.mailbox);
+        self.disk.put(move || {
+            // Its room is theirs until they are gone.
+            deletions.carry_out(&mailbox);
+            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
+            let opened = opening::open(&home, &info, &hashed);
+            mailbox.send(Message::News(key, News::Opened(opened)));
+        });
+        if private {
+            self.hide(hash);
+        }
+    }
+
+    fn begin(&mut self, hash: InfoHash, phase: Phase) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            torrent.phase = phase;
+        }
+        self.seek(hash);
+        self.settle(hash);
+    }
+
+    pub(super) fn remove(&mut self, hash: InfoHash) {
+        if let Some(later) = self.leaving.get_mut(&hash) {
+            *later = None;
+        }
+        if self.let_go(hash).is_some() {
+            self.notify(Notice::Removed(hash));
+        }
+    }
+
+    /// It is not ours any more, and its peers and trackers hear of that.
+    pub(super) fn let_go(&mut self, hash: InfoHash) -> Option<Running> {
+        let torrent = self.torrents.get_mut(&hash)?;
+        torrent.home.stop.store(true, Ordering::Relaxed);
+        torrent.webs.stop_all();
+        torrent.machine.handle(Instant::now(), Event::Stop);
+        let key = TorrentKey(hash, torrent.added);
+        self.settle(hash);
+        self.stop_announcing(key);
+        self.hide(hash);
+        self.timers.set(Who::Torrent(hash), None);
+        let torrent = self.torrents.remove(&hash)?;
+        // What is verified is not fetched again at the next start.
+        if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {
+            self.disk.put(move || {
+                if let Err(error) = content.sync() {
+                    log::warn!("{error}");
+                }
+            });
+        }
+        Some(torrent)
+    }
+
+    /// Peers have said what the torrent is.
+    pub(super) fn metadata(&mut self, hash: InfoHash, bytes: &[u8]) {
+        match Info::read(bytes) {
+            Ok(info) => {
+                self.notify(Notice::Metadata(hash));
+                self.open(hash, Arc::new(info));
+            }
+            Err(error) => {
+                let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+                torrent.phase = Phase::Failed(error.to_string());
+                self.notify(Notice::Failed(hash, error.to_string()));
+                self.give_up(hash);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Torrents that are hashed again because somebody asks for it, or because they can be read no more.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::engine::Engine;
+use super::message::{Message, News};
+use super::opening;
+use super::running::{Phase, TorrentKey};
+use crate::InfoHash;
+use crate::swarm::{Event, Fetching};
+
+impl Engine {
+    /// Has all of it hashed: at once, or as soon as it is open.
+    pub(super) fn recheck(&mut self, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        match torrent.phase {
+            Phase::Checking | Phase::Metadata | Phase::Finishing => torrent.doubted = true,
+            _ if torrent.content.is_some() => self.look_again(hash),
+            _ => self.warn(hash, "it cannot be checked, as it could not be opened; add it again".into()),
+        }
+    }
+
+    /// A piece that was there cannot be read.
+    pub(super) fn unreadable(&mut self, hash: InfoHash, piece: u32, error: &io::Error) {
+        if Errno::from_io_error(error) == Some(Errno::MFILE) {
+            return log::debug!("piece {piece} of {hash} cannot be read now: {error}");
+        }
+        self.warn(hash, format!("some of it cannot be read any more ({error}); look at its files"));
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        match torrent.phase {
+            // Who has found one piece damaged does not know how it is with the others; and the files are not to be
+            // written to.
+            Phase::Seeding => self.look_again(hash),
+            _ => torrent.machine.handle(Instant::now(), Event::Lost(piece)),
+        }
+    }
+
+    pub(super) fn look_again(&mut self, hash: InfoHash) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        let Some(content) = torrent.content.take() else { return };
+        let now = Instant::now();
+        torrent.webs.stop_all();
+        torrent.machine.handle(now, Event::Recheck);
+        torrent.machine.handle(now, Event::Fetching(Fetching::On));
+        (torrent.phase, torrent.doubted, torrent.hashed) = (Phase::Checking, false, 0);
+        let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
+        let mailbox = Arc::clone(&self.mailbox);
+        self.disk.put(move || {
+            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
+            let opened = opening::recheck(&home, content, &hashed);
+            mailbox.send(Message::News(key, News::Opened(opened)));
+        });
+        self.settle(hash);
+    }
+}
