@@ -22,7 +22,7 @@ impl Engine {
     /// went through for longest.
     fn close_useless(&mut self) {
         let mut order: Vec<(Reverse<Option<Instant>>, Token)> =
-            self.links.iter().map(|(token, line)| (Reverse(line.useful()), *token)).collect();
+            self.links.iter().map(|(token, line)| (Reverse(line.useful), *token)).collect();
         order.sort_unstable();
         for (_, token) in order.into_iter().skip(self.settings.bounds.connections) {
             self.lose(token, "there are too many connections");

@@ -28,14 +28,7 @@ pub(super) struct Line {
     /// It waits for its turn already.
     queued: bool,
     /// When a block went through it, or else when it was introduced.
-    useful: Option<Instant>,
-}
-
-impl Line {
-    /// When it was of use, if it is introduced.
-    pub(super) fn useful(&self) -> Option<Instant> {
-        self.useful
-    }
+    pub(super) useful: Option<Instant>,
 }
 
 fn key(token: Token) -> PeerKey {

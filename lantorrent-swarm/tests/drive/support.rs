@@ -1,6 +1,6 @@
 //! Torrents of made-up content, and swarms on free ports of this machine.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -87,18 +87,26 @@ pub(crate) fn stranger(to: SocketAddr, torrent: InfoHash, number: u16) -> TcpStr
 pub(crate) fn await_message(from: &mut TcpStream, kind: u8) -> Option<Vec<u8>> {
     loop {
         let mut length = [0; 4];
-        from.read_exact(&mut length).ok()?;
+        fill(from, &mut length).then_some(())?;
         let mut message = vec![0; u32::from_be_bytes(length) as usize];
-        from.read_exact(&mut message).ok()?;
+        fill(from, &mut message).then_some(())?;
         if message.first() == Some(&kind) {
             return Some(message.split_off(1));
         }
     }
 }
 
+/// Whether so much comes before the connection ends.
+fn fill(from: &mut TcpStream, buffer: &mut [u8]) -> bool {
+    match from.read_exact(buffer) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("nothing comes, and it is not closed"),
+        read => read.is_ok(),
+    }
+}
+
 /// Passes over their handshake.
 pub(crate) fn introduced(from: &mut TcpStream) -> bool {
-    from.read_exact(&mut [0; Handshake::SIZE]).is_ok()
+    fill(from, &mut [0; Handshake::SIZE])
 }
 
 pub(crate) fn say(to: &mut TcpStream, message: &Message) {
