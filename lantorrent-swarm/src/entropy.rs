@@ -36,6 +36,7 @@ impl Entropy {
     }
 
     /// For somebody else's stream of numbers.
+    #[cfg(feature = "drive")]
     pub(crate) fn seed(&mut self) -> Seed {
         let (left, right) = (self.bytes::<16>(), self.bytes::<16>());
         Seed(std::array::from_fn(|index| if index < 16 { left[index] } else { right[index - 16] }))
