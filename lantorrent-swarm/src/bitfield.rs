@@ -1,7 +1,5 @@
 //! Sets of pieces.
 
-use std::ops::Range;
-
 /// A set of pieces, one bit each.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Bitfield {
@@ -96,15 +94,17 @@ impl Bitfield {
     }
 
     /// Puts all of these in, of which there may be too many.
-    pub(crate) fn insert_all(&mut self, pieces: Range<u32>) {
+    #[cfg(any(test, feature = "files"))]
+    pub(crate) fn insert_all(&mut self, pieces: std::ops::Range<u32>) {
         for piece in pieces.start..pieces.end.min(self.pieces) {
             self.insert(piece);
         }
     }
 
     /// The runs of those in it, in order.
-    pub(crate) fn runs(&self) -> Vec<Range<u32>> {
-        let mut runs: Vec<Range<u32>> = Vec::new();
+    #[cfg(any(test, feature = "files"))]
+    pub(crate) fn runs(&self) -> Vec<std::ops::Range<u32>> {
+        let mut runs: Vec<std::ops::Range<u32>> = Vec::new();
         for piece in self.iter() {
             match runs.last_mut() {
                 Some(run) if run.end == piece => run.end += 1,

@@ -171,13 +171,13 @@ impl Content {
         self.proof().have.runs()
     }
 
-    /// The same as a set.
-    pub(crate) fn have(&self) -> Bitfield {
+    /// The same as a set, as the state machine is told.
+    pub fn have(&self) -> Bitfield {
         self.proof().have.clone()
     }
 
     /// Whether there is nothing in what has its name: its files are missing, or have no bytes.
-    pub(crate) fn is_blank(&self) -> Result<bool, FilesError> {
+    pub fn is_blank(&self) -> Result<bool, FilesError> {
         for number in 0..self.info.layout().files().len() {
             let found = self.tree.find(&self.path(&self.names.whole, number))?;
             if found.is_some_and(|found| found.length > 0) {
