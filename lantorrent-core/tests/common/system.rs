@@ -55,7 +55,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        run("umount", &[self.0.path().to_str().unwrap()]);
+        // Lazily: what another test starts at this moment holds files of it until it has begun.
+        run("umount", &["-l", self.0.path().to_str().unwrap()]);
     }
 }
 
