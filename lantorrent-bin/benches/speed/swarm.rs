@@ -60,16 +60,12 @@ struct Swarm {
 
 impl Swarm {
     fn new(bench: Bench) -> Self {
-        let mut swarm = Self { bench, hash: String::new() };
-        let mut command = lantorrent();
-        command.args(["torrent", "create", "--piece-size", "1M", "--tracker"]);
-        command.arg(format!("http://127.0.0.1:{PORT}/announce"));
-        command.arg("-o").arg(swarm.torrent()).arg(swarm.bench.source());
-        let made = command.arg("--json").output().expect("making a torrent");
-        let made: Value = serde_json::from_slice(&made.stdout).expect("what was made");
+        let torrent = bench.path().join("torrent");
+        let tracker = format!("http://127.0.0.1:{PORT}/announce");
+        let made = make_torrent(&bench.source(), &torrent, &["--piece-size", "1M", "--tracker", &tracker]);
         let digits = made["info_hash"].as_str().expect("the torrent's hash").as_bytes();
-        swarm.hash = digits.chunks(2).flat_map(|two| [b"%", two].concat()).map(char::from).collect();
-        swarm
+        let hash = digits.chunks(2).flat_map(|two| [b"%", two].concat()).map(char::from).collect();
+        Self { bench, hash }
     }
 
     fn torrent(&self) -> PathBuf {
@@ -211,6 +207,14 @@ impl Client {
             Self::Aria2 => "/source",
         }
     }
+}
+
+/// Makes a torrent with these options, and says what it is.
+pub(crate) fn make_torrent(source: &Path, torrent: &Path, options: &[&str]) -> Value {
+    let mut command = lantorrent();
+    command.args(["torrent", "create", "--json"]).args(options).arg("-o").arg(torrent).arg(source);
+    let made = command.output().expect("making a torrent");
+    serde_json::from_slice(&made.stdout).expect("what was made")
 }
 
 pub(crate) fn lantorrent() -> Command {

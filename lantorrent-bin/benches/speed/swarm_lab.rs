@@ -2,8 +2,6 @@
 //! it. Against one plain copy over the same links, which is how long it takes to get the file into one host.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::harness::folder::Folder;
@@ -11,7 +9,7 @@ use super::harness::network::{Lab, address};
 use super::harness::stage::make_source;
 use super::harness::turn::Turn;
 use super::harness::{Scale, direct_copy};
-use super::swarm::{Peer, is_same, lantorrent};
+use super::swarm::{Peer, is_same, lantorrent, make_torrent};
 use super::table::{Row, Section, median};
 
 const SCALE: Scale = Scale { nodes: 32, rate: "100mbit", size: 64 << 20 };
@@ -50,9 +48,13 @@ fn fetch() -> Option<Cost> {
     let lab = Lab::new(SCALE.nodes + 1, SCALE.rate)?;
     let folder = Folder::new(SCALE)?;
     let source = make_source(folder.path(), SCALE.size);
-    let torrent = make_torrent(folder.path(), &source);
-    let tracker = format!("{}:{TRACKER}", address(0));
-    let _tracker = Running(lab.spawn(0, quiet(lantorrent().args(["tracker", "--listen", &tracker]))));
+    let torrent = folder.path().join("torrent");
+    let address = format!("{}:{TRACKER}", address(0));
+    make_torrent(&source, &torrent, &["--tracker", &format!("http://{address}/announce")]);
+    let mut command = lantorrent();
+    command.args(["tracker", "--listen", &address]);
+    let mut tracker = Peer::start(command, |command| lab.spawn(0, command));
+    tracker.until("listening");
     let mut command = lantorrent();
     command.args(["seed", "--json", "--dir"]).arg(folder.path()).arg(&torrent);
     let mut seed = Peer::start(command, |command| lab.spawn(0, command));
@@ -85,27 +87,4 @@ fn sent(lab: &Lab) -> u64 {
     let counters = text.lines().find_map(|line| line.trim().strip_prefix("eth0:"));
     let sent = counters.and_then(|counters| counters.split_whitespace().nth(8)?.parse().ok());
     sent.expect("a counter for its link")
-}
-
-fn make_torrent(folder: &Path, source: &Path) -> std::path::PathBuf {
-    let torrent = folder.join("torrent");
-    let mut command = lantorrent();
-    command.args(["torrent", "create", "--tracker", &format!("http://{}:{TRACKER}/announce", address(0))]);
-    let made = quiet(command.arg("-o").arg(&torrent).arg(source)).status();
-    assert!(made.expect("making a torrent").success(), "there is no torrent");
-    torrent
-}
-
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stdout(Stdio::null()).stderr(Stdio::null())
-}
-
-/// Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

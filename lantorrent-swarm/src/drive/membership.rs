@@ -152,12 +152,7 @@ impl Engine {
                 self.notify(Notice::Metadata(hash));
                 self.open(hash, Arc::new(info));
             }
-            Err(error) => {
-                let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-                torrent.phase = Phase::Failed(error.to_string());
-                self.notify(Notice::Failed(hash, error.to_string()));
-                self.give_up(hash);
-            }
+            Err(error) => self.fail(hash, &error),
         }
     }
 }

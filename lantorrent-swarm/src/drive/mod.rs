@@ -89,7 +89,7 @@ pub use web_answer::WebError;
 pub use web_file::{Page, Web, WebFile, WebProgress};
 use workers::Workers;
 
-use crate::files::FilesError;
+use crate::files::{FilesError, Records};
 use crate::swarm::Limits;
 use crate::{InfoHash, PeerId, Seed};
 
@@ -142,7 +142,7 @@ impl Swarm {
     /// Starts with no torrent.
     pub fn start(settings: Settings) -> Result<Self, SwarmError> {
         let (listener, port, datagrams) = listen(&settings)?;
-        let records = torrents::records(settings.records.as_deref())?;
+        let records = settings.records.as_deref().map(Records::open).transpose()?;
         let agent = http::agent(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));

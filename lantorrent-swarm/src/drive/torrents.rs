@@ -13,7 +13,6 @@ use super::status::Status;
 use super::web::{self, Fetch, Server, WebNews};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
-use crate::files::{FilesError, Records};
 use crate::metainfo::Info;
 use crate::swarm::{Action, Event, Fetching, Origin, PeerKey, Sender, Verdict, WebKey};
 use crate::tracker::AnnouncerEvent;
@@ -321,9 +320,4 @@ fn status(now: Instant, hash: InfoHash, torrent: &Running) -> Status {
         hashed: torrent.hashed,
         progress: torrent.machine.progress(now),
     }
-}
-
-/// Where it is recorded which torrents are whole.
-pub(super) fn records(folder: Option<&std::path::Path>) -> Result<Option<Records>, FilesError> {
-    folder.map(Records::open).transpose()
 }

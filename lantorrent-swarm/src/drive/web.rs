@@ -64,6 +64,8 @@ impl Webs {
 
     pub(super) fn stop(&mut self, web: WebKey) {
         if let Some(fetch) = self.under_way.get_mut(web.0 as usize).and_then(Option::take) {
+            // Who has just looked, and is going to wait, would miss it otherwise.
+            let _waiting = fetch.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             fetch.shared.stopped.store(true, Ordering::Relaxed);
             fetch.shared.changed.notify_all();
         }

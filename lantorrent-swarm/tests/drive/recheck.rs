@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lantorrent_swarm::drive::{Adding, Existing, Notice, Phase, Settings, Swarm, Trust};
 use lantorrent_swarm::files::{Content, Options, Tree};
-use lantorrent_swarm::metainfo::{Draft, Metainfo};
+use lantorrent_swarm::metainfo::{Draft, Info, Metainfo};
 use tempfile::TempDir;
 
 use crate::support::{LONG, adding, address, content, expect_whole, settings, swarm, torrent};
@@ -97,19 +97,23 @@ fn records_are_believed_or_not() {
     assert!(is_right(there.path()));
 }
 
-#[test]
-fn a_journal_that_is_wrong_is_found_out() {
-    let (_here, metainfo, seeder) = case();
-    let (there, info) = (tempfile::tempdir().unwrap(), Arc::new(metainfo.info.clone()));
-    let tree = Arc::new(Tree::open(there.path()).unwrap());
-    let partial = Content::open(tree, Arc::clone(&info), Options::default()).unwrap();
+/// Leaves all pieces there, and nothing in place.
+fn write_all(folder: &Path, info: &Arc<Info>) {
+    let tree = Arc::new(Tree::open(folder).unwrap());
+    let partial = Content::open(tree, Arc::clone(info), Options::default()).unwrap();
     for piece in 0..info.geometry().pieces() {
         let span = info.layout().piece(piece);
         let start = info.geometry().start(piece) as usize;
         partial.write(piece, &[&content(LENGTH)[start..start + span.length as usize]]).unwrap();
     }
     partial.sync().unwrap();
-    drop(partial);
+}
+
+#[test]
+fn a_journal_that_is_wrong_is_found_out() {
+    let (_here, metainfo, seeder) = case();
+    let (there, info) = (tempfile::tempdir().unwrap(), Arc::new(metainfo.info.clone()));
+    write_all(there.path(), &info);
     let file = File::options().write(true).open(there.path().join("a.img.lantorrent")).unwrap();
     file.write_all_at(b"?", 100_000).unwrap();
     let mut swarm = swarm();
@@ -123,15 +127,7 @@ fn a_journal_that_is_wrong_is_found_out() {
 fn what_lacks_nothing_but_its_name_gets_it() {
     let (_here, metainfo, _seeder) = case();
     let (there, info) = (tempfile::tempdir().unwrap(), Arc::new(metainfo.info.clone()));
-    let tree = Arc::new(Tree::open(there.path()).unwrap());
-    let partial = Content::open(tree, Arc::clone(&info), Options::default()).unwrap();
-    for piece in 0..info.geometry().pieces() {
-        let span = info.layout().piece(piece);
-        let start = info.geometry().start(piece) as usize;
-        partial.write(piece, &[&content(LENGTH)[start..start + span.length as usize]]).unwrap();
-    }
-    partial.sync().unwrap();
-    drop(partial);
+    write_all(there.path(), &info);
     let mut swarm = swarm();
     swarm.add(adding(&metainfo, there.path()));
     expect_whole(&mut swarm, info.hash());
