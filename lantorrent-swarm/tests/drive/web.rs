@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
@@ -168,12 +170,21 @@ fn more_than_was_asked_for_is_not_taken() {
 #[test]
 fn who_sends_wrong_data_is_asked_no_more() {
     let case = case();
-    let liar = case.server(|request, data| {
+    let asked = Arc::new(AtomicBool::new(false));
+    let is_asked = Arc::clone(&asked);
+    let liar = case.server(move |request, data| {
+        is_asked.store(true, Ordering::SeqCst);
         let mut reply = request.part(data);
         reply.body.fill(7);
         reply
     });
-    let honest = case.honest();
+    // Otherwise it may have sent everything before the other is asked.
+    let honest = case.server(move |request, data| {
+        while !asked.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        request.part(data)
+    });
     let warnings = case.fetch(&[&liar, &honest]);
     let asked = liar.heard().len();
     assert!((1..=2).contains(&asked), "{asked}");
