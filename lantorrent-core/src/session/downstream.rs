@@ -12,7 +12,7 @@ mod slow;
 pub(super) use slow::Slow;
 
 use core::net::SocketAddr;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::child::{Child, Reader, Stage};
@@ -33,9 +33,13 @@ pub(super) struct Downstream {
     aborting: Option<Instant>,
     /// Whether the end of the payload is known here, and so may be with a child.
     payload_ended: bool,
+    /// Whether the source knows every result, which each child hears behind the end.
+    bye: bool,
     /// How much of the payload there is to be sent.
     available: u64,
     changes: VecDeque<Change>,
+    /// The latest change of each node that has had one.
+    latest: HashMap<u32, Change>,
     length: Option<u64>,
     /// Whether a child was found too slow here already.
     was_slow: bool,
@@ -52,8 +56,10 @@ impl Downstream {
             next_link: 0,
             aborting: None,
             payload_ended: false,
+            bye: false,
             available: 0,
             changes: VecDeque::new(),
+            latest: HashMap::new(),
             length,
             was_slow: false,
         }
@@ -245,12 +251,26 @@ impl Downstream {
         }
     }
 
-    pub(super) fn sent_end(&mut self, now: Now, link: LinkId) {
+    pub(super) fn sent_end(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
+        let bye = self.bye;
         if let Some((_, child)) = self.find(link)
             && child.stage == Stage::Feeding
         {
             child.enter(Stage::Reporting, now.instant);
+            if bye {
+                desk.out.push_back(Output::Control(link, Control::Bye));
+            }
         }
+    }
+
+    /// The source knows every result: those that have the whole payload are told, the others when they have it.
+    pub(super) fn bye(&mut self, desk: &mut Desk) {
+        if std::mem::replace(&mut self.bye, true) {
+            return;
+        }
+        let open = self.runs.iter().filter(|run| !run.over).filter_map(|run| run.child.as_ref());
+        let whole = open.filter(|child| child.stage == Stage::Reporting);
+        desk.out.extend(whole.map(|child| Output::Control(child.link, Control::Bye)));
     }
 
     /// This side stood still for so long, and cannot tell who fell silent meanwhile.

@@ -48,7 +48,7 @@ pub enum Greeting {
     Proven(Box<Proven>),
     /// Write this, and close.
     Refused {
-        /// A report, as the wire wants it.
+        /// A report, as the wire wants it. Empty behind a challenge, where the peer believes nothing but authentic lines.
         reply: Vec<u8>,
         /// For the node's own log: more than a stranger is told.
         why: String,
@@ -108,7 +108,7 @@ impl Incoming {
             State::Proof(reader, _) => match reader.push(input) {
                 Ok((used, false)) => (used, Greeting::More),
                 Ok((used, true)) => (used, self.proven()),
-                Err(error) => (input.len(), self.refuse(&error)),
+                Err(_) => (input.len(), self.hang_up("it did not prove that it has the password")),
             },
             State::Over => (input.len(), Greeting::More),
         }
@@ -116,7 +116,15 @@ impl Incoming {
 
     /// The connection ended before the greeting did.
     pub fn closed(&mut self) -> Greeting {
-        self.refuse(&HeaderError::Truncated)
+        match self.state {
+            State::Proof(..) => self.hang_up("the connection ended before the proof"),
+            _ => self.refuse(&HeaderError::Truncated),
+        }
+    }
+
+    fn hang_up(&mut self, why: &str) -> Greeting {
+        self.state = State::Over;
+        Greeting::Refused { reply: Vec::new(), why: why.to_owned() }
     }
 
     fn refuse(&mut self, error: &HeaderError) -> Greeting {

@@ -94,6 +94,8 @@ pub enum Input<'a> {
         /// What it sums up to.
         sum: Sum,
     },
+    /// Node: the source knows every result. It comes after [`End`](Self::End).
+    Bye,
     /// Upstream has given the transfer up. At the source: it cannot be read any further.
     Aborted(Abort),
     /// Node: nothing is read from upstream any more. Who reads says this once, as the last thing.
@@ -139,6 +141,8 @@ pub enum Control {
     Idle,
     /// The transfer is over without the file. Nothing follows it.
     Abort(Abort),
+    /// The source knows every result. Behind the end of the payload alone.
+    Bye,
 }
 
 /// Something to do.

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::wire::{Code, Destination, Report};
+use crate::wire::{Code, Destination, NodeState, Report};
 
 /// The requests of some nodes, and what is known of each.
 #[derive(Debug, Default)]
@@ -115,6 +115,19 @@ impl Ledger {
     pub(super) fn settled(&self, node: &Destination) -> bool {
         let mut entries = node.requests.iter().filter_map(|request| self.entries.get(&request.id));
         entries.all(|entry| matches!(entry.known, Known::Settled { .. }))
+    }
+
+    /// What has become of a node, where there is word of everything that it was asked for.
+    pub(super) fn fate(&self, node: &Destination) -> Option<NodeState> {
+        let mut fate = NodeState::Done;
+        for request in &node.requests {
+            match self.entries.get(&request.id).map(|entry| &entry.known) {
+                Some(Known::Settled { good: true }) => {}
+                Some(Known::Settled { good: false } | Known::Hearsay(_)) => fate = NodeState::Failed,
+                Some(Known::Nothing | Known::Doubt(_)) | None => return None,
+            }
+        }
+        Some(fate)
     }
 
     /// How many nodes there are, and how many of them were said to be in this way by others.

@@ -35,7 +35,7 @@ mod timing;
 mod tombstones;
 mod upstream;
 
-pub use answer::{answer_check, retell};
+pub use answer::{answer_check, foreign_to_finished, retell};
 pub use ask::{Answer, Ask};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};

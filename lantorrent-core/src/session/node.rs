@@ -206,13 +206,17 @@ impl NodeSession {
             Input::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
             Input::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
+            Input::Bye => {
+                self.upstream.heard(now.instant);
+                self.downstream.bye(&mut self.desk);
+            }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
             Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(now, link),
+            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
             Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
             Input::Unservable(link) => self.unservable(now, link),
             Input::Opened(file, result) => self.opened(file, result),

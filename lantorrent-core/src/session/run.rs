@@ -75,6 +75,12 @@ impl Run {
         &self.nodes[from.min(self.nodes.len())..]
     }
 
+    /// The node that has that place in the source's list.
+    pub(super) fn node(&self, index: u32) -> Option<&Destination> {
+        let at = self.nodes.binary_search_by_key(&index, |node| node.index).ok()?;
+        self.nodes.get(at)
+    }
+
     /// Everybody behind the one at that place.
     pub(super) fn behind(&self, place: usize) -> &[Destination] {
         &self.nodes[(place + 1).min(self.nodes.len())..]

@@ -5,34 +5,42 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// Reads a list of at most `N` elements; one more is an error before it is stored.
-pub(crate) fn list<'de, D, T, const N: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+/// Reads a list of at most `N` elements, or null; one element more is an error before it is stored.
+pub(crate) fn list<'de, D, T, const N: usize>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct List<T, const N: usize>(PhantomData<T>);
+    Option::deserialize(deserializer).map(|list: Option<List<T, N>>| list.map(|list| list.0))
+}
 
-    impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for List<T, N> {
-        type Value = Vec<T>;
+struct List<T, const N: usize>(Vec<T>);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of at most {N}")
-        }
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for List<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Elements::<T, N>(PhantomData)).map(Self)
+    }
+}
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(element) = seq.next_element()? {
-                if list.len() == N {
-                    return Err(A::Error::custom(format!("more than {N} elements in a list")));
-                }
-                list.push(element);
-            }
-            Ok(list)
-        }
+struct Elements<T, const N: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Elements<T, N> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {N}")
     }
 
-    deserializer.deserialize_seq(List::<T, N>(PhantomData))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            if list.len() == N {
+                return Err(A::Error::custom(format!("more than {N} elements in a list")));
+            }
+            list.push(element);
+        }
+        Ok(list)
+    }
 }
 
 /// Reads a string of at most `N` bytes.

@@ -15,9 +15,9 @@ impl Md5Sum {
         to_hex(&self.0)
     }
 
-    /// Reads 32 hex digits.
+    /// Reads 32 hex digits, upper-case ones too: 0.2 takes either.
     pub fn from_hex(text: &str) -> Option<Self> {
-        from_hex(text).map(Self)
+        from_hex(&text.to_ascii_lowercase()).map(Self)
     }
 }
 

@@ -22,7 +22,7 @@ const BYE: u8 = 6;
 /// Why a transfer was given up by somebody upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abort {
-    /// What kind of reason.
+    /// What kind of reason; one that was read is never success.
     pub code: Code,
     /// The reason in words, at most [`limits::MESSAGE_BYTES`].
     pub reason: String,
@@ -310,6 +310,7 @@ impl FrameReader {
                 Err(self.malformed("an abort of a wrong size"))
             }
             BYE if (len, head.offset, head.span) != (0, 0, 0) => Err(self.malformed("a bye of a wrong size")),
+            BYE if !self.ended => Err(self.malformed("a bye before the end")),
             IDLE | ABORT | END | BYE => Ok(()),
             _ => Err(self.malformed("unknown type")),
         }
@@ -363,7 +364,10 @@ impl FrameReader {
                 Frame::End { size: head.offset, sum: Sum::Root(root) }
             }
             ABORT => Frame::Abort(Abort {
-                code: Code(u16::from_be_bytes([data[0], data[1]])),
+                code: Some(Code(u16::from_be_bytes([data[0], data[1]])))
+                    // Nobody may take the end of a transfer for its success.
+                    .filter(|code| !code.is_success())
+                    .unwrap_or(Code::UNKNOWN),
                 reason: String::from_utf8_lossy(&data[2..]).into_owned(),
             }),
             BYE => Frame::Bye,

@@ -57,8 +57,7 @@ pub struct Destination {
 }
 
 /// What a header asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Take part in a transfer.
     Send,
@@ -70,14 +69,33 @@ pub enum Verb {
     Cancel,
 }
 
+impl Verb {
+    const ALL: [Self; 4] = [Self::Send, Self::Check, Self::Query, Self::Cancel];
+
+    /// As written in a header.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Check => "check",
+            Self::Query => "query",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// The verb of that name; None for one that this version does not know.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.name() == name)
+    }
+}
+
 /// A hint which version of the file this is: equal hints, equal content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceHint {
     /// Bytes, where known.
     pub size: Option<u64>,
-    /// Last change of the content, in nanoseconds since the Unix epoch, where known.
-    pub mtime: Option<i64>,
-    /// Random or otherwise unique to this file at this source, at most 255 bytes.
+    /// Last change of the content, in nanoseconds since the Unix epoch; None where unknown or before that.
+    pub mtime: Option<u64>,
+    /// Random or otherwise unique to this file at this source, 1 to 255 bytes.
     pub id: String,
 }
 

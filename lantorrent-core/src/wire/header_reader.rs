@@ -32,7 +32,7 @@ impl HeaderReader {
     ///
     /// # Errors
     /// [`HeaderError::TooLong`], as soon as a limit is passed, and [`HeaderError::BadSignature`] for an `EOH` line
-    /// without a readable signature.
+    /// within them without a readable signature.
     pub fn push(&mut self, input: &[u8]) -> Result<(usize, Option<SignedHeader>), HeaderError> {
         let mut used = 0;
         while used < input.len() {
@@ -47,7 +47,7 @@ impl HeaderReader {
             let line = &self.text[self.line_start..];
             let marked = line.starts_with(MARK);
             if marked && line.len() > limits::SIGNATURE_LINE_BYTES {
-                return Err(HeaderError::BadSignature);
+                return Err(HeaderError::TooLong("an EOH line of more than 128 bytes"));
             }
             if kept < part {
                 return Err(HeaderError::TooLong("more than 4 MiB"));
@@ -84,7 +84,8 @@ enum Signature {
 
 impl Signature {
     fn parse(line: &[u8]) -> Option<Self> {
-        let rest = line.strip_prefix(MARK)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii();
+        let line = line.strip_suffix(b"\n")?;
+        let rest = trim(trim(line.strip_prefix(MARK)?).strip_prefix(b":")?);
         let bytes = BASE64.decode(rest).ok()?;
         match bytes.len() {
             16 => Some(Self::Md5(bytes.try_into().ok()?)),
@@ -92,6 +93,14 @@ impl Signature {
             _ => None,
         }
     }
+}
+
+/// Without the blanks around it. PROTOCOL.md, "Header text and signature line".
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\r'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// A header as it came, before anybody knows whether to believe it. Its text is not looked at until the signature

@@ -5,22 +5,27 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use core::net::SocketAddr;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::bounded::{self, Number};
 use super::error::HeaderError;
 use super::header::{Destination, Envelope, Header, Request, SourceHint, Verb, Wire};
 use super::id::{Nonce, TransferId};
+use super::json::{self, Object};
 use super::keys::Keyring;
-use super::{json, limits};
+use super::limits;
 
-/// A header as JSON. Every key is optional here, so that a missing one can be named.
-#[derive(Default, Serialize, Deserialize)]
-struct HeaderText {
+/// A header as JSON. Every key is optional here, so that a missing one can be named. Its destinations are of the type `D`:
+/// text when it is read, since what is wrong with one of them has a code of its own.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(deserialize = "D: Deserialize<'de>"))]
+struct HeaderText<D> {
     #[serde(skip_serializing_if = "Option::is_none")]
     wire: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verb: Option<VerbText>,
+    verb: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,8 +34,8 @@ struct HeaderText {
     expires: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<SourceHint>,
+    #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
+    source: Option<SourceText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     begun: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,15 +55,14 @@ struct HeaderText {
     #[serde(default, deserialize_with = "requests")]
     requests: Option<Vec<RequestText>>,
     #[serde(default, deserialize_with = "destinations")]
-    destinations: Option<Vec<DestinationText>>,
+    destinations: Option<Vec<D>>,
 }
 
-/// A verb, so that one of a later version is told from nonsense.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum VerbText {
-    Known(Verb),
-    Other(String),
+struct SourceText {
+    size: Option<Number>,
+    mtime: Option<Number>,
+    id: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -92,17 +96,22 @@ impl Serialize for Number {
     }
 }
 
-fn destinations<'de, D: serde::Deserializer<'de>>(
+fn destinations<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<Option<Vec<DestinationText>>, D::Error> {
-    bounded::list::<_, _, { limits::DESTINATIONS }>(deserializer).map(Some)
+) -> Result<Option<Vec<T>>, D::Error> {
+    bounded::list::<_, _, { limits::DESTINATIONS }>(deserializer)
 }
 
-fn requests<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RequestText>>, D::Error> {
-    bounded::list::<_, _, { limits::REQUESTS }>(deserializer).map(Some)
+fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RequestText>>, D::Error> {
+    let list = bounded::list::<_, Object<RequestText>, { limits::REQUESTS }>(deserializer)?;
+    Ok(list.map(|list| list.into_iter().map(|Object(request)| request).collect()))
 }
 
-impl HeaderText {
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer).map(|object: Option<Object<T>>| object.map(|Object(value)| value))
+}
+
+impl<D> HeaderText<D> {
     /// What the header says of the node itself, taken out.
     fn take_node(&mut self) -> DestinationText {
         DestinationText {
@@ -118,7 +127,7 @@ impl HeaderText {
 }
 
 pub(super) fn parse(wire: Wire, text: &[u8]) -> Result<Header, HeaderError> {
-    let text: HeaderText = json::parse(text).map_err(|error| match error.classify() {
+    let text: HeaderText<&RawValue> = json::parse(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => HeaderError::Invalid(error.to_string()),
         _ => HeaderError::NotJson(error.to_string()),
     })?;
@@ -145,20 +154,30 @@ fn required<T>(value: Option<T>, key: &str) -> Result<T, HeaderError> {
     value.ok_or_else(|| missing(key))
 }
 
-fn wire_1(mut text: HeaderText) -> Result<Header, HeaderError> {
+/// Reads the destination at that place of the list. `read` makes of its text what its wire wants.
+fn listed(
+    place: usize,
+    text: &RawValue,
+    read: impl FnOnce(DestinationText) -> Result<Destination, HeaderError>,
+) -> Result<Destination, HeaderError> {
+    let bad = |why: String| HeaderError::Destination(format!("number {place}: {why}"));
+    let Object(text) = serde_json::from_str(text.get()).map_err(|error| bad(error.to_string()))?;
+    read(text).map_err(|error| bad(error.to_string()))
+}
+
+fn wire_1(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
     let length = Some(length(text.length)?.ok_or_else(|| missing("length"))?);
     let block_size = required(text.block_size, "block_size")?;
     let degree = required(text.degree, "degree")?;
     let node = destination(text.take_node(), 0)?;
     let mut destinations = Vec::new();
     for (place, entry) in required(text.destinations, "destinations")?.into_iter().enumerate() {
-        if entry.length.is_some_and(|own| Some(own.0) != length) {
-            return Err(HeaderError::Destination(format!("number {place} has another length")));
-        }
-        destinations.push(
+        destinations.push(listed(place, entry, |entry| {
+            if entry.length.is_some_and(|own| Some(own.0) != length) {
+                return Err(HeaderError::Invalid("another 'length' than the header's".into()));
+            }
             destination(entry, place as u32 + 1)
-                .map_err(|error| HeaderError::Destination(format!("number {place}: {error}")))?,
-        );
+        })?);
     }
     Ok(Header {
         length,
@@ -170,7 +189,7 @@ fn wire_1(mut text: HeaderText) -> Result<Header, HeaderError> {
     })
 }
 
-fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
+fn wire_2(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
     let length = length(text.length)?;
     let block_size = required(text.block_size, "block_size")?.0;
     let block_range = u64::from(limits::BLOCK_MIN)..=u64::from(limits::BLOCK_MAX);
@@ -180,37 +199,42 @@ fn wire_2(mut text: HeaderText) -> Result<Header, HeaderError> {
     let degree = checked_degree(text.degree.unwrap_or(Number(1)))?;
     let index = index(text.index)?;
     let envelope = Envelope {
-        verb: match required(text.verb.take(), "verb")? {
-            VerbText::Known(verb) => verb,
-            VerbText::Other(_) => return Err(HeaderError::Unsupported("the verb of the header".into())),
-        },
+        verb: Verb::named(&required(text.verb.take(), "verb")?)
+            .ok_or_else(|| HeaderError::Unsupported("the verb of the header".into()))?,
         transfer: required(text.transfer, "transfer")?,
         nonce: required(text.nonce, "nonce")?,
         expires: required(text.expires, "expires")?.0,
         to: required(text.to, "to")?,
-        source: text.source.take(),
+        source: text.source.take().map(source).transpose()?,
         begun: text.begun.map(|begun| begun.0),
         from: text.from.map(|from| self::index(Some(from))).transpose()?,
         min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
         sparse: text.sparse.unwrap_or(false),
     };
-    if envelope.source.as_ref().is_some_and(|source| source.id.len() > limits::ID_BYTES) {
-        return Err(HeaderError::Invalid("'source' has too long an id".into()));
-    }
     let node = destination(text.take_node(), index)?;
     let mut destinations: Vec<Destination> = Vec::new();
-    for (place, mut entry) in text.destinations.unwrap_or_default().into_iter().enumerate() {
-        let bad = |error: HeaderError| HeaderError::Destination(format!("number {place}: {error}"));
-        // A transfer has one block size; only wire 1 repeats it for each destination.
-        entry.block_size = None;
-        let own_index = self::index(entry.index).map_err(bad)?;
-        if own_index <= destinations.last().map_or(index, |last| last.index) {
-            return Err(bad(HeaderError::Invalid("'index' does not grow along the list".into())));
-        }
-        destinations.push(destination(entry, own_index).map_err(bad)?);
+    for (place, entry) in text.destinations.unwrap_or_default().into_iter().enumerate() {
+        let before = destinations.last().map_or(index, |last| last.index);
+        destinations.push(listed(place, entry, |mut entry| {
+            // A transfer has one block size; only wire 1 repeats it for each destination.
+            entry.block_size = None;
+            let own_index = self::index(entry.index)?;
+            if own_index <= before {
+                return Err(HeaderError::Invalid("'index' does not grow along the list".into()));
+            }
+            destination(entry, own_index)
+        })?);
     }
     let node = Destination { degree: None, block_size: None, ..node };
     Ok(Header { node, length, block_size: block_size as u32, degree, destinations, envelope: Some(envelope) })
+}
+
+fn source(text: SourceText) -> Result<SourceHint, HeaderError> {
+    let id = required(text.id, "id").map_err(|_| HeaderError::Invalid("'source' has no 'id'".into()))?;
+    if id.is_empty() || id.len() > limits::ID_BYTES {
+        return Err(HeaderError::Invalid(format!("'source' has an 'id' of {} bytes", id.len())));
+    }
+    Ok(SourceHint { size: text.size.map(|size| size.0), mtime: text.mtime.map(|mtime| mtime.0), id })
 }
 
 fn length(length: Option<Number>) -> Result<Option<u64>, HeaderError> {
@@ -299,7 +323,7 @@ fn destination_text(destination: &Destination) -> DestinationText {
     }
 }
 
-fn text(header: &Header) -> HeaderText {
+fn text(header: &Header) -> HeaderText<DestinationText> {
     let length = header.length.map(Number);
     let degree = Number(header.degree.into());
     let block_size = Number(header.block_size.into());
@@ -318,24 +342,39 @@ fn text(header: &Header) -> HeaderText {
     let destinations = Some(destinations.collect());
     let DestinationText { host, port, requests, .. } = destination_text(&header.node);
     let node = HeaderText {
+        wire: None,
+        verb: None,
+        transfer: None,
+        nonce: None,
+        expires: None,
+        to: None,
+        source: None,
+        begun: None,
+        from: None,
+        min_rate: None,
+        sparse: None,
         host,
         port,
+        index: None,
         length,
         degree: Some(degree),
         block_size: Some(block_size),
         requests,
         destinations,
-        ..HeaderText::default()
     };
     let Some(envelope) = &header.envelope else { return node };
     HeaderText {
         wire: Some(Number(2)),
-        verb: Some(VerbText::Known(envelope.verb)),
+        verb: Some(envelope.verb.name().to_owned()),
         transfer: Some(envelope.transfer),
         nonce: Some(envelope.nonce),
         expires: Some(Number(envelope.expires)),
         to: Some(envelope.to),
-        source: envelope.source.clone(),
+        source: envelope.source.as_ref().map(|source| SourceText {
+            size: source.size.map(Number),
+            mtime: source.mtime.map(Number),
+            id: Some(source.id.clone()),
+        }),
         begun: envelope.begun.map(Number),
         from: envelope.from.map(|from| Number(from.into())),
         min_rate: envelope.min_rate.map(Number),

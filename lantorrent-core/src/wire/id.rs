@@ -15,9 +15,10 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Reads lower-case digits alone: one value has one spelling.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
-    if digits.len() != 2 * N {
+    if digits.len() != 2 * N || digits.iter().any(u8::is_ascii_uppercase) {
         return None;
     }
     let mut bytes = [0; N];
@@ -45,7 +46,7 @@ pub(crate) mod hex {
         deserializer: D,
     ) -> Result<[u8; N], D::Error> {
         let text = String::deserialize(deserializer)?;
-        from_hex(&text).ok_or_else(|| D::Error::custom(format!("not {} hex digits", 2 * N)))
+        from_hex(&text).ok_or_else(|| D::Error::custom(format!("not {} lower-case hex digits", 2 * N)))
     }
 }
 
@@ -70,7 +71,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = &'static str;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                from_hex(text).map(Self).ok_or("not 32 hex digits")
+                from_hex(text).map(Self).ok_or("not 32 lower-case hex digits")
             }
         }
 
@@ -106,7 +107,13 @@ mod tests {
         let id: TransferId = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
         assert_eq!(id.0[15], 15);
         assert_eq!(id.to_string(), "000102030405060708090a0b0c0d0e0f");
-        for bad in ["", "00", "000102030405060708090a0b0c0d0e0g", "000102030405060708090a0b0c0d0e0f0"] {
+        for bad in [
+            "",
+            "00",
+            "000102030405060708090a0b0c0d0e0g",
+            "000102030405060708090a0b0c0d0e0F",
+            "000102030405060708090a0b0c0d0e0f0",
+        ] {
             assert!(bad.parse::<TransferId>().is_err(), "{bad}");
         }
     }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LineError;
 use super::id::{Nonce, hex};
+use super::json;
 use super::keys::ResultKey;
 use super::progress::Progress;
 use super::report::Report;
 
 /// One line. All but `Progress` and `Result` are for the neighbour only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "line", rename_all = "lowercase")]
 pub enum Line {
     /// The header is good; prove that you made it.
@@ -39,6 +40,48 @@ pub enum Line {
     Progress(Progress),
     /// What became of one request.
     Result(SealedReport),
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    line: String,
+}
+
+#[derive(Deserialize)]
+struct Challenge {
+    challenge: Nonce,
+}
+
+#[derive(Deserialize)]
+struct Offset {
+    offset: u64,
+}
+
+impl Line {
+    /// Reads the JSON object of a line: only the keys of its kind are looked at.
+    ///
+    /// # Errors
+    /// [`LineError::NotJson`], for a kind that this version does not know as well.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, LineError> {
+        let kind: Kind = values(text)?;
+        Ok(match kind.line.as_str() {
+            "challenge" => Self::Challenge { challenge: values::<Challenge>(text)?.challenge },
+            "accepted" => Self::Accepted,
+            "ready" => Self::Ready { offset: values::<Offset>(text)?.offset },
+            "alive" => Self::Alive,
+            "left" => Self::Left,
+            "aside" => Self::Aside,
+            "damaged" => Self::Damaged { offset: values::<Offset>(text)?.offset },
+            "progress" => Self::Progress(values(text)?),
+            "result" => Self::Result(values(text)?),
+            _ => return Err(LineError::NotJson("a line of an unknown kind".into())),
+        })
+    }
+}
+
+/// Reads those of the values in `text` that `T` has.
+pub(super) fn values<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, LineError> {
+    json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))
 }
 
 /// A report as its maker wrote it, with the tag that only the holder of the password can make. It is relayed as it is.

@@ -7,15 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::error::LineError;
 use super::id::Nonce;
 use super::keys::{Keyring, LineKey};
-use super::line::Line;
+use super::limits;
+use super::line::{self, Line};
 use super::report::Report;
-use super::{json, limits};
 
-#[derive(Serialize, Deserialize)]
-struct Numbered<T> {
+#[derive(Serialize)]
+struct Numbered<'a> {
     seq: u64,
     #[serde(flatten)]
-    line: T,
+    line: &'a Line,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    seq: u64,
 }
 
 /// Writes the lines of one connection, the challenge first.
@@ -96,14 +101,14 @@ impl LineReader {
     /// The connection has ended. Returns the refusal that came without a line end, as a 0.2 node writes it to anybody
     /// whose header it cannot verify.
     pub fn finish(&self) -> Option<Report> {
-        if self.key.is_none() { Report::parse(&self.text).ok() } else { None }
+        if self.key.is_none() { Report::parse_bare(&self.text).ok() } else { None }
     }
 
     fn read(&mut self, text: &[u8]) -> Result<FromNode, LineError> {
         let Some((json, mac)) = split(text) else {
             // Only who was not let in hears something without a code.
             return match self.key {
-                None => Report::parse(text).map(FromNode::Refusal),
+                None => Report::parse_bare(text).map(FromNode::Refusal),
                 Some(_) => Err(LineError::BadMac),
             };
         };
@@ -112,18 +117,18 @@ impl LineReader {
         {
             return Err(LineError::BadMac);
         }
-        let numbered: Numbered<Line> =
-            json::parse(json).map_err(|error| LineError::NotJson(error.to_string()))?;
+        let Number { seq } = line::values(json)?;
+        let line = Line::parse(json)?;
         if self.key.is_none() {
-            self.first(json, &mac, &numbered.line)?;
-        } else if matches!(numbered.line, Line::Challenge { .. }) {
+            self.first(json, &mac, &line)?;
+        } else if matches!(line, Line::Challenge { .. }) {
             return Err(LineError::Malformed("a second challenge"));
         }
-        if numbered.seq != self.seq {
-            return Err(LineError::Sequence { expected: self.seq, found: numbered.seq });
+        if seq != self.seq {
+            return Err(LineError::Sequence { expected: self.seq, found: seq });
         }
         self.seq += 1;
-        Ok(FromNode::Line(numbered.line))
+        Ok(FromNode::Line(line))
     }
 
     /// The challenge: it makes the key that it is then verified with.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::json::Object;
 use super::{bounded, limits};
 
 /// What a node is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum NodeState {
     /// Not part of the chain yet.
     Waiting,
@@ -20,6 +21,22 @@ pub enum NodeState {
     Done,
     /// Has reported, or had reported for it, a result that is not good.
     Failed,
+}
+
+impl TryFrom<String> for NodeState {
+    type Error = &'static str;
+
+    /// By its name alone: what serde derives takes `{"done": null}` as well.
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "waiting" => Ok(Self::Waiting),
+            "receiving" => Ok(Self::Receiving),
+            "finishing" => Ok(Self::Finishing),
+            "done" => Ok(Self::Done),
+            "failed" => Ok(Self::Failed),
+            _ => Err("an unknown state"),
+        }
+    }
 }
 
 /// A node whose state is not what the last line said.
@@ -47,8 +64,9 @@ pub struct Progress {
     pub changed: Vec<Change>,
 }
 
-fn changes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Change>, D::Error> {
-    bounded::list::<_, _, { limits::PROGRESS_CHANGES }>(deserializer)
+fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Change>, D::Error> {
+    let list = bounded::list::<_, Object<Change>, { limits::PROGRESS_CHANGES }>(deserializer)?;
+    Ok(list.unwrap_or_default().into_iter().map(|Object(change)| change).collect())
 }
 
 impl Progress {

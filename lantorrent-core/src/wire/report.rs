@@ -22,10 +22,10 @@ pub struct Report {
     /// The request's id.
     pub id: Option<String>,
     /// What happened, in words. Cut to [`limits::MESSAGE_BYTES`] when it is written.
-    #[serde(default, serialize_with = "message")]
+    #[serde(default, serialize_with = "message", deserialize_with = "text")]
     pub message: String,
     /// Wire 1: the MD5 of the file, empty unless it is whole.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub md5sum: String,
     /// Wire 2: the root of the file, where it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +41,10 @@ pub struct Report {
 fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     let Some(Number(port)) = Option::deserialize(deserializer)? else { return Ok(None) };
     u16::try_from(port).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn message<S: Serializer>(message: &str, serializer: S) -> Result<S::Ok, S::Error> {
@@ -93,12 +97,38 @@ impl Report {
         serde_json::to_string(self).expect("a report is plain JSON")
     }
 
-    /// Reads one JSON object.
+    /// Reads one JSON object: a report of wire 2 that its maker has tagged.
     ///
     /// # Errors
-    /// [`LineError::NotJson`].
+    /// [`LineError::NotJson`], and [`LineError::Malformed`] for a value longer than [`limits`].
     pub fn parse(text: &[u8]) -> Result<Self, LineError> {
-        json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))
+        let report: Self = json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))?;
+        report.check_lengths()?;
+        Ok(report)
+    }
+
+    /// Reads one JSON object: a report of wire 1, or a refusal. 0.2 puts whatever Python says into a message, so that a
+    /// long one is cut.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), but for the message.
+    pub fn parse_bare(text: &[u8]) -> Result<Self, LineError> {
+        let report: Self = json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))?;
+        let report = Self { message: cut(&report.message, limits::MESSAGE_BYTES).into(), ..report };
+        report.check_lengths()?;
+        Ok(report)
+    }
+
+    fn check_lengths(&self) -> Result<(), LineError> {
+        let long = |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
+        if self.message.len() > limits::MESSAGE_BYTES
+            || long(&self.host, limits::HOST_BYTES)
+            || long(&self.file, limits::FILENAME_BYTES)
+            || long(&self.id, limits::ID_BYTES)
+        {
+            return Err(LineError::Malformed("a value in a report is longer than its limit"));
+        }
+        Ok(())
     }
 }
 
@@ -130,7 +160,7 @@ impl ReportReader {
                 Step::Inside => {}
                 Step::Broken => return Err(LineError::NotJson("it nests too deeply".into())),
                 Step::Closed => {
-                    let report = Report::parse(&std::mem::take(&mut self.text))?;
+                    let report = Report::parse_bare(&std::mem::take(&mut self.text))?;
                     return Ok((place + 1, Some(report)));
                 }
             }

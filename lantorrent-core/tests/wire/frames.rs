@@ -203,9 +203,26 @@ fn another_password_or_transfer_is_another_key() {
             assert_eq!(payload.frames, []);
             assert!(payload.end.is_err());
         }
-        let payload = read(None, &made_with(other, Frame::Bye, &[]).bytes);
+        let payload = read(None, &made_with(other, Frame::Idle { offset: 0 }, &[]).bytes);
         assert_eq!(payload.end, Err(PayloadError::BadTag { offset: 0 }));
     }
+}
+
+#[test]
+fn a_bye_comes_behind_the_end_alone() {
+    let early = Err(PayloadError::Malformed { offset: 0, what: "a bye before the end" });
+    assert_eq!(read(Some(LENGTH), &made(Frame::Bye, &[]).bytes).end, early);
+    let end = end(0, &root()).bytes;
+    let bye = made(Frame::Bye, &[]).bytes;
+    let payload = read(Some(0), &[&end[..], &bye, &bye].concat());
+    assert_eq!(payload.end, Ok(()));
+    assert_eq!(payload.frames.len(), 3);
+}
+
+#[test]
+fn an_abort_is_never_a_success() {
+    let payload = read(None, &abort(Code::SUCCESS, "why").bytes);
+    assert_eq!(payload.frames, said(&[abort(Code::UNKNOWN, "why")]));
 }
 
 #[test]

@@ -55,6 +55,13 @@ fn changed(wire: Wire, changes: &[(&str, Option<Value>)]) -> Result<Header, Head
     header(&signed(wire, &value))
 }
 
+/// Reads the example of `wire` with another value at that place.
+fn put(wire: Wire, pointer: &str, new: Value) -> Result<Header, HeaderError> {
+    let mut value = if wire == Wire::One { value_1() } else { value_2() };
+    *value.pointer_mut(pointer).unwrap() = new;
+    header(&signed(wire, &value))
+}
+
 fn header_2() -> Header {
     let request =
         |filename: &str, id: &str, rename| Request { filename: filename.into(), id: id.into(), rename };
@@ -257,15 +264,91 @@ fn each_missing_key_is_named() {
         }
     }
     for key in ["filename", "id", "rename"] {
-        for at in ["/requests/0", "/destinations/0/requests/0"] {
-            let result = changed(Wire::One, &[(&format!("{at}/{key}"), None)]);
+        for none in [None, Some(Value::Null)] {
+            let result = changed(Wire::One, &[(&format!("/requests/0/{key}"), none.clone())]);
             assert!(matches!(result, Err(HeaderError::Invalid(_))), "{key}: {result:?}");
+            let result = changed(Wire::One, &[(&format!("/destinations/0/requests/0/{key}"), none)]);
+            assert!(matches!(result, Err(HeaderError::Destination(_))), "{key}: {result:?}");
         }
     }
     // What wire 2 may leave out.
     let changes = [("/length", None), ("/degree", None), ("/destinations", None), ("/source", None)];
     let bare = changed(Wire::Two, &changes).unwrap();
     assert_eq!((bare.length, bare.degree, bare.destinations.len()), (None, 1, 0));
+    for key in ["length", "degree", "destinations", "source", "begun", "from", "min_rate", "sparse"] {
+        let absent = changed(Wire::Two, &[(&format!("/{key}"), Some(Value::Null))]).unwrap();
+        if key != "from" {
+            assert_eq!(Ok(absent), changed(Wire::Two, &[(&format!("/{key}"), None)]), "{key}");
+        }
+    }
+}
+
+#[test]
+fn values_are_of_the_type_that_the_page_names() {
+    let array = json!(["/srv/a", "a", true]);
+    for (pointer, bad) in [
+        ("/requests/0", array.clone()),
+        ("/requests", json!([null])),
+        ("/source", json!([80, 5, "x"])),
+        ("/source", json!("x")),
+        ("/verb", json!({"send": null})),
+        ("/verb", json!(["send"])),
+        ("/transfer", json!("0A".repeat(16))),
+        ("/nonce", json!("0A".repeat(16))),
+        ("/to", json!(["10.0.0.7", 2893])),
+        ("/sparse", json!("true")),
+        ("/source/mtime", json!(-1)),
+        ("/source/mtime", json!(1.5)),
+        ("/source/size", json!(-1)),
+        ("/source/id", json!("")),
+        ("/source/id", Value::Null),
+        ("/source/id", json!("x".repeat(256))),
+    ] {
+        let result = put(Wire::Two, pointer, bad.clone());
+        assert!(matches!(result, Err(HeaderError::Invalid(_))), "{pointer} = {bad}: {result:?}");
+    }
+    for wire in [Wire::One, Wire::Two] {
+        for (pointer, bad) in [
+            ("/destinations/0", json!(["h", 1])),
+            ("/destinations/0", json!("h")),
+            ("/destinations/0", Value::Null),
+            ("/destinations/0/port", json!([])),
+            ("/destinations/0/port", json!(true)),
+            ("/destinations/0/host", json!(1)),
+            ("/destinations/0/requests/0", array.clone()),
+            ("/destinations/0/requests", json!({})),
+        ] {
+            let result = put(wire, pointer, bad.clone());
+            assert!(matches!(result, Err(HeaderError::Destination(_))), "{pointer} = {bad}: {result:?}");
+        }
+        let text = format!("[{}]\n", if wire == Wire::One { value_1() } else { value_2() });
+        let sign = if wire == Wire::One { signed_1 } else { signed_2 };
+        assert!(matches!(header(&sign(text.as_bytes())), Err(HeaderError::Invalid(_))), "an array of one");
+    }
+    let strings = put(Wire::Two, "/source", json!({"size": "80", "mtime": "5", "id": "x"}));
+    assert_eq!(strings, Ok(header_2()));
+    let unknown = put(Wire::Two, "/source", json!({"size": null, "id": "x"})).unwrap();
+    assert_eq!(
+        unknown.envelope.unwrap().source,
+        Some(SourceHint { size: None, mtime: None, id: "x".into() })
+    );
+    // An id is whatever its maker likes.
+    assert_eq!(put(Wire::Two, "/requests/0/id", json!("")).unwrap().node.requests[0].id, "");
+}
+
+#[test]
+fn blanks_around_a_signature_are_spaces_tabs_and_returns() {
+    let whole = String::from_utf8(signed(Wire::Two, &value_2())).unwrap();
+    let (text, line) = whole.split_at(whole.rfind("EOH").unwrap());
+    let code = line.strip_prefix("EOH : ").unwrap().trim_end();
+    for good in
+        [format!("EOH:{code}\n"), format!("EOH \t: \t {code} \t \r\n"), format!("EOH\r:\r{code}\r\r\n")]
+    {
+        assert_eq!(header(format!("{text}{good}").as_bytes()), Ok(header_2()), "{good:?}");
+    }
+    for bad in [format!("EOH\x0c: {code}\n"), format!("EOH : {code}\x0b\n"), format!("EOH = {code}\n")] {
+        assert_eq!(header(format!("{text}{bad}").as_bytes()), Err(HeaderError::BadSignature), "{bad:?}");
+    }
 }
 
 #[test]
@@ -305,7 +388,6 @@ fn numbers_out_of_range_are_refused() {
             ("requests", json!([])),
             ("requests", json!({})),
             ("destinations", json!({})),
-            ("destinations", Value::Null),
         ] {
             let result = changed(wire, &[(&format!("/{key}"), Some(bad.clone()))]);
             assert!(matches!(result, Err(HeaderError::Invalid(_))), "{key} = {bad}: {result:?}");
@@ -497,6 +579,7 @@ fn a_million_destinations_do_not_get_in() {
 #[test]
 fn endless_headers_are_cut_off_whatever_the_chunks() {
     let too_long = Err(HeaderError::TooLong("more than 4 MiB"));
+    let long_line = Err(HeaderError::TooLong("an EOH line of more than 128 bytes"));
     let full = vec![b'x'; limits::HEADER_BYTES];
     for size in [1, 7, 65_536, limits::HEADER_BYTES + 1] {
         // The long part in one go, what follows in chunks.
@@ -508,11 +591,11 @@ fn endless_headers_are_cut_off_whatever_the_chunks() {
         assert_eq!(push_all(&full, b""), None, "{size}");
         assert_eq!(push_all(&full, b"x"), Some(too_long.clone()), "{size}");
         assert_eq!(push_all(&full, b"\n"), Some(too_long.clone()), "{size}");
-        assert_eq!(push_all(b"EOH : ", &full), Some(Err(HeaderError::BadSignature)), "{size}");
+        assert_eq!(push_all(b"EOH : ", &full), Some(long_line.clone()), "{size}");
         // The signature line counts, and which of the limits is passed first does not depend on the chunks.
         for room in [0, 1, 3, 50, 127, 128, 129, 200] {
             let tail = [b"\nEOH : ", &[b'A'; 500][..]].concat();
-            let expected = if room > 128 { Err(HeaderError::BadSignature) } else { too_long.clone() };
+            let expected = if room > 128 { long_line.clone() } else { too_long.clone() };
             let head = &full[..limits::HEADER_BYTES - room - 1];
             assert_eq!(push_all(head, &tail), Some(expected), "{size} with room for {room}");
         }

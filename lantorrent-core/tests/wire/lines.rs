@@ -92,6 +92,43 @@ fn every_line_comes_through() {
 }
 
 #[test]
+fn a_line_is_an_object_of_its_kind() {
+    let challenge = String::from_utf8(encoded()[0].clone()).unwrap();
+    let second = |json: &str| {
+        let mut stream = challenge.clone().into_bytes();
+        stream.extend(signed(json));
+        read(&stream)
+    };
+    for good in [
+        r#"{"seq":1,"line":"alive","offset":"of no meaning here","tag":[]}"#,
+        r#"{"seq":1,"line":"progress","least":0,"greatest":0,"states":{"done":1},"changed":null}"#,
+    ] {
+        assert_eq!(second(good).all.len(), 2, "{good}");
+    }
+    for bad in [
+        r#"[1,"alive"]"#,
+        r#"{"seq":"1","line":"alive"}"#,
+        r#"{"seq":1,"line":3}"#,
+        r#"{"seq":1,"line":["alive"]}"#,
+        r#"{"seq":1,"line":{"alive":null}}"#,
+        r#"{"seq":1,"line":"Alive"}"#,
+        r#"{"seq":1,"line":"ready","offset":null}"#,
+        r#"{"seq":1,"line":"ready","offset":"0"}"#,
+        r#"{"seq":1,"line":"progress","least":0,"greatest":0,"states":{"done":1},"changed":[[1,"done",0]]}"#,
+        r#"{"seq":1,"line":"progress","least":0,"greatest":0,"states":{"ready":1}}"#,
+        r#"{"seq":1,"line":"progress","least":0,"greatest":0,"states":[["done",1]]}"#,
+        r#"{"seq":1,"line":"progress","least":0,"greatest":0,"states":{},"changed":[{"index":1,"state":{"done":null},"offset":0}]}"#,
+        r#"{"seq":1,"line":"result","result":{"code":0},"tag":"00"}"#,
+    ] {
+        let said = second(bad);
+        assert_eq!(said.all.len(), 1, "{bad}");
+        assert!(matches!(said.end, Err(LineError::NotJson(_))), "{bad}: {:?}", said.end);
+    }
+    let upper = challenge.replacen(&CHALLENGE.to_string(), &"0A".repeat(16), 1);
+    assert!(matches!(read(upper.as_bytes()).end, Err(LineError::NotJson(_))));
+}
+
+#[test]
 fn a_flipped_bit_anywhere_is_an_error_and_no_line() {
     let lines = encoded();
     let stream = lines.concat();

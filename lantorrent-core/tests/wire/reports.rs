@@ -90,6 +90,28 @@ fn the_largest_report_fits_a_line_and_messages_are_cut() {
 }
 
 #[test]
+fn what_is_longer_than_a_limit_is_no_report() {
+    for (key, most) in [
+        ("message", limits::MESSAGE_BYTES),
+        ("host", limits::HOST_BYTES),
+        ("id", limits::ID_BYTES),
+        ("file", limits::FILENAME_BYTES),
+    ] {
+        let report = |len| format!("{{\"code\":0,\"{key}\":\"{}\"}}", "x".repeat(len));
+        assert!(Report::parse(report(most).as_bytes()).is_ok(), "{key}");
+        assert!(matches!(Report::parse(report(most + 1).as_bytes()), Err(LineError::Malformed(_))), "{key}");
+        // 0.2 puts whatever Python says into a message.
+        let bare = Report::parse_bare(report(most + 1).as_bytes());
+        assert_eq!(bare.is_ok(), key == "message", "{key}: {bare:?}");
+        assert!(bare.is_err() || bare.unwrap().message.len() == most);
+    }
+    for none in [r#"{"code":508,"message":null,"md5sum":null}"#, r#"{"code":508}"#] {
+        assert_eq!(Report::parse(none.as_bytes()).unwrap().message, "", "{none}");
+    }
+    assert!(Report::parse(b"[0,null,null,null,null]").is_err());
+}
+
+#[test]
 fn an_object_that_never_ends_is_cut_off() {
     let endless = [b"{\"message\":\"".to_vec(), vec![b'x'; limits::LINE_BYTES]].concat();
     for sizes in [vec![endless.len()], vec![1; endless.len()]] {

@@ -73,6 +73,7 @@ impl Feed {
                 let frame = match control {
                     Control::Idle => Frame::Idle { offset },
                     Control::Abort(abort) => Frame::Abort(abort),
+                    Control::Bye => Frame::Bye,
                 };
                 Some(Outgoing::frame(&self.writer, &frame, Meaning::Control(offset))?)
             }

@@ -291,7 +291,8 @@ impl Reader {
                 hub.finish(size, sum);
             }
             Frame::Abort(abort) => told.push_back(Input::Aborted(abort)),
-            Frame::Idle { .. } | Frame::Bye => told.push_back(Input::Heard),
+            Frame::Bye => told.push_back(Input::Bye),
+            Frame::Idle { .. } => told.push_back(Input::Heard),
         }
     }
 

@@ -101,7 +101,8 @@ impl Transfers {
             Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
             Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
             Entrance::Finished(results) => {
-                say_last(arrival, |proven| session::retell(proven, &results), world);
+                let keys = world.site.gate.keys.clone();
+                say_last(arrival, |proven| session::retell(proven, &keys, &results), world);
             }
         }
     }

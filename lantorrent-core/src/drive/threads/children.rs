@@ -174,6 +174,7 @@ impl Shared {
                     let frame = match control {
                         Control::Idle => Frame::Idle { offset },
                         Control::Abort(abort) => Frame::Abort(abort),
+                        Control::Bye => Frame::Bye,
                     };
                     self.write(socket, &frame, &[])?;
                     self.tell(Input::Sent(link, offset));

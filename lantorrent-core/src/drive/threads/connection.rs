@@ -87,7 +87,7 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         }
         Way::Finished(arrival, results) => {
             let Arrival { guest, proven, .. } = arrival;
-            say_last(&guest, &session::retell(*proven, &results));
+            say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
             Ok(())
         }
     }

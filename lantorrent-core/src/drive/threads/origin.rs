@@ -143,20 +143,19 @@ pub(super) fn examine(mut file: File, path: &Path) -> io::Result<(SourceFile, So
     // The metadata of a disk does not say its size.
     let length = if metadata.is_file() { metadata.len() } else { file.seek(SeekFrom::End(0))? };
     let place: PathBuf = path.canonicalize()?;
+    let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    let mtime = u64::try_from(modified).ok();
+    // The wire has no time before 1970, so that such a time counts as a part of the identity.
+    let ancient = if mtime.is_none() { &modified.to_be_bytes()[..] } else { &[] };
     let identity = [
         &metadata.dev().to_be_bytes()[..],
         &metadata.ino().to_be_bytes(),
         place.as_os_str().as_encoded_bytes(),
+        ancient,
     ]
     .concat();
-    let hint = SourceHint {
-        size: Some(length),
-        mtime: metadata
-            .mtime()
-            .checked_mul(1_000_000_000)
-            .and_then(|time| time.checked_add(metadata.mtime_nsec())),
-        id: blake3::hash(&identity).to_hex()[..32].to_owned(),
-    };
+    let hint =
+        SourceHint { size: Some(length), mtime, id: blake3::hash(&identity).to_hex()[..32].to_owned() };
     let changed = metadata.modified().ok();
     // In units of 512 bytes, whatever the file system's blocks are.
     let sparse = metadata.is_file() && metadata.blocks() < length.div_ceil(512);

@@ -227,7 +227,11 @@ impl Receiver<'_> {
                 self.shared.tell(Input::Aborted(abort));
                 Ok(())
             }
-            Frame::Idle { .. } | Frame::Bye => {
+            Frame::Bye => {
+                self.shared.tell(Input::Bye);
+                Ok(())
+            }
+            Frame::Idle { .. } => {
                 self.shared.tell(Input::Heard);
                 Ok(())
             }

@@ -26,7 +26,7 @@ pub(super) fn admit(
         Turn::Ours(counter) => return Some((arrival, counter)),
         Turn::Over(results) => {
             let Arrival { guest, proven, .. } = arrival;
-            say_last(&guest, &session::retell(*proven, &results));
+            say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
         }
         Turn::Taken => {
             let Arrival { guest, proven, .. } = arrival;
@@ -67,8 +67,11 @@ fn relay_results(
         say(&mut lines, &Line::Alive)?;
     }
     let results = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
-    for sealed in results.unwrap_or_default() {
-        say(&mut lines, &Line::Result(sealed))?;
+    if let Some(results) = results {
+        let foreign = session::foreign_to_finished(&proven.header, &shared.site.gate.keys, &results);
+        for sealed in results.into_iter().chain(foreign) {
+            say(&mut lines, &Line::Result(sealed))?;
+        }
     }
     say_last(&guest, &[]);
     Ok(())

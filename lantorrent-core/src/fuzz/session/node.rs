@@ -192,7 +192,8 @@ impl Node {
             }
             Frame::Abort(abort) => Input::Aborted(abort),
             Frame::Hole { .. } => panic!("the source has no holes"),
-            Frame::Idle { .. } | Frame::Bye => Input::Heard,
+            Frame::Bye => Input::Bye,
+            Frame::Idle { .. } => Input::Heard,
         }
     }
 

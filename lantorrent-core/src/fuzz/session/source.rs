@@ -103,6 +103,7 @@ impl Source {
                     let frame = match control {
                         crate::session::Control::Idle => continue,
                         crate::session::Control::Abort(abort) => Frame::Abort(abort),
+                        crate::session::Control::Bye => Frame::Bye,
                     };
                     self.put(&frame, &[]);
                 }

@@ -32,6 +32,22 @@ impl Downstream {
     pub(super) fn note_change(&mut self, change: Change) {
         self.changes.retain(|known| known.index != change.index);
         self.changes.push_back(change);
+        self.latest.insert(change.index, change);
+    }
+
+    /// The results of a node may be all that is ever heard of it, as on wire 1, or where its last lines were lost.
+    pub(super) fn note_fate(&mut self, desk: &Desk, at: usize, index: u32) {
+        let fate = self.runs[at].node(index).and_then(|node| desk.ledger.fate(node));
+        let Some(state) = fate else { return };
+        let latest = self.latest.get(&index);
+        if latest.is_some_and(|latest| latest.state == state) {
+            return;
+        }
+        let offset = match state {
+            NodeState::Done => self.length.unwrap_or(self.available),
+            _ => latest.map_or(0, |latest| latest.offset),
+        };
+        self.note_change(Change { index, state, offset });
     }
 
     /// Sums up all that is behind.

@@ -104,6 +104,9 @@ impl Downstream {
             child.reported(now.instant);
         }
         desk.report(report, sealed);
+        if let Some(index) = about {
+            self.note_fate(desk, at, index);
+        }
         self.close_if_complete(desk, now, at);
     }
 }

@@ -1,6 +1,7 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
 use super::{NodeSession, Phase, Reading, SUPERSEDED};
+use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
 use crate::session::io::{Now, Output, UpstreamId};
@@ -22,6 +23,7 @@ impl NodeSession {
         }
         self.upstream.say(&mut self.desk, &Line::Accepted);
         self.say_all_again();
+        self.refuse_foreign(&header.node);
         self.reading = match self.reading {
             Reading::Yes => {
                 self.desk.out.push_back(Output::Halt);
@@ -75,6 +77,15 @@ impl NodeSession {
         }
         self.let_go(Code::SUPERSEDED, SUPERSEDED);
         Answer::Yes
+    }
+
+    /// A claim goes on with the session, and adds nothing to it.
+    fn refuse_foreign(&mut self, claimed: &Destination) {
+        let Some(key) = &self.desk.result_key else { return };
+        let own = &self.desk.header.node.requests;
+        for sealed in foreign(claimed, key, |id| own.iter().any(|request| request.id == id)) {
+            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+        }
     }
 
     /// Whatever the former upstream was told may have died with it.

@@ -161,6 +161,7 @@ impl Feed {
                 self.over = true;
                 Frame::Abort(abort)
             }
+            Control::Bye => Frame::Bye,
         }
     }
 

@@ -190,7 +190,8 @@ impl Upstreams {
                 return Input::End { size, sum };
             }
             Frame::Abort(abort) => return Input::Aborted(abort),
-            Frame::Idle { .. } | Frame::Bye => return Input::Heard,
+            Frame::Bye => return Input::Bye,
+            Frame::Idle { .. } => return Input::Heard,
         };
         if let Some(truth) = &self.truth {
             let part = truth.get(item.offset as usize..item.end() as usize);

@@ -96,7 +96,7 @@ impl Welcome {
     }
 
     pub(super) fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
-        let told = retell(*self.proven, results);
+        let told = retell(*self.proven, &world.hosts[self.at].keys, results);
         self.greeter.say_last(&mut world.net, told);
         Role::Greeter(self.greeter)
     }
