@@ -17,6 +17,7 @@ mod limits;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;
+mod protocol;
 mod repair;
 mod replay;
 mod resume;

@@ -129,6 +129,14 @@ impl Child {
 
     /// Reads the payload to its end, or to the end of the connection, and says what it sums up to.
     pub(crate) fn swallow(&self) -> Option<String> {
+        match self.read_to(|frame| matches!(frame, Frame::End { .. }))? {
+            Frame::End { sum, .. } => Some(sum.to_hex()),
+            _ => None,
+        }
+    }
+
+    /// Reads the payload to the first such frame. None if an abort, or the end of the connection, comes before.
+    pub(crate) fn read_to(&self, is_last: impl Fn(&Frame) -> bool) -> Option<Frame> {
         let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
         let mut block = vec![0; self.header.block_size as usize];
         let mut bytes = vec![0; 64 << 10];
@@ -139,7 +147,7 @@ impl Child {
                 let (used, frame) = reader.push(rest, &mut block).unwrap();
                 rest = &rest[used..];
                 match frame {
-                    Some(Frame::End { sum, .. }) => return Some(sum.to_hex()),
+                    Some(frame) if is_last(&frame) => return Some(frame),
                     Some(Frame::Abort(_)) => return None,
                     _ => {}
                 }
