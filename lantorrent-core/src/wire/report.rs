@@ -146,7 +146,7 @@ impl ReportReader {
     /// [`LineError::TooLong`] and [`LineError::NotJson`]; the stream cannot be followed after that.
     pub fn push(&mut self, input: &[u8]) -> Result<(usize, Option<Report>), LineError> {
         for (place, &byte) in input.iter().enumerate() {
-            if self.text.is_empty() && byte.is_ascii_whitespace() {
+            if self.text.is_empty() && b" \t\r\n".contains(&byte) {
                 continue;
             }
             if self.text.is_empty() && byte != b'{' {
