@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use lantorrent_core::wire::{Code, Keyring, Line, LineReader, Nonce, Password, ReportReader, Wire};
+use lantorrent_core::wire::{Code, Keyring, Line, Password, ReportReader, Wire};
 
 use crate::support::{
     BOTH, Peer, Proxy, TestNode, Way, content, exchange, header, keys, payload, send, target, transfer,
