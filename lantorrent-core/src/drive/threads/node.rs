@@ -47,12 +47,12 @@ pub(super) struct Shared {
 
 impl Shared {
     fn new(mut config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
-        let (state, retain) = (config.state.take(), config.timing.retain);
+        let (state, timing) = (config.state.take(), config.timing.clone());
         let folders = config.roots.clone();
         let site = Site::open(config, alone.verbs())?;
-        let siblings = (alone == Alone::No).then(|| Siblings::new(state, retain, &folders));
+        let siblings = (alone == Alone::No).then(|| Siblings::new(state, &timing, &folders));
         let live = Live::new(site.capacity);
-        Ok(Arc::new(Self { site, transfers: Transfers::new(retain), live, siblings }))
+        Ok(Arc::new(Self { site, transfers: Transfers::new(timing.retain), live, siblings }))
     }
 
     fn serve(self: &Arc<Self>, guest: Arc<Guest>) {
