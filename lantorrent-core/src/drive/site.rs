@@ -1,5 +1,6 @@
 //! What a node is made of, whichever driver serves it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::{Verb, Wire};
 
-/// How often to look for partial files that nobody came back for.
-pub(super) const CLEANING: Duration = Duration::from_secs(3600);
+/// How often to look for partial files that nobody came back for: at least, and at most, however short they are kept.
+const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(super) struct Site {
@@ -91,6 +92,11 @@ impl Site {
         if count > 0 {
             log::info!("removed {count} partial files that nobody came back for");
         }
+    }
+
+    /// How often to do so: what is too old is gone when half as much time again has passed, or within the hour.
+    pub(super) fn cleaning(&self) -> Duration {
+        (self.keep_partial / 2).clamp(*CLEANING.start(), *CLEANING.end())
     }
 }
 

@@ -9,7 +9,7 @@ use socket2::SockRef;
 
 use super::super::config::NodeConfig;
 use super::super::error::Error;
-use super::super::site::{CLEANING, Site};
+use super::super::site::Site;
 use super::super::socket::{is_final, mark};
 use super::connection;
 use super::live::{Guest, Live};
@@ -65,7 +65,7 @@ impl Shared {
     fn clean(&self) {
         loop {
             self.site.clean();
-            if self.live.stops_within(CLEANING) {
+            if self.live.stops_within(self.site.cleaning()) {
                 return;
             }
         }
@@ -137,7 +137,10 @@ impl Server {
                 }
                 shared.live.wait_for_all();
                 // There is no process that could do it in the background.
-                if shared.siblings.as_ref().is_some_and(|siblings| siblings.archive.cleaning_is_due(CLEANING))
+                if shared
+                    .siblings
+                    .as_ref()
+                    .is_some_and(|siblings| siblings.archive.cleaning_is_due(shared.site.cleaning()))
                 {
                     shared.site.clean();
                 }
