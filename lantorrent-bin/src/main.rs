@@ -12,6 +12,7 @@ mod exit;
 mod get;
 mod init;
 mod legacy;
+mod lines;
 mod links;
 mod logger;
 mod seed;
@@ -230,8 +231,8 @@ fn configure_client(arguments: &Arguments) -> Result<(Config, Home), Failure> {
 }
 
 fn warn_of_unknown(config: &Config) {
-    for name in &config.unknown {
-        log::warn!("{}: {name} is unknown and ignored", config.file.display());
+    for what in &config.unknown {
+        log::warn!("{}: {what}", config.file.display());
     }
 }
 

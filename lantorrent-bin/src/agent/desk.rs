@@ -15,7 +15,7 @@ use super::batching::{Batching, Rules};
 use super::draft::Draft;
 use super::queue::{Change, Changes, Queue, Ticket};
 use super::request::{Attempt, Record, State};
-use super::retry::{self, Retries};
+use super::retry::Retries;
 use super::story::{self, Line};
 use super::topology::Topology;
 use super::underway::{BatchId, Underway};
@@ -305,8 +305,9 @@ impl Desk {
     fn wait(&mut self, now: Now, ticket: Ticket, record: &Arc<Record>) {
         match record.retry_at.map(|at| at.since(now.date)) {
             Some(pause) if !pause.is_zero() => {
-                // However far the date has been put back.
-                self.alarms.set(ticket, now.clock + pause.min(retry::longest()));
+                // However far the date has been put back since that was written down.
+                let longest = self.policy.retries.longest_pause(record.attempts.len());
+                self.alarms.set(ticket, now.clock + pause.min(longest));
             }
             _ => self.batching.arrive(now.clock, ticket, Arc::clone(record)),
         }

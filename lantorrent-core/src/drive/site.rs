@@ -1,21 +1,25 @@
 //! What a node is made of, whichever driver serves it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{NodeConfig, Traffic};
+use super::disk::Files;
 use super::error::Error;
+use super::placed::Placed;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::{Verb, Wire};
 
-/// How often to look for partial files that nobody came back for.
-pub(super) const CLEANING: Duration = Duration::from_secs(3600);
+/// How often to look for partial files that nobody came back for: at least, and at most, however short they are kept.
+const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
+    pub(super) placed: Arc<Placed>,
     pub(super) durability: Durability,
     pub(super) capacity: Capacity,
     pub(super) traffic: Traffic,
@@ -63,6 +67,7 @@ impl Site {
         }
         Ok(Self {
             roots: Arc::new(Roots::open(&config.roots)?),
+            placed: Arc::default(),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,
             capacity: Capacity { connections: config.connections, greetings: config.greetings },
@@ -75,12 +80,23 @@ impl Site {
         })
     }
 
+    /// What a transfer needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
+    pub(super) fn files(&self, patience: Duration) -> Files {
+        let (roots, placed) = (Arc::clone(&self.roots), Arc::clone(&self.placed));
+        Files { roots, placed, durability: self.durability, patience }
+    }
+
     /// Removes partial files that are too old.
     pub(super) fn clean(&self) {
         let count = self.roots.clean(self.keep_partial);
         if count > 0 {
             log::info!("removed {count} partial files that nobody came back for");
         }
+    }
+
+    /// How often to do so: what is too old is gone when half as much time again has passed, or within the hour.
+    pub(super) fn cleaning(&self) -> Duration {
+        (self.keep_partial / 2).clamp(*CLEANING.start(), *CLEANING.end())
     }
 }
 

@@ -160,6 +160,11 @@ impl NodeSession {
         &self.desk.header
     }
 
+    /// Whether no upstream shows signs of life.
+    pub fn is_orphan(&self, now: Now) -> bool {
+        !self.upstream.lives(&self.desk, now)
+    }
+
     /// The next thing to do, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.desk.out.pop_front()

@@ -24,8 +24,9 @@ pub(super) fn admit(
 ) -> Option<(Arrival, Counter)> {
     match siblings.make_room(&arrival.proven.header, doorbell) {
         Turn::Ours(counter) => return Some((arrival, counter)),
-        Turn::Over(results) => {
+        Turn::Over(kept) => {
             let Arrival { guest, proven, .. } = arrival;
+            let results = shared.site.confirm_files(&proven.header, kept.results, &kept.files);
             say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
         }
         Turn::Taken => {
@@ -66,8 +67,9 @@ fn relay_results(
         }
         say(&mut lines, &Line::Alive)?;
     }
-    let results = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
-    if let Some(results) = results {
+    let kept = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
+    if let Some(kept) = kept {
+        let results = shared.site.confirm_files(&proven.header, kept.results, &kept.files);
         let foreign = session::foreign_to_finished(&proven.header, &shared.site.gate.keys, &results);
         for sealed in results.into_iter().chain(foreign) {
             say(&mut lines, &Line::Result(sealed))?;
