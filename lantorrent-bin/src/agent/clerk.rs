@@ -126,11 +126,10 @@ impl Clerk {
         let shared = Arc::new(Mutex::new(shared));
         let (commands, inbox) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&shared), book, sender, inbox, commands.clone());
-        let writer =
-            thread::Builder::new().name("queue".into()).spawn(move || writer.run()).map_err(|error| {
-                let what = format_args!("cannot start a thread: {error}");
-                Failure::local(what, "look at the limits and the memory of this machine")
-            })?;
+        let writer = thread::Builder::new()
+            .name("queue".into())
+            .spawn(move || writer.run())
+            .map_err(|error| Failure::no_thread(&error))?;
         Ok(Self { shared, commands, writer: Arc::new(Mutex::new(Some(writer))) })
     }
 

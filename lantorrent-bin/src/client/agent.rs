@@ -49,7 +49,7 @@ impl Agent {
         home: &Home,
         stamina: Stamina,
     ) -> Result<Self, Failure> {
-        let place = Place::find(asked, &config.agent, home.path())?;
+        let place = Place::find(asked, &config.agent, home.known())?;
         let given = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
         let http = Http::new(&place, given.as_deref().or(config.agent.token.as_deref()))?;
         Ok(Self { http, place, patience: Patience::new(stamina) })

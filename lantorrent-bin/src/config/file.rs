@@ -15,23 +15,25 @@ impl Config {
     /// Reads `file`, which nobody but its owner may be able to read.
     pub(crate) fn load(file: &Path, home: &Home) -> Result<Self, Failure> {
         let text = read(file)?;
-        let mut config = Self::parse(&text, home.path())
+        let mut config = Self::parse(&text, home.known())
             .map_err(|what| Failure::usage(format_args!("{}: {what}", file.display()), "correct the file"))?;
         file.clone_into(&mut config.file);
         Ok(config)
     }
 
-    /// The same for who can do without: if the file is not there, or is somebody else's, nothing is configured.
-    pub(crate) fn load_if_readable(file: &Path, home: &Home) -> Result<Self, Failure> {
-        match File::open(file).map_err(|error| error.kind()) {
-            Err(ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-                Ok(Self { file: file.to_owned(), ..Self::default() })
+    /// The usual file, for a client that can do without: if it is not there, or belongs to another user, nothing is
+    /// configured.
+    pub(crate) fn of_client(home: &Home) -> Result<Self, Failure> {
+        let Ok(file) = home.config() else { return Ok(Self::default()) };
+        match File::open(&file).map_err(|error| error.kind()) {
+            Err(ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory) => {
+                Ok(Self { file, ..Self::default() })
             }
-            _ => Self::load(file, home),
+            _ => Self::load(&file, home),
         }
     }
 
-    fn parse(text: &str, home: &Path) -> Result<Self, String> {
+    fn parse(text: &str, home: Option<&Path>) -> Result<Self, String> {
         let mut config = Self::default();
         let mut seen = Vec::new();
         for (section, properties) in &ini(text)? {
@@ -62,7 +64,7 @@ impl Config {
     }
 
     /// Takes one value over. False if there is no such key.
-    fn set(&mut self, section: &str, key: &str, text: &str, home: &Path) -> Result<bool, String> {
+    fn set(&mut self, section: &str, key: &str, text: &str, home: Option<&Path>) -> Result<bool, String> {
         match (section, key) {
             ("security", "password") => self.password = Some(text.into()),
             ("security", "wire_1_password") => self.wire_1_password = Some(text.into()),
@@ -90,7 +92,7 @@ fn is_known(section: &str) -> bool {
     matches!(section, "" | "security" | "log" | "db" | "node" | "agent")
 }
 
-fn optional_path(text: &str, home: &Path) -> Result<Option<PathBuf>, String> {
+fn optional_path(text: &str, home: Option<&Path>) -> Result<Option<PathBuf>, String> {
     if text.is_empty() { Ok(None) } else { value::path(text, home).map(Some) }
 }
 
@@ -135,7 +137,7 @@ mod tests {
     use std::time::Duration;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, "/home/lt".as_ref())
+        Config::parse(text, Some("/home/lt".as_ref()))
     }
 
     #[test]
