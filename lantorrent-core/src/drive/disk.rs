@@ -11,6 +11,7 @@ use super::TELL;
 use super::copies::Copies;
 use super::hub::Hub;
 use super::orders::{DiskOrder, Work};
+use super::placed::Placed;
 use super::request::{fault, source_version, target, version};
 use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;
@@ -30,6 +31,7 @@ pub(super) const PATIENCE_WITH_SUPERSEDED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) roots: Arc<Roots>,
+    pub(super) placed: Arc<Placed>,
     pub(super) durability: Durability,
     /// How long, all in all, to wait for files that are in use.
     pub(super) patience: Duration,
@@ -295,10 +297,14 @@ impl Disk {
         // Before it has its name: from then on anybody may change it.
         let sealed = self.make_copies(file, size);
         let output = self.outputs.get_mut(file)?.take()?;
+        let identity = output.identity();
         let result = match sealed {
             Ok(()) => output.finish(size, self.files.durability),
             Err(error) => Err(output.give_up(error)),
         };
+        if let (Ok(()), Ok(identity), Some(envelope)) = (&result, identity, &self.header.envelope) {
+            self.files.placed.add(envelope.transfer, &self.header.node.requests[file].id, identity);
+        }
         Some(result.map_err(|error| fault(&error)))
     }
 
@@ -387,7 +393,8 @@ mod tests {
         let hub = Arc::new(Hub::new(Ring::for_node(2)));
         let (told, heard) = mpsc::channel();
         let tell: Tell = Box::new(move |input| told.send(input).unwrap());
-        let files = Files { roots, durability: Durability::NoSync, patience: Duration::from_secs(60) };
+        let (placed, durability) = (Arc::default(), Durability::NoSync);
+        let files = Files { roots, placed, durability, patience: Duration::from_secs(60) };
         let disk = Disk::new(Arc::clone(&hub), tell, files, header);
         hub.order_disk(DiskOrder::Open(0));
         hub.close();

@@ -23,6 +23,7 @@ mod orders;
 mod outbox;
 mod pace;
 mod patience;
+mod placed;
 mod probing;
 mod refusal;
 mod request;

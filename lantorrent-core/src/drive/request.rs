@@ -40,10 +40,11 @@ pub(super) fn fault(error: &StoreError) -> FileFault {
         StoreError::InUse { .. } => Code::IN_USE,
         StoreError::NotWanted { .. } => Code::STOPPED,
         StoreError::NoSpace { .. } => Code::NO_SPACE,
-        StoreError::CannotWrite { .. } => Code::CANNOT_WRITE,
+        StoreError::CannotWrite { .. } | StoreError::Elsewhere { .. } => Code::CANNOT_WRITE,
         StoreError::TooLong { .. }
         | StoreError::NotAFile { .. }
         | StoreError::CannotOpen { .. }
+        | StoreError::NoRoot { .. }
         | StoreError::BadRoot { .. }
         | StoreError::CannotConfine { .. } => Code::CANNOT_OPEN,
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{NodeConfig, Traffic};
+use super::disk::Files;
 use super::error::Error;
+use super::placed::Placed;
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::{Verb, Wire};
@@ -16,6 +18,7 @@ pub(super) const CLEANING: Duration = Duration::from_secs(3600);
 pub(super) struct Site {
     pub(super) gate: Gate,
     pub(super) roots: Arc<Roots>,
+    pub(super) placed: Arc<Placed>,
     pub(super) durability: Durability,
     pub(super) capacity: Capacity,
     pub(super) traffic: Traffic,
@@ -63,6 +66,7 @@ impl Site {
         }
         Ok(Self {
             roots: Arc::new(Roots::open(&config.roots)?),
+            placed: Arc::default(),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,
             capacity: Capacity { connections: config.connections, greetings: config.greetings },
@@ -73,6 +77,12 @@ impl Site {
             },
             keep_partial: config.keep_partial,
         })
+    }
+
+    /// What a transfer needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
+    pub(super) fn files(&self, patience: Duration) -> Files {
+        let (roots, placed) = (Arc::clone(&self.roots), Arc::clone(&self.placed));
+        Files { roots, placed, durability: self.durability, patience }
     }
 
     /// Removes partial files that are too old.

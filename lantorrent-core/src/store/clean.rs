@@ -12,7 +12,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, st
 use super::beside::Beside;
 use super::confine::{FOLDER, open_beneath};
 use super::journal::Header;
-use super::partial::{file_type, lock, open_folder, open_plain, still_named};
+use super::partial::{file_type, lock, open_plain, still_named};
+use super::route::Route;
 use super::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
 /// How many folders below one another are looked into. Each is open while those in it are.
@@ -88,16 +89,11 @@ fn clean_one(folder: &File, name: &str, before: SystemTime) -> bool {
     removed.unwrap_or(false)
 }
 
-/// Removes the partial file for `name` in the folder `parents` below `root`, and its journal, if they are about that
-/// version. Whatever else is there stays.
-pub(super) fn remove(
-    root: impl AsFd,
-    parents: &str,
-    name: &str,
-    path: &Path,
-    version: &[u8],
-) -> Result<(), StoreError> {
-    match open_folder(root, parents, path) {
+/// Removes the partial file for what is at the end of `route`, and its journal, if they are about that version. Whatever
+/// else is there stays.
+pub(super) fn remove(route: &Route, version: &[u8]) -> Result<(), StoreError> {
+    let (name, path) = (route.name(), route.path());
+    match route.open_folder() {
         Ok(folder) => {
             remove_one(&folder, name, path, |journal| Header::is_about(journal, version), |_| true).map(drop)
         }

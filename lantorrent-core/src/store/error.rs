@@ -48,6 +48,32 @@ pub enum StoreError {
         /// What the system says.
         cause: io::Error,
     },
+    /// The root below which it is allowed is not there, or no folder any more.
+    #[error(
+        "cannot open {path:?}: its root {root:?} cannot be opened: {cause}; nothing can be written below it until it is \
+         there again"
+    )]
+    NoRoot {
+        /// The path as requested.
+        path: PathBuf,
+        /// The root as configured.
+        root: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The path does not lead to what was written for it: a disk was mounted or unmounted, or a folder on the way was
+    /// renamed or replaced. What was written stays where it is.
+    #[error(
+        "{path:?} does not lead to the file that was written for it, but {found}; that file is {place} and was left there"
+    )]
+    Elsewhere {
+        /// The path as requested.
+        path: PathBuf,
+        /// Where it leads.
+        found: String,
+        /// Where the file is.
+        place: String,
+    },
     /// Another process, or another request of this one, is writing it.
     #[error("{path:?} is in use: somebody else is writing it, or has locked it")]
     InUse {
@@ -163,7 +189,8 @@ impl StoreError {
 
     /// Whether it is only that too many files are open, in this process or on this machine.
     pub fn lacks_descriptors(&self) -> bool {
-        matches!(self, Self::CannotOpen { cause, .. } if Self::is_about_descriptors(cause))
+        matches!(self, Self::CannotOpen { cause, .. } | Self::NoRoot { cause, .. }
+            if Self::is_about_descriptors(cause))
     }
 
     /// Whether the system says so.

@@ -1,14 +1,15 @@
 //! Opening what is written where it stands: devices, `/dev/null`, files that must keep their inode.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, Stat, fstat, major, minor, seek, statat};
 use rustix::io::Errno;
 
 use super::confine::{LOOK, READ_WRITE, open_beneath};
-use super::partial::{file_type, lock, may_make_files, open_folder};
+use super::partial::{file_type, lock, may_make_files};
+use super::route::Route;
 use super::{ATTEMPTS, Remains, StoreError, space};
 
 /// What kind of thing bytes go to.
@@ -32,24 +33,18 @@ pub(super) struct Opened {
     pub(super) made_in: Option<File>,
 }
 
-/// Opens `name` in the folder `parents` below `root`, or makes it.
-pub(super) fn open_in_root(
-    root: impl AsFd,
-    parents: &str,
-    name: &str,
-    path: &Path,
-    wanted: Option<u64>,
-) -> Result<Opened, StoreError> {
-    let below = format!("{parents}/{name}");
+/// Opens what is at the end of `route`, or makes a file there.
+pub(super) fn open(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreError> {
+    let path = route.path();
     for _ in 0..ATTEMPTS {
-        match open_existing(|flags| open_beneath(&root, &below, flags), path, wanted) {
-            Err(error) if error.is_missing() => {}
+        match open_existing(route, wanted) {
+            Err(error) if error.is_missing() && route.has_folder() => {}
             result => return result,
         }
-        let folder = open_folder(&root, parents, path)?;
+        let folder = route.open_folder()?;
         // Before it is made, so that nothing needs to be removed.
         space::check(&folder, path, wanted.unwrap_or(0))?;
-        let file = match open_beneath(&folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
+        let file = match open_beneath(&folder, route.name(), READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => file,
             Err(Errno::EXIST) => continue,
             Err(errno) => return Err(StoreError::opening(path, errno)),
@@ -60,21 +55,15 @@ pub(super) fn open_in_root(
     Err(dangling(path))
 }
 
-/// Whether [`open_in_root`] could succeed now.
-pub(super) fn probe_in_root(
-    root: impl AsFd,
-    parents: &str,
-    name: &str,
-    path: &Path,
-    wanted: Option<u64>,
-) -> Result<(), StoreError> {
-    let below = format!("{parents}/{name}");
-    match open_existing(|flags| open_beneath(&root, &below, flags), path, wanted) {
-        Err(error) if error.is_missing() => {}
+/// Whether [`open`] could succeed now.
+pub(super) fn probe(route: &Route, wanted: Option<u64>) -> Result<(), StoreError> {
+    let path = route.path();
+    match open_existing(route, wanted) {
+        Err(error) if error.is_missing() && route.has_folder() => {}
         result => return result.map(drop),
     }
-    let folder = open_folder(&root, parents, path)?;
-    if statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+    let folder = route.open_folder()?;
+    if statat(&folder, route.name(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Err(dangling(path));
     }
     may_make_files(&folder, path)?;
@@ -85,12 +74,9 @@ fn dangling(path: &Path) -> StoreError {
     StoreError::NotAFile { path: path.to_owned(), what: "a symlink that leads to nothing" }
 }
 
-/// Opens what `open` leads to, if that is something to write to.
-pub(super) fn open_existing(
-    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
-    path: &Path,
-    wanted: Option<u64>,
-) -> Result<Opened, StoreError> {
+/// Opens what is at the end of `route`, if that is something to write to.
+fn open_existing(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreError> {
+    let path = route.path();
     let opening = |errno| StoreError::opening(path, errno);
     let classify = |file: &OwnedFd| {
         let stat = fstat(file).map_err(opening)?;
@@ -98,10 +84,10 @@ pub(super) fn open_existing(
         Ok((medium, stat))
     };
     // A look first: to open some devices is to use them (a tape rewinds, a watchdog starts).
-    let (expected, _) = classify(&open(LOOK).map_err(opening)?)?;
+    let (expected, _) = classify(&route.open(LOOK)?)?;
     // For a device EXCL means: not while it is mounted or part of another one.
     let exclusive = if expected == Medium::Device { OFlags::EXCL } else { OFlags::empty() };
-    let file = open(READ_WRITE | exclusive).map_err(opening)?;
+    let file = route.open(READ_WRITE | exclusive)?;
     let (medium, _) = classify(&file)?;
     if medium != expected {
         return Err(StoreError::InUse { path: path.to_owned() });

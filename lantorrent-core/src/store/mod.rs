@@ -28,6 +28,7 @@ mod recorder;
 mod recut;
 mod resume;
 mod roots;
+mod route;
 mod runs;
 mod space;
 mod sparse;
@@ -40,6 +41,7 @@ pub use error::{Remains, StoreError};
 pub use output::Output;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
+pub use route::Identity;
 #[cfg(feature = "threads")]
 pub(crate) use sparse::is_zero;
 pub use tree::{Found, Permissions, Tree, What};

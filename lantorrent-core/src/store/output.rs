@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_setfl, fstat};
@@ -16,6 +16,7 @@ use super::in_place::{Medium, Opened, too_small};
 use super::partial::{Partial, unlock};
 use super::recorder::Recorder;
 use super::resume::{self, Start};
+use super::route::{Identity, Route};
 use super::sparse::{self, Run};
 use super::writer::Writer;
 use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space};
@@ -40,7 +41,7 @@ pub struct Output {
     place: Place,
     file: Arc<File>,
     medium: Medium,
-    path: PathBuf,
+    route: Route,
     state: Mutex<State>,
 }
 
@@ -83,12 +84,12 @@ struct State {
 impl Output {
     pub(super) fn from_partial(
         (partial, file): (Partial, OwnedFd),
-        path: &Path,
         target: &Target<'_>,
         originals: &[&Self],
         wanted: &dyn Fn() -> bool,
     ) -> Result<Self, StoreError> {
-        let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, path, 0)?;
+        let route = partial.route().clone();
+        let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, route, 0)?;
         this.copy_of = this.can_share_with(originals);
         this.go_on(target, wanted)?;
         Ok(this)
@@ -96,15 +97,16 @@ impl Output {
 
     /// Takes up what somebody left, or takes it away.
     fn go_on(&mut self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<(), StoreError> {
+        let path = self.route.path();
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
         let Start { digests, resumed } = if self.copy_of.is_some() {
-            resume::start_anew(partial, &self.file, &self.path, target)?
+            resume::start_anew(partial, &self.file, path, target)?
         } else {
-            resume::start(partial, &self.file, &self.path, target, wanted)?
+            resume::start(partial, &self.file, path, target, wanted)?
         };
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
         let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
-        if let Err(error) = space::check(partial.folder(), &self.path, needed) {
+        if let Err(error) = space::check(partial.folder(), path, needed) {
             if resumed > 0 {
                 partial.keep();
             }
@@ -124,14 +126,14 @@ impl Output {
         Ok(())
     }
 
-    pub(super) fn in_place(opened: Opened, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn in_place(opened: Opened, route: Route) -> Result<Self, StoreError> {
         let place = Place::InPlace(opened.made_in);
-        Self::new(File::from(opened.file), place, opened.medium, path, opened.length)
+        Self::new(File::from(opened.file), place, opened.medium, route, opened.length)
     }
 
-    fn new(file: File, place: Place, medium: Medium, path: &Path, length: u64) -> Result<Self, StoreError> {
+    fn new(file: File, place: Place, medium: Medium, route: Route, length: u64) -> Result<Self, StoreError> {
         // It was for opening only.
-        fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(path, errno))?;
+        fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(route.path(), errno))?;
         Ok(Self {
             early: Early::Nobody,
             digests: Arc::new(Digests::new(None)),
@@ -141,7 +143,7 @@ impl Output {
             place,
             file: Arc::new(file),
             medium,
-            path: path.to_owned(),
+            route,
             state: Mutex::new(State { length, failed: false, sealed: false }),
         })
     }
@@ -160,7 +162,7 @@ impl Output {
         // Rounded up: the last block of the file may be a short one.
         let blocks = from.min(self.resumed).div_ceil(self.block_size.into());
         if let Err(error) = self.digests.rewind(blocks) {
-            resume::warn_in_vain(&self.path, &error);
+            resume::warn_in_vain(self.path(), &error);
         }
     }
 
@@ -189,6 +191,15 @@ impl Output {
         if matches!(self.early, Early::Nobody) && self.medium != Medium::Null {
             self.early = Early::Data(Recorder::new(Writer::without_journal(Arc::clone(&self.file))));
         }
+    }
+
+    /// What the file can be told by later, see [`Roots::check_placed`](super::Roots::check_placed).
+    pub fn identity(&self) -> io::Result<Identity> {
+        Identity::of_file(&*self.file)
+    }
+
+    fn path(&self) -> &Path {
+        self.route.path()
     }
 
     /// How the file gets to its path.
@@ -243,7 +254,8 @@ impl Output {
     }
 
     /// Gives the file exactly `size` bytes and its name. Unless this returns `Ok`, the file is not whole; of a renamed
-    /// one nothing is left then, and what was at the path before is still there. [`Remains`] tells the exceptions.
+    /// one nothing is left then, and what was at the path before is still there. A file is whole only where its path, resolved
+    /// anew, leads to it ([`StoreError::Elsewhere`]). [`Remains`] tells the exceptions.
     pub fn finish(mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
         match self.complete(size, durability) {
             Ok(()) => Ok(()),
@@ -292,7 +304,7 @@ impl Output {
     }
 
     fn settle(&self, size: u64, durability: Durability) -> Result<(), StoreError> {
-        let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
+        let fail = |cause: io::Error| StoreError::writing(self.path(), size, cause);
         if let Some(recorder) = self.early.recorder() {
             recorder.stop();
             self.durable_so_far().map_err(fail)?;
@@ -303,9 +315,9 @@ impl Output {
         }
         match self.medium {
             Medium::Null => return Ok(()),
-            Medium::Device if size > length => return Err(too_small(&self.path, size, length)),
+            Medium::Device if size > length => return Err(too_small(self.path(), size, length)),
             Medium::Device => {}
-            Medium::File if size > LONGEST => return Err(beyond_all_files(&self.path, size)),
+            Medium::File if size > LONGEST => return Err(beyond_all_files(self.path(), size)),
             Medium::File => self.file.set_len(size).map_err(fail)?,
         }
         match durability {
@@ -316,9 +328,12 @@ impl Output {
 
     fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
         self.seal(size, durability)?;
-        let fail = |cause: io::Error| StoreError::writing(&self.path, size, cause);
+        let path = self.route.path();
+        let fail = |cause: io::Error| StoreError::writing(path, size, cause);
         match &mut self.place {
             Place::Rename(partial) => {
+                // Before anything is replaced in a folder that is not meant any more.
+                partial.check_folder(&self.file)?;
                 partial.place().map_err(fail)?;
                 if durability == Durability::Sync {
                     partial.sync_name().map_err(fail)?;
@@ -336,7 +351,7 @@ impl Output {
                 }
             }
         }
-        Ok(())
+        self.route.check(&self.file, self.placement())
     }
 
     /// Carries out a change of `span` bytes, given the length that there is.
@@ -349,13 +364,13 @@ impl Output {
         let mut state = self.state();
         let end = offset.saturating_add(span);
         let result = if end > LONGEST {
-            Err(beyond_all_files(&self.path, end))
+            Err(beyond_all_files(self.path(), end))
         } else if self.medium == Medium::Device && end > state.length {
-            Err(too_small(&self.path, end, state.length))
+            Err(too_small(self.path(), end, state.length))
         } else {
             self.durable_so_far()
                 .and_then(|()| how(state.length))
-                .map_err(|cause| StoreError::writing(&self.path, end, cause))
+                .map_err(|cause| StoreError::writing(self.path(), end, cause))
         };
         state.sealed = false;
         match result {
@@ -398,7 +413,8 @@ mod tests {
     fn what_has_no_journal_goes_to_the_disk_early_too() {
         let file = tempfile::tempfile().unwrap();
         let opened = Opened { file: file.into(), medium: Medium::File, length: 0, made_in: None };
-        let mut output = Output::in_place(opened, Path::new("a")).unwrap();
+        let route = Route::to_single(Path::new("a"), "a".into());
+        let mut output = Output::in_place(opened, route).unwrap();
         let mut writer = Writer::without_journal(Arc::clone(&output.file));
         writer.replace_sync(|_| Err(io::Error::from_raw_os_error(5)));
         output.early = Early::Data(Recorder::new(writer));
@@ -421,14 +437,14 @@ mod tests {
         let create = || {
             let resume = Resume { version: b"v", block_size: 1 << 24, durability: Durability::Sync };
             let path = folder.path().join("a");
-            let opened = Partial::open(File::open(folder.path()).unwrap(), ".", "a", &path).unwrap();
+            let opened = Partial::open(Route::below(folder.path(), &[], "a", path.clone())).unwrap();
             let target = Target {
                 path: path.to_str().unwrap(),
                 placement: Placement::Rename,
                 length: None,
                 resume: Some(resume),
             };
-            let mut output = Output::from_partial(opened, &path, &target, &[], &|| true).unwrap();
+            let mut output = Output::from_partial(opened, &target, &[], &|| true).unwrap();
             let Place::Rename(partial) = &output.place else { panic!() };
             let (digests, file) = (Arc::clone(&output.digests), Arc::clone(&output.file));
             let mut writer = Writer::new(digests, file, partial.folder(), Durability::Sync);

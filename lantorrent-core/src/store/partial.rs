@@ -14,16 +14,17 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::beside::Beside;
-use super::confine::{FOLDER, READ_WRITE, open_beneath};
+use super::confine::{READ_WRITE, open_beneath};
 use super::journal::{Header, Journal};
+use super::route::Route;
 use super::{ATTEMPTS, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
 /// The names of a partial file and its journal, and the duty to rename or remove them. Dropping it removes the files,
 /// so it must be dropped while the lock on the partial file is held.
 #[derive(Debug)]
 pub(super) struct Partial {
+    route: Route,
     folder: Arc<File>,
-    name: String,
     name_until_whole: String,
     id: FileId,
     journal: Option<Beside>,
@@ -45,17 +46,13 @@ impl FileId {
 }
 
 impl Partial {
-    /// Opens and locks the partial file for `name` in the folder `parents` below `root`. One that nobody has locked
-    /// is what a killed process left, and is taken over as it is.
-    pub(super) fn open(
-        root: impl AsFd,
-        parents: &str,
-        name: &str,
-        path: &Path,
-    ) -> Result<(Self, OwnedFd), StoreError> {
-        let folder = open_folder(root, parents, path)?;
-        refuse_irreplaceable(&folder, name, path)?;
-        let partial = format!("{name}{PARTIAL_SUFFIX}");
+    /// Opens and locks the partial file for what is at the end of `route`. One that nobody has locked is what a killed
+    /// process left, and is taken over as it is.
+    pub(super) fn open(route: Route) -> Result<(Self, OwnedFd), StoreError> {
+        let folder = route.open_folder()?;
+        let path = route.path();
+        refuse_irreplaceable(&folder, route.name(), path)?;
+        let partial = format!("{}{PARTIAL_SUFFIX}", route.name());
         let beside = path.with_file_name(&partial);
         let opening = |errno: Errno| StoreError::opening(&beside, errno);
 
@@ -70,10 +67,14 @@ impl Partial {
             }
             refuse_several_names(&stat, &beside)?;
             let folder = Arc::new(folder);
-            let (name, name_until_whole) = (name.to_owned(), partial);
-            return Ok((Self { folder, name, name_until_whole, id, journal: None, settled: None }, file));
+            let name_until_whole = partial;
+            return Ok((Self { route, folder, name_until_whole, id, journal: None, settled: None }, file));
         }
         Err(StoreError::InUse { path: path.to_owned() })
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.route
     }
 
     pub(super) fn folder(&self) -> &Arc<File> {
@@ -146,16 +147,22 @@ impl Partial {
     }
 
     fn journal_name(&self) -> String {
-        format!("{}{JOURNAL_SUFFIX}", self.name)
+        format!("{}{JOURNAL_SUFFIX}", self.route.name())
     }
 
     fn next_journal_name(&self) -> String {
-        format!("{}{NEXT_JOURNAL_SUFFIX}", self.name)
+        format!("{}{NEXT_JOURNAL_SUFFIX}", self.route.name())
     }
 
     /// Leaves everything where it is, for somebody who goes on with it.
     pub(super) fn keep(&mut self) {
         self.settled.get_or_insert(Remains::Partial);
+    }
+
+    /// Refuses to go on in a folder to which the path does not lead any more, and leaves everything there as it is.
+    pub(super) fn check_folder(&mut self, file: &File) -> Result<(), StoreError> {
+        let checked = self.route.check_folder(&self.folder, file);
+        checked.inspect_err(|_| self.keep())
     }
 
     /// Gives the file its name, in place of whatever had it.
@@ -164,10 +171,10 @@ impl Partial {
             self.settled = Some(Remains::Foreign);
             return Err(io::Error::other("somebody removed or replaced the partial file"));
         }
-        renameat(&self.folder, &self.name_until_whole, &self.folder, &self.name)?;
+        renameat(&self.folder, &self.name_until_whole, &self.folder, self.route.name())?;
         self.settled = Some(Remains::Placed);
         // A rename goes by name. Whoever took that in the last instant must not pass for us.
-        if id_of_name(&self.folder, &self.name) != Some(self.id) {
+        if id_of_name(&self.folder, self.route.name()) != Some(self.id) {
             self.settled = Some(Remains::Foreign);
             return Err(io::Error::other("somebody replaced the file while it was being renamed"));
         }
@@ -205,19 +212,6 @@ impl Drop for Partial {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-/// Opens the folder in which `path` is or will be.
-pub(super) fn open_folder(root: impl AsFd, parents: &str, path: &Path) -> Result<File, StoreError> {
-    let say = |why: &str| {
-        let cause = io::Error::new(io::ErrorKind::NotFound, why);
-        StoreError::CannotOpen { path: path.to_owned(), cause }
-    };
-    open_beneath(root, parents, FOLDER).map(File::from).map_err(|errno| match errno {
-        Errno::NOENT => say("the folder it should be in does not exist, and folders are not created"),
-        Errno::NOTDIR => say("what should be the folder it is in is no folder"),
-        errno => StoreError::opening(path, errno),
-    })
 }
 
 /// Opens a regular file, and nothing else that may have its name.

@@ -1,7 +1,7 @@
 //! Whether a partial file could be opened, found out without leaving a trace.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags, flock, fstat};
@@ -9,18 +9,14 @@ use rustix::io::Errno;
 
 use super::beside::Beside;
 use super::journal::{Header, Journal};
-use super::partial::{may_make_files, open_folder, open_plain, refuse_irreplaceable, refuse_several_names};
+use super::partial::{may_make_files, open_plain, refuse_irreplaceable, refuse_several_names};
+use super::route::Route;
 use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, StoreError, Target, space};
 
-/// Whether the partial file for `name` in the folder `parents` below `root` could be opened now, and has room.
-pub(super) fn probe(
-    root: impl AsFd,
-    parents: &str,
-    name: &str,
-    path: &Path,
-    target: &Target<'_>,
-) -> Result<(), StoreError> {
-    let folder = open_folder(root, parents, path)?;
+/// Whether the partial file for what is at the end of `route` could be opened now, and has room.
+pub(super) fn probe(route: &Route, target: &Target<'_>) -> Result<(), StoreError> {
+    let (path, name) = (route.path(), route.name());
+    let folder = route.open_folder()?;
     refuse_irreplaceable(&folder, name, path)?;
     may_make_files(&folder, path)?;
     let partial = format!("{name}{PARTIAL_SUFFIX}");

@@ -1,7 +1,6 @@
 //! Which paths may be written.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -12,12 +11,14 @@ use rustix::io::Errno;
 use super::confine::{LOOK, open_beneath};
 use super::output::beyond_all_files;
 use super::partial::{Partial, file_type};
+use super::route::{Identity, Route, open_root};
 use super::{LONGEST, Output, Placement, StoreError, Target, clean, in_place, path, probe};
 
 /// The folders below which files may be written, and the single files and devices that may be written.
 ///
-/// A folder is opened once: renamed or mounted over later, it stays the folder that it was. A request is matched with
-/// the roots by its names, so it has to name a root as the configuration does.
+/// None is kept open. What a root's path leads to when a file is asked for is where that is written: a disk that is
+/// mounted later is used, and while a root is missing its requests fail. A request is matched with the roots by its
+/// names, so it has to name a root as the configuration does.
 #[derive(Debug)]
 pub struct Roots(Vec<Root>);
 
@@ -28,19 +29,12 @@ struct Root {
     kind: Kind,
 }
 
-#[derive(Debug)]
+/// What a root was when it was configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Folder(OwnedFd),
-    /// Opened anew by its path each time, which the operator chose: device nodes come and go.
+    Folder,
+    /// A file or a device.
     Single,
-}
-
-/// Where a request leads.
-enum Spot<'a> {
-    /// A root that is no folder.
-    Single(&'a Path),
-    /// A name in the folder `parents`, below a root.
-    Beneath { folder: &'a OwnedFd, parents: String, name: &'a str },
 }
 
 impl Roots {
@@ -72,41 +66,32 @@ impl Roots {
         originals: &[&Output],
         wanted: &dyn Fn() -> bool,
     ) -> Result<Output, StoreError> {
-        let (path, spot) = self.find(target)?;
+        let route = self.find(target)?;
         if !wanted() {
-            return Err(StoreError::NotWanted { path });
+            return Err(StoreError::NotWanted { path: route.path().to_owned() });
         }
-        match (spot, target.placement) {
-            (Spot::Single(own), _) => Output::in_place(
-                in_place::open_existing(|flags| open(own, flags, Mode::empty()), &path, target.length)?,
-                &path,
-            ),
-            (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
-                let opened = Partial::open(folder, &parents, name, &path)?;
-                Output::from_partial(opened, &path, target, originals, wanted)
-            }
-            (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
-                Output::in_place(in_place::open_in_root(folder, &parents, name, &path, target.length)?, &path)
-            }
+        match target.placement {
+            Placement::Rename => Output::from_partial(Partial::open(route)?, target, originals, wanted),
+            Placement::InPlace => Output::in_place(in_place::open(&route, target.length)?, route),
         }
     }
 
     /// Whether [`create`](Self::create) could succeed now. Leaves everything as it is, but keeps others off the file
     /// for that moment.
     pub fn probe(&self, target: &Target<'_>) -> Result<(), StoreError> {
-        let (path, spot) = self.find(target)?;
-        match (spot, target.placement) {
-            (Spot::Single(own), _) => {
-                in_place::open_existing(|flags| open(own, flags, Mode::empty()), &path, target.length)
-                    .map(drop)
-            }
-            (Spot::Beneath { folder, parents, name }, Placement::Rename) => {
-                probe::probe(folder, &parents, name, &path, target)
-            }
-            (Spot::Beneath { folder, parents, name }, Placement::InPlace) => {
-                in_place::probe_in_root(folder, &parents, name, &path, target.length)
-            }
+        let route = self.find(target)?;
+        match target.placement {
+            Placement::Rename => probe::probe(&route, target),
+            Placement::InPlace => in_place::probe(&route, target.length),
         }
+    }
+
+    /// Refuses unless the path of `target` leads to the file that was [finished](Output::finish) there.
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`] if it leads to something else, or nowhere.
+    pub fn check_placed(&self, target: &Target<'_>, placed: Identity) -> Result<(), StoreError> {
+        self.find(target)?.check_known(placed, target.placement)
     }
 
     /// Removes what there is of the file that somebody could [resume](super::Resume) for `version`, with its journal. A
@@ -117,9 +102,7 @@ impl Roots {
     /// Somebody is writing it, or the system refuses to remove it.
     pub fn remove(&self, target: &Target<'_>, version: &[u8]) -> Result<(), StoreError> {
         match (self.find(target), target.placement) {
-            (Ok((path, Spot::Beneath { folder, parents, name })), Placement::Rename) => {
-                clean::remove(folder, &parents, name, &path, version)
-            }
+            (Ok(route), Placement::Rename) => clean::remove(&route, version),
             _ => Ok(()),
         }
     }
@@ -129,15 +112,13 @@ impl Roots {
     ///
     /// Looks into all folders below the roots, but not through symlinks nor into other file systems.
     pub fn clean(&self, older_than: Duration) -> usize {
-        let folders = self.0.iter().filter_map(|root| match &root.kind {
-            Kind::Folder(folder) => Some(folder),
-            Kind::Single => None,
-        });
-        folders.map(|folder| clean::clean(folder, older_than)).sum()
+        let folders = self.0.iter().filter(|root| root.kind == Kind::Folder);
+        let open = folders.filter_map(|root| open_root(&root.path).ok());
+        open.map(|folder| clean::clean(folder, older_than)).sum()
     }
 
-    /// Where the path of `target` leads, and the path in the one form for all messages.
-    fn find<'a>(&'a self, target: &Target<'a>) -> Result<(PathBuf, Spot<'a>), StoreError> {
+    /// Where the path of `target` leads.
+    fn find(&self, target: &Target<'_>) -> Result<Route, StoreError> {
         let names = path::names(target)?;
         let path = PathBuf::from(format!("/{}", names.join("/")));
         if let Some(length) = target.length.filter(|&length| length > LONGEST) {
@@ -149,24 +130,18 @@ impl Roots {
                 why: "it is outside the folders that this node may write to",
             });
         };
-        let spot = match (&root.kind, target.placement) {
-            (Kind::Single, Placement::Rename) => {
-                return Err(StoreError::NotAllowed {
-                    path,
-                    why: "it is allowed by itself, without the folder that a partial file would be in; ask for it \
-                          with rename: false",
-                });
-            }
-            (Kind::Single, Placement::InPlace) => Spot::Single(&root.path),
-            (Kind::Folder(folder), _) => {
-                let [parents @ .., name] = &names[root.names.len()..] else {
-                    return Err(StoreError::NotAFile { path, what: "a folder" });
-                };
-                let parents = if parents.is_empty() { ".".to_owned() } else { parents.join("/") };
-                Spot::Beneath { folder, parents, name }
-            }
-        };
-        Ok((path, spot))
+        match (root.kind, target.placement) {
+            (Kind::Single, Placement::Rename) => Err(StoreError::NotAllowed {
+                path,
+                why: "it is allowed by itself, without the folder that a partial file would be in; ask for it \
+                      with rename: false",
+            }),
+            (Kind::Single, Placement::InPlace) => Ok(Route::to_single(&root.path, path)),
+            (Kind::Folder, _) => match &names[root.names.len()..] {
+                [parents @ .., name] => Ok(Route::below(&root.path, parents, name, path)),
+                [] => Err(StoreError::NotAFile { path, what: "a folder" }),
+            },
+        }
     }
 
     /// The root that says most about the path.
@@ -202,7 +177,7 @@ impl Root {
             FileType::Directory => {
                 // Now rather than at the first request: without it no request can be granted.
                 match open_beneath(&fd, ".", LOOK | OFlags::DIRECTORY) {
-                    Ok(_) => Kind::Folder(fd),
+                    Ok(_) => Kind::Folder,
                     Err(cause @ (Errno::NOSYS | Errno::PERM)) => {
                         return Err(StoreError::CannotConfine { cause: cause.into() });
                     }
@@ -216,7 +191,7 @@ impl Root {
 
     fn covers(&self, names: &[&str]) -> bool {
         let fits = match self.kind {
-            Kind::Folder(_) => names.len() >= self.names.len(),
+            Kind::Folder => names.len() >= self.names.len(),
             Kind::Single => names.len() == self.names.len(),
         };
         fits && self.names.iter().zip(names).all(|(own, name)| own.as_bytes() == name.as_bytes())

@@ -8,8 +8,9 @@ use std::time::Duration;
 use mio::{Token, Waker};
 
 use super::super::ring::Item;
+use super::stranger::Arrival;
 use crate::session::{Input, LinkId};
-use crate::wire::RootHasher;
+use crate::wire::{RootHasher, SealedReport};
 
 #[derive(Debug)]
 pub(super) enum Message {
@@ -17,8 +18,10 @@ pub(super) enum Message {
     Stop(Duration),
     /// To a session.
     News(u64, News),
-    /// What to say to who has asked for a check.
-    Checked(Token, Vec<u8>),
+    /// What to say to a connection that no session has.
+    Answer(Token, Vec<u8>),
+    /// A connection that cancels requests can have its session, with how their transfer has ended.
+    Recalled(Box<(Arrival, Vec<SealedReport>)>, Duration),
 }
 
 /// What a session hears from its workers.

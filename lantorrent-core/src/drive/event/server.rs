@@ -175,7 +175,11 @@ impl Loop {
         match message {
             Message::Stop(grace) => self.stop(grace),
             Message::News(number, news) => self.transfers.news(number, news, &mut self.world),
-            Message::Checked(token, words) => self.look_at(token, |stranger, site, scratch| {
+            Message::Recalled(recalled, patience) => {
+                let (arrival, told) = *recalled;
+                self.transfers.begin_cancel(arrival, told, patience, &mut self.world);
+            }
+            Message::Answer(token, words) => self.look_at(token, |stranger, site, scratch| {
                 stranger.answer(&words);
                 stranger.look(&site.gate, scratch)
             }),

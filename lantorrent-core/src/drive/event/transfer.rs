@@ -11,7 +11,7 @@ use mio::event::Event;
 
 use super::super::baton::root_before;
 use super::super::clock::now;
-use super::super::disk::{self, Disk, Then};
+use super::super::disk::{Disk, Then};
 use super::super::hub::Hub;
 use super::super::orders::{ChildOrder, DiskOrder};
 use super::super::ring::Ring;
@@ -110,7 +110,7 @@ impl Transfer {
         let hub = Arc::new(Hub::new(Ring::for_node(ring_capacity(header.block_size))));
         let pool = world.stock.pool(header.block_size);
         let mailbox = Arc::clone(&world.mailbox);
-        let files = disk::Files { roots: Arc::clone(&site.roots), durability: site.durability, patience };
+        let files = site.files(patience);
         let telling = Arc::clone(&mailbox);
         let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());

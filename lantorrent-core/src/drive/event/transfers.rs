@@ -14,7 +14,7 @@ use super::transfer::{Task, Transfer, Turn};
 use super::upstreams;
 use super::world::{Ready, World};
 use crate::session::{self, Entrance, Input, Recall, Roster};
-use crate::wire::{Code, TransferId, Verb};
+use crate::wire::{Code, SealedReport, TransferId, Verb};
 
 pub(super) struct Transfers {
     roster: Roster,
@@ -74,7 +74,7 @@ impl Transfers {
             }
             if let Some((probing, proven)) = question.take() {
                 let words = session::answer_check(*proven, &site.gate.keys, &probing.into_findings());
-                mailbox.send(Message::Checked(token, words));
+                mailbox.send(Message::Answer(token, words));
             }
             Then::Over
         }));
@@ -86,9 +86,48 @@ impl Transfers {
             Recall::Live => self.hand_over(arrival, Input::Cancelled, world),
             Recall::Gone { told, supersedes } => {
                 self.supersede(&supersedes, world);
-                self.begin(arrival, patience(&supersedes), Task::Cancel { told }, world);
+                let patience = patience(&supersedes);
+                if told.is_empty() {
+                    return self.begin_cancel(arrival, told, patience, world);
+                }
+                let (site, mailbox) = (Arc::clone(&world.site), Arc::clone(&world.mailbox));
+                let mut question = Some((arrival, told));
+                world.disks.put(Box::new(move || {
+                    if let Some((arrival, told)) = question.take() {
+                        let told = site.confirm(&arrival.proven.header, told);
+                        mailbox.send(Message::Recalled(Box::new((arrival, told)), patience));
+                    }
+                    Then::Over
+                }));
             }
         }
+    }
+
+    /// Begins what removes cancelled requests, and says how their transfer has ended.
+    pub(super) fn begin_cancel(
+        &mut self,
+        arrival: Arrival,
+        told: Vec<SealedReport>,
+        patience: Duration,
+        world: &mut World,
+    ) {
+        self.begin(arrival, patience, Task::Cancel { told }, world);
+    }
+
+    /// Says once more how a transfer has ended, when a worker has seen to it that it is still true.
+    fn retell(arrival: Arrival, results: Vec<SealedReport>, world: &mut World) {
+        let (site, mailbox) = (Arc::clone(&world.site), Arc::clone(&world.mailbox));
+        let (stranger, proven) = Stranger::asking(arrival, site.gate.timing.opening);
+        let token = stranger.token;
+        world.add_stranger(stranger);
+        let mut question = Some((proven, results));
+        world.disks.put(Box::new(move || {
+            if let Some((proven, results)) = question.take() {
+                let results = site.confirm(&proven.header, results);
+                mailbox.send(Message::Answer(token, session::retell(*proven, &results)));
+            }
+            Then::Over
+        }));
     }
 
     fn take_part(&mut self, arrival: Arrival, world: &mut World) {
@@ -100,9 +139,7 @@ impl Transfers {
             Entrance::Claim => self.hand_over(arrival, Input::Claimed, world),
             Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
             Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
-            Entrance::Finished(results) => {
-                say_last(arrival, |proven| session::retell(proven, &results), world);
-            }
+            Entrance::Finished(results) => Self::retell(arrival, results, world),
         }
     }
 

@@ -7,6 +7,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::super::placed::Files;
 use crate::session::Ask;
 use crate::wire::{SealedReport, TransferId};
 
@@ -14,6 +17,14 @@ use crate::wire::{SealedReport, TransferId};
 const UNFINISHED: &str = "new";
 /// Written whenever old partial files are looked for.
 const CLEANED: &str = "cleaned";
+
+/// What became of a transfer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) results: Vec<SealedReport>,
+    /// Those that are in place.
+    pub(super) files: Files,
+}
 
 /// A folder, or nothing where nobody is to be told anything.
 #[derive(Debug)]
@@ -35,15 +46,15 @@ impl Archive {
     }
 
     /// How a transfer has ended here, if it has of late.
-    pub(super) fn results(&self, ask: &Ask) -> Option<Vec<SealedReport>> {
+    pub(super) fn results(&self, ask: &Ask) -> Option<Kept> {
         let text = std::fs::read(self.results_file(&ask.transfer, ask.index)?).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
     /// Keeps what became of a transfer for whoever asks again.
-    pub(super) fn keep(&self, transfer: &TransferId, index: u32, results: &[SealedReport]) {
+    pub(super) fn keep(&self, transfer: &TransferId, index: u32, results: &[SealedReport], files: Files) {
         let Some(file) = self.results_file(transfer, index) else { return };
-        if let Err(error) = write_whole(&file, results) {
+        if let Err(error) = write_whole(&file, &Kept { results: results.to_vec(), files }) {
             log::warn!("cannot keep the results of a transfer in {}: {error}", file.display());
         }
     }
@@ -81,10 +92,10 @@ fn make(folder: &Path) -> io::Result<()> {
 }
 
 /// Nobody sees half of it: it gets its name when it is whole.
-fn write_whole(file: &Path, results: &[SealedReport]) -> io::Result<()> {
+fn write_whole(file: &Path, kept: &Kept) -> io::Result<()> {
     file.parent().map_or(Ok(()), make)?;
     let new = file.with_extension(UNFINISHED);
-    std::fs::write(&new, serde_json::to_vec(results)?)?;
+    std::fs::write(&new, serde_json::to_vec(kept)?)?;
     std::fs::rename(&new, file)
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::super::disk::{Files, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
+use super::super::disk::{PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
 use super::super::probing::Probing;
 use super::super::refusal;
 use super::control::{self, now};
@@ -48,6 +48,7 @@ fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
 fn cancel(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
     match shared.transfers.cancel(arrival) {
         WayOut::Begin { arrival, superseding, told } => {
+            let told = shared.site.confirm(&arrival.proven.header, told);
             let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
             let doorbell = Doorbell::new(happenings.clone());
             let channel = Channel { happenings, heard, doorbell, counter: Counter::default() };
@@ -87,6 +88,7 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         }
         Way::Finished(arrival, results) => {
             let Arrival { guest, proven, .. } = arrival;
+            let results = shared.site.confirm(&proven.header, results);
             say_last(&guest, &session::retell(*proven, &results));
             Ok(())
         }
@@ -144,7 +146,7 @@ fn run_session(
     arrival.guest.join_session();
     let (keys, timing) = (shared.site.gate.keys.clone(), shared.site.gate.timing.clone());
     let seed = Seed(random()?);
-    let files = Files { roots: Arc::clone(&shared.site.roots), durability: shared.site.durability, patience };
+    let files = shared.site.files(patience);
     let traffic = shared.site.traffic.clone();
     let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, traffic, doorbell, &happenings)?
     else {
@@ -166,7 +168,8 @@ fn run_session(
     let askers = hands.finish();
     place.results = session.results();
     if let (Some(siblings), Some(transfer), Some(results)) = (&shared.siblings, &transfer, &place.results) {
-        siblings.archive.keep(transfer, session.header().node.index, results);
+        let files = shared.site.placed.of(transfer);
+        siblings.archive.keep(transfer, session.header().node.index, results, files);
     }
     drop(counter);
     drop(askers);

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::archive::Archive;
+use super::archive::{Archive, Kept};
 use super::counter::{Counter, belongs_to, read_line};
 use super::doorbell::Doorbell;
 use crate::session::{Answer, Ask};
-use crate::wire::{Header, SealedReport, SourceHint};
+use crate::wire::{Header, SourceHint};
 
 /// How long it may take until it is known what becomes of a connection. Who made it waits a little longer. Who yields to
 /// it first brings to the disk what there is.
@@ -43,7 +43,7 @@ pub(super) enum Turn {
     /// It goes on here, and others can ask there for the files.
     Ours(Counter),
     /// The transfer is over, with these results.
-    Over(Vec<SealedReport>),
+    Over(Kept),
     /// Another process has a better right to the transfer, or is about to give it up and takes its time.
     Taken,
     /// Another process has the file, and will soon have its results; it holds the other end until then.
@@ -125,8 +125,8 @@ impl Siblings {
             }
         }
         // Who had the name before has left word by now.
-        if let Some(results) = self.archive.results(&question) {
-            return Turn::Over(results);
+        if let Some(kept) = self.archive.results(&question) {
+            return Turn::Over(kept);
         }
         for (name, file) in self.of_files(header) {
             match self.take(&name, &question, until) {

@@ -24,8 +24,9 @@ pub(super) fn admit(
 ) -> Option<(Arrival, Counter)> {
     match siblings.make_room(&arrival.proven.header, doorbell) {
         Turn::Ours(counter) => return Some((arrival, counter)),
-        Turn::Over(results) => {
+        Turn::Over(kept) => {
             let Arrival { guest, proven, .. } = arrival;
+            let results = shared.site.confirm_files(&proven.header, kept.results, &kept.files);
             say_last(&guest, &session::retell(*proven, &results));
         }
         Turn::Taken => {
@@ -66,7 +67,8 @@ fn relay_results(
         }
         say(&mut lines, &Line::Alive)?;
     }
-    let results = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
+    let kept = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
+    let results = kept.map(|kept| shared.site.confirm_files(&proven.header, kept.results, &kept.files));
     for sealed in results.unwrap_or_default() {
         say(&mut lines, &Line::Result(sealed))?;
     }

@@ -78,7 +78,7 @@ impl Output {
         let mut offset = 0;
         while offset < upto {
             if !wanted() {
-                return Err(StoreError::NotWanted { path: self.path.clone() });
+                return Err(StoreError::NotWanted { path: self.path().to_owned() });
             }
             let part = (upto - offset).min(block_size.into());
             let data = &mut buffer[..part as usize];
@@ -99,8 +99,8 @@ impl Output {
 
     fn lacks(&self, original: &Self, upto: u64) -> StoreError {
         // Escaped, because it may come from anybody.
-        let lost = original.path.to_string_lossy();
+        let lost = original.path().to_string_lossy();
         let why = format!("{lost:?}, which it was to be a copy of, is lost");
-        StoreError::writing(&self.path, upto, std::io::Error::other(why))
+        StoreError::writing(self.path(), upto, std::io::Error::other(why))
     }
 }

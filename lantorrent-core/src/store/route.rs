@@ -1,0 +1,200 @@
+//! The way to a file: a root and the names below it. Nothing on the way is kept open: a disk may be mounted, a folder
+//! replaced or a link switched at any time, and a file counts only where its path leads when that is said.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, major, minor, open};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::confine::{FOLDER, LOOK, open_beneath};
+use super::partial::file_type;
+use super::{Placement, StoreError};
+
+/// How often, and how soon, to look again where only descriptors were lacking.
+const TRIES: u32 = 50;
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A path as requested, and how to get there.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    root: PathBuf,
+    /// None where the root is the file itself.
+    below: Option<Below>,
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+struct Below {
+    parents: String,
+    name: String,
+}
+
+/// What tells a file from every other one, whatever its name: the file system and the inode, or the number of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// A regular file.
+    File {
+        /// The number of its file system.
+        device: u64,
+        /// Its number there.
+        inode: u64,
+    },
+    /// A block or character device, through whichever node it is reached.
+    Device(u64),
+}
+
+impl Identity {
+    fn of(stat: &Stat) -> Self {
+        match file_type(stat) {
+            FileType::BlockDevice | FileType::CharacterDevice => Self::Device(stat.st_rdev),
+            _ => Self::File { device: stat.st_dev, inode: stat.st_ino },
+        }
+    }
+
+    /// That of an open file.
+    pub(super) fn of_file(file: impl AsFd) -> io::Result<Self> {
+        Ok(Self::of(&fstat(file)?))
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::File { device, inode } => {
+                write!(f, "inode {inode} on device {}:{}", major(device), minor(device))
+            }
+            Self::Device(number) => write!(f, "device {}:{}", major(number), minor(number)),
+        }
+    }
+}
+
+impl Route {
+    /// To a root that is no folder.
+    pub(super) fn to_single(root: &Path, path: PathBuf) -> Self {
+        Self { root: root.to_owned(), below: None, path }
+    }
+
+    /// To a file below a root, in a folder that is some `parents` away.
+    pub(super) fn below(root: &Path, parents: &[&str], name: &str, path: PathBuf) -> Self {
+        let parents = if parents.is_empty() { ".".to_owned() } else { parents.join("/") };
+        Self { root: root.to_owned(), below: Some(Below { parents, name: name.to_owned() }), path }
+    }
+
+    /// The path in the one form for all messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last name; empty where the root is the file itself.
+    pub(super) fn name(&self) -> &str {
+        self.below.as_ref().map_or("", |below| &below.name)
+    }
+
+    /// Whether the file has a folder in which others may be made.
+    pub(super) fn has_folder(&self) -> bool {
+        self.below.is_some()
+    }
+
+    /// Opens the folder in which the file is or will be.
+    pub(super) fn open_folder(&self) -> Result<File, StoreError> {
+        let parents = self.below.as_ref().map_or(".", |below| &below.parents);
+        let say = |why: &str| {
+            let cause = io::Error::new(io::ErrorKind::NotFound, why);
+            StoreError::CannotOpen { path: self.path.clone(), cause }
+        };
+        let root = open_root(&self.root).map_err(|errno| self.without_root(errno))?;
+        open_beneath(root, parents, FOLDER).map(File::from).map_err(|errno| match errno {
+            Errno::NOENT => say("the folder it should be in does not exist, and folders are not created"),
+            Errno::NOTDIR => say("what should be the folder it is in is no folder"),
+            errno => StoreError::opening(&self.path, errno),
+        })
+    }
+
+    /// Opens what is at the path.
+    pub(super) fn open(&self, flags: OFlags) -> Result<OwnedFd, StoreError> {
+        let opening = |errno| StoreError::opening(&self.path, errno);
+        let Some(Below { parents, name }) = &self.below else {
+            return open(&self.root, flags, Mode::empty()).map_err(opening);
+        };
+        let root = open_root(&self.root).map_err(|errno| self.without_root(errno))?;
+        open_beneath(root, &format!("{parents}/{name}"), flags).map_err(opening)
+    }
+
+    /// Refuses unless the folder that is open is the one to which the path leads. `file` is what was written there.
+    pub(super) fn check_folder(&self, folder: &File, file: &File) -> Result<(), StoreError> {
+        let found = self.look(|| self.open_folder()).and_then(|found| Ok(Identity::of_file(found)?));
+        match found {
+            Ok(found) if Identity::of_file(folder).is_ok_and(|own| own == found) => Ok(()),
+            Ok(_) => Err(self.elsewhere(file, "into another folder")),
+            Err(error) => Err(self.elsewhere(file, &format!("nowhere ({error})"))),
+        }
+    }
+
+    /// Refuses unless the path leads to that very file.
+    pub(super) fn check(&self, file: &File, placement: Placement) -> Result<(), StoreError> {
+        let own = Identity::of_file(file).map_err(|cause| StoreError::writing(&self.path, 0, cause))?;
+        self.find(own, placement).map_err(|found| self.elsewhere(file, &found))
+    }
+
+    /// The same for a file that is not open any more.
+    pub(super) fn check_known(&self, known: Identity, placement: Placement) -> Result<(), StoreError> {
+        self.find(known, placement).map_err(|found| StoreError::Elsewhere {
+            path: self.path.clone(),
+            found,
+            place: known.to_string(),
+        })
+    }
+
+    /// Says where the path leads, unless to that file.
+    fn find(&self, known: Identity, placement: Placement) -> Result<(), String> {
+        let flags = match placement {
+            Placement::Rename => LOOK | OFlags::NOFOLLOW,
+            Placement::InPlace => LOOK,
+        };
+        match self.look(|| self.open(flags)).and_then(|found| Ok(Identity::of_file(found)?)) {
+            Ok(found) if found == known => Ok(()),
+            Ok(found) => Err(format!("to {found}")),
+            Err(error) => Err(format!("nowhere ({error})")),
+        }
+    }
+
+    /// A lack of descriptors says nothing of the file.
+    fn look<T>(&self, open: impl Fn() -> Result<T, StoreError>) -> io::Result<T> {
+        for _ in 0..TRIES {
+            match open() {
+                Err(error) if error.lacks_descriptors() => thread::sleep(RETRY),
+                Err(StoreError::CannotOpen { cause, .. }) => return Err(cause),
+                result => return result.map_err(io::Error::other),
+            }
+        }
+        Err(Errno::MFILE.into())
+    }
+
+    fn elsewhere(&self, file: &File, found: &str) -> StoreError {
+        let identity = Identity::of_file(file).map(|identity| format!(" ({identity})")).unwrap_or_default();
+        let place = match std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+            Ok(place) => format!("{place:?}{identity}"),
+            Err(_) => format!("open still{identity}"),
+        };
+        StoreError::Elsewhere { path: self.path.clone(), found: found.to_owned(), place }
+    }
+
+    fn without_root(&self, cause: Errno) -> StoreError {
+        let (path, root) = (self.path.clone(), self.root.clone());
+        StoreError::NoRoot { path, root, cause: cause.into() }
+    }
+}
+
+/// Opens a root that is a folder, as the operator named it: symlinks on the way are followed, and what is to be mounted
+/// when it is used is mounted.
+pub(super) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
+    open(path, LOOK | OFlags::DIRECTORY, Mode::empty())
+}
