@@ -57,6 +57,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// The system gives no thread.
+    pub(crate) fn no_thread(error: &std::io::Error) -> Self {
+        Self::local(
+            format_args!("cannot start a thread: {error}"),
+            "look at the limits and the memory of this machine",
+        )
+    }
+
     /// What somebody else has put into words already, with advice.
     pub(crate) fn told(status: Status, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }

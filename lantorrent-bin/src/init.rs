@@ -19,7 +19,7 @@ pub(crate) fn run(init: &Init, file: &Path, home: &Home) -> Result<Status, Failu
     };
     write_new(file, &Template { roots: &roots, sync: Sync::Yes })?;
     if init.root.is_empty() {
-        let files = home.path().join("files");
+        let files = home.path()?.join("files");
         std::fs::create_dir_all(&files).map_err(|error| {
             Failure::local(
                 format_args!("cannot make the folder {}: {error}", files.display()),
@@ -27,7 +27,7 @@ pub(crate) fn run(init: &Init, file: &Path, home: &Home) -> Result<Status, Failu
             )
         })?;
     }
-    print(&next_steps(file, home, &roots));
+    print(&next_steps(file, home.known().unwrap_or(Path::new("/")), &roots));
     Ok(Status::Success)
 }
 
@@ -46,11 +46,11 @@ fn root_text(root: &Path) -> Result<String, Failure> {
     }
 }
 
-fn next_steps(file: &Path, home: &Home, roots: &[String]) -> String {
+fn next_steps(file: &Path, home: &Path, roots: &[String]) -> String {
     let shown = |path: &Path| clean(&shell_word(&path.to_string_lossy())).into_owned();
     let folders: Vec<PathBuf> = roots
         .iter()
-        .map(|root| if root == FILES { home.path().join("files") } else { PathBuf::from(root) })
+        .map(|root| if root == FILES { home.join("files") } else { PathBuf::from(root) })
         .collect();
     let places = folders.iter().map(|folder| {
         let missing = if folder.is_dir() { "" } else { " (which does not exist on this machine)" };

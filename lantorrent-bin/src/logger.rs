@@ -1,10 +1,9 @@
 //! Where messages of the `log` crate go: the file of `[log]`, and standard error.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+mod file;
+
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -13,8 +12,10 @@ use crate::exit::Failure;
 use crate::terminal;
 use crate::text::clean;
 use crate::time::Timestamp;
+use file::LogFile;
 
 /// What goes where.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Sinks<'a> {
     /// Appended to, and made with its folder if need be.
     pub(crate) file: Option<(&'a Path, LevelFilter)>,
@@ -42,26 +43,45 @@ impl Shown {
     }
 }
 
-struct Logger {
-    file: Option<(Mutex<File>, LevelFilter)>,
+/// The only one of the process.
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+struct Logger(Mutex<State>);
+
+struct State {
+    file: Option<(LogFile, LevelFilter)>,
     stderr: Shown,
+}
+
+impl Logger {
+    // No call that is made under the lock can panic half-way.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let to_file = self.file.as_ref().is_some_and(|(_, level)| metadata.level() <= *level);
-        to_file || self.stderr.of(metadata)
+        let state = self.state();
+        let to_file = state.file.as_ref().is_some_and(|(_, level)| metadata.level() <= *level);
+        to_file || state.stderr.of(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if let Some((file, level)) = &self.file
-            && record.level() <= *level
-        {
-            let line = file_line(SystemTime::now(), record);
-            // One write, so that lines of processes which share the file do not mix.
-            let _ = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+        let mut state = self.state();
+        let trouble = match &mut state.file {
+            Some((file, level)) if record.level() <= *level => {
+                file.write(&file_line(SystemTime::now(), record.level(), &record.args().to_string()))
+            }
+            _ => None,
+        };
+        let is_shown = state.stderr.of(record.metadata());
+        // Whoever reads standard error may be slow.
+        drop(state);
+        if let Some(trouble) = trouble {
+            terminal::note(&format!("lantorrent: warning: {trouble}"));
         }
-        if self.stderr.of(record.metadata()) {
+        if is_shown {
             terminal::note(&stderr_line(record));
         }
     }
@@ -69,9 +89,8 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-fn file_line(now: SystemTime, record: &Record<'_>) -> String {
-    let text = record.args().to_string();
-    format!("{} [{}] {:5} {}\n", Timestamp::from(now), std::process::id(), record.level(), clean(&text))
+fn file_line(now: SystemTime, level: Level, text: &str) -> String {
+    format!("{} [{}] {level:5} {}\n", Timestamp::from(now), std::process::id(), clean(text))
 }
 
 fn stderr_line(record: &Record<'_>) -> String {
@@ -84,31 +103,53 @@ fn stderr_line(record: &Record<'_>) -> String {
 
 /// Installs the logger, once per process.
 pub(crate) fn install(sinks: &Sinks<'_>) -> Result<(), Failure> {
-    let file = match sinks.file {
-        Some((path, level)) => Some((Mutex::new(open(path)?), level)),
-        None => None,
-    };
-    let highest = sinks
-        .file
-        .map_or(LevelFilter::Off, |(_, level)| level)
-        .max(sinks.stderr.own)
-        .max(sinks.stderr.library);
-    let logger = Logger { file, stderr: sinks.stderr };
+    let file = open(sinks)?;
+    let state = State { file, stderr: sinks.stderr };
+    let logger = LOGGER.get_or_init(|| Logger(Mutex::new(state)));
     // The process installs one logger, here.
-    log::set_boxed_logger(Box::new(logger)).expect("the logger is installed once");
-    log::set_max_level(highest);
+    log::set_logger(logger).expect("the logger is installed once");
+    log::set_max_level(highest(sinks));
     Ok(())
 }
 
-fn open(path: &Path) -> Result<File, Failure> {
-    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    folder.and_then(|()| OpenOptions::new().append(true).create(true).mode(0o600).open(path)).map_err(
-        |error| {
-            Failure::usage(
-                format_args!("cannot write the log {}: {error}", path.display()),
-                "change `file` in [log], or who owns that folder",
-            )
-        },
+/// From now on it goes there. The file is opened by its path, whatever has that by now; if it cannot be, all stays as it
+/// was.
+pub(crate) fn change(sinks: &Sinks<'_>) -> Result<(), Failure> {
+    let Some(logger) = LOGGER.get() else { return install(sinks) };
+    let file = open(sinks)?;
+    let mut state = logger.state();
+    state.stderr = sinks.stderr;
+    let before = std::mem::replace(&mut state.file, file);
+    drop(state);
+    log::set_max_level(highest(sinks));
+    // What is on its way to a slow disk is nobody's to wait for under the lock.
+    drop(before);
+    Ok(())
+}
+
+/// Opens the file by its path, if that leads to another one by now, and lets go of the one before.
+pub(crate) fn reopen() -> Result<(), Failure> {
+    let Some(logger) = LOGGER.get() else { return Ok(()) };
+    match &mut logger.state().file {
+        Some((file, _)) => file.follow().map_err(|error| cannot(file.path(), &error)),
+        None => Ok(()),
+    }
+}
+
+fn highest(sinks: &Sinks<'_>) -> LevelFilter {
+    let of_file = sinks.file.map_or(LevelFilter::Off, |(_, level)| level);
+    of_file.max(sinks.stderr.own).max(sinks.stderr.library)
+}
+
+fn open(sinks: &Sinks<'_>) -> Result<Option<(LogFile, LevelFilter)>, Failure> {
+    let Some((path, level)) = sinks.file else { return Ok(None) };
+    LogFile::open(path).map(|file| Some((file, level))).map_err(|error| cannot(path, &error))
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(
+        format_args!("cannot write the log {}: {error}", path.display()),
+        "change `file` in [log], or who owns that folder",
     )
 }
 
@@ -119,8 +160,7 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        let args = format_args!("peer says \n2000-01-01T00:00:00Z INFO all is well");
-        let record = Record::builder().args(args).level(Level::Warn).build();
-        assert_eq!(file_line(UNIX_EPOCH, &record).matches('\n').count(), 1);
+        let line = file_line(UNIX_EPOCH, Level::Warn, "peer says \n2000-01-01T00:00:00Z INFO all is well");
+        assert_eq!(line.matches('\n').count(), 1);
     }
 }

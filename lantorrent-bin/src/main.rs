@@ -12,12 +12,14 @@ mod exit;
 mod get;
 mod init;
 mod legacy;
+mod limits;
 mod lines;
 mod links;
 mod logger;
 mod seed;
 mod send;
 mod serve;
+mod setup;
 mod signals;
 mod size;
 mod swarm;
@@ -31,23 +33,24 @@ mod tracker;
 use std::ffi::OsString;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use log::LevelFilter;
 
 use args::{Arguments, Command};
 use argv::Asked;
-use config::{Config, Home, Strength, absolute};
+use config::Strength;
 use exit::{Failure, Status};
 use legacy::Program;
 use legacy::ltclient::LtClient;
-use logger::{Shown, Sinks};
-
-/// What a sender shows: of the library only what is not in the results.
-const SENDER: Shown = Shown { own: LevelFilter::Warn, library: LevelFilter::Error };
+use logger::Shown;
+use setup::{SENDER, Setup};
 
 fn main() -> ExitCode {
+    if let Err(failure) = signals::prepare() {
+        return end(Err(failure), Errors::Shown);
+    }
+    limits::raise_descriptors();
     let mut words = std::env::args_os();
     let name = words.next();
     let before: &[&str] = match Program::called(name.as_deref()) {
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
 
 fn end(outcome: Result<Status, Failure>, errors: Errors) -> ExitCode {
     terminal::hide_bar();
-    let status = outcome.unwrap_or_else(|failure| {
+    let status = outcome.and_then(delivered).unwrap_or_else(|failure| {
         match errors {
             Errors::Shown => terminal::note(&format!("lantorrent: {failure}")),
             Errors::Logged => log::error!("{failure}"),
@@ -74,6 +77,17 @@ fn end(outcome: Result<Status, Failure>, errors: Errors) -> ExitCode {
         failure.status
     });
     status.into()
+}
+
+/// What nobody could be told has not been done.
+fn delivered(status: Status) -> Result<Status, Failure> {
+    match terminal::lost() {
+        Some(error) => Err(Failure::local(
+            format_args!("cannot write all of the results to standard output: {error}"),
+            "give it a place with room, and ask again",
+        )),
+        None => Ok(status),
+    }
 }
 
 fn help(text: &str) -> Status {
@@ -87,7 +101,7 @@ fn ltclient(words: impl Iterator<Item = OsString>) -> Result<Status, Failure> {
         Asked::Run(client) => client,
     };
     let shared = client.shared();
-    let config = configure(&shared, SENDER)?;
+    let config = Setup::of(&shared, SENDER)?.read()?;
     client.run(&config, strength(&shared))
 }
 
@@ -126,124 +140,70 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     };
     match command {
         Command::Init(init) => {
-            let (home, file) = places(arguments)?;
+            let (home, file) = setup::places(arguments)?;
             init::run(init, &file, &home)
         }
         Command::Serve(serve) if serve.inetd => {
-            let config = configure(arguments, Shown::all(LevelFilter::Off))?;
-            serve::inetd(serve, &config, &Home::find()?, strength(arguments))
+            let setup = Setup::of(arguments, Shown::all(LevelFilter::Off))?;
+            serve::inetd(serve, &setup, strength(arguments))
         }
         Command::Serve(serve) => {
-            let config = configure(arguments, Shown::all(LevelFilter::Info))?;
-            serve::run(serve, &config, strength(arguments))
+            let setup = Setup::of(arguments, Shown::all(LevelFilter::Info))?;
+            serve::run(serve, setup, strength(arguments))
         }
         Command::Send(send) => {
-            let config = configure(arguments, SENDER)?;
+            let config = Setup::of(arguments, SENDER)?.read()?;
             send::run(send, &config, strength(arguments))
         }
         Command::Check(check) => {
-            let config = configure(arguments, SENDER)?;
+            let config = Setup::of(arguments, SENDER)?.read()?;
             check::run(check, &config, strength(arguments))
         }
         Command::Agent(agent) => {
-            let config = configure(arguments, Shown::all(LevelFilter::Info))?;
-            agent::run(agent, &config, &Home::find()?, strength(arguments))
+            let setup = Setup::of(arguments, Shown::all(LevelFilter::Info))?;
+            agent::run(agent, &setup, strength(arguments))
         }
         Command::Request(request) => {
-            let (config, home) = configure_client(arguments)?;
+            let (config, home) = setup::of_client(arguments)?;
             client::request::run(request, &config, &home)
         }
         Command::Status(status) => {
-            let (config, home) = configure_client(arguments)?;
+            let (config, home) = setup::of_client(arguments)?;
             client::status::run(status, &config, &home)
         }
         Command::Cancel(cancel) => {
-            let (config, home) = configure_client(arguments)?;
+            let (config, home) = setup::of_client(arguments)?;
             client::cancel::run(cancel, &config, &home)
         }
         Command::Limit(limit) => {
-            let (config, home) = configure_client(arguments)?;
+            let (config, home) = setup::of_client(arguments)?;
             client::limit::run(limit, &config, &home)
         }
         Command::Links(links) => links::run(links),
         Command::Demo(demo) => {
             // Its nodes have a configuration of their own.
-            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            setup::on_stderr(arguments, SENDER)?;
             demo::run(demo)
         }
         Command::Torrent(torrent) => {
-            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            setup::on_stderr(arguments, SENDER)?;
             torrent::run(torrent)
         }
         Command::Tracker(tracker) => {
-            let usual = Shown::all(LevelFilter::Info);
-            logger::install(&Sinks { file: None, stderr: shown(arguments, usual) })?;
+            setup::on_stderr(arguments, Shown::all(LevelFilter::Info))?;
             tracker::run(tracker)
         }
         Command::Get(get) => {
-            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            setup::on_stderr(arguments, SENDER)?;
             get::run(get)
         }
         Command::Seed(seed) => {
-            logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
+            setup::on_stderr(arguments, SENDER)?;
             seed::run(seed)
         }
     }
 }
 
-/// Where things are, and lt.ini among them.
-fn places(arguments: &Arguments) -> Result<(Home, PathBuf), Failure> {
-    let home = Home::find()?;
-    let file = match &arguments.config {
-        Some(file) => absolute(file)?,
-        None => home.config(),
-    };
-    Ok((home, file))
-}
-
-/// Reads lt.ini and starts logging, with `usual` on standard error unless more is asked for.
-fn configure(arguments: &Arguments, usual: Shown) -> Result<Config, Failure> {
-    let (home, file) = places(arguments)?;
-    let config = Config::load(&file, &home)?;
-    let level = config.log_level.unwrap_or(LevelFilter::Info);
-    let log_file = config.log_file.as_deref().map(|file| (file, level));
-    // What is in the file need not be on standard error as well, unless it is serious.
-    let most = if log_file.is_some() { LevelFilter::Warn } else { LevelFilter::Trace };
-    let usual = Shown { own: usual.own.min(most), library: usual.library.min(most) };
-    // A peer may be at the other end of standard error.
-    let stderr = if usual == Shown::all(LevelFilter::Off) { usual } else { shown(arguments, usual) };
-    logger::install(&Sinks { file: log_file, stderr })?;
-    warn_of_unknown(&config);
-    Ok(config)
-}
-
-/// The same for who asks an agent, maybe from a machine that has nothing of ours but this program. What such a client
-/// does is in the agent's log.
-fn configure_client(arguments: &Arguments) -> Result<(Config, Home), Failure> {
-    let (home, file) = places(arguments)?;
-    let config = match arguments.config {
-        Some(_) => Config::load(&file, &home)?,
-        None => Config::load_if_readable(&file, &home)?,
-    };
-    logger::install(&Sinks { file: None, stderr: shown(arguments, SENDER) })?;
-    warn_of_unknown(&config);
-    Ok((config, home))
-}
-
-fn warn_of_unknown(config: &Config) {
-    for what in &config.unknown {
-        log::warn!("{}: {what}", config.file.display());
-    }
-}
-
 fn strength(arguments: &Arguments) -> Strength {
     if arguments.weak_password { Strength::Waived } else { Strength::Required }
-}
-
-fn shown(arguments: &Arguments, usual: Shown) -> Shown {
-    match arguments.verbose {
-        0 => usual,
-        1 => Shown::all(LevelFilter::Debug),
-        _ => Shown::all(LevelFilter::Trace),
-    }
 }

@@ -1,6 +1,8 @@
 //! `lantorrent seed`.
 
-use std::collections::HashMap;
+mod folder;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use lantorrent_swarm::InfoHash;
@@ -14,6 +16,7 @@ use crate::swarm::{Network, Seed, Stop, addresses, trust};
 use crate::terminal;
 use crate::text::clean;
 use crate::torrent;
+use folder::{Change, Folder};
 
 /// How long a signal may go unnoticed.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -22,12 +25,12 @@ pub(crate) fn run(seed: &Seed) -> Result<Status, Failure> {
     if seed.torrents.is_empty() {
         return Err(Failure::usage("there is nothing to serve", "give one .torrent file or more"));
     }
+    let stop = Stop::of_daemon()?;
     Tree::open(&seed.dir)
         .map_err(|error| Failure::usage(error, "give the folder that the files are in with --dir"))?;
-    let mut serving =
-        Serving { to: To::of(seed.json), names: HashMap::new(), waiting: 0, failed: 0, whole: 0 };
-    let adding = torrents(seed, &mut serving)?;
-    let stop = Stop::on_signals()?;
+    let folder = Folder::new(&seed.dir);
+    let mut serving = Serving { seed, to: To::of(seed.json), folder, torrents: HashMap::new(), waiting: 0 };
+    let adding = serving.read()?;
     let mut swarm = Network {
         port: seed.port.as_ref(),
         no_local: seed.no_local,
@@ -40,9 +43,7 @@ pub(crate) fn run(seed: &Seed) -> Result<Status, Failure> {
     }
     .start()?;
     serving.listening(&swarm);
-    for adding in adding {
-        swarm.add(adding);
-    }
+    serving.add(&swarm, adding);
     let outcome = serving.run(&mut swarm, &stop);
     let uploaded: u64 = swarm.status().iter().map(|status| status.progress.uploaded).sum();
     swarm.stop();
@@ -50,48 +51,69 @@ pub(crate) fn run(seed: &Seed) -> Result<Status, Failure> {
     outcome
 }
 
-/// What is to be served, each torrent once.
-fn torrents(seed: &Seed, serving: &mut Serving) -> Result<Vec<Adding>, Failure> {
-    let peers = addresses(&seed.peer);
-    let mut all = Vec::new();
-    for path in &seed.torrents {
-        let metainfo = torrent::read(path)?;
-        let name = path.display().to_string();
-        if serving.names.insert(metainfo.info.hash(), name).is_some() {
-            serving.to.warn(&format!("{} was named before", path.display()));
-            continue;
-        }
-        all.push(Adding {
-            trackers: seed.tracker.clone(),
-            peers: peers.clone(),
-            existing: Existing::Serve,
-            trust: trust(seed.check),
-            ..Adding::new(Wanted::Metainfo(Box::new(metainfo)), seed.dir.clone())
-        });
-    }
-    serving.waiting = all.len();
-    Ok(all)
-}
-
-struct Serving {
+struct Serving<'a> {
+    seed: &'a Seed,
     to: To,
-    /// Where the torrents are.
-    names: HashMap<InfoHash, String>,
-    /// Torrents that are looked at still.
+    folder: Folder<'a>,
+    torrents: HashMap<InfoHash, Torrent>,
+    /// Torrents that are looked at, until it is said how many there are.
     waiting: usize,
-    failed: usize,
-    whole: usize,
 }
 
-impl Serving {
+struct Torrent {
+    /// Where it is.
+    name: String,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    LookedAt,
+    Served,
+    Failed,
+}
+
+impl Serving<'_> {
+    /// Reads the torrents, each once.
+    fn read(&mut self) -> Result<Vec<Adding>, Failure> {
+        let peers = addresses(&self.seed.peer);
+        let (mut all, mut seen) = (Vec::new(), HashSet::new());
+        for path in &self.seed.torrents {
+            let metainfo = torrent::read(path)?;
+            let (hash, name) = (metainfo.info.hash(), path.display().to_string());
+            if !seen.insert(hash) {
+                self.to.warn(&format!("{name} was named before"));
+                continue;
+            }
+            self.torrents.entry(hash).or_insert(Torrent { name, standing: Standing::Failed });
+            all.push(Adding {
+                trackers: self.seed.tracker.clone(),
+                peers: peers.clone(),
+                existing: Existing::Serve,
+                trust: trust(self.seed.check),
+                ..Adding::new(Wanted::Metainfo(Box::new(metainfo)), self.seed.dir.clone())
+            });
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, swarm: &Swarm, all: Vec<Adding>) {
+        self.waiting += all.len();
+        for adding in all {
+            self.set(adding.torrent.info_hash(), Standing::LookedAt);
+            swarm.add(adding);
+        }
+    }
+
     fn listening(&self, swarm: &Swarm) {
         match self.to {
-            To::People => terminal::print_line(&format!("listening on port {}", swarm.port())),
+            To::People => terminal::announce(&format!("listening on port {}", swarm.port())),
             To::Programs => self.to.event("listening", json!({ "port": swarm.port() })),
         }
     }
 
     fn run(&mut self, swarm: &mut Swarm, stop: &Stop) -> Result<Status, Failure> {
+        let mut is_new = true;
         while !stop.is_asked() {
             match swarm.notice(GLANCE) {
                 Some(Notice::Whole(hash)) => self.whole(hash),
@@ -102,19 +124,72 @@ impl Serving {
                 Some(Notice::Warning(hash, why)) => self.to.warn(&format!("{}: {why}", self.name(hash))),
                 Some(Notice::Metadata(_) | Notice::Removed(_) | Notice::Evicted(_)) | None => {}
             }
-            if self.failed == self.names.len() {
+            is_new &= self.count(Standing::Served) == 0;
+            // What was there may come back.
+            if is_new && self.count(Standing::Failed) == self.torrents.len() {
                 return Err(Failure::told(Status::Incomplete, "none of the torrents can be served"));
             }
+            self.look_after_folder(swarm);
+            if stop.take_reload() {
+                self.look_again(swarm);
+            }
         }
-        Ok(if self.failed == 0 { Status::Success } else { Status::Incomplete })
+        let all_served = self.count(Standing::Failed) == 0;
+        Ok(if all_served { Status::Success } else { Status::Incomplete })
+    }
+
+    /// What has the folder's path by now is looked at as at the start.
+    fn look_after_folder(&mut self, swarm: &Swarm) {
+        let folder = self.seed.dir.display();
+        match self.folder.change() {
+            None => {}
+            Some(Change::Gone(why)) => {
+                self.to.warn(&format!(
+                    "{folder} is not there any more ({why}); what is open of it is served on"
+                ));
+            }
+            Some(Change::Other) => {
+                self.to.warn(&format!("{folder} is another folder now; its files are looked at"));
+                for torrent in self.torrents.values_mut() {
+                    torrent.standing = Standing::Failed;
+                }
+                self.look_again(swarm);
+            }
+        }
+    }
+
+    /// Reads the torrents again, and tries those again that could not be served. Who is served is not disturbed.
+    fn look_again(&mut self, swarm: &Swarm) {
+        match self.read() {
+            Ok(mut all) => {
+                all.retain(|adding| {
+                    let torrent = self.torrents.get(&adding.torrent.info_hash());
+                    torrent.is_some_and(|torrent| torrent.standing == Standing::Failed)
+                });
+                all.iter().for_each(|adding| swarm.remove(adding.torrent.info_hash()));
+                log::info!("the torrents were read again; tried again: {}", all.len());
+                self.add(swarm, all);
+            }
+            Err(failure) => self.to.warn(&format!("everything stays as it was: {failure}")),
+        }
+    }
+
+    fn count(&self, standing: Standing) -> usize {
+        self.torrents.values().filter(|torrent| torrent.standing == standing).count()
     }
 
     fn name(&self, hash: InfoHash) -> String {
-        self.names.get(&hash).map_or_else(|| hash.to_string(), Clone::clone)
+        self.torrents.get(&hash).map_or_else(|| hash.to_string(), |torrent| torrent.name.clone())
+    }
+
+    fn set(&mut self, hash: InfoHash, standing: Standing) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            torrent.standing = standing;
+        }
     }
 
     fn whole(&mut self, hash: InfoHash) {
-        self.whole += 1;
+        self.set(hash, Standing::Served);
         let name = self.name(hash);
         self.to.event("serving", json!({ "torrent": name, "info_hash": hash.to_string() }));
         log::debug!("{name} is served");
@@ -122,7 +197,7 @@ impl Serving {
     }
 
     fn failed(&mut self, hash: InfoHash, why: &str) {
-        self.failed += 1;
+        self.set(hash, Standing::Failed);
         let name = self.name(hash);
         match self.to {
             To::People => terminal::note(&format!("lantorrent: {name}: {why}")),
@@ -141,16 +216,18 @@ impl Serving {
             return;
         }
         self.waiting -= 1;
-        if self.waiting > 0 || self.whole == 0 {
+        let served = self.count(Standing::Served);
+        if self.waiting > 0 || served == 0 {
             return;
         }
         match self.to {
             To::People => {
-                let all = self.names.len();
-                terminal::print_line(&clean(&format!("serving {} of {all} torrents", self.whole)));
+                let all = self.torrents.len();
+                terminal::announce(&clean(&format!("serving {served} of {all} torrents")));
             }
             To::Programs => {
-                self.to.event("ready", json!({ "serving": self.whole, "failed": self.failed }));
+                let failed = self.count(Standing::Failed);
+                self.to.event("ready", json!({ "serving": served, "failed": failed }));
             }
         }
     }

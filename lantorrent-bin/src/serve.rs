@@ -8,40 +8,46 @@ use std::time::Duration;
 use lantorrent_core::drive::DEFAULT_PORT;
 use lantorrent_core::store::Durability;
 use lantorrent_core::{Driver, Limit, Node, NodeConfig};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Serve;
-use crate::config::{Config, Home, Strength, Sync, absolute};
+use crate::config::{Config, Strength, Sync, absolute};
 use crate::exit::{Failure, Status};
-use crate::signals::{self, Request};
-use crate::terminal::print;
+use crate::logger;
+use crate::setup::Setup;
+use crate::signals::{Asked, Inbox, Request};
+use crate::size;
+use crate::terminal;
 
 /// For transfers that run when the node is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A node that serves until it is told to stop.
-pub(crate) fn run(serve: &Serve, config: &Config, strength: Strength) -> Result<Status, Failure> {
+pub(crate) fn run(serve: &Serve, setup: Setup, strength: Strength) -> Result<Status, Failure> {
+    let inbox = Inbox::of_daemon()?;
+    let config = setup.read()?;
     let listen = serve.listen.map(|listen| listen.0).or(config.listen);
     let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)));
-    let mut node = node_config(serve, config, strength)?;
+    let mut node = node_config(serve, &config, strength)?;
     if serve.event_loop {
         node.driver = Driver::EventLoop;
     }
-    raise_descriptor_limit();
+    let limits = [node.receive_limit.clone(), node.send_limit.clone()];
     let node = Node::bind(listen, node)?;
-
-    stop_on_signal(&node)?;
+    let has_log = config.log_file.is_some();
+    let reload = Reload { setup, config, limits };
+    heed_signals(inbox, &node, move || reload.carry_out())?;
     let address = node.local_addr().unwrap_or(listen);
-    print(&format!("listening on {address}\n"));
-    if config.log_file.is_some() {
+    terminal::announce(&format!("listening on {address}"));
+    if has_log {
         log::info!("listening on {address}");
     }
     if serve.until_eof {
         let handle = node.handle()?;
-        std::thread::spawn(move || {
+        let wait = move || {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
             handle.stop(Duration::ZERO);
-        });
+        };
+        std::thread::Builder::new().spawn(wait).map_err(|error| Failure::no_thread(&error))?;
     }
 
     node.run()?;
@@ -50,12 +56,9 @@ pub(crate) fn run(serve: &Serve, config: &Config, strength: Strength) -> Result<
 }
 
 /// One connection, handed over on standard input.
-pub(crate) fn inetd(
-    serve: &Serve,
-    config: &Config,
-    home: &Home,
-    strength: Strength,
-) -> Result<Status, Failure> {
+pub(crate) fn inetd(serve: &Serve, setup: &Setup, strength: Strength) -> Result<Status, Failure> {
+    let inbox = Inbox::of_daemon()?;
+    let config = setup.read()?;
     if serve.event_loop {
         return Err(Failure::usage(
             "--event-loop is for many connections, and --inetd is for one",
@@ -71,33 +74,57 @@ pub(crate) fn inetd(
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map(TcpStream::from).map_err(not_a_socket)?;
     let peer = stream.peer_addr().map_err(not_a_socket)?;
     log::debug!("serving {peer}");
-    let mut node = node_config(serve, config, strength)?;
-    node.state = Some(home.path().join("state"));
+    let mut node = node_config(serve, &config, strength)?;
+    node.state = setup.home.known().map(|home| home.join("state"));
     let node = Node::for_connection(stream, node)?;
-    stop_on_signal(&node)?;
+    // The next process reads lt.ini anyway.
+    heed_signals(inbox, &node, || match logger::reopen() {
+        Ok(()) => log::debug!("the log was opened again"),
+        Err(failure) => log::error!("{failure}"),
+    })?;
     node.run()?;
     Ok(Status::Success)
 }
 
-/// A transfer takes a few descriptors. What a process may have at first is meant for programs that `select`.
-fn raise_descriptor_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        log::warn!("the limit of {current:?} file descriptors stays: {error}");
-    }
-}
-
-fn stop_on_signal(node: &Node) -> Result<(), Failure> {
+/// Stops the node, at once when asked twice, and calls `reload` when that is asked for.
+fn heed_signals(inbox: Inbox, node: &Node, reload: impl Fn() + Send + 'static) -> Result<(), Failure> {
     let handle = node.handle()?;
-    signals::on_stop(move |request| match request {
-        Request::First => {
+    inbox.attend(move |asked| match asked {
+        Asked::Reload => reload(),
+        Asked::Stop(Request::First) => {
             log::info!("stopping: running transfers have {} s to end", GRACE.as_secs());
             handle.stop(GRACE);
         }
-        Request::Again => handle.stop(Duration::ZERO),
+        Asked::Stop(Request::Again) => handle.stop(Duration::ZERO),
     })
+}
+
+/// Reads lt.ini again for what can be changed while transfers run.
+struct Reload {
+    setup: Setup,
+    /// What the node was started with.
+    config: Config,
+    limits: [Limit; 2],
+}
+
+impl Reload {
+    fn carry_out(&self) {
+        let config = match self.setup.read_again() {
+            Ok(config) => config,
+            Err(failure) => return log::error!("everything stays as it was: {failure}"),
+        };
+        for limit in &self.limits {
+            limit.set(config.limit);
+        }
+        let file = config.file.display();
+        let limit = config.limit.filter(|&rate| rate > 0);
+        let limit = limit.map_or_else(|| "none".into(), |rate| format!("{}/s", size::bytes(rate)));
+        log::info!("{file} was read again, and the log opened again; limit: {limit}");
+        let differences = self.config.differences_for_node(&config);
+        if !differences.is_empty() {
+            log::warn!("{file}: {} changed; that takes a restart", differences.join(", "));
+        }
+    }
 }
 
 fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<NodeConfig, Failure> {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use redb::{Builder, Database, ReadableTable, TableDefinition};
 
 use self::disk::Disk;
+pub(crate) use self::place::Whereabouts;
 use super::queue::Ticket;
 use super::request::{Record, State};
 use crate::exit::Failure;
@@ -72,6 +73,11 @@ impl Book {
         Ok((Self { path: path.to_owned(), file, database: Some(database) }, records))
     }
 
+    /// Where it is.
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::of(&self.path, &self.file)
+    }
+
     /// Whether the last commit failed, so that there has to be a [`reopen`](Self::reopen) before the next.
     pub(crate) fn is_shut(&self) -> bool {
         self.database.is_none()
@@ -85,16 +91,20 @@ impl Book {
         let Some(database) = &self.database else {
             return Err(BookError::Broken(format!("the queue {} is not open", self.path.display())));
         };
-        write(database, writes).map_err(|error| {
+        let written = write(database, writes).map_err(|error| self.error(&error));
+        // Durable is what the next start finds.
+        let written = written.and_then(|()| self.whereabouts().check().map_err(BookError::Broken));
+        if written.is_err() {
             // redb does not take another commit either.
             self.database = None;
-            self.error(&error)
-        })
+        }
+        written
     }
 
     /// Makes commits possible again after one has failed.
     pub(crate) fn reopen(&mut self) -> Result<(), BookError> {
         self.database = None;
+        self.whereabouts().check().map_err(BookError::Broken)?;
         disk::refresh(&self.file).map_err(|error| self.error(&error.into()))?;
         let content = reading::read(&self.file)
             .map_err(|unreadable| BookError::Broken(unreadable.failure(&self.path).to_string()))?;

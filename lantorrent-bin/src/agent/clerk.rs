@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) use self::sender::{Reporter, Sender};
 use self::watchers::Watchers;
 use self::writer::{Command, Reply, Writer};
-use super::book::Book;
+use super::book::{Book, Whereabouts};
 pub(crate) use super::desk::{Batch, Policy, Totals};
 use super::desk::{Desk, Now, Phase};
 use super::draft::unknown;
@@ -101,6 +101,7 @@ pub(crate) struct Clerk {
     shared: Arc<Mutex<Shared>>,
     commands: mpsc::Sender<Command>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+    queue: Whereabouts,
 }
 
 /// What everybody may look at. Nothing is in it that is not durable, but for which requests are being sent.
@@ -120,18 +121,18 @@ impl Clerk {
     /// Opens the queue in the file `queue`, or makes it, and goes on with what is in it: batches are given to `sender`.
     pub(crate) fn start(queue: &Path, settings: Settings, sender: Box<dyn Sender>) -> Result<Self, Failure> {
         let (book, records) = Book::open(queue)?;
+        let queue = book.whereabouts();
         let desk = Desk::new(Now::read(), records, settings.policy);
         let shared =
             Shared { desk, watchers: Watchers::default(), repository: settings.repository, trouble: None };
         let shared = Arc::new(Mutex::new(shared));
         let (commands, inbox) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&shared), book, sender, inbox, commands.clone());
-        let writer =
-            thread::Builder::new().name("queue".into()).spawn(move || writer.run()).map_err(|error| {
-                let what = format_args!("cannot start a thread: {error}");
-                Failure::local(what, "look at the limits and the memory of this machine")
-            })?;
-        Ok(Self { shared, commands, writer: Arc::new(Mutex::new(Some(writer))) })
+        let writer = thread::Builder::new()
+            .name("queue".into())
+            .spawn(move || writer.run())
+            .map_err(|error| Failure::no_thread(&error))?;
+        Ok(Self { shared, commands, writer: Arc::new(Mutex::new(Some(writer))), queue })
     }
 
     /// Takes all of them, durably, or none.
@@ -236,7 +237,10 @@ impl Clerk {
         match &shared.trouble {
             Some(trouble) => Err(trouble.detail.clone()),
             None if shared.desk.phase == Phase::Stopping => Err(stopping().detail),
-            None => Ok(()),
+            None => {
+                drop(shared);
+                self.queue.check()
+            }
         }
     }
 

@@ -30,9 +30,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args;
-use crate::config::{Config, Home, Strength};
+use crate::config::{Config, Strength};
 use crate::exit::{Failure, Status};
-use crate::signals::{Asked, Daemon};
+use crate::setup::Setup;
+use crate::signals::{Asked, Inbox};
 use crate::terminal;
 use crate::time::Timestamp;
 use clerk::Clerk;
@@ -48,24 +49,26 @@ const SUSPENDING: Duration = Duration::from_secs(3);
 const ANSWERING: Duration = Duration::from_secs(1);
 
 /// An agent that runs until it is told to stop.
-pub(crate) fn run(
-    args: &args::Agent,
-    config: &Config,
-    home: &Home,
-    strength: Strength,
-) -> Result<Status, Failure> {
-    let mut signals = Daemon::new()?;
-    let places = Places::of(args, config, home);
-    let agent = Agent::start(&places, Rulebook::of(args, config, strength)?)?;
-    agent.announce(&places, config);
+pub(crate) fn run(args: &args::Agent, setup: &Setup, strength: Strength) -> Result<Status, Failure> {
+    let mut signals = Inbox::of_daemon()?;
+    let config = setup.read()?;
+    let places = Places::of(args, &config, &setup.home)?;
+    let agent = Agent::start(&places, Rulebook::of(args, &config, strength)?)?;
+    agent.announce(&places, &config);
     while signals.next() == Asked::Reload {
-        let read = Config::load(&config.file, home).and_then(|config| {
-            let now = Places::of(args, &config, home);
+        let read = setup.read_again().and_then(|config| {
+            let now = Places::of(args, &config, &setup.home)?;
             agent.reload(Rulebook::of(args, &config, strength)?).map(|()| now)
         });
+        let file = setup.file.display();
         match read {
-            Ok(now) if now == places => log::info!("the configuration was read again"),
-            Ok(_) => log::warn!("read the configuration again; other addresses and [db] take a restart"),
+            Ok(now) => {
+                log::info!("{file} was read again, and the log opened again");
+                let differences = places.differences(&now);
+                if !differences.is_empty() {
+                    log::warn!("{file}: {} changed; that takes a restart", differences.join(", "));
+                }
+            }
             Err(failure) => log::error!("everything stays as it was: {failure}"),
         }
     }
@@ -110,7 +113,7 @@ impl Agent {
         let addresses: Vec<String> =
             self.server.addresses().iter().map(|address| format!("http://{address}")).collect();
         let line = format!("listening on {} and {}", addresses.join(", "), places.socket.display());
-        terminal::print_line(&line);
+        terminal::announce(&line);
         if config.log_file.is_some() {
             log::info!("{line}");
         }

@@ -22,7 +22,7 @@ const SOCKET: &str = "agent.sock";
 const DATABASE: &str = "state/agent.redb";
 
 /// What holds as long as the agent runs.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Places {
     pub(super) listen: SocketAddr,
     pub(super) socket: PathBuf,
@@ -30,23 +30,26 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn of(args: &args::Agent, config: &Config, home: &Home) -> Self {
+    pub(super) fn of(args: &args::Agent, config: &Config, home: &Home) -> Result<Self, Failure> {
         let listen = args.listen.map(|listen| listen.0).or(config.agent.listen);
-        Self {
+        let socket = args.socket.clone().or_else(|| config.agent.socket.clone());
+        let in_home = |name: &str| home.path().map(|home| home.join(name));
+        Ok(Self {
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))),
-            socket: args
-                .socket
-                .clone()
-                .or_else(|| config.agent.socket.clone())
-                .unwrap_or_else(|| socket(home)),
-            database: config.db.clone().unwrap_or_else(|| home.path().join(DATABASE)),
-        }
+            socket: socket.map_or_else(|| in_home(SOCKET), Ok)?,
+            database: config.db.clone().map_or_else(|| in_home(DATABASE), Ok)?,
+        })
     }
-}
 
-/// Where the socket is unless something else is said.
-pub(crate) fn socket(home: &Home) -> PathBuf {
-    home.path().join(SOCKET)
+    /// What another configuration has otherwise, by name.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("[agent] listen", self.listen != other.listen),
+            ("[agent] socket", self.socket != other.socket),
+            ("[db] file", self.database != other.database),
+        ];
+        differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
 }
 
 /// What can be changed while the agent runs.

@@ -49,7 +49,7 @@ impl Agent {
         home: &Home,
         stamina: Stamina,
     ) -> Result<Self, Failure> {
-        let place = Place::find(asked, &config.agent, home.path())?;
+        let place = Place::find(asked, &config.agent, home.known())?;
         let given = std::env::var_os(TOKEN).filter(|token| !token.is_empty());
         // What is no text is no token either, and is refused as one.
         let given = given.map(|token| Secret::new(&token.to_string_lossy()));

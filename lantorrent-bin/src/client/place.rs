@@ -27,15 +27,19 @@ pub(crate) enum Place {
 impl Place {
     /// What the command line says, else `url` in `[agent]`, else the agent of this machine: by its socket if there is
     /// one, and by TCP if there is none.
-    pub(crate) fn find(asked: Option<&str>, config: &AgentConfig, home: &Path) -> Result<Self, Failure> {
+    pub(crate) fn find(
+        asked: Option<&str>,
+        config: &AgentConfig,
+        home: Option<&Path>,
+    ) -> Result<Self, Failure> {
         if let Some(text) = asked {
             return Self::parse(text).map_err(|why| Failure::usage(why, FORM).at("--agent"));
         }
         if let Some(text) = &config.url {
             return Self::parse(text).map_err(|why| Failure::usage(why, FORM).at("`url` in [agent]"));
         }
-        let socket = config.socket.clone().unwrap_or_else(|| home.join(SOCKET));
-        if socket.exists() {
+        let socket = config.socket.clone().or_else(|| Some(home?.join(SOCKET)));
+        if let Some(socket) = socket.filter(|socket| socket.exists()) {
             return Ok(Self::Socket(socket));
         }
         Ok(Self::Tcp(format!("http://{}", reachable(config.listen.unwrap_or(LISTEN)))))
@@ -100,7 +104,7 @@ mod tests {
     use super::*;
 
     fn find(asked: Option<&str>, config: &AgentConfig, home: &Path) -> Result<String, String> {
-        let place = Place::find(asked, config, home).map_err(|failure| failure.to_string())?;
+        let place = Place::find(asked, config, Some(home)).map_err(|failure| failure.to_string())?;
         Ok(place.to_string())
     }
 

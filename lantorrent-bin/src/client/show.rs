@@ -66,7 +66,7 @@ impl Watch {
     pub(super) fn new() -> Self {
         let bar = terminal::is_interactive().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(waiting());
-            bar.enable_steady_tick(Duration::from_millis(250));
+            terminal::keep_moving(&bar, Duration::from_millis(250));
             terminal::show_bar(bar.clone());
             bar
         });

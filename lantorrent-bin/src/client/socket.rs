@@ -35,7 +35,7 @@ impl Connector for SocketConnector {
 fn connect(path: &Path, patience: Option<Duration>) -> Result<UnixStream, Error> {
     let (sender, receiver) = mpsc::channel();
     let path = path.to_owned();
-    std::thread::spawn(move || sender.send(UnixStream::connect(path)));
+    std::thread::Builder::new().spawn(move || sender.send(UnixStream::connect(path)))?;
     let connected = match patience {
         Some(patience) => receiver.recv_timeout(patience).map_err(|_| Error::Timeout(Timeout::Connect))?,
         None => receiver.recv().map_err(|_| Error::ConnectionFailed)?,

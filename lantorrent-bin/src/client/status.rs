@@ -47,7 +47,7 @@ fn show_all(agent: &mut Agent, as_json: bool) -> Result<(), Trouble> {
         } else if after.is_none() {
             terminal::print_line("no requests");
         }
-        match page.next {
+        match page.next.filter(|_| !terminal::is_left()) {
             None => return Ok(()),
             // Whoever goes round in circles never ends.
             next if next == after => return Err(Trouble::Strange("its list goes on with itself".into())),

@@ -43,7 +43,7 @@ pub(crate) struct AgentConfig {
 
 impl AgentConfig {
     /// Takes one value over. False if there is no such key.
-    pub(super) fn set(&mut self, key: &str, text: &str, home: &Path) -> Result<bool, String> {
+    pub(super) fn set(&mut self, key: &str, text: &str, home: Option<&Path>) -> Result<bool, String> {
         match key {
             "listen" => self.listen = Some(value::address(text)?),
             "socket" => self.socket = Some(value::path(text, home)?),

@@ -18,23 +18,25 @@ impl Config {
     /// Reads `file`, which nobody but its owner may be able to read.
     pub(crate) fn load(file: &Path, home: &Home) -> Result<Self, Failure> {
         let text = read(file)?;
-        let mut config = Self::parse(&text, home.path())
+        let mut config = Self::parse(&text, home.known())
             .map_err(|what| Failure::usage(format_args!("{}: {what}", file.display()), "correct the file"))?;
         file.clone_into(&mut config.file);
         Ok(config)
     }
 
-    /// The same for who can do without: if the file is not there, or is somebody else's, nothing is configured.
-    pub(crate) fn load_if_readable(file: &Path, home: &Home) -> Result<Self, Failure> {
-        match File::open(file).map_err(|error| error.kind()) {
-            Err(ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-                Ok(Self { file: file.to_owned(), ..Self::default() })
+    /// The usual file, for a client that can do without: if it is not there, or belongs to another user, nothing is
+    /// configured.
+    pub(crate) fn of_client(home: &Home) -> Result<Self, Failure> {
+        let Ok(file) = home.config() else { return Ok(Self::default()) };
+        match File::open(&file).map_err(|error| error.kind()) {
+            Err(ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory) => {
+                Ok(Self { file, ..Self::default() })
             }
-            _ => Self::load(file, home),
+            _ => Self::load(&file, home),
         }
     }
 
-    fn parse(text: &[u8], home: &Path) -> Result<Self, String> {
+    fn parse(text: &[u8], home: Option<&Path>) -> Result<Self, String> {
         let mut config = Self::default();
         let mut seen: Vec<(String, usize)> = Vec::new();
         for Entry { line, section, key, value } in ini::read(text)? {
@@ -64,7 +66,7 @@ impl Config {
     }
 
     /// Takes one value over. False if there is no such key.
-    fn set(&mut self, section: &str, key: &str, text: &str, home: &Path) -> Result<bool, String> {
+    fn set(&mut self, section: &str, key: &str, text: &str, home: Option<&Path>) -> Result<bool, String> {
         match (section, key) {
             ("security", "password") => self.password = Some(Secret::new(text)),
             ("security", "wire_1_password") => self.wire_1_password = Some(Secret::new(text)),
@@ -161,7 +163,7 @@ fn unknown_key(line: usize, section: &str, key: &str) -> String {
     }
 }
 
-fn optional_path(text: &str, home: &Path) -> Result<Option<PathBuf>, String> {
+fn optional_path(text: &str, home: Option<&Path>) -> Result<Option<PathBuf>, String> {
     if text.is_empty() { Ok(None) } else { value::path(text, home).map(Some) }
 }
 
@@ -203,7 +205,7 @@ mod tests {
     use std::time::Duration;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text.as_bytes(), "/home/lt".as_ref())
+        Config::parse(text.as_bytes(), Some("/home/lt".as_ref()))
     }
 
     fn secret(config: &Config) -> Option<&str> {
@@ -311,7 +313,7 @@ mod tests {
     fn every_key_is_on_the_list_of_the_known_ones() {
         for (section, keys) in KNOWN {
             for key in keys {
-                let known = Config::default().set(section, key, "", "/".as_ref());
+                let known = Config::default().set(section, key, "", Some("/".as_ref()));
                 assert!(!matches!(known, Ok(false)), "[{section}] {key}");
             }
         }

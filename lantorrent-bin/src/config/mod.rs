@@ -1,6 +1,7 @@
 //! The configuration: lt.ini, in the format of version 0.2, with sections of our own.
 
 mod agent;
+mod changes;
 mod file;
 mod home;
 mod ini;
@@ -16,7 +17,7 @@ use lantorrent_core::Dscp;
 use log::LevelFilter;
 
 pub(crate) use agent::AgentConfig;
-pub(crate) use home::{Home, absolute};
+pub(crate) use home::{Home, absolute, variable};
 pub(crate) use secret::{Secret, Strength};
 pub(crate) use template::{Template, write_new};
 

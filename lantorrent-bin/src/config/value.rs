@@ -22,9 +22,10 @@ pub(super) const ATTEMPTS: RangeInclusive<usize> = 1..=100;
 const PROGRAM: &str = "lantorrent";
 
 /// Puts in what stands for `@LANTORRENT_HOME@` and `@PGM@`.
-pub(super) fn path(text: &str, home: &Path) -> Result<PathBuf, String> {
+pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, String> {
     let mut path = text.replace("@PGM@", PROGRAM);
     if text.contains("@LANTORRENT_HOME@") {
+        let home = home.ok_or("@LANTORRENT_HOME@ stands for a folder, and neither it nor HOME is set")?;
         let home = home.to_str().ok_or("@LANTORRENT_HOME@ stands for a path that is not UTF-8")?;
         path = path.replace("@LANTORRENT_HOME@", home);
     }
@@ -36,7 +37,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-pub(super) fn roots(text: &str, home: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn roots(text: &str, home: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     list(text).map(|part| path(part, home).map_err(|error| format!("{part}: {error}"))).collect()
 }
 

@@ -41,10 +41,11 @@ pub(crate) fn run(demo: &Demo) -> Result<Status, Failure> {
         Some(source) => source,
         None => generate(&folder, demo.size.unwrap_or(DEFAULT_SIZE), &interrupt, &mut steps)?,
     };
-    let home = Home::at(folder.path().join("home"));
+    let home = folder.path().join("home");
     // One disk holds all the copies here, and would be asked to make each of them durable.
-    write_new(&home.config(), &Template { roots: &[], sync: Sync::No })?;
-    let config = Config::load(&home.config(), &home)?;
+    let file = home.join("etc/lt.ini");
+    write_new(&file, &Template { roots: &[], sync: Sync::No })?;
+    let config = Config::load(&file, &Home::at(home.clone()))?;
     let nodes = start(&folder, &home, demo.nodes, &mut steps)?;
     interrupt.check()?;
 
@@ -87,7 +88,7 @@ fn generate(
 
 fn start(
     folder: &Folder,
-    home: &Home,
+    home: &Path,
     count: usize,
     steps: &mut Steps,
 ) -> Result<Vec<ServeProcess>, Failure> {

@@ -7,7 +7,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::config::Home;
 use crate::exit::Failure;
 
 /// A running node, killed and reaped when dropped. Should this process die without dropping it, the node sees the end
@@ -20,7 +19,7 @@ pub(super) struct ServeProcess {
 
 impl ServeProcess {
     /// Starts node `number` and waits until it listens.
-    pub(super) fn start(home: &Home, folder: &Path, number: usize) -> Result<Self, Failure> {
+    pub(super) fn start(home: &Path, folder: &Path, number: usize) -> Result<Self, Failure> {
         let root = folder.join(format!("node-{number}"));
         let errors = folder.join(format!("node-{number}.err"));
         let cannot = |what: String| {
@@ -34,7 +33,7 @@ impl ServeProcess {
         let mut child = Command::new(std::env::current_exe().map_err(io)?)
             .args(["serve", "--until-eof", "--listen", "127.0.0.1:0", "--root"])
             .arg(&root)
-            .env("LANTORRENT_HOME", home.path())
+            .env("LANTORRENT_HOME", home)
             // Ctrl-C is for the demo, which then ends its nodes.
             .process_group(0)
             .stdin(Stdio::piped())

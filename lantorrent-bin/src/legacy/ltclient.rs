@@ -75,7 +75,7 @@ impl LtClient {
             terminal::print_line(&summary(0));
             return Ok(Status::Success);
         }
-        send::stop_on_signal(&transfer)?;
+        send::interrupt_on_signal(&transfer, self.wire == Wire::Two)?;
         print(&targets, &transfer.send()?);
         Ok(Status::Success)
     }

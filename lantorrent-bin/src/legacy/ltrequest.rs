@@ -82,7 +82,7 @@ fn act(given: &Given) {
 
 fn find(given: &Given) -> Result<Agent, Failure> {
     let home = Home::find()?;
-    let config = Config::load_if_readable(&home.config(), &home)?;
+    let config = Config::of_client(&home)?;
     let stamina = if given.nonblock { Stamina::Brief } else { Stamina::Endless };
     Agent::find(None, &config, &home, stamina)
 }

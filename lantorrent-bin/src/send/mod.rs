@@ -61,7 +61,8 @@ pub(crate) fn run(send: &Send, config: &Config, strength: Strength) -> Result<St
     }
     let mut show = if send.quiet { Show::nothing() } else { Show::progress() };
     let transfer = transfer.on_event(move |event| show.event(event));
-    stop_on_signal(&transfer)?;
+    let can_resume = send.file != Input::Stdin && !send.in_place && send.wire == Wire::Two;
+    interrupt_on_signal(&transfer, can_resume)?;
 
     let outcome = transfer.send();
     terminal::hide_bar();
@@ -97,12 +98,22 @@ pub(crate) fn timed(transfer: Transfer, config: &Config) -> Transfer {
     }
 }
 
-/// The first signal ends the transfer in an orderly way, the next one the process.
-pub(crate) fn stop_on_signal(transfer: &Transfer) -> Result<(), Failure> {
+/// The first signal ends the transfer in an orderly way, the next one the process. What can be resumed is suspended: the nodes
+/// keep what they have, as they do when the sender is killed. Of anything else nobody would have the parts, so they go.
+pub(crate) fn interrupt_on_signal(transfer: &Transfer, can_resume: bool) -> Result<(), Failure> {
     let handle = transfer.handle();
     signals::on_stop(move |request| match request {
+        Request::First if can_resume => {
+            terminal::note(
+                "lantorrent: interrupting the transfer, which the same command resumes; once more to leave without the \
+                 results",
+            );
+            handle.suspend();
+        }
         Request::First => {
-            terminal::note("lantorrent: stopping the transfer; once more to leave without the results");
+            terminal::note(
+                "lantorrent: stopping the transfer, which cannot be resumed; once more to leave without the results",
+            );
             handle.stop();
         }
         Request::Again => {

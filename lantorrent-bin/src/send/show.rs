@@ -31,7 +31,7 @@ impl Show {
         let how = if terminal::is_interactive() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(spinner());
             // A stream gives no other sign of life while it waits for its input.
-            bar.enable_steady_tick(Duration::from_millis(250));
+            terminal::keep_moving(&bar, Duration::from_millis(250));
             terminal::show_bar(bar.clone());
             How::Bar(bar)
         } else {

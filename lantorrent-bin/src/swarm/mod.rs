@@ -34,7 +34,7 @@ impl Network<'_> {
     /// A swarm as these options want it.
     pub(crate) fn start(&self) -> Result<Swarm, Failure> {
         let usual = Settings::default();
-        let home = Home::find().ok().map(|home| home.path().join("state"));
+        let home = Home::find().ok().and_then(|home| Some(home.known()?.join("state")));
         let is_dht = self.dht || !self.dht_nodes.is_empty();
         let dht = is_dht.then(|| Dht {
             nodes: addresses(self.dht_nodes),

@@ -3,15 +3,16 @@
 mod whitelist;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lantorrent_swarm::Seed;
-use lantorrent_swarm::tracker::{ServiceError, Tracker, TrackerService, TrackerSettings};
+use lantorrent_swarm::tracker::{ServiceError, Tracker, TrackerHandle, TrackerService, TrackerSettings};
 use serde_json::json;
 
 use crate::args;
 use crate::exit::{Failure, Status};
-use crate::signals;
+use crate::signals::{Asked, Inbox};
 use crate::terminal;
 
 /// Where trackers usually listen.
@@ -22,6 +23,7 @@ pub(crate) const INTERVALS: std::ops::RangeInclusive<Duration> =
 
 /// A tracker that serves until it is told to stop.
 pub(crate) fn run(arguments: &args::Tracker) -> Result<Status, Failure> {
+    let inbox = Inbox::of_daemon()?;
     let mut settings = TrackerSettings::default();
     if let Some(interval) = arguments.interval {
         settings.interval = interval;
@@ -31,13 +33,16 @@ pub(crate) fn run(arguments: &args::Tracker) -> Result<Status, Failure> {
     }
     let tracker = Tracker::new(settings, seed()?, Instant::now());
     let service = TrackerService::bind(&addresses(arguments), tracker)?;
-    let stopper = service.stopper();
-    signals::on_stop(move |_| stopper.stop())?;
+    let (handle, file) = (service.handle(), arguments.whitelist.clone());
+    inbox.attend(move |asked| match asked {
+        Asked::Stop(_) => handle.stop(),
+        Asked::Reload => reload(&handle, file.as_deref()),
+    })?;
     for address in service.addresses() {
         if arguments.json {
-            terminal::print_line(&json!({ "event": "listening", "address": address }).to_string());
+            terminal::announce(&json!({ "event": "listening", "address": address }).to_string());
         } else {
-            terminal::print_line(&format!("listening on {address}"));
+            terminal::announce(&format!("listening on {address}"));
         }
     }
     let tracker = service.run()?;
@@ -50,6 +55,20 @@ pub(crate) fn run(arguments: &args::Tracker) -> Result<Status, Failure> {
         log::info!("stopped; torrents: {torrents}, peers: {peers}");
     }
     Ok(Status::Success)
+}
+
+/// Reads the whitelist again, and goes on with the one before if that cannot be.
+fn reload(handle: &TrackerHandle, file: Option<&Path>) {
+    let Some(file) = file else {
+        return log::info!("there is no whitelist, and so nothing to read again");
+    };
+    match whitelist::read(file) {
+        Ok(torrents) => {
+            log::info!("{} was read again; torrents in it: {}", file.display(), torrents.len());
+            handle.set_whitelist(Some(torrents));
+        }
+        Err(failure) => log::error!("everything stays as it was: {failure}"),
+    }
 }
 
 /// As asked for, or everywhere: over IPv6 too where there is any.

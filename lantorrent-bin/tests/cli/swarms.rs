@@ -72,6 +72,10 @@ impl Running {
         String::from_utf8(line).unwrap()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
     pub(crate) fn kill(mut self) {
         let mut child = self.0.take().unwrap();
         child.kill().unwrap();
@@ -79,7 +83,7 @@ impl Running {
     }
 
     pub(crate) fn stop(self, name: &str) -> Finished {
-        signal(name, self.0.as_ref().unwrap().id());
+        signal(name, self.id());
         self.end()
     }
 

@@ -39,7 +39,7 @@ pub(super) fn fault(error: &StoreError) -> FileFault {
         StoreError::NotAllowed { .. } => Code::NOT_ALLOWED,
         StoreError::InUse { .. } => Code::IN_USE,
         StoreError::NotWanted { .. } => Code::STOPPED,
-        StoreError::NoSpace { .. } => Code::NO_SPACE,
+        StoreError::NoSpace { .. } | StoreError::TooLarge { .. } => Code::NO_SPACE,
         StoreError::CannotWrite { .. } | StoreError::Elsewhere { .. } => Code::CANNOT_WRITE,
         StoreError::TooLong { .. }
         | StoreError::NotAFile { .. }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::space;
+
 /// Why a request for a file failed, or why the roots cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -99,6 +101,18 @@ pub enum StoreError {
         /// What is left of the file.
         remains: Remains,
     },
+    /// No file can be that long here: this process may not make one (`RLIMIT_FSIZE`), or the file system has none.
+    #[error("file too large: {path:?} would have {needed} bytes{}{remains}", Most(*limit))]
+    TooLarge {
+        /// The path as requested.
+        path: PathBuf,
+        /// How many bytes the file would have.
+        needed: u64,
+        /// `RLIMIT_FSIZE`, where that is the reason.
+        limit: Option<u64>,
+        /// What is left of the file.
+        remains: Remains,
+    },
     /// The system failed to write it, to sync it or to put it in its place.
     #[error("cannot write {path:?}: {cause}{remains}")]
     CannotWrite {
@@ -169,6 +183,20 @@ impl fmt::Display for Available {
     }
 }
 
+struct Most(Option<u64>);
+
+impl fmt::Display for Most {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => write!(
+                f,
+                ", and RLIMIT_FSIZE of the process that writes it is {limit}; raise `ulimit -f` or LimitFSIZE= there"
+            ),
+            None => f.write_str(", which is more than its file system takes"),
+        }
+    }
+}
+
 impl StoreError {
     /// A refusal to open `path`.
     pub(super) fn opening(path: &Path, cause: impl Into<io::Error>) -> Self {
@@ -207,16 +235,18 @@ impl StoreError {
     pub(super) fn writing(path: &Path, needed: u64, cause: impl Into<io::Error>) -> Self {
         let (path, cause, remains) = (path.to_owned(), cause.into(), Remains::Open);
         match errno(&cause) {
-            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
-                Self::NoSpace { path, needed, available: None, remains }
-            }
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace { path, needed, available: None, remains },
+            Some(Errno::FBIG) => Self::TooLarge { path, needed, limit: space::limit(needed), remains },
             _ => Self::CannotWrite { path, cause, remains },
         }
     }
 
     /// The same error, said when it is known what is left of the file.
     pub(super) fn leaving(mut self, what: Remains) -> Self {
-        if let Self::NoSpace { remains, .. } | Self::CannotWrite { remains, .. } = &mut self {
+        if let Self::NoSpace { remains, .. }
+        | Self::TooLarge { remains, .. }
+        | Self::CannotWrite { remains, .. } = &mut self
+        {
             *remains = what;
         }
         self
@@ -252,7 +282,8 @@ mod tests {
         assert!(matches!(opening(Errno::BUSY), StoreError::InUse { .. }));
         assert!(matches!(opening(Errno::NOSPC), StoreError::NoSpace { .. }));
         assert!(matches!(opening(Errno::ACCESS), StoreError::CannotOpen { .. }));
-        for full in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
+        assert!(matches!(writing(Errno::FBIG), StoreError::TooLarge { needed: 7, limit: None, .. }));
+        for full in [Errno::NOSPC, Errno::DQUOT] {
             assert!(matches!(writing(full), StoreError::NoSpace { needed: 7, available: None, .. }));
         }
         assert!(matches!(writing(Errno::IO), StoreError::CannotWrite { .. }));

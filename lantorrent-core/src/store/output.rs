@@ -106,7 +106,8 @@ impl Output {
         };
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
         let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
-        if let Err(error) = space::check(partial.folder(), path, needed) {
+        let fits = space::check_length(path, target.length.unwrap_or(0));
+        if let Err(error) = fits.and_then(|()| space::check(partial.folder(), path, needed)) {
             if resumed > 0 {
                 partial.keep();
             }

@@ -16,6 +16,7 @@ use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, StoreError, Target, space};
 /// Whether the partial file for what is at the end of `route` could be opened now, and has room.
 pub(super) fn probe(route: &Route, target: &Target<'_>) -> Result<(), StoreError> {
     let (path, name) = (route.path(), route.name());
+    space::check_length(path, target.length.unwrap_or(0))?;
     let folder = route.open_folder()?;
     refuse_irreplaceable(&folder, name, path)?;
     may_make_files(&folder, path)?;

@@ -3,6 +3,8 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::{Remains, StoreError};
 
 /// Refuses when the file system that `place` is on has less than `needed` bytes left.
@@ -17,6 +19,18 @@ pub(super) fn check(place: impl AsFd, path: &Path, needed: u64) -> Result<(), St
         // Where nobody knows, writing will tell.
         _ => Ok(()),
     }
+}
+
+/// The longest file that this process may write (`RLIMIT_FSIZE`), if one of `length` bytes is longer.
+pub(super) fn limit(length: u64) -> Option<u64> {
+    getrlimit(Resource::Fsize).current.filter(|&limit| limit < length)
+}
+
+/// Refuses a file that would be longer than this process may write.
+pub(super) fn check_length(path: &Path, length: u64) -> Result<(), StoreError> {
+    let Some(limit) = limit(length) else { return Ok(()) };
+    let (path, remains) = (path.to_owned(), Remains::Nothing);
+    Err(StoreError::TooLarge { path, needed: length, limit: Some(limit), remains })
 }
 
 fn available(place: impl AsFd) -> Option<u64> {

@@ -20,7 +20,7 @@ pub use client::{
 };
 pub use server::{HttpAnswer, Tracker, TrackerSettings};
 #[cfg(feature = "tracker")]
-pub use server::{ServiceError, Stopper, TrackerService};
+pub use server::{ServiceError, TrackerHandle, TrackerService};
 pub use udp::SCRAPED;
 pub use url::{Scheme, TrackerUrl, TrackerUrlError};
 

@@ -5,11 +5,11 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use lantorrent_swarm::Seed;
-use lantorrent_swarm::tracker::{Stopper, Tracker, TrackerService, TrackerSettings};
+use lantorrent_swarm::tracker::{Tracker, TrackerHandle, TrackerService, TrackerSettings};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    stopper: Stopper,
+    handle: TrackerHandle,
     thread: JoinHandle<Tracker>,
 }
 
@@ -17,9 +17,9 @@ impl Server {
     pub(crate) fn start() -> Self {
         let tracker = Tracker::new(TrackerSettings::default(), Seed([1; 32]), Instant::now());
         let service = TrackerService::bind(&["127.0.0.1:0".parse().unwrap()], tracker).unwrap();
-        let (address, stopper) = (service.addresses()[0], service.stopper());
+        let (address, handle) = (service.addresses()[0], service.handle());
         let thread = std::thread::spawn(move || service.run().unwrap());
-        Self { address, stopper, thread }
+        Self { address, handle, thread }
     }
 
     /// The tracker's URL over `http` or `udp`.
@@ -28,7 +28,7 @@ impl Server {
     }
 
     pub(crate) fn stop(self) -> Tracker {
-        self.stopper.stop();
+        self.handle.stop();
         self.thread.join().unwrap()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
     Announce, Announced, Announcer, AnnouncerAction, AnnouncerEvent, Identity, Scheme, Standing, Stats,
-    Stopper, Tracker, TrackerError, TrackerService, TrackerSettings, TrackerUrl, UdpAction, UdpAnswer,
+    Tracker, TrackerError, TrackerHandle, TrackerService, TrackerSettings, TrackerUrl, UdpAction, UdpAnswer,
     UdpClient, UdpEvent, UdpQuestion, announce_url, read_announced,
 };
 use lantorrent_swarm::{InfoHash, PeerId, Seed};
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// A tracker on a thread of its own, for as long as this is there.
 struct Server {
     address: SocketAddr,
-    stopper: Stopper,
+    handle: TrackerHandle,
     thread: Option<std::thread::JoinHandle<Tracker>>,
 }
 
@@ -25,13 +25,13 @@ impl Server {
     fn start(address: &str) -> Self {
         let tracker = Tracker::new(TrackerSettings::default(), Seed([1; 32]), Instant::now());
         let service = TrackerService::bind(&[address.parse().unwrap()], tracker).unwrap();
-        let (address, stopper) = (service.addresses()[0], service.stopper());
+        let (address, handle) = (service.addresses()[0], service.handle());
         let thread = Some(std::thread::spawn(move || service.run().unwrap()));
-        Self { address, stopper, thread }
+        Self { address, handle, thread }
     }
 
     fn stop(mut self) -> Tracker {
-        self.stopper.stop();
+        self.handle.stop();
         self.thread.take().unwrap().join().unwrap()
     }
 }

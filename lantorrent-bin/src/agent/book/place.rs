@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,33 @@ use crate::exit::Failure;
 
 /// How long an agent may take to let go of the file that has been told to stop.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Which file the database is in, and the path under which the next start will look for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Whereabouts {
+    path: PathBuf,
+    /// It is let go, and its lock with it, by whoever writes it.
+    file: Weak<File>,
+}
+
+impl Whereabouts {
+    pub(super) fn of(path: &Path, file: &Arc<File>) -> Self {
+        Self { path: path.to_owned(), file: Arc::downgrade(file) }
+    }
+
+    /// Fails if the path leads to another file by now, or to none: what is kept in this one, the next start would not find.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Some(file) = self.file.upgrade().filter(|file| renamed_meanwhile(file, &self.path)) else {
+            return Ok(());
+        };
+        let (path, open) = (self.path.display(), format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
+        let place = fs::read_link(&open).map_or_else(|_| open.clone(), |place| place.display().to_string());
+        Err(format!(
+            "the queue {path} was moved, removed or replaced: what is open is {place}, which the next start would not find; \
+             move it back, or copy {open} to {path} and start the agent again"
+        ))
+    }
+}
 
 /// Opens the file and locks it. Where there is none, one is made, with a database without requests.
 pub(super) fn open(path: &Path) -> Result<File, Failure> {
@@ -94,6 +123,7 @@ fn make(path: &Path) -> Result<(), Failure> {
         .map_err(failed)?;
     // Two agents may be started at once: only one of them makes it.
     lock(&file, &unborn)?;
+    // Another agent has made its database of this file while it was waited for.
     if renamed_meanwhile(&file, &unborn) {
         return Ok(());
     }
@@ -133,9 +163,9 @@ fn give_name(unborn: &Path, path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether another agent has made its database of this file while it was waited for.
-fn renamed_meanwhile(file: &File, unborn: &Path) -> bool {
-    match (file.metadata(), fs::metadata(unborn)) {
+/// Whether the path does not lead to this file any more.
+fn renamed_meanwhile(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
         (Ok(own), Ok(there)) => (own.dev(), own.ino()) != (there.dev(), there.ino()),
         _ => true,
     }

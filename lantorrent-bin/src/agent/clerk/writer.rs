@@ -259,8 +259,8 @@ impl Writer {
             BookError::NoSpace(_) => RefusalKind::NoSpace,
             BookError::Broken(_) => RefusalKind::Unavailable,
         };
-        let advice = "make it right, and it goes on by itself; nothing that was acknowledged is lost";
-        let detail = format!("{error}; {advice}");
+        let detail =
+            format!("{error}; it goes on by itself when that is put right, and has lost nothing until then");
         let refusal = Refusal { kind, detail, index: None };
         let mut shared = lock(&self.shared);
         shared.desk.totals.database_errors += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,9 @@ impl Transfer {
     /// # Errors
     /// That file cannot be made.
     pub fn from_stream(input: impl Read + Send + 'static, keys: Keyring) -> Result<Self, Error> {
-        let folder = std::env::temp_dir();
+        // The standard library would take an empty name for the current folder.
+        let folder = std::env::var_os("TMPDIR").filter(|name| !name.is_empty());
+        let folder = folder.map_or_else(|| "/tmp".into(), PathBuf::from);
         let spool = spool(&folder).map_err(|cause| Error::Source { path: folder, cause })?;
         Ok(Self::new(Origin::Stream { input: Box::new(input), spool }, None, keys))
     }

@@ -8,16 +8,18 @@ mod pool;
 mod registry;
 mod udp;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 #[cfg(feature = "tracker")]
-pub use drive::{ServiceError, Stopper, TrackerService};
+pub use drive::{ServiceError, TrackerHandle, TrackerService};
 pub use http::HttpAnswer;
 use registry::Registry;
 pub use registry::TrackerSettings;
 use udp::Door;
 
+use crate::InfoHash;
 use crate::entropy::{Entropy, Seed};
 
 /// A tracker: it answers HTTP requests and datagrams, and keeps who has announced. Both share their peers.
@@ -42,6 +44,11 @@ impl Tracker {
     /// Answers a datagram that came from there; none if it deserves no answer.
     pub fn udp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         self.door.answer(&mut self.registry, now, from, datagram)
+    }
+
+    /// From now on it serves these torrents, or any. Of others it forgets all peers.
+    pub fn set_whitelist(&mut self, whitelist: Option<HashSet<InfoHash>>) {
+        self.registry.set_whitelist(whitelist);
     }
 
     /// How many peers it keeps; those of several torrents count as often.

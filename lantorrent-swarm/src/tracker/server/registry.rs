@@ -124,6 +124,14 @@ impl Registry {
         self.torrents.len()
     }
 
+    pub(super) fn set_whitelist(&mut self, whitelist: Option<HashSet<InfoHash>>) {
+        if let Some(listed) = &whitelist {
+            self.torrents.retain(|torrent, _| listed.contains(torrent));
+            self.peers = self.torrents.values().map(Torrent::len).sum();
+        }
+        self.settings.whitelist = whitelist;
+    }
+
     /// Somebody at that address announces.
     pub(super) fn announce(
         &mut self,

@@ -5,4 +5,4 @@ mod connections;
 mod service;
 mod socket;
 
-pub use service::{ServiceError, Stopper, TrackerService};
+pub use service::{ServiceError, TrackerHandle, TrackerService};

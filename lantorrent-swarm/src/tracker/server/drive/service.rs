@@ -1,9 +1,10 @@
 //! The loop of a tracker.
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, UdpSocket};
@@ -13,6 +14,7 @@ use thiserror::Error;
 use super::connection::Connection;
 use super::connections::Connections;
 use super::socket;
+use crate::InfoHash;
 use crate::tracker::server::Tracker;
 
 /// Datagrams, and connections, of one socket that are answered before others have their turn.
@@ -28,15 +30,25 @@ pub struct TrackerService {
     poll: Poll,
     doors: Vec<Door>,
     tracker: Tracker,
-    stopper: Stopper,
+    handle: TrackerHandle,
 }
 
-/// Ends a [`TrackerService`], from any thread.
+/// Ends or changes a [`TrackerService`], from any thread.
 #[derive(Clone, Debug)]
-pub struct Stopper {
+pub struct TrackerHandle {
     waker: Arc<Waker>,
-    stops: Arc<AtomicBool>,
+    wishes: Arc<Wishes>,
 }
+
+/// What the loop is to do next.
+#[derive(Debug, Default)]
+struct Wishes {
+    stops: AtomicBool,
+    whitelist: Mutex<Option<Whitelist>>,
+}
+
+/// The torrents that are served; none: any.
+type Whitelist = Option<HashSet<InfoHash>>;
 
 /// Why a tracker does not run.
 #[derive(Debug, Error)]
@@ -79,8 +91,8 @@ impl TrackerService {
             let address = listener.local_addr()?;
             doors.push(Door { address, listener, datagrams, may_accept: true, may_receive: true });
         }
-        let stopper = Stopper { waker, stops: Arc::default() };
-        Ok(Self { poll, doors, tracker, stopper })
+        let handle = TrackerHandle { waker, wishes: Arc::default() };
+        Ok(Self { poll, doors, tracker, handle })
     }
 
     /// Where it listens.
@@ -88,9 +100,9 @@ impl TrackerService {
         self.doors.iter().map(|door| door.address).collect()
     }
 
-    /// What ends it.
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+    /// What ends or changes it.
+    pub fn handle(&self) -> TrackerHandle {
+        self.handle.clone()
     }
 
     /// Serves until it is stopped, and returns the tracker.
@@ -99,7 +111,10 @@ impl TrackerService {
         let mut connections = Connections::new(first);
         let mut events = Events::with_capacity(1024);
         let mut paused = None;
-        while !self.stopper.stops.load(Ordering::Acquire) {
+        while !self.handle.wishes.stops.load(Ordering::Acquire) {
+            if let Some(whitelist) = self.handle.wishes.take_whitelist() {
+                self.tracker.set_whitelist(whitelist);
+            }
             let now = Instant::now();
             let timeout = self.timeout(now, &connections, paused);
             match self.poll.poll(&mut events, timeout) {
@@ -144,10 +159,26 @@ impl TrackerService {
     }
 }
 
-impl Stopper {
+impl Wishes {
+    fn take_whitelist(&self) -> Option<Whitelist> {
+        self.whitelist.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl TrackerHandle {
     /// The tracker returns from [`TrackerService::run`] as soon as it is done with what it does.
     pub fn stop(&self) {
-        self.stops.store(true, Ordering::Release);
+        self.wishes.stops.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// From now on the tracker serves these torrents, or any.
+    pub fn set_whitelist(&self, whitelist: Option<HashSet<InfoHash>>) {
+        *self.wishes.whitelist.lock().unwrap_or_else(PoisonError::into_inner) = Some(whitelist);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             log::error!("cannot wake the tracker: {error}");
         }
