@@ -160,9 +160,9 @@ impl NodeSession {
         &self.desk.header
     }
 
-    /// Whether no upstream shows signs of life.
+    /// Whether no upstream is there, or shows signs of life while it has something to send.
     pub fn is_orphan(&self, now: Now) -> bool {
-        !self.upstream.lives(&self.desk, now)
+        self.upstream.is_gone(&self.desk, now)
     }
 
     /// The next thing to do, if there is one.
