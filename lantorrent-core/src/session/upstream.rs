@@ -75,14 +75,6 @@ impl Upstream {
             && self.dead_at(desk).is_some_and(|at| at > now.instant)
     }
 
-    /// Whether nobody is there to go on with the transfer, or to hear how it ended.
-    pub(super) fn is_gone(&self, desk: &Desk, now: Now) -> bool {
-        match &self.link {
-            Some(link) => !link.mute && !self.lives(desk, now),
-            None => true,
-        }
-    }
-
     /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of somebody who
     /// stands before the present upstream, or is that one, over a fresh connection.
     pub(super) fn yields_to(&self, desk: &Desk, now: Now, from: Option<u32>) -> bool {
