@@ -47,14 +47,17 @@ pub enum Identity {
         /// Its number there.
         inode: u64,
     },
-    /// A block or character device, through whichever node it is reached.
-    Device(u64),
+    /// The number of a block device, through whichever node it is reached.
+    Block(u64),
+    /// The same of a character device.
+    Character(u64),
 }
 
 impl Identity {
     fn of(stat: &Stat) -> Self {
         match file_type(stat) {
-            FileType::BlockDevice | FileType::CharacterDevice => Self::Device(stat.st_rdev),
+            FileType::BlockDevice => Self::Block(stat.st_rdev),
+            FileType::CharacterDevice => Self::Character(stat.st_rdev),
             _ => Self::File { device: stat.st_dev, inode: stat.st_ino },
         }
     }
@@ -71,7 +74,8 @@ impl fmt::Display for Identity {
             Self::File { device, inode } => {
                 write!(f, "inode {inode} on device {}:{}", major(device), minor(device))
             }
-            Self::Device(number) => write!(f, "device {}:{}", major(number), minor(number)),
+            Self::Block(number) => write!(f, "block device {}:{}", major(number), minor(number)),
+            Self::Character(number) => write!(f, "character device {}:{}", major(number), minor(number)),
         }
     }
 }
