@@ -24,6 +24,9 @@ use crate::time::Timestamp;
 /// The expiry of answers is looked after at least so often: the date may be put right at any time.
 const LONGEST_NAP: Duration = Duration::from_secs(3600);
 
+/// Requests that each have a line in the log at the start. Of more there is their number alone.
+const TOLD: usize = 1000;
+
 /// An instant, for what happens in this process, and the date, for what is written down.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -137,8 +140,14 @@ impl Desk {
             underway: Underway::default(),
             begun: HashSet::new(),
         };
+        let open = records.iter().filter(|(_, record)| !record.state.is_final()).count();
+        if open > TOLD {
+            log::info!("{open} requests were found that have not ended");
+        }
         for (ticket, record) in records {
-            log_line(story::found(&record));
+            if open <= TOLD {
+                log_line(story::found(&record));
+            }
             if !record.state.is_final() {
                 desk.begun.insert(ticket);
             }

@@ -65,8 +65,12 @@ impl Site {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
+        let roots = Roots::open(&config.roots)?;
+        for root in roots.missing() {
+            log::warn!("{} is missing: nothing can be written below it until it is there", root.display());
+        }
         Ok(Self {
-            roots: Arc::new(Roots::open(&config.roots)?),
+            roots: Arc::new(roots),
             placed: Arc::default(),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,

@@ -64,6 +64,30 @@ fn a_root_that_is_missing_is_named_and_used_when_it_is_there_again() {
 }
 
 #[test]
+fn a_root_may_come_after_its_node() {
+    let outside = tempfile::tempdir().unwrap();
+    let (folder, single) = (outside.path().join("folder"), outside.path().join("single"));
+    let roots = Roots::open(&[folder.clone(), single.clone()]).unwrap();
+    assert_eq!(roots.missing().collect::<Vec<_>>(), [&folder, &single]);
+    let (a, alone) = (text(&folder.join("a")), text(&single));
+    let target = |path, placement| Target { path, placement, length: None, resume: None };
+    for placement in PLACEMENTS {
+        refused!(roots.create(&target(&a, placement)), StoreError::NoRoot { .. });
+        roots.create(&target(&alone, placement)).map(drop).unwrap_err();
+    }
+    fs::create_dir(&folder).unwrap();
+    fs::write(&single, "old").unwrap();
+    assert_eq!(roots.missing().count(), 0);
+    for placement in PLACEMENTS {
+        written(roots.create(&target(&a, placement)).unwrap()).finish(3, Durability::Sync).unwrap();
+    }
+    written(roots.create(&target(&alone, Placement::InPlace)).unwrap()).finish(3, Durability::Sync).unwrap();
+    assert_eq!((fs::read(&a).unwrap(), fs::read(&single).unwrap()), (b"new".to_vec(), b"new".to_vec()));
+    // And nothing is allowed beside it.
+    refused!(roots.create(&target(&format!("{alone}/a"), Placement::Rename)), StoreError::NotAllowed { .. });
+}
+
+#[test]
 fn a_root_that_is_replaced_meanwhile_is_a_failure_and_nothing_is_deleted() {
     let bench = Bench::new();
     fs::write(bench.at("a"), "before").unwrap();
