@@ -144,7 +144,9 @@ impl Serving<'_> {
         match self.folder.change() {
             None => {}
             Some(Change::Gone(why)) => {
-                self.to.warn(&format!("{folder} is not there any more ({why}); what is open of it is served on"));
+                self.to.warn(&format!(
+                    "{folder} is not there any more ({why}); what is open of it is served on"
+                ));
             }
             Some(Change::Other) => {
                 self.to.warn(&format!("{folder} is another folder now; its files are looked at"));

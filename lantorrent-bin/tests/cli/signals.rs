@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{Finished, INI, Lab, Node, content, names, can_signal, signal, wait_until};
+use crate::common::{Finished, INI, Lab, Node, can_signal, content, names, signal, wait_until};
 use crate::swarms::{ALONE, Running, make};
 
 const BYTES: usize = 8 << 20;
@@ -300,7 +300,8 @@ fn a_tracker_reads_its_list_again_at_a_hangup() {
     command.stderr(fs::File::create(lab.path().join("said")).unwrap()).stdout(Stdio::piped());
     let mut tracker = Killed(command.spawn().unwrap());
     let address = first_line(&mut tracker.0);
-    let address = serde_json::from_str::<serde_json::Value>(&address).unwrap()["address"].as_str().unwrap().to_owned();
+    let address =
+        serde_json::from_str::<serde_json::Value>(&address).unwrap()["address"].as_str().unwrap().to_owned();
     let is_served = |letter: &str| {
         let url = format!(
             "http://{address}/announce?info_hash={}&peer_id=-XX0000-000000000001&port=1&compact=1&left=1",
@@ -309,7 +310,8 @@ fn a_tracker_reads_its_list_again_at_a_hangup() {
         let answer = ureq::get(url).call().unwrap().into_body().read_to_string().unwrap();
         !answer.contains("failure reason")
     };
-    let says = |words: &str| fs::read_to_string(lab.path().join("said")).is_ok_and(|said| said.contains(words));
+    let says =
+        |words: &str| fs::read_to_string(lab.path().join("said")).is_ok_and(|said| said.contains(words));
     assert!(is_served("a") && !is_served("b"));
     fs::write(&list, "62").unwrap();
     signal("HUP", tracker.0.id());

@@ -27,7 +27,12 @@ fn a_configuration_that_is_named_is_enough() {
     let lab = lab();
     let ini = lab.path().join("lt.ini");
     fs::copy(lab.ini(), &ini).unwrap();
-    for variables in [&[][..], &[("HOME", "")], &[("HOME", "relative")], &[("HOME", "/nonexistent"), ("LANTORRENT_HOME", "")]] {
+    for variables in [
+        &[][..],
+        &[("HOME", "")],
+        &[("HOME", "relative")],
+        &[("HOME", "/nonexistent"), ("LANTORRENT_HOME", "")],
+    ] {
         let mut command = node(&lab);
         command.arg("--config").arg(&ini);
         let mut node = Node::start(bare(command, variables), lab.path().join("root"));
@@ -44,7 +49,8 @@ fn at_home(lab: &Lab, command: &Command, variables: &[(&str, &str)]) -> Option<C
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let user = rustix::process::getuid().as_raw().to_string();
     let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let home = fields.filter(|fields| fields.get(2) == Some(&&*user)).map(|fields| fields[5].to_owned()).next()?;
+    let home =
+        fields.filter(|fields| fields.get(2) == Some(&&*user)).map(|fields| fields[5].to_owned()).next()?;
     crate::common::system::run("unshare", &["-m", "true"])?;
     let folder = lab.path().join("at-home");
     fs::create_dir_all(folder.join(".lantorrent/etc")).unwrap();
@@ -114,7 +120,9 @@ fn what_is_odd_is_not_taken_for_a_folder() {
         finish(command)
     };
     let target = node.destination("a");
-    for variables in [&[("TMPDIR", "")][..], &[("TERM", ""), ("LANG", "xx_YY.broken"), ("USER", ""), ("PATH", "")]] {
+    for variables in
+        [&[("TMPDIR", "")][..], &[("TERM", ""), ("LANG", "xx_YY.broken"), ("USER", ""), ("PATH", "")]]
+    {
         run(&["send", "--config", ini, "-", &target], variables).expect(0);
         run(&["demo", "--nodes", "1", "--size", "100K"], variables).expect(0);
     }

@@ -86,7 +86,8 @@ impl Site {
         // Of what this header does not name nothing can be found out here.
         let Some(request) = header.node.requests.iter().find(of_report) else { return Ok(()) };
         let Some(&file) = placed.get(&request.id) else {
-            let message = format!("{:?} was whole, and whether it is still there is not known", request.filename);
+            let message =
+                format!("{:?} was whole, and whether it is still there is not known", request.filename);
             return Err((Code::CANNOT_WRITE, message));
         };
         let target = target(header, request, None, self.durability);

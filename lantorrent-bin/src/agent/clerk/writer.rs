@@ -259,7 +259,8 @@ impl Writer {
             BookError::NoSpace(_) => RefusalKind::NoSpace,
             BookError::Broken(_) => RefusalKind::Unavailable,
         };
-        let detail = format!("{error}; it goes on by itself when that is put right, and has lost nothing until then");
+        let detail =
+            format!("{error}; it goes on by itself when that is put right, and has lost nothing until then");
         let refusal = Refusal { kind, detail, index: None };
         let mut shared = lock(&self.shared);
         shared.desk.totals.database_errors += 1;
