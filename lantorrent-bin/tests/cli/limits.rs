@@ -181,6 +181,36 @@ fn without_threads_left_a_node_refuses_connections_and_lives() {
 }
 
 #[test]
+fn with_little_memory_a_node_does_what_it_can_and_refuses_the_rest() {
+    const MANY: usize = 10;
+    for more in [&[][..], &["--event-loop"]] {
+        let lab = Lab::new();
+        let root = lab.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let source = lab.source(8 << 20);
+        let mut command = lab.command(["serve", "--listen", "127.0.0.1:0", "--root"]);
+        command.arg(&root).args(more);
+        // In KiB, for a program of some 80 MiB.
+        let mut node = Node::start(limited("-v 250000", &command), root);
+        let send = |number: usize| {
+            let mut command = lab.command(["send", "--json"]);
+            command.arg(&source).arg(node.destination(&number.to_string()));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let sending: Vec<_> = (0..MANY).map(send).collect();
+        let codes: Vec<u64> = sending.into_iter().flat_map(|child| Finished::of(child).codes()).collect();
+        for (number, code) in codes.iter().enumerate() {
+            let is_there =
+                fs::read(node.file(&number.to_string())).is_ok_and(|data| data == content(8 << 20));
+            assert_eq!(*code == 0, is_there, "{number}: {codes:?}");
+        }
+        // It is as good as new.
+        lab.send(&source, &[node.destination("after")], &[]).expect(0);
+        assert!(node.stop("TERM").success(), "{codes:?}");
+    }
+}
+
+#[test]
 fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
     let lab = Lab::new();
     let root = lab.path().join("root");
