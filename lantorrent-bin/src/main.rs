@@ -47,10 +47,10 @@ use logger::Shown;
 use setup::{SENDER, Setup};
 
 fn main() -> ExitCode {
+    limits::prepare();
     if let Err(failure) = signals::prepare() {
         return end(Err(failure), Errors::Shown);
     }
-    limits::raise_descriptors();
     let mut words = std::env::args_os();
     let name = words.next();
     let before: &[&str] = match Program::called(name.as_deref()) {

@@ -3,6 +3,8 @@
 //! The layers, from the bottom: [`wire`] turns bytes into values and back; `session` holds the state machines of a
 //! node and of a source, and with them every decision; `store` keeps files; `drive` moves bytes between sockets,
 //! files and sessions.
+//!
+#![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 
 #[cfg(feature = "threads")]
 pub mod drive;

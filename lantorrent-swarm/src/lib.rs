@@ -12,6 +12,11 @@
 //! - [`dht`]: peers without a tracker.
 #![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
 #![cfg_attr(feature = "drive", doc = "- [`drive`]: swarms under way.")]
+//!
+//! The library installs no signal handler and changes no limit. A program that uses its files or drivers ignores `SIGPIPE` (as Rust's
+//! standard library does) and ignores or handles `SIGXFSZ`, so that a peer that goes away and a file that is too large are errors
+//! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a swarm itself when
+//! it is told to end.
 
 pub mod bencode;
 mod bitfield;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use lantorrent_swarm::drive::Lookup;
 use ureq::config::Config;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderValue, Method, Request, StatusCode};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::TcpConnector;
 use ureq::{Body, Error};
 
@@ -62,7 +62,7 @@ impl Http {
         Ok(match place {
             Place::Tcp(url) => Self {
                 // No default connector: that one would go through a proxy if the environment names one.
-                agent: ureq::Agent::with_parts(config, TcpConnector::default(), DefaultResolver::default()),
+                agent: ureq::Agent::with_parts(config, TcpConnector::default(), Lookup::default()),
                 base: url.clone(),
                 authorization: token.map(|token| bearer(token.get())).transpose()?,
             },

@@ -269,3 +269,28 @@ fn wrong_arguments_are_named() {
     }
     assert!(lab.run(["get", "--help"]).expect(0).stdout.starts_with("Usage: lantorrent get"));
 }
+
+#[test]
+fn success_is_where_the_path_leads() {
+    let lab = Lab::empty();
+    let data = make(&lab, "here", "a.img", 4_000_000);
+    let (_seed, address) = Running::seed(&lab, "here", &["a.img.torrent"]);
+    let mut command = lab.command(["get", "a.img.torrent", "--peer", &address, "--download", "2M"]);
+    command.args(ALONE).args(["-o", "there"]);
+    let mut running = Running::start(command);
+    while running.expect("progress")["have"].as_u64().unwrap() == 0 {}
+    let (there, away) = (lab.path().join("there"), lab.path().join("away"));
+    fs::rename(&there, &away).unwrap();
+    fs::create_dir(&there).unwrap();
+    let said = running.end().expect(1);
+    let failed = said.stdout.lines().find(|line| line.contains(r#""failed""#)).unwrap().to_owned();
+    assert!(failed.contains("there/a.img") && failed.contains("away/a.img"), "both places: {failed}");
+    assert!(!said.stdout.contains(r#""event":"whole""#), "{said:?}");
+    assert_eq!(names(&there), [""; 0]);
+    assert!(names(&away).contains(&"a.img.lantorrent".to_owned()), "{:?}", names(&away));
+    // Back in its place it is gone on with.
+    fs::remove_dir(&there).unwrap();
+    fs::rename(&away, &there).unwrap();
+    get(&lab, &["a.img.torrent", "-o", "there", "--peer", &address]).expect(0);
+    assert!(read(&lab, "there/a.img") == data);
+}

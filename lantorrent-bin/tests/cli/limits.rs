@@ -135,25 +135,25 @@ fn a_disk_that_is_full_of_log_ends_nothing() {
     assert!(node.stop("TERM").success());
 }
 
-/// For whom limits of processes hold: root has more than others. Skipped in word elsewhere than as root.
+/// The same as a user that nothing else runs as: limits of processes are for all of a user's, and not for root. Skipped in
+/// word elsewhere than as root.
 fn as_nobody(script: &str, lab: &Lab, command: &Command) -> Option<Command> {
     let folder = lab.path().to_str().unwrap();
-    crate::common::system::run("chown", &["-R", "65534:65534", folder])?;
-    // Each has a user namespace, and so a count, of its own.
+    crate::common::system::run("chown", &["-R", "64123:64123", folder])?;
     let shell = limited(script, command);
-    let mut unshare = Command::new("setpriv");
-    unshare.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
-    unshare.arg(shell.get_program()).args(shell.get_args()).stdin(Stdio::null());
+    let mut command_line = Command::new("setpriv");
+    command_line.args(["--reuid", "64123", "--regid", "64123", "--clear-groups", "--"]);
+    command_line.arg(shell.get_program()).args(shell.get_args()).stdin(Stdio::null());
     for (name, value) in shell.get_envs() {
-        unshare.env(name, value.unwrap());
+        command_line.env(name, value.unwrap());
     }
-    unshare.current_dir(lab.path());
-    Some(unshare)
+    command_line.current_dir(lab.path());
+    Some(command_line)
 }
 
 #[test]
 fn without_threads_left_a_node_refuses_connections_and_lives() {
-    for more in [&[][..], &["--event-loop"]] {
+    for (more, limit) in [(&[][..], "-u 4"), (&["--event-loop"], "-u 3")] {
         let lab = Lab::new();
         fs::set_permissions(lab.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let root = lab.path().join("root");
@@ -162,10 +162,10 @@ fn without_threads_left_a_node_refuses_connections_and_lives() {
         lab.write_ini(&format!("{INI}[log]\nfile = {}\n", log.display()));
         let mut command = lab.command(["serve", "--listen", "127.0.0.1:0", "--root"]);
         command.arg(&root).args(more);
-        // Its main thread, that of signals, and a few.
-        let Some(command) = as_nobody("-u 6", &lab, &command) else { return };
+        let Some(command) = as_nobody(limit, &lab, &command) else { return };
         let mut node = Node::start(command, root);
         let source = lab.source(1_000_000);
+        let says = |words: &str| fs::read_to_string(&log).is_ok_and(|log| log.contains(words));
         for number in 0..4 {
             // Whatever comes of it is said.
             let finished = lab.send(&source, &[node.destination(&number.to_string())], &["--json"]);
@@ -174,7 +174,39 @@ fn without_threads_left_a_node_refuses_connections_and_lives() {
                 fs::read(node.file(&number.to_string())).is_ok_and(|data| data == content(1_000_000));
             assert_eq!(codes == [0], is_there, "{finished:?}");
         }
+        // The loop has had all that it needs at its start.
+        assert!(!more.is_empty() || says("os error 11"), "{}", fs::read_to_string(&log).unwrap());
         assert!(node.stop("TERM").success());
+    }
+}
+
+#[test]
+fn with_little_memory_a_node_does_what_it_can_and_refuses_the_rest() {
+    const MANY: usize = 10;
+    for more in [&[][..], &["--event-loop"]] {
+        let lab = Lab::new();
+        let root = lab.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let source = lab.source(8 << 20);
+        let mut command = lab.command(["serve", "--listen", "127.0.0.1:0", "--root"]);
+        command.arg(&root).args(more);
+        // In KiB, for a program of some 80 MiB.
+        let mut node = Node::start(limited("-v 250000", &command), root);
+        let send = |number: usize| {
+            let mut command = lab.command(["send", "--json"]);
+            command.arg(&source).arg(node.destination(&number.to_string()));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let sending: Vec<_> = (0..MANY).map(send).collect();
+        let codes: Vec<u64> = sending.into_iter().flat_map(|child| Finished::of(child).codes()).collect();
+        for (number, code) in codes.iter().enumerate() {
+            let is_there =
+                fs::read(node.file(&number.to_string())).is_ok_and(|data| data == content(8 << 20));
+            assert_eq!(*code == 0, is_there, "{number}: {codes:?}");
+        }
+        // It is as good as new.
+        lab.send(&source, &[node.destination("after")], &[]).expect(0);
+        assert!(node.stop("TERM").success(), "{codes:?}");
     }
 }
 

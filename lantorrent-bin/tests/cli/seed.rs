@@ -105,3 +105,22 @@ fn wrong_arguments_are_named() {
         finished.expect_usage(&[part]);
     }
 }
+
+#[test]
+fn a_folder_that_is_replaced_is_looked_at_anew() {
+    let lab = Lab::empty();
+    let data = make(&lab, "here", "a.img", 300_000);
+    let (mut seed, _) = Running::seed(&lab, "here", &["a.img.torrent"]);
+    let (here, away) = (lab.path().join("here"), lab.path().join("away"));
+    fs::rename(&here, &away).unwrap();
+    fs::create_dir(&here).unwrap();
+    fs::write(here.join("a.img"), vec![0; 300_000]).unwrap();
+    assert!(seed.expect("warning")["message"].as_str().unwrap().contains("another folder"));
+    assert!(seed.expect("failed")["message"].as_str().unwrap().contains("not whole"));
+    // It lives on, for what may come back.
+    fs::rename(&here, lab.path().join("wrong")).unwrap();
+    fs::rename(&away, &here).unwrap();
+    seed.expect("serving");
+    assert!(read(&lab, "here/a.img") == data);
+    seed.stop("TERM").expect(0);
+}

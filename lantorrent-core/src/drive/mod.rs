@@ -18,6 +18,7 @@ mod grain;
 mod holes;
 mod hub;
 mod limit;
+mod memory;
 mod node;
 mod orders;
 mod outbox;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -14,6 +14,7 @@ use rustix::io::{Errno, pwritev};
 
 use super::confine::{FOLDER, LOOK, READ_WRITE, open_strictly_beneath};
 use super::partial::{file_type, lock, refuse_several_names};
+use super::route::Identity;
 use super::{Remains, StoreError, space};
 
 /// Folders are the owner's to change and everybody's to look into, less what the umask takes.
@@ -79,6 +80,29 @@ impl Tree {
     /// The folder's own path, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses unless the folder's path, followed anew, still leads to this folder: a disk may have been mounted or
+    /// unmounted, or a folder on the way renamed or replaced. `path` is what was written in it, for what is said.
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`].
+    pub fn check_place(&self, path: &Path) -> Result<(), StoreError> {
+        let own =
+            Identity::of_file(&self.folder).map_err(|cause| StoreError::writing(&self.path, 0, cause))?;
+        let found = open(&self.path, FOLDER, Mode::empty()).map_err(io::Error::from);
+        let found = match found.and_then(Identity::of_file) {
+            Ok(found) if found == own => return Ok(()),
+            Ok(_) => "into another folder".to_owned(),
+            // That says nothing of the folder.
+            Err(cause) if StoreError::is_about_descriptors(&cause) => return Ok(()),
+            Err(cause) => format!("nowhere ({cause})"),
+        };
+        let place = match std::fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd())) {
+            Ok(place) => format!("{:?} ({own})", place.join(path)),
+            Err(_) => format!("in a folder that is open still ({own})"),
+        };
+        Err(StoreError::Elsewhere { path: self.path.join(path), found, place })
     }
 
     /// What has that path. None if nothing has it, be it that there is a symlink on the way.

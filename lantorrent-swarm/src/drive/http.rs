@@ -7,6 +7,7 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Proxy};
 
 use super::SwarmError;
+use super::lookup::Lookup;
 
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -26,13 +27,12 @@ pub(super) fn agent(proxy: Option<&str>) -> Result<Agent, SwarmError> {
 
 #[cfg(feature = "tls")]
 fn connected(config: Config, proxy: Option<Proxy>) -> Agent {
-    let resolver = ureq::unversioned::resolver::DefaultResolver::default();
-    Agent::with_parts(config, super::tls::Secure::new(proxy), resolver)
+    Agent::with_parts(config, super::tls::Secure::new(proxy), Lookup::default())
 }
 
 #[cfg(not(feature = "tls"))]
 fn connected(config: Config, _: Option<Proxy>) -> Agent {
-    config.into()
+    Agent::with_parts(config, ureq::unversioned::transport::DefaultConnector::default(), Lookup::default())
 }
 
 /// Every wait has an end.

@@ -37,6 +37,7 @@ mod interfaces;
 mod keeping;
 mod link;
 mod local;
+mod lookup;
 mod mailbox;
 mod membership;
 mod message;
@@ -75,6 +76,8 @@ use announce::Trackers;
 use datagrams::Pair;
 use engine::{Engine, Parts};
 use local::Local;
+#[doc(hidden)] // For the other program of ours that uses ureq.
+pub use lookup::Lookup;
 use mailbox::Mailbox;
 use message::Message;
 pub use message::Notice;

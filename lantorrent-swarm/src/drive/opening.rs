@@ -48,11 +48,17 @@ pub(super) fn open(home: &Home, info: &Arc<Info>, hashed: Hashed<'_>) -> Result<
             }
         }
     }
-    Ok(Opened::of(content))
+    Opened::of(content)
 }
 
 /// Hashes all of a torrent that is open already.
 pub(super) fn recheck(home: &Home, content: Arc<Content>, hashed: Hashed<'_>) -> Result<Opened, FilesError> {
+    // Another folder may have its path by now.
+    if !content.is_in(&home.trees.open(&home.folder)?) {
+        let info = Arc::clone(content.info());
+        drop(content);
+        return open(home, &info, hashed);
+    }
     hash(home, &content, hashed)?;
     match home.existing {
         _ if content.state() != State::Unproven => {}
@@ -60,7 +66,7 @@ pub(super) fn recheck(home: &Home, content: Arc<Content>, hashed: Hashed<'_>) ->
         // Whatever it is now, it was right, and nothing that somebody else has put there.
         Existing::Repair | Existing::Replace | Existing::Refuse => content.repair()?,
     }
-    Ok(Opened::of(content))
+    Opened::of(content)
 }
 
 /// Who had it a moment ago, and has let it go, may be writing its last pieces still.
@@ -108,8 +114,10 @@ fn path(folder: &Path, info: &Info) -> PathBuf {
 }
 
 impl Opened {
-    fn of(content: Arc<Content>) -> Self {
-        Self { have: content.have(), content }
+    fn of(content: Arc<Content>) -> Result<Self, FilesError> {
+        // It may have taken long to find out.
+        content.check_place()?;
+        Ok(Self { have: content.have(), content })
     }
 
     pub(super) fn is_whole(&self) -> bool {

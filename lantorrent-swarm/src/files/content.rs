@@ -155,6 +155,11 @@ impl Content {
         Fingerprint::of(&self.tree, &self.info, |number| self.path(top, number))
     }
 
+    /// Whether it is in that folder.
+    pub(crate) fn is_in(&self, tree: &Arc<Tree>) -> bool {
+        Arc::ptr_eq(&self.tree, tree)
+    }
+
     /// What it is.
     pub fn info(&self) -> &Arc<Info> {
         &self.info

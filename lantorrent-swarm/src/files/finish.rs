@@ -12,7 +12,7 @@ impl Content {
     /// Gives the torrent its name, when all pieces are there. A file that has the name is replaced at once.
     ///
     /// # Errors
-    /// If it is [whole](State::Whole) all the same, it may not survive a power failure, or will be hashed at the next start.
+    /// Its folder's path leads elsewhere by now: then it stays where it is. If it is [whole](State::Whole) all the same, it may not survive a power failure, or will be hashed at the next start.
     /// Otherwise all is as it was, and it may be tried again.
     pub fn finish(&self) -> Result<(), FilesError> {
         if self.state() != State::Partial {
@@ -27,6 +27,8 @@ impl Content {
         if !proof.have.is_full() {
             return Err(FilesError::NotWhole { missing: proof.have.pieces() - proof.have.count() });
         }
+        // Before anything is replaced in a folder that is not meant any more.
+        self.check_place()?;
         let recorded = self.record_whole(&mut proof, &self.names.partial);
         let inode = proof.lock.as_ref().map(|(_, inode)| *inode);
         self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
@@ -34,7 +36,14 @@ impl Content {
         drop(proof);
         self.settle()?;
         self.handles.clear();
+        self.check_place()?;
         recorded
+    }
+
+    /// Refuses unless the path of the folder still leads to it.
+    pub(crate) fn check_place(&self) -> Result<(), FilesError> {
+        let name = if self.state() == State::Partial { &self.names.partial } else { &self.names.whole };
+        Ok(self.tree.check_place(name)?)
     }
 
     /// Takes note that the files, which have that name now, are whole.

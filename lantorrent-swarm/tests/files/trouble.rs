@@ -178,3 +178,29 @@ fn names_that_leave_no_room_for_what_is_added() {
         assert_eq!(opened.is_ok(), fits, "{name}: {:?}", opened.err());
     }
 }
+
+#[test]
+fn a_torrent_whose_folder_was_replaced_is_not_in_place() {
+    for bench in [Bench::file(100_000), Bench::folder()] {
+        let content = bench.open().unwrap();
+        bench.write_all(&content, 0..bench.pieces());
+        let (root, away) = (bench.at(""), bench.folder.path().join("away"));
+        fs::rename(&root, &away).unwrap();
+        for is_there in [false, true] {
+            if is_there {
+                fs::create_dir(&root).unwrap();
+            }
+            let text = refused!(content.finish(), FilesError::Store(StoreError::Elsewhere { .. }));
+            // Both places: where it should be, and where it is.
+            let named = [bench.partial(), away.join(bench.partial().file_name().unwrap())];
+            assert!(named.iter().all(|path| text.contains(&*path.to_string_lossy())), "{text}");
+            assert_eq!(content.state(), State::Partial);
+            assert!(away.join(bench.partial().file_name().unwrap()).exists());
+        }
+        // Nothing was lost, and with the folder back it is done.
+        fs::remove_dir(&root).unwrap();
+        fs::rename(&away, &root).unwrap();
+        content.finish().unwrap();
+        bench.assert_whole();
+    }
+}

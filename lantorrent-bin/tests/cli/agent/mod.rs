@@ -6,6 +6,7 @@ mod clients;
 mod fixture;
 mod killed;
 mod limit;
+mod resources;
 mod retry;
 mod scale;
 mod sources;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
+use super::super::memory::{self, Promise};
 use super::super::probing::Probing;
 use super::super::refusal;
 use super::control::{self, now};
@@ -153,6 +154,14 @@ fn run_session(
         }
         Err(Unwanted::TooMany) => {
             log::warn!("took no part in a transfer: there are as many already as are allowed");
+            return Ok(());
+        }
+    };
+    let _memory = match Promise::of(memory::TRANSFER) {
+        Ok(promise) => promise,
+        Err(error) => {
+            drop(place);
+            refuse(shared, arrival, Code::UNKNOWN, &error.to_string());
             return Ok(());
         }
     };

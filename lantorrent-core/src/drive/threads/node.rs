@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use super::super::config::NodeConfig;
 use super::super::error::Error;
+use super::super::memory::{self, Promise};
 use super::super::site::Site;
 use super::super::socket::{is_final, mark};
 use super::connection;
@@ -180,7 +181,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Result<(), Error> {
         let Some(guest) = shared.live.enter(socket) else { continue };
         let serving = Arc::clone(shared);
         let name = format!("connection {}", guest.number);
-        if let Err(error) = thread::Builder::new().name(name).spawn(move || serving.serve(guest)) {
+        let spawned = Promise::of(memory::CONNECTION).and_then(|promise| {
+            thread::Builder::new().name(name).spawn(move || {
+                serving.serve(guest);
+                drop(promise);
+            })
+        });
+        if let Err(error) = spawned {
             log::error!("no thread for a connection: {error}");
         }
     }

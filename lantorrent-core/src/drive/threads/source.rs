@@ -10,6 +10,7 @@ use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::hub::Hub;
 use super::super::limit::Limit;
+use super::super::memory::{self, Promise};
 use super::super::orders::ChildOrder;
 use super::super::ring::Ring;
 use super::children::{Children, Outgoing};
@@ -48,6 +49,7 @@ pub(super) fn run(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     let Desk { keys, timing, limit, dscp, mut listener, wishes } = desk;
+    let _memory = Promise::of(memory::TRANSFER).map_err(Error::system("begin a transfer"))?;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
     let connect_timeout = timing.connect;

@@ -162,3 +162,19 @@ fn only_listed_torrents_are_served() {
     assert_eq!(refused, Err(Refusal::Unlisted));
     assert_eq!(lab.at(0, "10.0.0.2:0", &leecher()).kept, Kept::No, "nobody can connect to it");
 }
+
+#[test]
+fn another_whitelist_forgets_what_is_not_in_it() {
+    let mut lab = Lab::new(TrackerSettings::default());
+    let (one, other) = (leecher(), Announce { info_hash: InfoHash([9; 20]), ..leecher() });
+    lab.at(0, "10.0.0.1:1", &one);
+    lab.at(0, "10.0.0.1:1", &other);
+    lab.at(0, "10.0.0.2:1", &other);
+    lab.registry.set_whitelist(Some(HashSet::from([other.info_hash])));
+    assert_eq!((lab.registry.torrents(), lab.registry.peers()), (1, 2));
+    let from = IpAddr::from([10, 0, 0, 1]);
+    assert!(matches!(lab.registry.announce(lab.start, from, &one, BOTH), Err(Refusal::Unlisted)));
+    lab.registry.set_whitelist(None);
+    lab.at(0, "10.0.0.1:1", &one);
+    assert_eq!(lab.registry.peers(), 3);
+}
