@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::child::{Child, Stage};
 use super::desk::Desk;
 use super::io::LinkId;
+use super::timing::Timing;
 use crate::wire::{Destination, Wire};
 
 /// Candidates that are asked at the same time.
@@ -37,7 +38,7 @@ pub(super) struct Run {
     pub(super) left: Option<Left>,
     /// The place of the child that was given a fresh connection after it lost one, which is done once.
     pub(super) retried: Option<usize>,
-    /// Whether who refused was asked once more.
+    /// Whether a node that is asked by itself was asked twice.
     pub(super) asked_again: bool,
     /// Whether somebody in it was let in and lost: those behind may have the file from him, and nobody knows.
     pub(super) blind: bool,
@@ -107,6 +108,12 @@ impl Run {
         !self.over && (self.child.is_some() || !self.attempts.is_empty())
     }
 
+    /// Whether somebody in it was let in, and is not heard out.
+    pub(super) fn serves(&self) -> bool {
+        let serves = self.child.as_ref().is_some_and(|child| child.stage >= Stage::Opening);
+        !self.over && (serves || self.left.is_some())
+    }
+
     /// Takes an attempt out.
     pub(super) fn take_attempt(&mut self, link: LinkId) -> Option<Child> {
         let at = self.attempts.iter().position(|attempt| attempt.link == link)?;
@@ -148,8 +155,20 @@ impl Run {
 
     /// Puts an attempt where it belongs by its place.
     pub(super) fn put_attempt(&mut self, attempt: Child) {
-        let at = self.attempts.partition_point(|other| other.place < attempt.place);
+        let at = self.attempts.partition_point(|other| other.place <= attempt.place);
         self.attempts.insert(at, attempt);
+    }
+
+    /// Whether the one at that place is being asked.
+    pub(super) fn asks(&self, place: usize) -> bool {
+        self.attempts.iter().any(|attempt| attempt.place == place)
+    }
+
+    /// When a node that is asked by itself, and once so far, should have answered unless something was damaged.
+    pub(super) fn doubted_at(&self, timing: &Timing) -> Option<Instant> {
+        let [attempt] = &self.attempts[..] else { return None };
+        let silent = attempt.stage == Stage::Greeting && !self.asked_again;
+        silent.then(|| attempt.asked_until(timing.direct / 2))
     }
 
     /// Whether there is anybody left to ask.
