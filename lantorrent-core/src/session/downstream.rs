@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::child::{Child, Reader, Stage};
 use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
-use super::run::Run;
+use super::run::{Lost, Run};
 use super::share::share;
 use crate::wire::{Abort, Change, Code, Destination, NodeState, Verb, Wire, proof};
 
@@ -67,11 +67,13 @@ impl Downstream {
         degree: u32,
         star: Option<usize>,
     ) {
-        let blind = self.runs.iter().any(|run| run.blind || run.serves());
+        let serves = self.payload_ended && self.runs.iter().any(Run::serves);
+        let lost = self.runs.iter().map(|run| run.lost).max().unwrap_or(Lost::Nobody);
+        let lost = if serves { Lost::Finished } else { lost };
         self.hang_up(desk);
         let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
         let runs = share(list, degree).into_iter().filter_map(Run::new);
-        self.runs = runs.map(|run| run.blind(blind)).collect();
+        self.runs = runs.map(|run| run.behind_lost(lost)).collect();
         self.most = star.unwrap_or(usize::MAX);
     }
 

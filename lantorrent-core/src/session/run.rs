@@ -21,6 +21,16 @@ pub(super) struct Left {
     pub(super) claim_at: Instant,
 }
 
+/// Who was let in, in a run or before it, and lost: those behind may be served from there, and nobody here knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    Nobody,
+    /// Somebody who cannot have had the end of the payload.
+    Unfinished,
+    /// Somebody who may have had all of it, so that those behind may be whole, whatever others say of them.
+    Finished,
+}
+
 #[derive(Debug)]
 pub(super) struct Run {
     /// Everybody in it, in order.
@@ -40,8 +50,7 @@ pub(super) struct Run {
     pub(super) retried: Option<usize>,
     /// Whether a node that is asked by itself was asked twice.
     pub(super) asked_again: bool,
-    /// Whether somebody in it was let in and lost: those behind may have the file from him, and nobody knows.
-    pub(super) blind: bool,
+    pub(super) lost: Lost,
     pub(super) over: bool,
 }
 
@@ -59,14 +68,14 @@ impl Run {
             left: None,
             retried: None,
             asked_again: false,
-            blind: false,
+            lost: Lost::Nobody,
             over: false,
         })
     }
 
-    /// The same, where nobody knows who has been served already.
-    pub(super) fn blind(self, blind: bool) -> Self {
-        Self { blind, ..self }
+    /// The same, behind somebody who was lost so.
+    pub(super) fn behind_lost(self, lost: Lost) -> Self {
+        Self { lost, ..self }
     }
 
     /// Those that are still of interest: the child, or who is to be asked next, and everybody behind.

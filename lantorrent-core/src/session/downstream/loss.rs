@@ -4,7 +4,7 @@ use super::Downstream;
 use crate::session::child::{Child, Reader, SILENT, Stage};
 use crate::session::desk::Desk;
 use crate::session::io::{LinkId, Now, Output};
-use crate::session::run::{Left, Run};
+use crate::session::run::{Left, Lost, Run};
 use crate::session::share::share;
 use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 
@@ -79,7 +79,7 @@ impl Downstream {
         // Who was fed before may be whole by now, and so may those behind.
         let (code, message) = if self.runs[at].retried == Some(child.place) {
             (Code::LOST, format!("connection lost, and then: {why}"))
-        } else if self.runs[at].blind {
+        } else if self.runs[at].lost > Lost::Nobody {
             (Code::LOST, why.to_owned())
         } else {
             (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
@@ -87,15 +87,19 @@ impl Downstream {
         desk.report_for([node], self.by, code, &message);
     }
 
-    /// Those behind that place may have the file from whoever stands there, or will, and nobody here gets to know it.
+    /// Those behind that place may be served from there, and nobody here gets to know it.
     fn lose_sight(&mut self, desk: &mut Desk, at: usize, place: usize) {
-        self.runs[at].blind = true;
-        desk.lose_sight(self.runs[at].behind(place), self.by);
+        let lost = if self.payload_ended { Lost::Finished } else { Lost::Unfinished };
+        let run = &mut self.runs[at];
+        run.lost = run.lost.max(lost);
+        if run.lost == Lost::Finished {
+            desk.lose_sight(run.behind(place), self.by);
+        }
     }
 
-    /// Whether what is said of nodes in a run is not certain. What comes of an abort is.
-    pub(super) fn is_blind(&self, at: usize) -> bool {
-        self.runs[at].blind && self.aborting.is_none()
+    /// Whether those in a run may be whole, whatever others say of them. What comes of an abort is certain.
+    pub(super) fn may_be_whole(&self, at: usize) -> bool {
+        self.runs[at].lost == Lost::Finished && self.aborting.is_none()
     }
 
     /// A chosen child is lost on wire 2.
@@ -171,10 +175,11 @@ impl Downstream {
 
     /// Those behind a node become runs of their own, as that node had shared them out.
     fn adopt_behind(&mut self, desk: &mut Desk, now: Now, at: usize, node: &Destination, place: usize) {
+        let lost = self.runs[at].lost;
         let behind = self.runs[at].cut_behind(place);
         let first = self.runs.len();
         let runs = share(behind, node.degree.unwrap_or(desk.header.degree));
-        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.blind(true)));
+        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.behind_lost(lost)));
         for run in first..self.runs.len() {
             self.seek(desk, now, run);
         }

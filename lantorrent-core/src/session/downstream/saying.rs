@@ -93,7 +93,7 @@ impl Downstream {
         mut report: Report,
         sealed: Option<SealedReport>,
     ) {
-        let blind = self.is_blind(at);
+        let doubted = self.may_be_whole(at);
         let run = &mut self.runs[at];
         let about = report.id.as_deref().and_then(|id| desk.ledger.index(id));
         // It has no say in what becomes of this node, or of another run.
@@ -109,7 +109,7 @@ impl Downstream {
             report.index = report.index.or(about);
         }
         let certain = !report.is_own() && !report.code.is_success() && !report.code.is_provisional();
-        if certain && blind && desk.wire() == Wire::Two {
+        if certain && doubted {
             desk.report(doubtful(&report, self.by), None);
         } else {
             desk.report(report, sealed);
