@@ -3,6 +3,7 @@
 mod child;
 mod claim;
 mod node;
+mod reports;
 mod source;
 
 use std::time::{Duration, Instant};

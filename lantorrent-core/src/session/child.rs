@@ -88,6 +88,11 @@ impl Child {
         }
     }
 
+    /// The same over another connection, for which no more time is left than for this one.
+    pub(super) fn again(&self, link: LinkId, now: Instant) -> Self {
+        Self { asked: self.asked, ..Self::new(link, self.place, self.node.clone(), now) }
+    }
+
     pub(super) fn enter(&mut self, stage: Stage, now: Instant) {
         self.stage = stage;
         self.since = now;

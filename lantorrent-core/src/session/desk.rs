@@ -8,7 +8,7 @@ use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
 use super::io::{Now, Output};
 use super::ledger::{Ledger, News};
-use super::timing::Timing;
+use super::timing::{LATE, Timing};
 use crate::wire::{
     Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
     SealedReport, Verb, Wire,
@@ -73,11 +73,12 @@ impl Desk {
         self.header.wire()
     }
 
-    /// How long this side stood still before now, where something was due at `deadline`. What comes right behind is not
-    /// late any more.
-    pub(super) fn lateness(&mut self, now: Now, deadline: Option<Instant>) -> Duration {
+    /// How much more time others are to have, where this side stood still for long before now, and something was due at
+    /// `deadline`: what they said meanwhile is still to be read. What comes right behind is not late any more.
+    pub(super) fn lateness(&mut self, now: Now, deadline: Option<Instant>) -> Option<Duration> {
         let since = self.handled.replace(now.instant).max(deadline);
-        deadline.and(since).map_or(Duration::ZERO, |since| now.instant.saturating_duration_since(since))
+        let late = now.instant.saturating_duration_since(deadline.and(since)?);
+        (late >= LATE).then_some(late + LATE)
     }
 
     /// Sends a child its header, with `rest` behind it. None where there is no password for the wire.
@@ -118,6 +119,19 @@ impl Desk {
         }
     }
 
+    /// Somebody before those nodes was let in and is lost, and may have served them: what others said of them is not
+    /// certain any more.
+    pub(super) fn lose_sight<'a>(
+        &mut self,
+        nodes: impl IntoIterator<Item = &'a Destination>,
+        by: Option<u32>,
+    ) {
+        let reports: Vec<Report> = self.ledger.hearsay(nodes).map(|said| doubtful(said, by)).collect();
+        for report in reports {
+            self.report(report, None);
+        }
+    }
+
     /// Reports, in place of their nodes, the requests of `nodes` that nobody said anything of.
     pub(super) fn report_for<'a>(
         &mut self,
@@ -137,4 +151,9 @@ impl Desk {
             self.report(report, None);
         }
     }
+}
+
+/// What another said of a node, by somebody who has lost sight of those before that node.
+pub(super) fn doubtful(said: &Report, by: Option<u32>) -> Report {
+    Report { code: Code::LOST, by, ..said.clone() }
 }

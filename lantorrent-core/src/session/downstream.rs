@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::child::{Child, Reader, Stage};
 use super::desk::Desk;
 use super::io::{Control, LinkId, Now, Output};
-use super::run::Run;
+use super::run::{Lost, Run};
 use super::share::share;
 use crate::wire::{Abort, Change, Code, Destination, NodeState, Verb, Wire, proof};
 
@@ -73,11 +73,13 @@ impl Downstream {
         degree: u32,
         star: Option<usize>,
     ) {
+        let serves = self.payload_ended && self.runs.iter().any(Run::serves);
+        let lost = self.runs.iter().map(|run| run.lost).max().unwrap_or(Lost::Nobody);
+        let lost = if serves { Lost::Finished } else { lost };
         self.hang_up(desk);
-        let blind = self.runs.iter().any(|run| run.blind);
         let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
         let runs = share(list, degree).into_iter().filter_map(Run::new);
-        self.runs = runs.map(|run| run.blind(blind)).collect();
+        self.runs = runs.map(|run| run.behind_lost(lost)).collect();
         self.most = star.unwrap_or(usize::MAX);
     }
 
@@ -154,7 +156,9 @@ impl Downstream {
         for _ in 0..before {
             let passed = self.runs[at].attempts.remove(0);
             desk.out.push_back(Output::Close(passed.link));
-            self.skip(desk, at, &passed, Code::CANNOT_CONNECT, "no answer in time");
+            if !self.runs[at].asks(passed.place) {
+                self.skip(desk, at, &passed, Code::CANNOT_CONNECT, "no answer in time");
+            }
         }
         let run = &mut self.runs[at];
         let mut child = run.attempts.remove(0);
@@ -277,6 +281,7 @@ impl Downstream {
     pub(super) fn excuse(&mut self, late: Duration) {
         let children = self.runs.iter_mut().flat_map(|run| run.child.iter_mut().chain(&mut run.attempts));
         children.for_each(|child| child.excuse(late));
+        self.aborting = self.aborting.map(|until| until + late);
     }
 
     /// Tells every child that the transfer is over without the file, and waits a little for what they have to say.
@@ -345,9 +350,10 @@ impl Downstream {
             let star = self.most != usize::MAX;
             let asked = run.attempts.iter().filter(|attempt| star && attempt.stage <= Stage::Greeting);
             let asked = asked.map(|attempt| attempt.asked_until(timing.direct)).min();
+            let doubted = run.doubted_at(timing).filter(|_| star);
             let crowded = self.most != usize::MAX && !run.active();
             let seek = run.seek_at(desk).filter(|_| seeking && !crowded);
-            children.chain([seek, asked]).flatten().collect::<Vec<_>>()
+            children.chain([seek, asked, doubted]).flatten().collect::<Vec<_>>()
         })
         .min()
     }
@@ -389,7 +395,22 @@ impl Downstream {
         for (link, code, why) in dead {
             self.lose(desk, now, link, code, why);
         }
+        self.ask_beside(desk, now, at);
         self.seek(desk, now, at);
+    }
+
+    /// Where each node is asked by itself, one that is there and does not answer is asked over a second connection: a
+    /// damaged question may have no answer.
+    fn ask_beside(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let run = &mut self.runs[at];
+        let doubted = run.doubted_at(&desk.timing).is_some_and(|at| at <= now.instant);
+        let Some(first) = run.attempts.first().filter(|_| doubted && self.most != usize::MAX) else { return };
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        desk.out.push_back(Output::Connect { link, host: first.node.host.clone(), port: first.node.port });
+        let second = first.again(link, now.instant);
+        run.asked_again = true;
+        run.put_attempt(second);
     }
 
     fn note(&mut self, node: &Destination, state: NodeState, offset: u64) {

@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::child::{Child, Reader, Said, Stage};
 use super::desk::Desk;
@@ -72,6 +72,11 @@ impl Inquiry {
 
     pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
         self.open.iter().map(|(child, _)| child.asked_until(desk.timing.check)).min()
+    }
+
+    /// This side stood still for so long, and has not read yet what was answered meanwhile.
+    pub(super) fn excuse(&mut self, late: Duration) {
+        self.open.iter_mut().for_each(|(child, _)| child.excuse(late));
     }
 
     /// Lets go of those whose answer is known, whoever brought it, and asks the next ones.
@@ -165,9 +170,10 @@ impl Inquiry {
         }
     }
 
+    /// What a damaged header or proof is answered with cannot be told from a refusal.
     fn refused(&mut self, desk: &mut Desk, link: LinkId, report: &Report) {
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.fail(desk, link, code, &format!("it says {:?}", report.message));
+        self.retry(desk, link, code, &format!("it says {:?}", report.message));
     }
 
     /// A connection could not be made, or has ended.

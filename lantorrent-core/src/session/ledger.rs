@@ -86,6 +86,15 @@ impl Ledger {
         }
         let settles = report.index.is_none() || report.is_own();
         match (&entry.known, settles) {
+            // Nobody but the node itself can know that it has the file.
+            (_, false) if report.code.is_success() => News::Nothing,
+            // What was said is not certain any more.
+            (Known::Hearsay(former), false)
+                if report.code.is_provisional() && !former.code.is_provisional() =>
+            {
+                entry.known = Known::Hearsay(report.clone());
+                News::Hearsay
+            }
             (Known::Settled { .. }, _) | (Known::Hearsay(_), false) => News::Nothing,
             (_, true) => {
                 entry.known = Known::Settled { good: report.code.is_success() };
@@ -100,6 +109,18 @@ impl Ledger {
                 News::Hearsay
             }
         }
+    }
+
+    /// What others said of the requests of those nodes as if it was certain.
+    pub(super) fn hearsay<'a>(
+        &self,
+        nodes: impl IntoIterator<Item = &'a Destination>,
+    ) -> impl Iterator<Item = &Report> {
+        let ids = nodes.into_iter().flat_map(|node| &node.requests).map(|request| &request.id);
+        ids.filter_map(|id| match &self.entries.get(id)?.known {
+            Known::Hearsay(report) if !report.code.is_provisional() => Some(report),
+            _ => None,
+        })
     }
 
     /// What was only said by others counts for nothing any more, unless nothing else is ever heard.
@@ -223,5 +244,60 @@ impl Ledger {
             }
         }
         last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Request;
+
+    const NODE: u32 = 4;
+
+    fn ledger() -> Ledger {
+        let requests = vec![Request { filename: "/f".into(), id: "r".into(), rename: true }];
+        let node =
+            Destination { host: "h".into(), port: 1, index: NODE, requests, degree: None, block_size: None };
+        let mut ledger = Ledger::default();
+        ledger.add(&node);
+        ledger
+    }
+
+    fn said(ledger: &Ledger, code: Code, by: u32) -> Report {
+        Report { by: Some(by), ..ledger.about("r", code, "").unwrap() }
+    }
+
+    /// What becomes of it after these were said, each by the node at that place.
+    fn end(words: &[(Code, u32, News)]) -> Option<Code> {
+        let mut ledger = ledger();
+        for &(code, by, news) in words {
+            let report = said(&ledger, code, by);
+            assert_eq!(ledger.record(&report), news, "{code} by {by} of {words:?}");
+        }
+        ledger.close().pop().map(|report| report.code)
+    }
+
+    #[test]
+    fn only_the_node_itself_says_that_it_has_the_file() {
+        let success = (Code::SUCCESS, 3, News::Nothing);
+        assert_eq!(end(&[success]), Some(Code::NEVER_REPORTED));
+        assert_eq!(end(&[(Code::CANNOT_CONNECT, 3, News::Hearsay), success]), Some(Code::CANNOT_CONNECT));
+        assert_eq!(end(&[(Code::SUCCESS, NODE, News::Settles), success]), None);
+    }
+
+    #[test]
+    fn what_is_said_becomes_less_certain_and_never_more() {
+        let (dead, lost) = ((Code::CANNOT_CONNECT, 3), (Code::LOST, 1));
+        let heard = |(code, by), news| (code, by, news);
+        let words = [heard(dead, News::Hearsay), heard(lost, News::Hearsay), heard(dead, News::Nothing)];
+        assert_eq!(end(&words[..1]), Some(Code::CANNOT_CONNECT));
+        assert_eq!(end(&words), Some(Code::NEVER_REPORTED));
+        assert_eq!(
+            end(&[heard(lost, News::Hearsay), heard(dead, News::Nothing)]),
+            Some(Code::NEVER_REPORTED)
+        );
+        // The node's own word ends that.
+        let own = (Code::CANNOT_OPEN, NODE, News::Settles);
+        assert_eq!(end(&[words[0], own, heard(lost, News::Nothing)]), None);
     }
 }

@@ -15,7 +15,7 @@ use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
 use super::io::{FileFault, Input, LinkId, Now, Opened, Output, UpstreamId};
-use super::timing::{LATE, Timing};
+use super::timing::Timing;
 use super::upstream::{Link, Upstream};
 use crate::wire::{Abort, Code, Header, Keyring, Line, NodeState, PayloadError, Sum, Wire};
 
@@ -236,8 +236,7 @@ impl NodeSession {
 
     /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
-        let late = self.desk.lateness(now, self.deadline());
-        if late >= LATE {
+        if let Some(late) = self.desk.lateness(now, self.deadline()) {
             self.upstream.excuse(late);
             self.downstream.excuse(late);
         }

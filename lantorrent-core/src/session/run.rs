@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::child::{Child, Stage};
 use super::desk::Desk;
 use super::io::LinkId;
+use super::timing::Timing;
 use crate::wire::{Destination, Wire};
 
 /// Candidates that are asked at the same time.
@@ -18,6 +19,16 @@ pub(super) struct Left {
     pub(super) place: usize,
     /// When to ask for it again.
     pub(super) claim_at: Instant,
+}
+
+/// Who was let in, in a run or before it, and lost: those behind may be served from there, and nobody here knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    Nobody,
+    /// Somebody who cannot have had the end of the payload.
+    Unfinished,
+    /// Somebody who may have had all of it, so that those behind may be whole, whatever others say of them.
+    Finished,
 }
 
 #[derive(Debug)]
@@ -37,10 +48,9 @@ pub(super) struct Run {
     pub(super) left: Option<Left>,
     /// The place of the child that was given a fresh connection after it lost one, which is done once.
     pub(super) retried: Option<usize>,
-    /// Whether who refused was asked once more.
+    /// Whether a node that is asked by itself was asked twice.
     pub(super) asked_again: bool,
-    /// Whether somebody in it was let in and lost: those behind may have the file from him, and nobody knows.
-    pub(super) blind: bool,
+    pub(super) lost: Lost,
     pub(super) over: bool,
 }
 
@@ -58,14 +68,14 @@ impl Run {
             left: None,
             retried: None,
             asked_again: false,
-            blind: false,
+            lost: Lost::Nobody,
             over: false,
         })
     }
 
-    /// The same, where nobody knows who has been served already.
-    pub(super) fn blind(self, blind: bool) -> Self {
-        Self { blind, ..self }
+    /// The same, behind somebody who was lost so.
+    pub(super) fn behind_lost(self, lost: Lost) -> Self {
+        Self { lost, ..self }
     }
 
     /// Those that are still of interest: the child, or who is to be asked next, and everybody behind.
@@ -113,6 +123,12 @@ impl Run {
         !self.over && (self.child.is_some() || !self.attempts.is_empty())
     }
 
+    /// Whether somebody in it was let in, and is not heard out.
+    pub(super) fn serves(&self) -> bool {
+        let serves = self.child.as_ref().is_some_and(|child| child.stage >= Stage::Opening);
+        !self.over && (serves || self.left.is_some())
+    }
+
     /// Takes an attempt out.
     pub(super) fn take_attempt(&mut self, link: LinkId) -> Option<Child> {
         let at = self.attempts.iter().position(|attempt| attempt.link == link)?;
@@ -154,8 +170,20 @@ impl Run {
 
     /// Puts an attempt where it belongs by its place.
     pub(super) fn put_attempt(&mut self, attempt: Child) {
-        let at = self.attempts.partition_point(|other| other.place < attempt.place);
+        let at = self.attempts.partition_point(|other| other.place <= attempt.place);
         self.attempts.insert(at, attempt);
+    }
+
+    /// Whether the one at that place is being asked.
+    pub(super) fn asks(&self, place: usize) -> bool {
+        self.attempts.iter().any(|attempt| attempt.place == place)
+    }
+
+    /// When a node that is asked by itself, and once so far, should have answered unless something was damaged.
+    pub(super) fn doubted_at(&self, timing: &Timing) -> Option<Instant> {
+        let [attempt] = &self.attempts[..] else { return None };
+        let silent = attempt.stage == Stage::Greeting && !self.asked_again;
+        silent.then(|| attempt.asked_until(timing.direct / 2))
     }
 
     /// Whether there is anybody left to ask.

@@ -10,7 +10,7 @@ use super::io::{Input, Now, Output};
 use super::ledger::News;
 use super::lookout::{Lookout, Sight};
 use super::plan::Plan;
-use super::timing::{LATE, Timing};
+use super::timing::Timing;
 use crate::wire::{
     Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
 };
@@ -145,9 +145,10 @@ impl SourceSession {
         if self.done {
             return;
         }
-        let late = self.desk.lateness(now, self.deadline());
-        if late >= LATE {
+        if let Some(late) = self.desk.lateness(now, self.deadline()) {
             self.downstream.excuse(late);
+            self.lookout.excuse(late);
+            self.cancels.excuse(late);
         }
         match input {
             Input::Tick => self.tick(now),

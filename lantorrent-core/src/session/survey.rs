@@ -49,6 +49,9 @@ impl SurveySession {
 
     /// Something happened. Inputs that have nothing to do with it change nothing.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        if let Some(late) = self.desk.lateness(now, self.deadline()) {
+            self.inquiry.excuse(late);
+        }
         let desk = &mut self.desk;
         match input {
             Input::Tick => self.inquiry.tick(desk, now),

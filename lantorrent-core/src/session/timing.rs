@@ -52,7 +52,8 @@ pub struct Timing {
     pub check: Duration,
 }
 
-/// How late a session may be called and still believe in the silence of others.
+/// How late a session may be called and still believe in the silence of others; and the time in which it hears what they
+/// said while it stood still for longer.
 pub(super) const LATE: Duration = Duration::from_millis(500);
 
 impl Default for Timing {

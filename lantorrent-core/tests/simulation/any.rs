@@ -1,8 +1,9 @@
-//! Whole transfers under any faults: 10,000 of them, or as many as `LANTORRENT_SEEDS` says.
+//! Whole transfers under any faults: 10,000 of them, or those that `LANTORRENT_SEEDS` names.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use crate::many::{Failure, many, only};
+use crate::many::{Failure, many, only, replay, wanted};
 use crate::plan::{KINDS, STATES, plan};
 use crate::verdict::judge;
 
@@ -26,13 +27,13 @@ fn kinds(seed: u64) -> Vec<&'static str> {
 }
 
 /// How many runs there were with each kind of fault, and how many of them failed.
-fn tell(count: u64, failures: &[Failure]) {
-    let with = |kind: &str, seeds: &mut dyn Iterator<Item = u64>| {
-        seeds.filter(|&seed| kinds(seed).contains(&kind)).count()
+fn tell(seeds: &Range<u64>, failures: &[Failure]) {
+    let with = |kind: &str, among: &mut dyn Iterator<Item = u64>| {
+        among.filter(|&seed| kinds(seed).contains(&kind)).count()
     };
     for kind in KINDS.iter().chain(STATES) {
         let failed = with(kind, &mut failures.iter().map(|failure| failure.seed));
-        let all = with(kind, &mut (0..count));
+        let all = with(kind, &mut seeds.clone());
         if all > 0 {
             eprintln!("{kind:>16}: {failed:>5} of {all:>5} failed");
         }
@@ -44,22 +45,23 @@ fn nothing_stops_the_chain() {
     if let Some(seed) = only() {
         return run(seed);
     }
-    let count = std::env::var("LANTORRENT_SEEDS").map_or(10_000, |count| count.parse().expect("a number"));
-    let failures = many(count, run);
+    let seeds = wanted(10_000);
+    let failures = many(&seeds, run);
     if failures.is_empty() {
         return;
     }
-    tell(count, &failures);
+    tell(&seeds, &failures);
     let mut told = BTreeMap::<String, usize>::new();
     for failure in &failures {
         // Most that fail alike have the same reason.
         let times = told.entry(alike(&failure.message)).or_default();
         *times += 1;
         if *times <= ALIKE {
-            eprintln!("LANTORRENT_SEED={} {:?}: {}", failure.seed, kinds(failure.seed), failure.message);
+            eprintln!("{:?}: {}", kinds(failure.seed), failure.message);
+            eprintln!("    {}", replay(failure.seed));
         }
     }
-    panic!("{} of {count} runs failed", failures.len());
+    panic!("{} of the seeds {seeds:?} failed", failures.len());
 }
 
 /// A message without what differs from run to run.

@@ -277,6 +277,23 @@ fn a_node_that_is_stopped_ends_in_its_time() {
 }
 
 #[test]
+fn a_node_of_many_processes_that_is_stopped_says_what_the_others_have() {
+    seeds(60, |seed| {
+        let mut random = Random::new(seed);
+        let mut scenario = Scenario::chain(Wire::Two, 4, random.pick(&[5000, 100_000]));
+        scenario.solo = vec![0, 1, 2, 3];
+        // The node before it dies with what it was told, so that another connection comes while it is being stopped.
+        scenario.mishaps = vec![
+            Mishap::new(When::Has(2, 1), Fault::Stop(2, Duration::from_secs(8))),
+            Mishap::new(When::Ended(2), Fault::Kill(1)),
+        ];
+        let outcome = scenario.run(seed);
+        let codes = outcome.codes();
+        assert_eq!((codes[0], codes[2], codes[3]), (0, 0, 0), "{codes:?}");
+    });
+}
+
+#[test]
 fn a_stop_takes_effect_when_its_time_is_over() {
     seeds(20, |seed| {
         let mut scenario = Scenario::chain(wire(seed), 1, LARGE);

@@ -25,6 +25,11 @@ fn ready(proven: &mut Proven, then: &[Line]) -> Vec<u8> {
 
 /// A report on request `id` of node `index`, which looks as if that node had made it.
 fn forged(proven: &Proven, keys: &Keyring, id: &str, index: u32, code: Code) -> Line {
+    told(proven, keys, id, Some(index), Some(index), code)
+}
+
+/// A report on request `id`, about the node `index`, in the name of the node `by`.
+fn told(proven: &Proven, keys: &Keyring, id: &str, index: Option<u32>, by: Option<u32>, code: Code) -> Line {
     let transfer = proven.header.envelope.as_ref().map_or(TransferId([0; 16]), |envelope| envelope.transfer);
     let report = Report {
         host: Some("h0".into()),
@@ -32,8 +37,8 @@ fn forged(proven: &Proven, keys: &Keyring, id: &str, index: u32, code: Code) -> 
         file: Some("/f".into()),
         id: Some(id.into()),
         root: Some("00".repeat(32)),
-        index: Some(index),
-        by: Some(index),
+        index,
+        by,
         ..Report::refusal(code, "believe me")
     };
     Line::Result(SealedReport::seal(&report, &keys.result_key(&transfer).expect("wire 2 has a password")))
@@ -156,6 +161,35 @@ fn a_liar_speaks_for_itself_and_those_behind_it_alone() {
             let codes = among_others(script, 2, seed);
             assert_eq!(codes[2..], [0, 0], "another run");
             assert_ne!(codes[0], 0);
+        });
+    }
+}
+
+#[test]
+fn a_success_is_the_word_of_the_node_that_has_the_file() {
+    let scripts: &[Script] = &[
+        // In its own name, in that of a third, of the source, and of nobody in particular.
+        |proven, keys| {
+            let said =
+                [(Some(2), Some(1)), (Some(2), Some(3)), (Some(2), None), (None, Some(1)), (None, None)];
+            let lines = said.map(|(index, by)| told(proven, keys, "2/0", index, by, Code::SUCCESS));
+            ready(proven, &lines)
+        },
+        // What is hearsay at first is none the better for being said again.
+        |proven, keys| {
+            let codes = [Code::LOST, Code::SUCCESS, Code::CANNOT_CONNECT, Code::SUCCESS];
+            let lines = codes.map(|code| told(proven, keys, "2/0", Some(2), Some(1), code));
+            ready(proven, &lines)
+        },
+    ];
+    for &script in scripts {
+        seeds(8, |seed| {
+            let mut scenario = Scenario::chain(Wire::Two, 3, Random::new(seed).pick(&[0, 9000]));
+            scenario.manners[1] = Manner::Liar(script);
+            scenario.manners[2] = Manner::Refuses;
+            let codes = scenario.run(seed).codes();
+            assert_eq!(codes[0], 0);
+            assert!([505, 509].contains(&codes[2]), "{codes:?}");
         });
     }
 }

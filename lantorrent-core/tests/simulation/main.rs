@@ -1,11 +1,13 @@
 //! The state machines without a network: whole transfers in a simulated world, each run made from one seed.
 //!
 //! `LANTORRENT_SEED=<seed>` runs that seed alone, in every test that goes through many; with `LANTORRENT_TRACE=1` it
-//! tells what happens. `LANTORRENT_SEEDS=<count>` makes the run with any faults longer or shorter.
+//! tells what happens. `LANTORRENT_SEEDS=<count>` or `LANTORRENT_SEEDS=<first>..<end>` names the seeds of the run with any
+//! faults; CI goes through the usual ones and, in a second run, through a window that is another one each day.
 
 #![expect(clippy::struct_excessive_bools, reason = "what a socket or a driver remembers is yes or no")]
 
 mod any;
+mod asked;
 mod cancel;
 mod chain;
 mod chance;
@@ -20,6 +22,7 @@ mod random;
 mod scenario;
 mod seeds;
 mod stall;
+mod survey;
 mod suspend;
 mod trace;
 mod verdict;

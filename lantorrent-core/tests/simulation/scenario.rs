@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     /// Hosts that have something of the file from an earlier time, and how many bytes.
     pub(crate) partials: Vec<(usize, usize)>,
     pub(crate) flip: Option<(usize, Side, u64, u8)>,
+    /// Whether that happens to the first connection alone.
+    pub(crate) flip_once: bool,
     pub(crate) broken_at: Option<usize>,
     pub(crate) source_micros: usize,
     /// When it must have come to its end.
@@ -59,6 +61,8 @@ pub(crate) struct Outcome {
     /// The files of each host.
     pub(crate) files: Vec<BTreeMap<String, Vec<u8>>>,
     pub(crate) begun: Vec<Vec<String>>,
+    /// What each host had when a process of it died.
+    pub(crate) outlived: Vec<BTreeSet<String>>,
     /// When the source was done; at once if it stands still.
     pub(crate) took: Duration,
     /// Whether the source lived to its end.
@@ -112,6 +116,7 @@ impl Scenario {
             mishaps: Vec::new(),
             partials: Vec::new(),
             flip: None,
+            flip_once: false,
             broken_at: None,
             source_micros: 100,
             // No run needs more, whatever goes wrong: the longest wait is for a result, half an hour.
@@ -224,6 +229,7 @@ impl Scenario {
         let (content, mishaps) = (self.content.clone(), self.mishaps.clone());
         let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
         world.flip = self.flip;
+        world.flip_once = self.flip_once;
         let took = world.run(self.limit);
         for source in world.sources().filter(|source| source.machine.done) {
             self.check_reports_of(source);
@@ -244,6 +250,7 @@ impl Scenario {
             reports,
             progress,
             begun: world.hosts.iter().map(|host| host.begun.clone()).collect(),
+            outlived: world.hosts.iter().map(|host| host.outlived.clone()).collect(),
             taken: world.hosts.iter().map(|host| host.taken).collect(),
             struck: std::mem::take(&mut world.struck),
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
@@ -297,6 +304,7 @@ impl Scenario {
                     && report.code != Code::TAKING_PART
                     && !self.is_sent_again(outcome)
                     && !self.may_begin_anew(*host, outcome)
+                    && !outcome.outlived[*host].contains(name)
                 {
                     assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
                 }

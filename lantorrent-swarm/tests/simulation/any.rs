@@ -7,7 +7,7 @@ use lantorrent_swarm::swarm::Limits;
 
 use crate::driver::Driver;
 use crate::liar::Habit;
-use crate::many::{many, only};
+use crate::many::{many, only, replay, wanted};
 use crate::random::Random;
 use crate::scenario::{Role, Scenario, address, driver, tell};
 use crate::web::WebServer;
@@ -174,10 +174,10 @@ fn everybody_who_stays_gets_everything() {
     if let Some(seed) = only() {
         return run(seed);
     }
-    let count = std::env::var("LANTORRENT_SEEDS").map_or(1500, |count| count.parse().expect("a number"));
-    let failures = many(count, run);
+    let seeds = wanted(1500);
+    let failures = many(&seeds, run);
     for failure in failures.iter().take(10) {
-        eprintln!("LANTORRENT_SEED={}: {}", failure.seed, failure.message);
+        eprintln!("{}\n    {}", failure.message, replay(failure.seed));
     }
-    assert!(failures.is_empty(), "{} of {count} runs failed", failures.len());
+    assert!(failures.is_empty(), "{} of the seeds {seeds:?} failed", failures.len());
 }

@@ -38,6 +38,11 @@ impl Child {
         }
     }
 
+    /// Its place in the list, once it was let in.
+    pub(super) fn place(&self) -> Option<u32> {
+        self.proven.as_ref().map(|proven| proven.header.node.index)
+    }
+
     fn lines(&mut self) -> Option<&mut LineWriter> {
         self.proven.as_mut()?.lines.as_mut()
     }

@@ -72,6 +72,7 @@ impl Node {
         let Some((proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };
         let id = UpstreamId(self.next_upstream());
         self.listen(id, ear);
+        self.reports.claims += 1;
         self.handle(now, Input::Claimed(id, Box::new(proven)));
     }
 }

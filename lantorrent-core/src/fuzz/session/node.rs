@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::Script;
 use super::child::Child;
 use super::claim;
+use super::reports::Reports;
 use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
 use crate::session::{
     Control, FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack,
@@ -65,8 +66,7 @@ pub(super) struct Node {
     /// The first header, of which claims are variations.
     header: Option<Header>,
     key: Option<ResultKey>,
-    /// Reports by request: the node's own first, then those of who is behind it.
-    reports: BTreeMap<String, Vec<Report>>,
+    pub(super) reports: Reports,
     done: bool,
 }
 
@@ -97,7 +97,7 @@ impl Node {
             ears: BTreeMap::new(),
             header: None,
             key: None,
-            reports: BTreeMap::new(),
+            reports: Reports::new(wire),
             done: false,
         }
     }
@@ -373,15 +373,10 @@ impl Node {
     }
 
     fn report(&mut self, report: Report) {
-        let id = report.id.clone().expect("a result names its request");
-        if let Some(file) = own_file(&id) {
+        if let Some(file) = report.id.as_deref().and_then(own_file) {
             assert_eq!(self.files[file] == File::Placed, report.code.is_success(), "{report:?}");
         }
-        let known = self.reports.entry(id).or_default();
-        // A new upstream is told again what the former one was told.
-        if !known.contains(&report) {
-            known.push(report);
-        }
+        self.reports.add(report);
     }
 
     pub(super) fn opened(&mut self, now: Now, result: Result<Opened, FileFault>) {
@@ -446,9 +441,13 @@ impl Node {
 
     pub(super) fn feed_child(&mut self, now: Now, which: u8) {
         let (received, ended) = (self.received as u64, self.ended);
-        let Some((link, _)) = pick(&mut self.children, which).filter(|(_, child)| child.fed) else { return };
+        let Some((link, child)) = pick(&mut self.children, which).filter(|(_, child)| child.fed) else {
+            return;
+        };
+        let place = child.place();
         self.handle(now, Input::Sent(link, received));
         if ended {
+            self.reports.served.extend(place);
             self.handle(now, Input::SentEnd(link));
         }
     }
@@ -482,12 +481,11 @@ impl Node {
                 report.is_some_and(|report| report.id.as_ref() == Some(&id))
             };
             let untold = results.as_ref().is_none_or(|results| results.iter().any(known));
-            let found = self.reports.get(&id).map_or(0, Vec::len);
+            let found = self.reports.count(&id);
             assert!(found == 1 || found == 0 && untold, "one result for each request of its own");
         }
         assert!(self.children.is_empty(), "every link is closed");
-        // Of those behind it: what others say, and what they say themselves.
-        assert!(self.reports.values().all(|reports| reports.len() <= 2));
+        self.reports.check();
         let open = |file: &File| matches!(file, File::Open | File::Placing);
         assert!(!self.files.iter().any(open), "{:?}", self.files);
     }

@@ -4,7 +4,7 @@ use super::Downstream;
 use crate::session::child::{Child, Reader, SILENT, Stage};
 use crate::session::desk::Desk;
 use crate::session::io::{LinkId, Now, Output};
-use crate::session::run::{Left, Run};
+use crate::session::run::{Left, Lost, Run};
 use crate::session::share::share;
 use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 
@@ -47,11 +47,13 @@ impl Downstream {
             left.claim_at = now.instant + desk.timing.reclaim;
             return;
         }
-        // What a damaged header is answered with cannot be told from a refusal, and nobody else will ask this one again.
-        let once_more = self.most != usize::MAX
-            && attempt.stage == Stage::Greeting
-            && code != Code::TIMED_OUT
-            && !std::mem::replace(&mut run.asked_again, true);
+        if run.asks(attempt.place) {
+            // Over another connection.
+            return;
+        }
+        let once_more =
+            attempt.stage == Stage::Greeting && code != Code::TIMED_OUT && self.asks_once_more(at);
+        let run = &mut self.runs[at];
         if attempt.stage == Stage::Challenged || once_more {
             // It did its part, and nobody had use for it yet.
             run.resume_at(attempt.place);
@@ -59,6 +61,12 @@ impl Downstream {
             self.skip(desk, at, attempt, code, why);
         }
         self.seek(desk, now, at);
+    }
+
+    /// Whether a node that did not let this side in is to be asked again. What a damaged header or proof is answered with
+    /// cannot be told from a refusal, and where each node is asked by itself no other will ask this one.
+    fn asks_once_more(&mut self, at: usize) -> bool {
+        self.most != usize::MAX && !std::mem::replace(&mut self.runs[at].asked_again, true)
     }
 
     /// Reports a node that will not be a child, for now.
@@ -71,7 +79,7 @@ impl Downstream {
         // Who was fed before may be whole by now, and so may those behind.
         let (code, message) = if self.runs[at].retried == Some(child.place) {
             (Code::LOST, format!("connection lost, and then: {why}"))
-        } else if self.runs[at].blind {
+        } else if self.runs[at].lost > Lost::Nobody {
             (Code::LOST, why.to_owned())
         } else {
             (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
@@ -79,10 +87,27 @@ impl Downstream {
         desk.report_for([node], self.by, code, &message);
     }
 
+    /// Those behind that place may be served from there, and nobody here gets to know it.
+    fn lose_sight(&mut self, desk: &mut Desk, at: usize, place: usize) {
+        let lost = if self.payload_ended { Lost::Finished } else { Lost::Unfinished };
+        let run = &mut self.runs[at];
+        run.lost = run.lost.max(lost);
+        if run.lost == Lost::Finished {
+            desk.lose_sight(run.behind(place), self.by);
+        }
+    }
+
+    /// Whether those in a run may be whole, whatever others say of them. What comes of an abort is certain.
+    pub(super) fn may_be_whole(&self, at: usize) -> bool {
+        self.runs[at].lost == Lost::Finished && self.aborting.is_none()
+    }
+
     /// A chosen child is lost on wire 2.
     fn lose_child(&mut self, desk: &mut Desk, now: Now, at: usize, child: &Child, code: Code, why: &str) {
+        if child.stage >= Stage::Opening {
+            self.lose_sight(desk, at, child.place);
+        }
         let run = &mut self.runs[at];
-        run.blind |= child.stage >= Stage::Opening;
         if !desk.adopting {
             // Perhaps it has only lost patience with who cannot serve it. It is the first to be asked when that is over.
             run.resume_at(child.place);
@@ -93,7 +118,11 @@ impl Downstream {
                 left.claim_at = now.instant + desk.timing.reclaim;
                 return;
             }
-            self.skip(desk, at, child, code, why);
+            if self.asks_once_more(at) {
+                self.runs[at].resume_at(child.place);
+            } else if !self.runs[at].asks(child.place) {
+                self.skip(desk, at, child, code, why);
+            }
             return self.seek(desk, now, at);
         }
         let silent = code == Code::TIMED_OUT;
@@ -125,7 +154,7 @@ impl Downstream {
             Some(length) => format!("{why}, at {} %", child.sent.saturating_mul(100) / length),
             None => why.to_owned(),
         };
-        self.runs[at].blind = true;
+        self.lose_sight(desk, at, child.place);
         self.report_lost(desk, child, code, &message);
         let degree = child.node.degree.unwrap_or(desk.header.degree);
         if degree > 1 {
@@ -146,10 +175,11 @@ impl Downstream {
 
     /// Those behind a node become runs of their own, as that node had shared them out.
     fn adopt_behind(&mut self, desk: &mut Desk, now: Now, at: usize, node: &Destination, place: usize) {
+        let lost = self.runs[at].lost;
         let behind = self.runs[at].cut_behind(place);
         let first = self.runs.len();
         let runs = share(behind, node.degree.unwrap_or(desk.header.degree));
-        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.blind(true)));
+        self.runs.extend(runs.into_iter().filter_map(Run::new).map(|run| run.behind_lost(lost)));
         for run in first..self.runs.len() {
             self.seek(desk, now, run);
         }
@@ -171,6 +201,7 @@ impl Downstream {
         log::info!("{}:{} cannot serve those behind it", child.node.host, child.node.port);
         let (node, place) = (child.node.clone(), child.place);
         let alone = Progress::of_node(NodeState::Receiving, child.progress.greatest);
+        self.lose_sight(desk, at, place);
         self.adopt_behind(desk, now, at, &node, place);
         if let Some(child) = &mut self.runs[at].child {
             child.progress = alone;

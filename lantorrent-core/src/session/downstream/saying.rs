@@ -2,7 +2,7 @@
 
 use super::Downstream;
 use crate::session::child::{Said, Stage};
-use crate::session::desk::Desk;
+use crate::session::desk::{Desk, doubtful};
 use crate::session::io::{LinkId, Now, Output};
 use crate::wire::{Code, Line, Report, SealedReport, Wire};
 
@@ -90,9 +90,10 @@ impl Downstream {
         desk: &mut Desk,
         now: Now,
         at: usize,
-        report: Report,
+        mut report: Report,
         sealed: Option<SealedReport>,
     ) {
+        let doubted = self.may_be_whole(at);
         let run = &mut self.runs[at];
         let about = report.id.as_deref().and_then(|id| desk.ledger.index(id));
         // It has no say in what becomes of this node, or of another run.
@@ -103,7 +104,16 @@ impl Downstream {
         if let Some(child) = &mut run.child {
             child.reported(now.instant);
         }
-        desk.report(report, sealed);
+        if desk.wire() == Wire::Two {
+            // One that does not say whom it is about is not the node's own for that.
+            report.index = report.index.or(about);
+        }
+        let certain = !report.is_own() && !report.code.is_success() && !report.code.is_provisional();
+        if certain && doubted {
+            desk.report(doubtful(&report, self.by), None);
+        } else {
+            desk.report(report, sealed);
+        }
         if let Some(index) = about {
             self.note_fate(desk, at, index);
         }

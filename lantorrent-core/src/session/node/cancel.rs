@@ -185,4 +185,4 @@ fn left_nothing() -> FileFault {
     FileFault { code: Code::CANCELLED, message: CANCELLED.into() }
 }
 
-const CANCELLED: &str = "cancelled: nothing of it is written here";
+const CANCELLED: &str = "cancelled: what was written of it is removed, and what had its name already stays";

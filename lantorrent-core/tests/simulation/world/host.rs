@@ -1,5 +1,6 @@
 //! A host: what it does with connections, and what outlives each of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,8 @@ pub(crate) struct Host {
     pub(crate) begun: Vec<String>,
     /// Of each header that was proven here, the nonce and who made it: the place of a node, None for the source.
     pub(crate) proven: Vec<(Nonce, Option<u32>)>,
+    /// What had its name when a process of this host died: those that come after it do not know that it came from them.
+    pub(crate) outlived: BTreeSet<String>,
     /// How far the payload came here.
     pub(crate) received: u64,
     /// How many bytes of payload came here, all in all.
@@ -91,6 +94,7 @@ impl Host {
             missed: Vec::new(),
             begun: Vec::new(),
             proven: Vec::new(),
+            outlived: BTreeSet::new(),
             received: 0,
             taken: 0,
             upstreams: 0,
@@ -126,6 +130,7 @@ impl Host {
         self.stopping = None;
         self.frozen = false;
         self.missed.clear();
+        self.outlived.extend(self.disk.files.keys().cloned());
         self.disk.crash();
     }
 }

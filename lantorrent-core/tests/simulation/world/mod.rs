@@ -67,6 +67,7 @@ pub(crate) struct World {
     pub(crate) struck: Vec<Option<Duration>>,
     /// A byte that is damaged on its way: to the host, or from the host towards the source.
     pub(crate) flip: Option<(usize, Side, u64, u8)>,
+    pub(crate) flip_once: bool,
 }
 
 fn address(host: usize) -> SocketAddr {
@@ -96,6 +97,7 @@ impl World {
             mishaps,
             struck,
             flip: None,
+            flip_once: false,
         };
         world.net.damage = vec![0; world.hosts.len()];
         world
@@ -306,6 +308,7 @@ impl World {
             && host == at
         {
             self.net.conns[conn.0].pipes[to.other() as usize].flips.push((place, damage));
+            self.flip = self.flip.filter(|_| !self.flip_once);
         }
     }
 

@@ -73,6 +73,8 @@ impl Welcome {
     pub(super) fn decide_solo(self, world: &mut World) -> Role {
         let Some(ask) = Ask::for_header(&self.proven.header) else { return self.begin(world, Vec::new()) };
         match world.make_room(self.at, &ask) {
+            // Only where nobody has the transfer, and nothing is known of it, is it true that nothing came of it.
+            Turn::Free if world.hosts[self.at].stopping.is_some() => self.turn_away(world),
             Turn::Free => self.begin(world, Vec::new()),
             Turn::Over(results) => self.retell(world, &results),
             Turn::Taken => self.say_left(world),

@@ -38,7 +38,7 @@ impl Welcome {
             Some(Verb::Cancel) => return self.cancel(world),
             _ => {}
         }
-        if host.solo && host.stopping.is_none() {
+        if host.solo {
             return self.decide_solo(world);
         }
         let now = world.net.now().instant;
@@ -102,7 +102,7 @@ impl Welcome {
     }
 
     /// The process is being stopped, and begins nothing new.
-    fn turn_away(self, world: &mut World) -> Role {
+    pub(super) fn turn_away(self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         if let Some(envelope) = &self.proven.header.envelope {
             host.roster.leave(world.net.now().instant, &envelope.transfer, None);

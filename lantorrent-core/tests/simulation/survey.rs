@@ -1,0 +1,171 @@
+//! Questions to many nodes, each over a connection of its own, by hand: a check, of which every byte is damaged once, and
+//! one whose asker sleeps.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use lantorrent_core::session::{
+    Gate, Greeting, Incoming, Input, LinkId, Now, Output, Plan, Seed, SurveySession, Timing, answer_check,
+};
+use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
+
+fn keys() -> Keyring {
+    Keyring::new(Password::new("a secret of many bytes"))
+}
+
+fn survey(now: Now) -> SurveySession {
+    let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
+    let node =
+        Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
+    let plan = Plan {
+        wire: Wire::Two,
+        destinations: vec![node],
+        degree: 1,
+        block_size: 4096,
+        length: None,
+        source: None,
+        begun: None,
+        min_rate: None,
+        sparse: false,
+        cancelled: BTreeSet::new(),
+    };
+    SurveySession::new(now, plan, Verb::Check, keys(), Timing::default(), Seed([1; 32]))
+}
+
+/// A byte that is damaged on the way, of all that goes in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    None,
+    Question(usize),
+    Answer(usize),
+}
+
+/// A node that is being asked over one connection.
+struct Node {
+    link: LinkId,
+    greeting: Option<Incoming>,
+    damage: Damage,
+    heard: usize,
+    said: usize,
+}
+
+impl Node {
+    fn new(now: Now, link: LinkId, to: SocketAddr, damage: Damage) -> Self {
+        let gate = Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS };
+        let greeting = Incoming::new(now, gate, Some(to), Nonce([link.0 as u8; 16]));
+        Self { link, greeting: Some(greeting), damage, heard: 0, said: 0 }
+    }
+
+    /// What it answers to those bytes, and whether it hangs up behind that.
+    fn hear(&mut self, now: Now, mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
+        if let Damage::Question(at) = self.damage {
+            flip(&mut bytes, self.heard, at);
+        }
+        self.heard += bytes.len();
+        let (mut answer, mut over) = (Vec::new(), false);
+        let mut rest = &bytes[..];
+        while let Some(greeting) = self.greeting.as_mut().filter(|_| !rest.is_empty()) {
+            let (used, greeted) = greeting.push(now, rest);
+            rest = &rest[used..];
+            match greeted {
+                Greeting::More => {}
+                Greeting::Reply(reply) => answer.extend(reply),
+                Greeting::Refused { reply, .. } => {
+                    (answer, over) = (reply, true);
+                    self.greeting = None;
+                }
+                Greeting::Proven(proven) => {
+                    answer.extend(answer_check(*proven, &keys(), &[Ok(())]));
+                    over = true;
+                    self.greeting = None;
+                }
+            }
+        }
+        if let Damage::Answer(at) = self.damage {
+            flip(&mut answer, self.said, at);
+        }
+        self.said += answer.len();
+        (answer, over)
+    }
+}
+
+/// Damages the byte at that place of everything, where `bytes` begin at `from`.
+fn flip(bytes: &mut [u8], from: usize, at: usize) {
+    if let Some(byte) = at.checked_sub(from).and_then(|at| bytes.get_mut(at)) {
+        *byte ^= 1;
+    }
+}
+
+/// Asks a node on whose first connection something is damaged. Returns the report, how much was said on that connection in
+/// each direction, and how many connections there were.
+fn ask(damage: Damage) -> (Report, [usize; 2], u32) {
+    let to = SocketAddr::from(([10, 0, 0, 1], 2893));
+    let mut now = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let mut survey = survey(now);
+    let (mut node, mut connections, mut first) = (None, 0, [0, 0]);
+    loop {
+        let Some(output) = survey.poll() else {
+            now.instant = survey.deadline().expect("it ends with a report");
+            survey.handle(now, Input::Tick);
+            continue;
+        };
+        match output {
+            Output::Connect { link, .. } => {
+                let damage = if connections == 0 { damage } else { Damage::None };
+                connections += 1;
+                node = Some(Node::new(now, link, to, damage));
+                survey.handle(now, Input::Connected(link, to));
+            }
+            Output::Send(link, bytes) => {
+                let node = node.as_mut().filter(|node| node.link == link).expect("a connection");
+                let (answer, over) = node.hear(now, bytes);
+                if connections == 1 {
+                    first = [node.heard, node.said];
+                }
+                survey.handle(now, Input::Bytes(link, &answer));
+                if over {
+                    survey.handle(now, Input::Closed(link, "it closed the connection".into()));
+                }
+            }
+            Output::Report(report) => return (report, first, connections),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn one_damaged_bit_of_a_check_leaves_nobody_out() {
+    let (report, [question, answer], connections) = ask(Damage::None);
+    assert!(report.code.is_success() && connections == 1, "{report:?}");
+    let damages = (0..question).map(Damage::Question).chain((0..answer).map(Damage::Answer));
+    for damage in damages {
+        let (report, _, connections) = ask(damage);
+        assert!(report.code.is_success(), "{damage:?}: {report:?}");
+        assert!(connections <= 2, "{damage:?}: {connections} connections");
+    }
+}
+
+#[test]
+fn an_answer_that_came_while_the_asker_slept_counts() {
+    let to = SocketAddr::from(([10, 0, 0, 1], 2893));
+    let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    for sleep in [3, 10, 200] {
+        let mut survey = survey(start);
+        let Some(Output::Connect { link, .. }) = survey.poll() else { panic!("it asks") };
+        survey.handle(start, Input::Connected(link, to));
+        let Some(Output::Send(_, header)) = survey.poll() else { panic!("it sends a header") };
+        let mut node = Node::new(start, link, to, Damage::None);
+        let (challenge, _) = node.hear(start, header);
+        // Its clock goes on, and the first thing that it finds is that it is late.
+        let woken = start + Duration::from_secs(sleep);
+        survey.handle(woken, Input::Tick);
+        survey.handle(woken, Input::Bytes(link, &challenge));
+        let Some(Output::Send(_, proof)) = survey.poll() else { panic!("{sleep}: it gave up") };
+        let (answer, _) = node.hear(start, proof);
+        survey.handle(woken, Input::Bytes(link, &answer));
+        let outputs: Vec<Output> = std::iter::from_fn(|| survey.poll()).collect();
+        let good = |output: &Output| matches!(output, Output::Report(report) if report.code.is_success());
+        assert!(outputs.iter().any(good), "{sleep}: {outputs:?}");
+    }
+}
