@@ -245,11 +245,15 @@ impl Downstream {
         }
     }
 
-    pub(super) fn sent_end(&mut self, now: Now, link: LinkId) {
+    pub(super) fn sent_end(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
         if let Some((_, child)) = self.find(link)
             && child.stage == Stage::Feeding
         {
             child.enter(Stage::Reporting, now.instant);
+            // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
+            if desk.wire() == Wire::One {
+                desk.out.push_back(Output::Finish(link));
+            }
         }
     }
 

@@ -212,7 +212,7 @@ impl NodeSession {
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(now, link),
+            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
             Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
             Input::Unservable(link) => self.unservable(now, link),
             Input::Opened(file, result) => self.opened(file, result),

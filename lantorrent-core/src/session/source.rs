@@ -175,7 +175,7 @@ impl SourceSession {
             }
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(now, link),
+            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.desk, now, link, &why);
                 self.lookout.close(&mut self.desk, now, link);

@@ -14,6 +14,7 @@ mod files;
 mod headers;
 mod holes;
 mod limits;
+mod mixed;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use lantorrent_core::Target;
 use lantorrent_core::wire::{
     Code, Frame, Header, HeaderReader, Line, LineWriter, Nonce, PayloadReader, Report, ResultKey,
-    SealedReport, Verb, Wire, proof::ProofReader,
+    SealedReport, Sum, Verb, Wire, proof::ProofReader,
 };
 
 use super::peer::PATIENCE;
@@ -127,18 +127,24 @@ impl Child {
         (&self.socket).write_all(bytes).is_ok()
     }
 
-    /// Reads the payload to its end, or to the end of the connection, and says what it sums up to.
+    /// Reads the payload to its end, or to the end of the connection, and says what it sums up to. On wire 1 nothing else
+    /// ends it than the end of the stream, as for 0.2.
     pub(crate) fn swallow(&self) -> Option<String> {
         let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
         let mut block = vec![0; self.header.block_size as usize];
         let mut bytes = vec![0; 64 << 10];
+        let mut whole = None;
         loop {
-            let count = (&self.socket).read(&mut bytes).ok().filter(|&count| count > 0)?;
+            let count = (&self.socket).read(&mut bytes).ok()?;
+            if count == 0 {
+                return whole;
+            }
             let mut rest = &bytes[..count];
             while !rest.is_empty() {
                 let (used, frame) = reader.push(rest, &mut block).unwrap();
                 rest = &rest[used..];
                 match frame {
+                    Some(Frame::End { sum: Sum::Md5(sum), .. }) => whole = Some(sum.to_hex()),
                     Some(Frame::End { sum, .. }) => return Some(sum.to_hex()),
                     Some(Frame::Abort(_)) => return None,
                     _ => {}
