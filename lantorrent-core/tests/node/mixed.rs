@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lantorrent_core::wire::{Code, Wire};
+use lantorrent_core::wire::{Code, Keyring, Password, Wire};
 use lantorrent_core::{Limit, Target, Transfer};
 
 use crate::support::{
@@ -110,6 +110,25 @@ fn who_cannot_be_reached_is_passed_over_on_either_side() {
     assert_eq!(codes(&outcome), [0, dead, 0, dead, 0, 0], "{outcome:?}");
     for path in [first.path("a"), old.path("a"), last.path("a"), older.path("a")] {
         assert!(fs::read(path).unwrap() == content);
+    }
+}
+
+#[test]
+fn a_node_of_0_2_is_not_taken_for_the_one_behind_it_that_refuses() {
+    let content = content(300_001);
+    let others = Keyring::new(Password::new("2")).with_wire_1(Password::new("1"));
+    let (first, old, last) = (TestNode::new(), Nimbus::new(), TestNode::new());
+    let stranger = TestNode::with(|config| config.keys = others);
+    for before in [None, Some(&first)] {
+        let list = [old.target("a"), stranger.target("a"), last.target("a")];
+        let list = before.map(|node| node.target("a")).into_iter().chain(list);
+        let outcome = send(Wire::One, &content, list);
+        let lost = Code::CONNECTION_LOST.0;
+        let expected = [0, 0, lost, lost];
+        assert_eq!(codes(&outcome), expected[usize::from(before.is_none())..], "{outcome:?}");
+        assert!(outcome.reports.last().unwrap().message.contains("Access denied"), "{outcome:?}");
+        assert!(fs::read(old.path("a")).unwrap() == content);
+        fs::remove_file(old.path("a")).unwrap();
     }
 }
 
