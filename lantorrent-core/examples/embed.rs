@@ -1,6 +1,6 @@
 //! A node and a sender inside one program, with a progress callback: all that a provisioning tool needs.
 //!
-//! `cargo run --example embed`, and with `--features event`, `cargo run --example embed -- --event-loop`
+//! `cargo run --example embed`, or on an event loop `cargo run --example embed -- --event-loop`
 
 use lantorrent_core::wire::{Keyring, Password};
 use lantorrent_core::{Driver, Event, Node, NodeConfig, Target, Transfer};

@@ -1,7 +1,6 @@
 //! Files that share their room, on file systems that can. These tests need root; elsewhere they say that they are skipped.
 //!
 //! Apart from the others, because they start processes; see `store_devices.rs`.
-#![cfg(feature = "store")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};

@@ -2,7 +2,6 @@
 //!
 //! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
 //! the files that other tests have open.
-#![cfg(feature = "store")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

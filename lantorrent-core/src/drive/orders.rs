@@ -23,6 +23,8 @@ pub(super) enum DiskOrder {
 pub(super) enum ChildOrder {
     Send(Vec<u8>),
     Control(Control),
+    /// Nothing more is sent, and the child is to know.
+    Finish,
 }
 
 /// What is next for one of the threads.

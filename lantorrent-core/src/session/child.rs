@@ -54,6 +54,8 @@ pub(super) struct Child {
     pub(super) stage: Stage,
     pub(super) reader: Reader,
     pub(super) challenge: Option<Nonce>,
+    /// On wire 1 the last report that was about no request.
+    pub(super) refusal: Option<Report>,
     /// What the child last said of itself and all behind it.
     pub(super) progress: Progress,
     pub(super) pace: Pace,
@@ -78,6 +80,7 @@ impl Child {
             stage: Stage::Connecting,
             reader: Reader::None,
             challenge: None,
+            refusal: None,
             pace: Pace::default(),
             sent: 0,
             asked: now,

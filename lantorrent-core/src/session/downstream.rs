@@ -261,6 +261,10 @@ impl Downstream {
             && child.stage == Stage::Feeding
         {
             child.enter(Stage::Reporting, now.instant);
+            // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
+            if desk.wire() == Wire::One {
+                desk.out.push_back(Output::Finish(link));
+            }
             if bye {
                 desk.out.push_back(Output::Control(link, Control::Bye));
             }

@@ -177,6 +177,8 @@ pub enum Output {
     Feed(LinkId, u64),
     /// Send a child a frame as soon as the frame under way is out.
     Control(LinkId, Control),
+    /// Wire 1: shut the sending half of the connection down behind what was sent. The child is still heard.
+    Finish(LinkId),
     /// Close the connection at once. Nothing is heard of the link after this.
     Close(LinkId),
     /// Close the connection behind the frame under way, so that the child gets all that it was sent. Who takes no more is

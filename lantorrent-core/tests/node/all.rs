@@ -15,6 +15,7 @@ mod files;
 mod headers;
 mod holes;
 mod limits;
+mod mixed;
 mod moved;
 mod nimbus;
 #[path = "../common/nimbus.rs"]

@@ -178,6 +178,24 @@ fn the_first_result_counts() {
 }
 
 #[test]
+fn on_wire_1_what_is_about_no_request_is_a_refusal_only_at_the_end() {
+    // 0.2 relays such a report where the node behind it refuses.
+    for refuses in [false, true] {
+        let report = send_to(Wire::One, move |mut child| {
+            child.say(&Report::refusal(Code::ACCESS_DENIED, "not you"));
+            if refuses {
+                return;
+            }
+            let sum = child.swallow().unwrap();
+            let report = child.report(Code::SUCCESS, Some(&sum));
+            child.say(&report);
+            child.wait();
+        });
+        assert_eq!(report.code, if refuses { Code::ACCESS_DENIED } else { Code::SUCCESS }, "{report:?}");
+    }
+}
+
+#[test]
 fn results_about_others_change_nothing() {
     for wire in BOTH {
         let report = send_to(wire, move |mut child| {

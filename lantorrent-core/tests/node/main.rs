@@ -2,7 +2,6 @@
 //!
 //! Nothing here measures time. Where a deadline has to fire it is made short; whatever should not have to wait for
 //! one runs with the default ones, and shows it by being slow.
-#![cfg(feature = "threads")]
 
 include!("all.rs");
 

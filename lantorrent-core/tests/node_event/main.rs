@@ -1,5 +1,4 @@
 //! The same for nodes on an event loop.
-#![cfg(feature = "event")]
 
 include!("../node/all.rs");
 

@@ -1,5 +1,4 @@
 //! The store, seen from outside: what a caller asks of it, and what is in the folder afterwards.
-#![cfg(feature = "store")]
 
 mod clean;
 mod damage;

@@ -1,5 +1,4 @@
 //! Torrents on disk, seen from outside: what is asked of them, and what is in the folder afterwards.
-#![cfg(feature = "files")]
 #![allow(clippy::single_range_in_vec_init)] // Pieces come in runs, if only in one.
 
 mod bench;

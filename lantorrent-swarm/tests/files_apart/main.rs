@@ -2,7 +2,6 @@
 //!
 //! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
 //! the files that other tests have open.
-#![cfg(feature = "files")]
 #![allow(clippy::single_range_in_vec_init)] // Pieces come in runs, if only in one.
 
 #[path = "../files/bench.rs"]

@@ -242,6 +242,12 @@ impl Child {
         self.held_until.is_some()
     }
 
+    /// Shuts the sending half down: everything is out. It is still heard.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        let State::Open(open) = &self.state else { return Ok(()) };
+        open.socket.shutdown(Shutdown::Write)
+    }
+
     /// Nothing can be sent to it any more.
     pub(super) fn give_up(&mut self, why: &io::Error) {
         self.outgoing = None;

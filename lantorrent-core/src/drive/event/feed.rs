@@ -77,6 +77,10 @@ impl Feed {
                 };
                 Some(Outgoing::frame(&self.writer, &frame, Meaning::Control(offset))?)
             }
+            Work::Order(ChildOrder::Finish) => {
+                child.finish()?;
+                None
+            }
             Work::Payload(Next::End { size, sum }) => {
                 Some(Outgoing::frame(&self.writer, &Frame::End { size, sum }, Meaning::End)?)
             }

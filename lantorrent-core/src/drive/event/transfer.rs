@@ -357,6 +357,7 @@ impl Transfer {
             Output::Send(link, bytes) => hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => hub.feed(link, from),
+            Output::Finish(link) => hub.order_child(link, ChildOrder::Finish),
             Output::Close(link) => {
                 hub.close_child(link);
                 if let Some(child) = self.children.remove(&link) {

@@ -1,7 +1,7 @@
 //! The connections to children: a thread for each that connects and sends, and one that hears what the child says.
 
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -124,7 +124,7 @@ impl Shared {
                 if result.is_err() {
                     // What the child said last is why: let it be heard before the connection counts as lost.
                     if let Some(hearing) = hearing {
-                        let _ = socket.shutdown(std::net::Shutdown::Write);
+                        let _ = socket.shutdown(Shutdown::Write);
                         let _ = socket.set_read_timeout(Some(TELL));
                         let _ = hearing.join();
                     }
@@ -179,6 +179,7 @@ impl Shared {
                     self.write(socket, &frame, &[])?;
                     self.tell(Input::Sent(link, offset));
                 }
+                Work::Order(ChildOrder::Finish) => socket.shutdown(Shutdown::Write)?,
                 Work::Payload(Next::End { size, sum }) => {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
                     self.tell(Input::SentEnd(link));
@@ -299,5 +300,5 @@ fn part(socket: &TcpStream) {
     // What the child still says is read, and dropped: to close a socket with unread data resets the connection. It hangs up
     // by itself, or falls silent.
     let _ = socket.set_read_timeout(Some(LAST_WORDS));
-    let _ = socket.shutdown(std::net::Shutdown::Write);
+    let _ = socket.shutdown(Shutdown::Write);
 }

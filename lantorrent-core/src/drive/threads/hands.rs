@@ -172,6 +172,7 @@ impl Hands for NodeHands {
             Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),
+            Output::Finish(link) => self.hub.order_child(link, ChildOrder::Finish),
             Output::Close(link) => self.hub.close_child(link),
             Output::Answer(answer) => self.askers.answer(answer),
             // These are a source's, or are dealt with before they come here.

@@ -107,6 +107,7 @@ impl Hands for SourceHands<'_> {
             Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),
+            Output::Finish(link) => self.hub.order_child(link, ChildOrder::Finish),
             Output::Close(link) => self.hub.close_child(link),
             Output::Part(link) => self.hub.part_from_child(link),
             Output::Progress(nodes) => {

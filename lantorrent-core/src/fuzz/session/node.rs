@@ -260,7 +260,7 @@ impl Node {
                 Output::Control(link, Control::Abort(_)) => {
                     self.children.get_mut(&link).expect("a link that is open").fed = true;
                 }
-                Output::Control(link, _) => assert!(self.children[&link].fed),
+                Output::Control(link, _) | Output::Finish(link) => assert!(self.children[&link].fed),
                 Output::Close(link) => assert!(self.children.remove(&link).is_some(), "closed twice"),
                 Output::Place(file, size) => {
                     assert!(self.ended, "placed without END");

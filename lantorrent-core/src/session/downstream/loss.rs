@@ -12,10 +12,12 @@ impl Downstream {
     /// A connection could not be made, or has ended.
     pub(in crate::session) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
         let Some((_, child)) = self.find(link) else { return };
-        if let Reader::Wire2(reader) = &child.reader
-            && let Some(report) = reader.finish()
-        {
-            return self.bare(desk, now, link, &report);
+        let refusal = match &child.reader {
+            Reader::Wire2(reader) => reader.finish(),
+            Reader::Wire1(_) | Reader::None => child.refusal.take(),
+        };
+        if let Some(report) = refusal {
+            return self.refused(desk, now, link, &report);
         }
         let code = match child.stage {
             Stage::Connecting => Code::CANNOT_CONNECT,

@@ -27,7 +27,7 @@ impl Downstream {
         let Some((at, child)) = self.find(link) else { return };
         let stage = child.stage;
         match (said, stage) {
-            (Said::Bare(report), _) => self.bare(desk, now, link, &report),
+            (Said::Bare(report), _) => self.bare(desk, now, link, report),
             (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
                 child.challenge = Some(challenge);
                 child.enter(Stage::Challenged, now.instant);
@@ -59,15 +59,29 @@ impl Downstream {
     }
 
     /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
-    pub(super) fn bare(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
+    fn bare(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: Report) {
+        let Some((at, child)) = self.find(link) else { return };
+        match desk.wire() {
+            Wire::Two => self.refused(desk, now, link, &report),
+            Wire::One if report.id.is_some() => {
+                let report = Report { index: None, by: None, root: None, ..report };
+                self.reported(desk, now, at, report, None);
+            }
+            // 0.2 relays what nodes behind it say: only the end of the connection makes it a refusal.
+            Wire::One => child.refusal = Some(report),
+        }
+    }
+
+    /// A child has ended its connection, or on wire 2 is about to, with a report that is about no request.
+    pub(super) fn refused(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
         let Some((at, child)) = self.find(link) else { return };
         let place = child.place;
-        if desk.wire() == Wire::One && report.id.is_some() {
-            let report = Report { index: None, by: None, root: None, ..report.clone() };
-            return self.reported(desk, now, at, report, None);
-        }
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
         let why = format!("it says {:?}", report.message);
+        if desk.wire() == Wire::One && desk.ledger.heard_of_all([&child.node]) {
+            // It was not about the child, but about somebody behind it.
+            return self.lose(desk, now, link, Code::CONNECTION_LOST, &why);
+        }
         // Wire 1 has no `ready`: a node is sent the payload before it can refuse. Where nothing was heard from it or
         // from behind it, it has not gone on to the next.
         let run = &mut self.runs[at];

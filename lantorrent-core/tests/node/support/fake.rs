@@ -127,10 +127,14 @@ impl Child {
         (&self.socket).write_all(bytes).is_ok()
     }
 
-    /// Reads the payload to its end, or to the end of the connection, and says what it sums up to.
+    /// Reads the payload to its end, or to the end of the connection, and says what it sums up to. On wire 1 nothing else
+    /// ends it than the end of the stream, as for 0.2.
     pub(crate) fn swallow(&self) -> Option<String> {
         match self.read_to(|frame| matches!(frame, Frame::End { .. }))? {
-            Frame::End { sum, .. } => Some(sum.to_hex()),
+            Frame::End { sum, .. } => {
+                let over = self.header.wire() == Wire::Two || self.wait();
+                over.then(|| sum.to_hex())
+            }
             _ => None,
         }
     }
@@ -197,10 +201,16 @@ impl Child {
         keys().result_key(&self.header.envelope.as_ref().unwrap().transfer).unwrap()
     }
 
-    /// Waits until upstream closes.
-    pub(crate) fn wait(&self) {
+    /// Waits until upstream closes, and returns whether it did so in good order.
+    pub(crate) fn wait(&self) -> bool {
         let mut bytes = [0; 4096];
-        while (&self.socket).read(&mut bytes).is_ok_and(|count| count > 0) {}
+        loop {
+            match (&self.socket).read(&mut bytes) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
     }
 }
 

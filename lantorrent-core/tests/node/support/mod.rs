@@ -2,6 +2,7 @@
 
 mod apart;
 mod fake;
+mod nimbus;
 mod node;
 mod peer;
 mod proxy;
@@ -19,6 +20,7 @@ use lantorrent_core::{Outcome, Target, Transfer};
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use fake::{Child, FakeNode};
+pub(crate) use nimbus::Nimbus;
 pub(crate) use node::{TestNode, gated};
 pub(crate) use peer::{
     Peer, anew, exchange, first_blocks, from_to, header, header_for, of_version, payload, without_blocks,

@@ -106,7 +106,7 @@ impl Driver {
     pub(crate) fn readable(&mut self, net: &mut Net, host: &Host, conn: ConnId) {
         let room = self.has_room(host);
         if let Some(node) = self.node.as_mut().filter(|node| node.upstreams.owns(conn)) {
-            return node.upstreams.readable(net, conn, room, &self.ring, &mut self.told);
+            return node.upstreams.readable(net, conn, room, &mut self.ring, &mut self.told);
         }
         let Some(link) = self.child(conn).filter(|child| child.connected).map(|child| child.link()) else {
             return;
@@ -268,6 +268,10 @@ impl Driver {
             Output::Send(link, bytes) => self.feed(link).send(bytes),
             Output::Control(link, control) => self.feed(link).control(control),
             Output::Feed(link, from) => self.feed(link).position = Some(from),
+            Output::Finish(link) => {
+                let conn = self.feed(link).conn;
+                net.shut_down(conn, Side::Dialer);
+            }
             Output::Close(link) => {
                 let feed = self.feeds.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);

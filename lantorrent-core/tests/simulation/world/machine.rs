@@ -16,6 +16,8 @@ pub(crate) enum Session {
 enum Link {
     Connecting,
     Fed,
+    /// Its sending half is shut down.
+    Finished,
     Closed,
 }
 
@@ -193,6 +195,7 @@ impl Machine {
             | Output::Send(..)
             | Output::Control(..)
             | Output::Feed(..)
+            | Output::Finish(_)
             | Output::Close(_)
             | Output::Part(_) => self.check_link(output),
             Output::Accept(..)
@@ -220,7 +223,7 @@ impl Machine {
             }
             Output::Send(link, _) | Output::Control(link, _) => {
                 let state = self.links.get(link).copied();
-                assert!(state.is_some_and(|state| state != Link::Closed), "{output:?} on {state:?}");
+                assert!(matches!(state, Some(Link::Connecting | Link::Fed)), "{output:?} on {state:?}");
                 match output {
                     // Who is not ready yet hears of it too. Nothing but the end comes behind that.
                     Output::Control(_, Control::Abort(_)) => {
@@ -234,9 +237,13 @@ impl Machine {
                 let before = self.links.insert(*link, Link::Fed);
                 assert_eq!(before, Some(Link::Connecting), "{output:?}");
             }
+            Output::Finish(link) => {
+                let before = self.links.insert(*link, Link::Finished);
+                assert_eq!(before, Some(Link::Fed), "{output:?}");
+            }
             Output::Part(link) => {
                 let before = self.links.insert(*link, Link::Closed);
-                assert_eq!(before, Some(Link::Fed), "{output:?}");
+                assert!(matches!(before, Some(Link::Fed | Link::Finished)), "{output:?}");
             }
             Output::Close(link) => {
                 let before = self.links.insert(*link, Link::Closed);
