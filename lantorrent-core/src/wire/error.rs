@@ -55,7 +55,7 @@ pub enum PayloadError {
     #[error("no usable footer with an md5sum follows the payload")]
     NoFooter,
     /// The connection ended before the payload did.
-    #[error("the connection ended at offset {offset}, before the end of the file")]
+    #[error("the connection ended at offset {offset}, before the end of the payload")]
     Truncated {
         /// Bytes of the file that had arrived, whole blocks only.
         offset: u64,

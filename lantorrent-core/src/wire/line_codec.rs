@@ -117,6 +117,9 @@ impl LineReader {
         {
             return Err(LineError::BadMac);
         }
+        if !(json.starts_with(b"{") && json.ends_with(b"}")) {
+            return Err(LineError::NotJson("something stands beside the object of a line".into()));
+        }
         let Number { seq } = line::values(json)?;
         let line = Line::parse(json)?;
         if self.key.is_none() {

@@ -83,8 +83,12 @@ impl PayloadReader {
         Ok((used, None))
     }
 
-    /// Says an error that is known already, although the last call returned a frame.
-    fn check(&self) -> Result<(), PayloadError> {
+    /// Says an error that is known already, although the last call returned a frame: what came behind it breaks the
+    /// protocol. To be asked when the frame is dealt with, as nothing more may come.
+    ///
+    /// # Errors
+    /// As [`filled`](Self::filled).
+    pub fn check(&self) -> Result<(), PayloadError> {
         let fault = match self {
             Self::Raw(reader) => reader.fault(),
             Self::Frames(reader) => reader.fault(),

@@ -69,6 +69,18 @@ fn a_bye_before_the_end_is_damage() {
 }
 
 #[test]
+fn a_bad_head_is_told_at_once_although_it_came_with_the_frame_before_it() {
+    let node = TestNode::new();
+    let mut peer = Peer::ready(header(Wire::Two, &node, "a", SIZE as u64), node.address);
+    // In one write, and nothing behind it for which the node would read again.
+    let frame = first_blocks(&peer.header, &content(SIZE), 1);
+    let beyond_the_block = [&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff][..], &[0; 16]].concat();
+    peer.write(&[frame, beyond_the_block].concat());
+    assert_eq!(peer.line(), Some(Line::Damaged { offset: BLOCK as u64 }));
+    assert_eq!(peer.line(), None);
+}
+
+#[test]
 fn requests_that_the_transfer_does_not_have_are_refused_one_by_one() {
     let content = content(SIZE);
     let node = TestNode::new();
@@ -105,7 +117,8 @@ fn requests_that_the_transfer_does_not_have_are_refused_one_by_one() {
 fn an_abort_that_says_success_is_a_failure_for_everybody() {
     let node = TestNode::new();
     let dead = DeadPort::new();
-    let mut peer = Peer::ready(before(&node, dead.address.port()), node.address);
+    let mut peer = Peer::greet(before(&node, dead.address.port()), node.address);
+    peer.prove();
     peer.frame(&Frame::Abort(Abort { code: Code::SUCCESS, reason: "all is well".into() }), &[]);
     let results = results(&mut peer);
     assert_eq!(results[0], ("0 a".to_owned(), Code::UNKNOWN.0));

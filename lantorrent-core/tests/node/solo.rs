@@ -173,6 +173,20 @@ fn the_end_is_told_again() {
 }
 
 #[test]
+fn a_finished_transfer_has_one_place_too() {
+    let (content, node) = (content(SIZE), solo());
+    let first = Peer::ready(asked(&node), node.address);
+    first.write(&payload(&first.header, &content));
+    let mut again = from_to(first.header.clone(), None, 5);
+    assert_eq!(first.codes(), [0]);
+    again.node.requests[0].id = "5 a".into();
+    let mut again = Peer::greet(again, node.address);
+    again.prove();
+    assert_eq!(again.codes(), [Code::TAKING_PART.0]);
+    node.assert_has("a", &content);
+}
+
+#[test]
 fn the_end_is_forgotten_after_a_while() {
     let content = content(SIZE);
     let node = TestNode::apart(|config| config.timing.retain = Duration::ZERO);

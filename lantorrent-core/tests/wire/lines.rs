@@ -107,6 +107,8 @@ fn a_line_is_an_object_of_its_kind() {
     }
     for bad in [
         r#"[1,"alive"]"#,
+        r#" {"seq":1,"line":"alive"}"#,
+        r#"{"seq":1,"line":"alive"} "#,
         r#"{"seq":"1","line":"alive"}"#,
         r#"{"seq":1,"line":3}"#,
         r#"{"seq":1,"line":["alive"]}"#,

@@ -233,6 +233,7 @@ impl Reader {
         self.tell_offset(told);
         if let Some(frame) = frame {
             self.take(frame, hub, told);
+            self.payload.check()?;
         }
         Ok(Some(count))
     }

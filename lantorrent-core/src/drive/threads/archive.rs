@@ -21,6 +21,8 @@ const CLEANED: &str = "cleaned";
 /// What became of a transfer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
+    /// The node's place in it.
+    pub(super) index: u32,
     pub(super) results: Vec<SealedReport>,
     /// Those that are in place.
     pub(super) files: Files,
@@ -41,20 +43,20 @@ impl Archive {
         this
     }
 
-    fn results_file(&self, transfer: &TransferId, index: u32) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.join(format!("{transfer}-{index}.results")))
+    fn results_file(&self, transfer: &TransferId) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{transfer}.results")))
     }
 
-    /// How a transfer has ended here, if it has of late.
+    /// How a transfer has ended here, if it has of late, in whatever place of its list.
     pub(super) fn results(&self, ask: &Ask) -> Option<Kept> {
-        let text = std::fs::read(self.results_file(&ask.transfer, ask.index)?).ok()?;
+        let text = std::fs::read(self.results_file(&ask.transfer)?).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
     /// Keeps what became of a transfer for whoever asks again.
     pub(super) fn keep(&self, transfer: &TransferId, index: u32, results: &[SealedReport], files: Files) {
-        let Some(file) = self.results_file(transfer, index) else { return };
-        if let Err(error) = write_whole(&file, &Kept { results: results.to_vec(), files }) {
+        let Some(file) = self.results_file(transfer) else { return };
+        if let Err(error) = write_whole(&file, &Kept { index, results: results.to_vec(), files }) {
             log::warn!("cannot keep the results of a transfer in {}: {error}", file.display());
         }
     }

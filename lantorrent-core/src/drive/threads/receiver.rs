@@ -175,10 +175,11 @@ impl Receiver<'_> {
             frame
         };
         self.tell_offset();
-        match frame {
-            Some(frame) => self.take(frame),
-            None => Ok(()),
+        if let Some(frame) = frame {
+            self.take(frame)?;
+            self.reader.check()?;
         }
+        Ok(())
     }
 
     /// Reads what there is. None if nothing came for a while.

@@ -128,8 +128,10 @@ impl Siblings {
             }
         }
         // Who had the name before has left word by now.
-        if let Some(kept) = self.archive.results(&question) {
-            return Turn::Over(kept);
+        match self.archive.results(&question) {
+            Some(kept) if kept.index != question.index => return Turn::Elsewhere(kept.index),
+            Some(kept) => return Turn::Over(kept),
+            None => {}
         }
         for (name, file) in self.of_files(header) {
             match self.contest(&name, &question, until) {
