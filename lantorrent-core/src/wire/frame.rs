@@ -368,9 +368,7 @@ impl FrameReader {
                     // Nobody may take the end of a transfer for its success.
                     .filter(|code| !code.is_success())
                     .unwrap_or(Code::UNKNOWN),
-                reason: str::from_utf8(&data[2..])
-                    .map_err(|_| self.malformed("an abort whose reason is no text"))?
-                    .to_owned(),
+                reason: String::from_utf8_lossy(&data[2..]).into_owned(),
             }),
             BYE => Frame::Bye,
             _ => Frame::Idle { offset: head.offset },
