@@ -144,7 +144,7 @@ fn unknown_section(line: usize, section: &str) -> Option<String> {
     let word = section.to_ascii_lowercase();
     Some(match lines::nearest(&word, KNOWN.map(|(known, _)| known)) {
         Some(known) => {
-            format!("line {line}: the section [{section}] is unknown and ignored; [{known}] is not")
+            format!("line {line}: the section [{section}] is unknown and ignored; the nearest is [{known}]")
         }
         None => format!("line {line}: this section is unknown, and ignored with all that is in it"),
     })
@@ -155,9 +155,9 @@ fn unknown_key(line: usize, section: &str, key: &str) -> String {
     let keys = KNOWN.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
     let elsewhere = KNOWN.iter().find(|(_, keys)| keys.contains(&key));
     match (elsewhere, lines::nearest(key, keys.iter().copied())) {
-        (Some((other, _)), _) => format!("line {line}: {key} is ignored, as it belongs into [{other}]"),
+        (Some((other, _)), _) => format!("line {line}: {key} is ignored, as it belongs in [{other}]"),
         (None, Some(known)) => {
-            format!("line {line}: [{section}] {key} is unknown and ignored; {known} is not")
+            format!("line {line}: [{section}] {key} is unknown and ignored; the nearest is {known}")
         }
         (None, None) => format!("line {line}: this key is unknown and ignored"),
     }
@@ -291,15 +291,15 @@ mod tests {
         let unknown = config.unwrap().unknown;
         for (said, line, part) in [
             (0, 1, "unknown and ignored"),
-            (1, 2, "belongs into [security]"),
-            (2, 4, "[security] pasword is unknown and ignored; password is not"),
+            (1, 2, "belongs in [security]"),
+            (2, 4, "[security] pasword is unknown and ignored; the nearest is password"),
             (3, 5, "this key is unknown"),
-            (4, 6, "roots is ignored, as it belongs into [node]"),
-            (5, 7, "[nodes] is unknown and ignored; [node] is not"),
+            (4, 6, "roots is ignored, as it belongs in [node]"),
+            (5, 7, "[nodes] is unknown and ignored; the nearest is [node]"),
             (6, 9, "this section is unknown"),
-            (7, 10, "[agent] is not"),
+            (7, 10, "the nearest is [agent]"),
             (8, 12, "this key is unknown"),
-            (9, 13, "belongs into [node]"),
+            (9, 13, "belongs in [node]"),
             (10, 14, "this section is unknown"),
         ] {
             let text = &unknown[said];

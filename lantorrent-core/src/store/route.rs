@@ -137,7 +137,7 @@ impl Route {
         let found = look(|| self.open_folder()).and_then(Identity::of_file);
         match found {
             Ok(found) if Identity::of_file(folder).is_ok_and(|own| own == found) => Ok(()),
-            Ok(_) => Err(self.elsewhere(file, "into another folder")),
+            Ok(found) => Err(self.elsewhere(file, &format!("into another folder ({found})"))),
             Err(error) => Err(self.elsewhere(file, &format!("nowhere ({error})"))),
         }
     }
