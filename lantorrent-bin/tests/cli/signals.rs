@@ -250,6 +250,20 @@ fn nothing_is_left_of_what_cannot_be_resumed() {
 }
 
 #[test]
+fn what_is_written_in_place_is_not_called_resumable() {
+    let daemon = Daemon::start("", &[]);
+    let source = daemon.lab.source(BYTES);
+    let mut command = daemon.lab.command(["send", "--json", "--in-place", "--limit", "4M"]);
+    command.arg(source).arg(daemon.node.destination("a"));
+    let sending = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a part is there", || fs::metadata(daemon.node.file("a")).is_ok_and(|found| found.len() > 0));
+    signal("TERM", sending.id());
+    let finished = Finished::of(sending).expect(1);
+    assert_ne!(finished.codes(), [0]);
+    assert!(finished.stderr.contains("cannot be resumed"), "{}", finished.stderr);
+}
+
+#[test]
 fn the_second_signal_ends_a_send_at_once() {
     let lab = Lab::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
