@@ -80,7 +80,12 @@ pub(crate) struct Init {
 
 /// Run a node: receive files, write them, and pass them on.
 #[derive(FromArgs)]
-#[argh(subcommand, name = "serve", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "serve",
+    help_triggers("-h", "--help"),
+    note = "SIGHUP opens the log again and reads lt.ini again: `limit` and `[log]` hold at once, and the log names the rest."
+)]
 pub(crate) struct Serve {
     /// where to listen, port 0 for any that is free (default: `listen` in `[node]`, or 0.0.0.0:2893)
     #[argh(option, arg_name = "addr:port")]
@@ -109,7 +114,8 @@ pub(crate) struct Serve {
     subcommand,
     name = "send",
     help_triggers("-h", "--help"),
-    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img."
+    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img.",
+    note = "Ctrl-C interrupts it, and the same command resumes it; not so a stream, --in-place or --wire 1, of which nothing is kept."
 )]
 #[allow(clippy::struct_excessive_bools)] // Switches are yes or no.
 pub(crate) struct Send {
@@ -198,7 +204,12 @@ pub(crate) struct Check {
 
 /// Collect requests for files, and send each file to all that wait for it in one chain.
 #[derive(FromArgs)]
-#[argh(subcommand, name = "agent", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "agent",
+    help_triggers("-h", "--help"),
+    note = "SIGHUP opens the log again and reads lt.ini again; `listen`, `socket` and `[db]` take a restart."
+)]
 pub(crate) struct Agent {
     /// where HTTP is served (default: `listen` in `[agent]`, or 127.0.0.1:2894); elsewhere than on this machine it
     /// takes a `token` in `[agent]`
@@ -352,7 +363,8 @@ pub(crate) struct Demo {
     subcommand,
     name = "tracker",
     help_triggers("-h", "--help"),
-    note = "Torrents name it as http://HOST:6969/announce or udp://HOST:6969/announce. No lt.ini is needed."
+    note = "Torrents name it as http://HOST:6969/announce or udp://HOST:6969/announce. No lt.ini is needed.",
+    note = "SIGHUP reads the whitelist again."
 )]
 pub(crate) struct Tracker {
     /// where to listen, port 0 for any that is free (again for more; default: port 6969 at all addresses)

@@ -76,7 +76,7 @@ impl Log for Logger {
             _ => None,
         };
         let is_shown = state.stderr.of(record.metadata());
-        // Whoever reads standard error may be slow.
+        // The reader of standard error may be slow.
         drop(state);
         if let Some(trouble) = trouble {
             terminal::note(&format!("lantorrent: warning: {trouble}"));
@@ -122,7 +122,7 @@ pub(crate) fn change(sinks: &Sinks<'_>) -> Result<(), Failure> {
     let before = std::mem::replace(&mut state.file, file);
     drop(state);
     log::set_max_level(highest(sinks));
-    // What is on its way to a slow disk is nobody's to wait for under the lock.
+    // Closing a file on a slow disk may take long, and so does not happen under the lock.
     drop(before);
     Ok(())
 }

@@ -79,7 +79,7 @@ fn end(outcome: Result<Status, Failure>, errors: Errors) -> ExitCode {
     status.into()
 }
 
-/// What nobody could be told has not been done.
+/// Results that were not written are no success.
 fn delivered(status: Status) -> Result<Status, Failure> {
     match terminal::lost() {
         Some(error) => Err(Failure::local(

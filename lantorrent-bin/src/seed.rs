@@ -158,7 +158,7 @@ impl Serving<'_> {
         }
     }
 
-    /// Reads the torrents again, and tries those again that could not be served. Who is served is not disturbed.
+    /// Reads the torrents again, and retries those that could not be served. The others are not disturbed.
     fn look_again(&mut self, swarm: &Swarm) {
         match self.read() {
             Ok(mut all) => {

@@ -45,7 +45,7 @@ pub(crate) enum Asked {
 /// What SIGHUP means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hangup {
-    /// The terminal is gone, and with it the one who waits.
+    /// The terminal is gone, and its user with it.
     Stop,
     Reload,
 }
@@ -69,7 +69,7 @@ pub(crate) fn on_stop(mut stop: impl FnMut(Request) + Send + 'static) -> Result<
     })
 }
 
-/// The signals that have come and that nobody has heeded yet.
+/// Signals that have arrived and are not handled yet.
 pub(crate) struct Inbox {
     signals: Signals,
     hangup: Hangup,

@@ -13,7 +13,7 @@ use crate::text::clean;
 /// The bar on the last line of the terminal, which other lines must not be written into.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Whether whoever read standard output has gone away.
+/// Whether the reader of standard output has gone away.
 static GONE: AtomicBool = AtomicBool::new(false);
 
 /// Why something that was to be on standard output is not there.
@@ -83,7 +83,7 @@ fn write(text: &str) -> std::io::Result<()> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
-/// Whether nobody reads standard output any more, as behind `| head`: a reason to be done, and no error.
+/// Whether standard output has lost its reader, as behind `| head`: a reason to be done, and no error.
 pub(crate) fn is_left() -> bool {
     GONE.load(Ordering::Relaxed)
 }

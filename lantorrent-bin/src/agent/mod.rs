@@ -18,7 +18,7 @@ mod sender;
 pub(crate) mod settings;
 mod story;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod topology;
 mod transfers;
 mod underway;

@@ -9,7 +9,7 @@ use crate::exit::Failure;
 /// The users of this machine, for where nothing else says which folder is theirs.
 const USERS: &str = "/etc/passwd";
 
-/// The folder that holds etc/lt.ini and, unless told otherwise, logs and files. There may be none: whoever needs it is told.
+/// The folder that holds etc/lt.ini and, unless told otherwise, logs and files. There may be none: [`path`](Self::path) then fails.
 pub(crate) struct Home(Option<PathBuf>);
 
 impl Home {

@@ -44,9 +44,12 @@ impl fmt::Display for Trouble {
 }
 
 impl LogFile {
-    /// Makes it, and its folder, if need be.
+    /// Makes it, and its folder, if need be. Where there is no room for that, it is as a log that is full already.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let (file, place) = open(path)?;
+        let (file, place) = open(path).or_else(|error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => open(Path::new("/dev/full")),
+            _ => Err(error),
+        })?;
         Ok(Self { path: path.to_owned(), file, place, is_astray: false, lost: None })
     }
 
@@ -143,6 +146,7 @@ fn place(there: &Metadata) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::testing::system::{SmallDisk, run};
 
     fn read(path: &Path) -> String {
         fs::read_to_string(path).unwrap()
@@ -189,5 +193,26 @@ mod tests {
         assert!(log.write("one\n").is_some() && log.write("two\n").is_none());
         assert_eq!(read(&away.join("lt.log")), "one\ntwo\n");
         assert!(log.follow().is_err());
+    }
+
+    /// Takes root for a disk of its own.
+    #[test]
+    fn a_log_that_finds_no_room_at_the_start_begins_when_there_is() {
+        let Some(disk) = SmallDisk::new(1 << 20) else { return };
+        let path = disk.path().join("log/lt.log");
+        fs::write(disk.path().join("other"), "").unwrap();
+        // With its own folder these are two.
+        let inodes = |count| {
+            let options = format!("remount,nr_inodes={count}");
+            run("mount", &["-o", &options, disk.path().to_str().unwrap()]).expect("as root");
+        };
+        inodes(2);
+        let mut log = LogFile::open(&path).unwrap();
+        assert!(log.write("one\n").is_some());
+        assert!(log.write("two\n").is_none());
+        inodes(100);
+        assert!(log.write("three\n").is_none());
+        let text = read(&path);
+        assert!(text.contains("2 messages") && text.ends_with("\nthree\n"), "{text}");
     }
 }

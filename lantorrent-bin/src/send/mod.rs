@@ -99,7 +99,7 @@ pub(crate) fn timed(transfer: Transfer, config: &Config) -> Transfer {
 }
 
 /// The first signal ends the transfer in an orderly way, the next one the process. What can be resumed is suspended: the nodes
-/// keep what they have, as they do when the sender is killed. Of anything else nobody would have the parts, so they go.
+/// keep what they have, as they do when the sender is killed. Partial files of anything else would be of no use, so they go.
 pub(crate) fn interrupt_on_signal(transfer: &Transfer, can_resume: bool) -> Result<(), Failure> {
     let handle = transfer.handle();
     signals::on_stop(move |request| match request {

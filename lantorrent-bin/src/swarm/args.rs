@@ -107,6 +107,7 @@ pub(crate) struct Get {
     subcommand,
     name = "seed",
     help_triggers("-h", "--help"),
+    note = "SIGHUP tries those again that could not be served. A folder that is replaced is looked at anew.",
     note = "Torrents whose files are missing or wrong are named and left out; with none left it ends. Those that were \
             served before are not read again unless their files have changed: that is kept in state/whole under \
             $LANTORRENT_HOME, or under ~/.lantorrent."

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{Finished, INI, Lab, Node, can_signal, content, names, signal, wait_until};
+use crate::common::{Finished, INI, Lab, Node, can_signal, content, kill, names, signal, wait_until};
 use crate::swarms::{ALONE, Running, make};
 
 const BYTES: usize = 8 << 20;
@@ -146,7 +146,8 @@ fn one_connection_of_inetd_survives_a_hangup() {
 
 #[test]
 fn what_means_nothing_ends_nothing_and_a_time_limit_ends_in_good_order() {
-    for (name, status) in [("ALRM", Some(0)), ("XCPU", Some(0)), ("QUIT", None)] {
+    let all = [("ALRM", Some(0)), ("XCPU", Some(0)), ("QUIT", None)];
+    for (name, status) in all.into_iter().filter(|(name, _)| can_signal(name)) {
         let mut daemon = Daemon::start("", &[]);
         for idle in ["USR1", "USR2", "XFSZ", "PIPE"] {
             signal(idle, daemon.node.pid());
@@ -189,7 +190,7 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     let command = ignoring("HUP INT USR1 XFSZ", lab.command(["serve", "--listen", "127.0.0.1:0"]));
     let mut node = Node::start(command, root);
     for name in ["HUP", "INT", "INT", "USR1", "XFSZ"] {
-        signal(name, node.pid());
+        kill(name, node.pid());
     }
     lab.send(&lab.source(1000), &[node.destination("a")], &[]).expect(0);
     let log = fs::read_to_string(lab.path().join("lt.log")).unwrap();
@@ -204,8 +205,8 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     let mut sending = ignoring("HUP INT", command);
     let sending = sending.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("a part is there", || node.file("b.lantorrent").exists());
-    signal("HUP", sending.id());
-    signal("INT", sending.id());
+    kill("HUP", sending.id());
+    kill("INT", sending.id());
     assert_eq!(Finished::of(sending).expect(0).codes(), [0]);
 }
 
@@ -247,6 +248,20 @@ fn nothing_is_left_of_what_cannot_be_resumed() {
         assert!(finished.stderr.contains("cannot be resumed"), "{}", finished.stderr);
         wait_until("the node has cleaned up", || names(daemon.node.root()).is_empty());
     }
+}
+
+#[test]
+fn what_is_written_in_place_is_not_called_resumable() {
+    let daemon = Daemon::start("", &[]);
+    let source = daemon.lab.source(BYTES);
+    let mut command = daemon.lab.command(["send", "--json", "--in-place", "--limit", "4M"]);
+    command.arg(source).arg(daemon.node.destination("a"));
+    let sending = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a part is there", || fs::metadata(daemon.node.file("a")).is_ok_and(|found| found.len() > 0));
+    signal("TERM", sending.id());
+    let finished = Finished::of(sending).expect(1);
+    assert_ne!(finished.codes(), [0]);
+    assert!(finished.stderr.contains("cannot be resumed"), "{}", finished.stderr);
 }
 
 #[test]

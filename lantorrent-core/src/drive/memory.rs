@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_has_cannot_be_had() {
+    fn more_than_there_is_cannot_be_had() {
         assert!(can_be_had(1 << 20));
         assert!(!can_be_had(usize::MAX / 2));
     }

@@ -28,7 +28,7 @@ impl Resolver for Lookup {
         let (told, heard) = mpsc::sync_channel(1);
         let (own_uri, own_config) = (uri.clone(), config.clone());
         let look_up = move || {
-            // Who asked may not wait any more.
+            // The caller may have given up.
             let _ = told.send(DefaultResolver::default().resolve(&own_uri, &own_config, endless));
         };
         match thread::Builder::new().name("look up".into()).spawn(look_up) {

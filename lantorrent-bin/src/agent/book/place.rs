@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Whereabouts {
     path: PathBuf,
-    /// It is let go, and its lock with it, by whoever writes it.
+    /// The writer lets go of it, and of its lock.
     file: Weak<File>,
 }
 

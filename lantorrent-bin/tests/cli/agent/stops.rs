@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::fixture::{Agent, configure, database, expect_content, lab, source, wish};
-use crate::common::{content, signal, wait_until};
+use crate::common::{can_signal, content, signal, wait_until};
 
 #[test]
 fn only_one_has_the_queue() {
@@ -57,6 +57,9 @@ fn stopped_in_the_middle_it_goes_on_where_it_was() {
 
 #[test]
 fn its_configuration_is_read_again() {
+    if !can_signal("HUP") {
+        return;
+    }
     let lab = lab("wait = 1000");
     let node = lab.node("node");
     let source = source(&lab, "a.img", b"content");

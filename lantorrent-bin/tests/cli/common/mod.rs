@@ -34,6 +34,7 @@ pub(crate) fn can_signal(name: &str) -> bool {
     let number = match name {
         "HUP" => 1,
         "INT" => 2,
+        "QUIT" => 3,
         _ => return true,
     };
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -46,9 +47,13 @@ pub(crate) fn can_signal(name: &str) -> bool {
     !is_ignored
 }
 
-/// The signal, by name. There is no safe call for it in the standard library. TERM stands in for an INT that is ignored.
+/// The signal, by name; TERM stands in for an INT that is ignored.
 pub(crate) fn signal(name: &str, pid: u32) {
-    let name = if name == "INT" && !can_signal("INT") { "TERM" } else { name };
+    kill(if name == "INT" && !can_signal("INT") { "TERM" } else { name }, pid);
+}
+
+/// That very signal. There is no safe call for it in the standard library.
+pub(crate) fn kill(name: &str, pid: u32) {
     let script = format!("kill -{name} {pid}");
     let status = std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
     assert!(status.success(), "{script}");
