@@ -176,7 +176,7 @@ impl Run {
     /// When a node that is asked by itself, and once so far, should have answered unless something was damaged.
     pub(super) fn doubted_at(&self, timing: &Timing) -> Option<Instant> {
         let [attempt] = &self.attempts[..] else { return None };
-        let silent = attempt.stage == Stage::Greeting && !self.asked_again;
+        let silent = attempt.stage <= Stage::Greeting && !self.asked_again;
         silent.then(|| attempt.asked_until(timing.direct / 2))
     }
 
