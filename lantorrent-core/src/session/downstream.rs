@@ -314,7 +314,8 @@ impl Downstream {
                     run.over = true;
                     // Nobody was sent the end, so nobody there can be whole.
                     if run.left.is_none() && (!fed || !self.payload_ended) {
-                        desk.report_for(run.rest(), self.by, abort.code, &abort.reason);
+                        let code = if run.lost == Lost::Finished { Code::LOST } else { abort.code };
+                        desk.report_for(run.rest(), self.by, code, &abort.reason);
                     }
                 }
             }
@@ -403,8 +404,8 @@ impl Downstream {
         self.seek(desk, now, at);
     }
 
-    /// Where each node is asked by itself, one that is there and does not answer is asked over a second connection: a
-    /// damaged question may have no answer.
+    /// Where each node is asked by itself, one that does not answer is asked over a second connection: what was damaged or
+    /// lost on its way may have no answer.
     fn ask_beside(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let doubted = run.doubted_at(&desk.timing).is_some_and(|at| at <= now.instant);

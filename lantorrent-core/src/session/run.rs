@@ -174,15 +174,15 @@ impl Run {
         self.attempts.insert(at, attempt);
     }
 
-    /// Whether the one at that place is being asked.
+    /// Whether there is a connection to the one at that place.
     pub(super) fn asks(&self, place: usize) -> bool {
-        self.attempts.iter().any(|attempt| attempt.place == place)
+        self.child.iter().chain(&self.attempts).any(|child| child.place == place)
     }
 
     /// When a node that is asked by itself, and once so far, should have answered unless something was damaged.
     pub(super) fn doubted_at(&self, timing: &Timing) -> Option<Instant> {
         let [attempt] = &self.attempts[..] else { return None };
-        let silent = attempt.stage == Stage::Greeting && !self.asked_again;
+        let silent = attempt.stage <= Stage::Greeting && !self.asked_again;
         silent.then(|| attempt.asked_until(timing.direct / 2))
     }
 

@@ -80,9 +80,17 @@ fn who_may_be_served_out_of_sight_is_not_said_to_have_failed() {
         // Then it is cut off together with others, whom it goes on to serve.
         let (here, there): (Vec<usize>, Vec<usize>) = (5..nodes).partition(|_| random.chance(50));
         let when = When::After(Duration::from_millis(random.within(150, 450) as u64));
-        let here = [&[0, 3, nodes], &here[..]].concat();
-        let there = [&[1, 4], &there[..]].concat();
+        let mut here = [&[nodes], &here[..]].concat();
+        let mut there = [&[1, 4], &there[..]].concat();
+        for host in [0, 3] {
+            if random.chance(50) { &mut here } else { &mut there }.push(host);
+        }
         scenario.mishaps = vec![waits, apart(when, &here, &there)];
+        if random.chance(50) {
+            // An abort knows no more of them.
+            let when = When::After(Duration::from_millis(random.within(3_000, 5_000) as u64));
+            scenario.mishaps.push(Mishap::new(when, Fault::Stop(scenario.source(), Duration::ZERO)));
+        }
         let outcome = scenario.run(seed);
         assert_exact(&outcome);
         let codes = outcome.codes();

@@ -61,8 +61,8 @@ pub(crate) struct Outcome {
     /// The files of each host.
     pub(crate) files: Vec<BTreeMap<String, Vec<u8>>>,
     pub(crate) begun: Vec<Vec<String>>,
-    /// What each host had when a process of it died.
-    pub(crate) outlived: Vec<BTreeSet<String>>,
+    /// What each host had when a process of it died, if one has.
+    pub(crate) outlived: Vec<Option<BTreeSet<String>>>,
     /// When the source was done; at once if it stands still.
     pub(crate) took: Duration,
     /// Whether the source lived to its end.
@@ -304,7 +304,7 @@ impl Scenario {
                     && report.code != Code::TAKING_PART
                     && !self.is_sent_again(outcome)
                     && !self.may_begin_anew(*host, outcome)
-                    && !outcome.outlived[*host].contains(name)
+                    && !outcome.has_forgotten(*host, name, report.code)
                 {
                     assert!(found.is_none(), "the node says it has not got it, and it has: {report:?}");
                 }
@@ -348,6 +348,12 @@ impl Scenario {
 }
 
 impl Outcome {
+    /// Whether a node says so of what it did in a life that it has forgotten, or has forgotten since that it said so:
+    /// nothing on its disk tells where a file came from, or that it was cancelled. PROTOCOL.md, "Cancel" and "Results".
+    pub(crate) fn has_forgotten(&self, host: usize, name: &str, code: Code) -> bool {
+        self.outlived[host].as_ref().is_some_and(|had| had.contains(name) || code == Code::CANCELLED)
+    }
+
     /// The code for the first file of each node of the list.
     pub(crate) fn codes(&self) -> Vec<u16> {
         let first = self.reports.iter().filter(|(id, _)| id.ends_with("/0"));

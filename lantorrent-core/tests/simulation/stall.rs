@@ -1,4 +1,5 @@
-//! A child that says it is alive and takes nothing, by hand: the world's hosts are not that stubborn.
+//! A child that says it is alive and takes nothing, and one that answers late, by hand: the world's hosts are not that
+//! stubborn.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
-    Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, Wire,
+    Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, RootHasher,
+    Sum, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
@@ -15,8 +17,8 @@ fn outputs(session: &mut SourceSession) -> Vec<Output> {
     std::iter::from_fn(|| session.poll()).collect()
 }
 
-/// A source whose only child has just said that it is ready, and what goes on writing the child's lines.
-fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
+/// A source with one node.
+fn source(now: Now, keys: &Keyring) -> SourceSession {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
     let node =
         Destination { host: "child".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
@@ -32,16 +34,26 @@ fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
         sparse: false,
         cancelled: BTreeSet::new(),
     };
-    let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
-    outputs(&mut source);
-    source.handle(now, Input::Connected(CHILD, SocketAddr::from(([10, 0, 0, 1], 2893))));
-    let [Output::Send(_, bytes)] = &outputs(&mut source)[..] else { panic!("no header") };
+    SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]))
+}
+
+/// The node is connected, and hears its header. Returns its challenge, and what goes on writing its lines.
+fn connect(source: &mut SourceSession, now: Now, keys: &Keyring, link: LinkId) -> (Line, LineWriter) {
+    outputs(source);
+    source.handle(now, Input::Connected(link, SocketAddr::from(([10, 0, 0, 1], 2893))));
+    let [Output::Send(_, bytes)] = &outputs(source)[..] else { panic!("no header") };
     let (_, signed) = HeaderReader::default().push(bytes).unwrap();
     let header = signed.unwrap().verify(keys).unwrap();
     let challenge = Nonce([2; 16]);
     let key = keys.line_key(&header.envelope.unwrap().nonce, &challenge).unwrap();
-    let mut lines = LineWriter::new(key);
-    for line in [Line::Challenge { challenge }, Line::Accepted, Line::Ready { offset: 0 }] {
+    (Line::Challenge { challenge }, LineWriter::new(key))
+}
+
+/// A source whose only child has just said that it is ready, and what goes on writing the child's lines.
+fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
+    let mut source = source(now, keys);
+    let (challenge, mut lines) = connect(&mut source, now, keys, CHILD);
+    for line in [challenge, Line::Accepted, Line::Ready { offset: 0 }] {
         source.handle(now, Input::Bytes(CHILD, &lines.encode(&line)));
     }
     assert!(outputs(&mut source).contains(&Output::Feed(CHILD, 0)));
@@ -84,4 +96,36 @@ fn a_source_that_has_nothing_to_send_loses_nobody() {
     let hour = Duration::from_secs(3600);
     let (_, passed) = wait(|passed| passed < hour);
     assert!(passed + Duration::from_secs(1) >= hour + Timing::default().stall, "{passed:?}");
+}
+
+#[test]
+fn a_second_question_says_nothing_of_who_answers_the_first() {
+    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut source = source(start, &keys);
+    // In the chain it cannot be reached; then it is asked by itself.
+    source.handle(start, Input::Closed(CHILD, "connection refused".into()));
+    let (first, second) = (LinkId(1), LinkId(2));
+    let (challenge, mut lines) = connect(&mut source, start, &keys, first);
+    let asked = |output: &Output| matches!(output, Output::Connect { link, .. } if *link == second);
+    source.handle(at(500), Input::Tick);
+    assert!(outputs(&mut source).iter().any(asked), "it is asked over a second connection");
+    // Slowly it answers the first one, while nothing comes over the second.
+    connect(&mut source, at(510), &keys, second);
+    source.handle(at(600), Input::Bytes(first, &lines.encode(&challenge)));
+    source.handle(at(1100), Input::Tick);
+    let last = [Line::Accepted, Line::Ready { offset: 0 }].map(|line| lines.encode(&line)).concat();
+    source.handle(at(1200), Input::Bytes(first, &last));
+    assert!(outputs(&mut source).contains(&Output::Feed(first, 0)));
+    source.handle(at(1300), Input::End { size: 1 << 20, sum: Sum::Root(RootHasher::new(4096).root()) });
+    source.handle(at(1300), Input::SentEnd(first));
+    // It has everything now, and its connections break.
+    source.handle(at(1400), Input::Closed(first, "it reset the connection".into()));
+    source.handle(at(1500), Input::Closed(LinkId(3), "connection refused".into()));
+    let reports: Vec<Code> = outputs(&mut source)
+        .into_iter()
+        .filter_map(|output| if let Output::Report(report) = output { Some(report.code) } else { None })
+        .collect();
+    assert_eq!(reports, [Code::NEVER_REPORTED]);
 }

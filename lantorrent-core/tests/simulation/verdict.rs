@@ -113,15 +113,14 @@ impl Verdict<'_> {
         self.struck.iter().any(|(mishap, _)| restarts.contains(&mishap.fault))
     }
 
-    /// A node is said not to have the file only if that is so. It may itself say so of what it did in a life that it
-    /// has forgotten: nothing on its disk tells that the file came from there.
+    /// A node is said not to have the file only if that is so, as far as it can know.
     fn check_exact(&self, node: usize) {
         for (file, name) in self.scenario.list[node].1.iter().enumerate() {
             let Some(report) = self.outcome.reports.get(&format!("{node}/{file}")) else { continue };
             let whole = self.outcome.files[node].contains_key(name);
             let fine = !whole || report.code.is_success() || report.code == Code::NEVER_REPORTED;
             let again = self.source_was_restarted() || self.scenario.may_begin_anew(node, self.outcome);
-            let forgotten = report.is_own() && self.outcome.outlived[node].contains(name);
+            let forgotten = report.is_own() && self.outcome.has_forgotten(node, name, report.code);
             assert!(fine || again || forgotten, "it has the file: {report:?}");
         }
     }

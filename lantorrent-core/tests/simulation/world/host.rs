@@ -65,8 +65,9 @@ pub(crate) struct Host {
     pub(crate) begun: Vec<String>,
     /// Of each header that was proven here, the nonce and who made it: the place of a node, None for the source.
     pub(crate) proven: Vec<(Nonce, Option<u32>)>,
-    /// What had its name when a process of this host died: those that come after it do not know that it came from them.
-    pub(crate) outlived: BTreeSet<String>,
+    /// What had its name when a process of this host died, if one has: those that come after it do not know that it came
+    /// from them.
+    pub(crate) outlived: Option<BTreeSet<String>>,
     /// How far the payload came here.
     pub(crate) received: u64,
     /// How many bytes of payload came here, all in all.
@@ -94,7 +95,7 @@ impl Host {
             missed: Vec::new(),
             begun: Vec::new(),
             proven: Vec::new(),
-            outlived: BTreeSet::new(),
+            outlived: None,
             received: 0,
             taken: 0,
             upstreams: 0,
@@ -130,7 +131,7 @@ impl Host {
         self.stopping = None;
         self.frozen = false;
         self.missed.clear();
-        self.outlived.extend(self.disk.files.keys().cloned());
+        self.outlived.get_or_insert_default().extend(self.disk.files.keys().cloned());
         self.disk.crash();
     }
 }
