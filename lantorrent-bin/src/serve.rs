@@ -68,7 +68,7 @@ pub(crate) fn inetd(serve: &Serve, setup: &Setup, strength: Strength) -> Result<
     let not_a_socket = |error: std::io::Error| {
         Failure::usage(
             format_args!("standard input is no TCP connection: {error}"),
-            "--inetd is for xinetd and its like; leave it out to listen",
+            "--inetd is for xinetd and its like (socat needs `nofork`); leave it out to listen",
         )
     };
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map(TcpStream::from).map_err(not_a_socket)?;

@@ -10,7 +10,7 @@ use lantorrent_core::wire::{Code, Keyring, Password, Report, Wire};
 use lantorrent_core::{Cancel, Event, Outcome, Transfer};
 
 use crate::support::{
-    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, short,
+    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, patient, short,
     target, wait_until,
 };
 
@@ -31,7 +31,7 @@ impl Source {
     }
 
     fn transfer(&self) -> Transfer {
-        Transfer::from_file(self.file.path(), keys()).unwrap()
+        Transfer::from_file(self.file.path(), keys()).unwrap().timing(patient())
     }
 
     fn cancel(&self) -> Cancel {

@@ -14,7 +14,7 @@ use lantorrent_core::{NodeConfig, Transfer};
 use rustix::fs::{SeekFrom, seek};
 use tempfile::NamedTempFile;
 
-use crate::support::{BOTH, Gate, TestNode, Way, codes, content, keys, target, wait_until};
+use crate::support::{BOTH, Gate, TestNode, Way, codes, content, keys, patient, target, wait_until};
 use crate::system::{LoopDevice, SmallDisk};
 
 const MIB: usize = 1 << 20;
@@ -73,7 +73,7 @@ fn to_all<'a>(transfer: Transfer, nodes: impl IntoIterator<Item = &'a TestNode>)
 }
 
 fn from(source: &NamedTempFile) -> Transfer {
-    Transfer::from_file(source.path(), keys()).unwrap()
+    Transfer::from_file(source.path(), keys()).unwrap().timing(patient())
 }
 
 #[test]

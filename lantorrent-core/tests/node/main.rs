@@ -1,7 +1,7 @@
 //! Nodes and transfers over real sockets and files: what works, what 0.2 did, and what hostile peers try.
 //!
-//! Nothing here measures time. Where a deadline has to fire it is made short; whatever should not have to wait for
-//! one runs with the default ones, and shows it by being slow.
+//! Nothing here measures time. Where a deadline has to fire it is made short; whatever should not have to wait for one
+//! runs with long ones, which hold on a busy machine too, and shows it by being slow.
 
 include!("all.rs");
 

@@ -7,7 +7,7 @@ use std::thread;
 use lantorrent_core::wire::Code;
 use lantorrent_core::{Event, Transfer};
 
-use crate::support::{DeadPort, Gate, TestNode, Way, codes, content, keys, target, transfer, wait_until};
+use crate::support::{DeadPort, Gate, TestNode, Way, codes, content, keys, patient, target, transfer, wait_until};
 
 const SIZE: usize = 24 << 20;
 const NODES: usize = 3;
@@ -41,7 +41,7 @@ fn every_node_goes_on_where_it_was() {
     let others = [TestNode::new(), TestNode::new()];
     let nodes: Vec<&TestNode> = std::iter::once(&first).chain(&others).collect();
     let begin = || {
-        let transfer = Transfer::from_file(source.path(), keys()).unwrap();
+        let transfer = Transfer::from_file(source.path(), keys()).unwrap().timing(patient());
         nodes.iter().fold(transfer, |transfer, node| transfer.to(node.target("a")))
     };
     let transfer = begin();

@@ -37,6 +37,20 @@ pub(crate) fn keys() -> Keyring {
     Keyring::new(Password::new(PASSWORD)).with_wire_1(Password::new(NIMBUS))
 }
 
+/// Deadlines that nothing here has to wait for, however busy the machine is.
+pub(crate) fn patient() -> Timing {
+    let time = Duration::from_secs(60);
+    Timing {
+        greeting: time,
+        handshake: time,
+        dead_after: time,
+        grace: time,
+        direct: time,
+        check: time,
+        ..Timing::default()
+    }
+}
+
 /// Deadlines that a test may wait for.
 pub(crate) fn short(time: u64) -> Timing {
     let time = Duration::from_millis(time);
@@ -70,7 +84,7 @@ pub(crate) fn content(len: usize) -> Vec<u8> {
 pub(crate) fn transfer(content: &[u8]) -> Transfer {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content).unwrap();
-    Transfer::from_file(file.path(), keys()).unwrap()
+    Transfer::from_file(file.path(), keys()).unwrap().timing(patient())
 }
 
 /// Sends `content` to `targets` by that wire.

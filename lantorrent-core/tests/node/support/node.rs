@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::apart::Apart;
 use super::proxy::{Proxy, Tap, Way};
-use super::{Gate, keys, target};
+use super::{Gate, keys, patient, target};
 
 pub(crate) struct TestNode {
     /// Where peers connect to: the node's own address, or that of the proxy before it.
@@ -154,6 +154,7 @@ fn config(folder: &TempDir) -> NodeConfig {
     // Nobody cuts the power in these tests.
     config.durability = Durability::NoSync;
     config.driver = crate::DRIVER;
+    config.timing = patient();
     config
 }
 
