@@ -175,12 +175,13 @@ fn one_connection_is_stopped_when_told() {
 #[test]
 fn errors_do_not_go_to_the_peer() {
     use std::io::Read;
-    let lab = Lab::new();
+    let lab = Lab::empty();
+    lab.write_ini("[security]\npassword =\n");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().unwrap();
     let fd = || OwnedFd::from(stream.try_clone().unwrap());
-    let mut command = lab.command(["serve", "--inetd", "--root", "/nonexistent"]);
+    let mut command = lab.command(["serve", "--inetd", "--root", "/"]);
     command.stdin(fd()).stdout(fd()).stderr(fd());
     assert_eq!(command.status().unwrap().code(), Some(2));
     drop((command, stream));

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::request::{fault, target};
 use super::site::Site;
+use crate::session::FileFault;
 use crate::store::Identity;
 use crate::wire::{Code, Header, Report, Request, SealedReport, TransferId};
 
@@ -43,6 +44,11 @@ impl Placed {
         }
     }
 
+    #[cfg(feature = "event")]
+    fn has(&self, transfer: &TransferId) -> bool {
+        self.lock().transfers.contains_key(transfer)
+    }
+
     /// Those of that transfer.
     pub(super) fn of(&self, transfer: &TransferId) -> Files {
         self.lock().transfers.get(transfer).cloned().unwrap_or_default()
@@ -73,7 +79,7 @@ impl Site {
             if !(report.code.is_success() && report.is_own() && report.index == Some(header.node.index)) {
                 continue;
             }
-            if let Err((code, message)) = self.confirm_one(header, &report, placed) {
+            if let Err(FileFault { code, message }) = self.confirm_one(header, &report, placed) {
                 log::warn!("a file that was whole is not there any more: {message}");
                 *sealed = SealedReport::seal(&Report { code, message, root: None, ..report }, &key);
             }
@@ -81,20 +87,39 @@ impl Site {
         results
     }
 
-    fn confirm_one(&self, header: &Header, report: &Report, placed: &Files) -> Result<(), (Code, String)> {
+    /// Whether files of the transfer of `header` are in place, which may have been moved since.
+    #[cfg(feature = "event")]
+    pub(super) fn has_placed(&self, header: &Header) -> bool {
+        header.envelope.as_ref().is_some_and(|envelope| self.placed.has(&envelope.transfer))
+    }
+
+    /// The requests of `header` whose files were in place, and are not any more. Waits for the disk.
+    pub(super) fn displaced(&self, header: &Header) -> Vec<(String, FileFault)> {
+        let Some(envelope) = &header.envelope else { return Vec::new() };
+        let placed = self.placed.of(&envelope.transfer);
+        let requests = header.node.requests.iter();
+        let known = requests.filter_map(|request| Some((request, *placed.get(&request.id)?)));
+        let moved = known.filter_map(|(request, file)| {
+            Some((request.id.clone(), self.find_again(header, request, file).err()?))
+        });
+        moved.collect()
+    }
+
+    fn confirm_one(&self, header: &Header, report: &Report, placed: &Files) -> Result<(), FileFault> {
         let of_report = |request: &&Request| Some(&request.id) == report.id.as_ref();
         // Of what this header does not name nothing can be found out here.
         let Some(request) = header.node.requests.iter().find(of_report) else { return Ok(()) };
         let Some(&file) = placed.get(&request.id) else {
-            let message =
-                format!("{:?} was whole, and whether it is still there is not known", request.filename);
-            return Err((Code::CANNOT_WRITE, message));
+            let path = &request.filename;
+            let message = format!("{path:?} was whole, and whether it is still there is not known");
+            return Err(FileFault { code: Code::CANNOT_WRITE, message });
         };
+        self.find_again(header, request, file)
+    }
+
+    fn find_again(&self, header: &Header, request: &Request, file: Identity) -> Result<(), FileFault> {
         let target = target(header, request, None, self.durability);
-        self.roots.check_placed(&target, file).map_err(|error| {
-            let fault = fault(&error);
-            (fault.code, fault.message)
-        })
+        self.roots.check_placed(&target, file).map_err(|error| fault(&error))
     }
 }
 

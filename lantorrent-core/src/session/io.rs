@@ -132,6 +132,9 @@ pub enum Input<'a> {
     Removed(String, Result<(), FileFault>),
     /// A file is whole, durable as configured, and has its name; or it has not.
     Placed(usize, Result<(), FileFault>),
+    /// The file of the request with that id had its name, and its path does not lead to it any more. To be said before
+    /// [`Claimed`](Self::Claimed), which has a success told again.
+    Displaced(String, FileFault),
 }
 
 /// A frame that a session sends between those of the payload.

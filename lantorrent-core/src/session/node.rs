@@ -230,6 +230,7 @@ impl NodeSession {
             Input::Written(upto) => self.written = upto,
             Input::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
             Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
+            Input::Displaced(id, fault) => self.displaced(&id, &fault),
         }
         self.advance(now);
     }

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use lantorrent_core::store::Placement;
-use lantorrent_core::wire::{Code, Header, Report, Wire};
+use lantorrent_core::wire::{Code, Header, Line, Report, Wire};
 use lantorrent_core::{Check, Outcome, Target, Transfer};
 use tempfile::TempDir;
 
 use crate::support::{
-    BOTH, Peer, TestNode, codes, content, from_to, header, header_for, keys, of_version, payload, send,
+    BOTH, FakeNode, Gate, Peer, TestNode, codes, content, from_to, header, header_for, keys, of_version, payload, send,
     target, transfer, wait_until,
 };
 use crate::system::{SmallDisk, run};
@@ -155,6 +156,40 @@ fn is_not_said_again(node: &TestNode) {
     assert_eq!(ask_again(&header, node).code, Code::CANNOT_WRITE);
     fs::rename(node.path("b"), node.path("a")).unwrap();
     assert_eq!(ask_again(&header, node).code, Code::SUCCESS);
+}
+
+#[test]
+fn a_success_of_a_transfer_that_still_runs_is_said_again_only_while_it_is_true() {
+    let (content, node) = (content(SIZE), TestNode::new());
+    let gate = Arc::new(Gate::default());
+    let pass = Arc::clone(&gate);
+    let fake = FakeNode::new(move |child| {
+        child.swallow();
+        pass.pass();
+    });
+    let mut header = header_for(Wire::Two, &[&node, &node], &["a"], Some(SIZE as u64));
+    header.destinations[0].port = fake.address.port();
+    header.destinations[0].index = 2;
+    let header = from_to(of_version(header, "the file"), Some(0), 1);
+    let own = |peer: &mut Peer| loop {
+        let key = keys().result_key(&header.envelope.as_ref().unwrap().transfer).unwrap();
+        match peer.line() {
+            Some(Line::Result(sealed)) => break sealed.open(&key).unwrap(),
+            Some(_) => {}
+            None => panic!("no result"),
+        }
+    };
+    let mut first = Peer::ready(header.clone(), node.address);
+    first.write(&payload(&first.header, &content));
+    assert_eq!(own(&mut first).code, Code::SUCCESS);
+    fs::rename(node.path("a"), node.path("b")).unwrap();
+    let mut second = Peer::greet(from_to(header.clone(), None, 1), node.address);
+    second.prove();
+    let again = own(&mut second);
+    assert_eq!((again.code, again.root), (Code::CANNOT_WRITE, None));
+    drop((first, second));
+    gate.open();
+    fake.join();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use mio::{Token, Waker};
 
 use super::super::ring::Item;
 use super::stranger::Arrival;
-use crate::session::{Input, LinkId};
+use crate::session::{FileFault, Input, LinkId};
 use crate::wire::{RootHasher, SealedReport};
 
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Message {
     Answer(Token, Vec<u8>),
     /// A connection may try again to take part, until that time.
     Contests(Box<Arrival>, Instant),
+    /// A connection may claim its transfer, of which these files are not where they were placed any more.
+    Claims(Box<Arrival>, Vec<(String, FileFault)>),
     /// A connection that cancels requests can have its session, with how their transfer has ended.
     Recalled(Box<(Arrival, Vec<SealedReport>)>, Duration),
 }

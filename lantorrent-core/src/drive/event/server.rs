@@ -175,6 +175,9 @@ impl Loop {
         match message {
             Message::Stop(grace) => self.stop(grace),
             Message::News(number, news) => self.transfers.news(number, news, &mut self.world),
+            Message::Claims(arrival, displaced) => {
+                self.transfers.claim(*arrival, displaced, &mut self.world);
+            }
             Message::Contests(arrival, until) => {
                 self.transfers.take_part(*arrival, until, &mut self.world);
             }

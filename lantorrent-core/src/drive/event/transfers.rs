@@ -13,7 +13,7 @@ use super::timers::Who;
 use super::transfer::{Task, Transfer, Turn};
 use super::upstreams;
 use super::world::{Ready, World};
-use crate::session::{self, Entrance, Input, Recall, Roster};
+use crate::session::{self, Entrance, FileFault, Input, Recall, Roster};
 use crate::wire::{Code, SealedReport, TransferId, Verb};
 
 pub(super) struct Transfers {
@@ -143,6 +143,7 @@ impl Transfers {
                 self.supersede(&supersedes, world);
                 self.begin(arrival, patience(&supersedes), Task::TakePart { unwanted }, world);
             }
+            Entrance::Claim if world.site.has_placed(&arrival.proven.header) => look_again(arrival, world),
             Entrance::Claim => self.hand_over(arrival, Input::Claimed, world),
             Entrance::Outdated if Instant::now() < until && !self.stopping => {
                 contest(arrival, until, world);
@@ -150,6 +151,18 @@ impl Transfers {
             Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
             Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
             Entrance::Finished(results) => Self::retell(arrival, results, world),
+        }
+    }
+
+    /// Hands an arrival to the session of its transfer, if that is still live, with what has become of its files.
+    pub(super) fn claim(&mut self, arrival: Arrival, displaced: Vec<(String, FileFault)>, world: &mut World) {
+        let number = transfer_of(&arrival).and_then(|transfer| self.numbers.get(&transfer));
+        match number.and_then(|number| self.sessions.get_mut(number)) {
+            Some(transfer) => {
+                displaced.into_iter().for_each(|(id, fault)| transfer.tell(Input::Displaced(id, fault)));
+                self.hand_over(arrival, Input::Claimed, world);
+            }
+            None => self.attend_to(arrival, world),
         }
     }
 
@@ -278,6 +291,19 @@ impl Transfers {
             self.attend_to(arrival, world);
         }
     }
+}
+
+/// Has a worker see whether the files of a transfer are where they were placed, before it is claimed.
+fn look_again(arrival: Arrival, world: &World) {
+    let (site, mailbox) = (Arc::clone(&world.site), Arc::clone(&world.mailbox));
+    let mut claiming = Some(arrival);
+    world.disks.put(Box::new(move || {
+        if let Some(arrival) = claiming.take() {
+            let displaced = site.displaced(&arrival.proven.header);
+            mailbox.send(Message::Claims(Box::new(arrival), displaced));
+        }
+        Then::Over
+    }));
 }
 
 /// Has an arrival come again after a while.

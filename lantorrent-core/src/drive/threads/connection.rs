@@ -100,7 +100,8 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
 fn enter(shared: &Shared, mut arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way {
     let until = Instant::now() + shared.site.gate.timing.contest;
     loop {
-        match shared.transfers.enter(arrival, doorbell) {
+        let displaced = shared.site.displaced(&arrival.proven.header);
+        match shared.transfers.enter(arrival, doorbell, displaced) {
             Way::Outdated(back) if Instant::now() < until && !shared.live.stops_within(CONTEST) => {
                 arrival = back;
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::control::Happening;
 use super::live::Guest;
-use crate::session::{Ask, Input, Proven};
+use crate::session::{Ask, FileFault, Input, Proven};
 
 /// A connection whose sender has proven to have the password.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Arrival {
 pub(super) enum Knock {
     Stop(Duration),
     Superseded,
+    /// The file of a request is not where it was placed any more.
+    Displaced(String, FileFault),
     Claim(Arrival),
     /// Somebody cancels requests.
     Cancel(Arrival),
@@ -75,7 +77,7 @@ impl Doorbell {
             .into_iter()
             .filter_map(|knock| match knock {
                 Knock::Claim(arrival) | Knock::Cancel(arrival) => Some(arrival),
-                Knock::Stop(_) | Knock::Superseded | Knock::Ask(..) => None,
+                Knock::Stop(_) | Knock::Superseded | Knock::Displaced(..) | Knock::Ask(..) => None,
             })
             .collect()
     }

@@ -196,6 +196,7 @@ impl Hands for NodeHands {
         Some(match self.doorbell.answer()? {
             Knock::Stop(grace) => Input::Stop(grace),
             Knock::Superseded => Input::Superseded,
+            Knock::Displaced(id, fault) => Input::Displaced(id, fault),
             Knock::Ask(ask, stream) => {
                 self.askers.add(stream);
                 Input::Asked(ask)

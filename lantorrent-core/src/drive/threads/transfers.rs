@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::doorbell::{Arrival, Doorbell, Knock};
-use crate::session::{Entrance, Recall, Roster};
+use crate::session::{Entrance, FileFault, Recall, Roster};
 use crate::wire::{Header, SealedReport, TransferId};
 
 #[derive(Debug)]
@@ -80,7 +80,13 @@ impl Transfers {
     }
 
     /// Finds the way of an arrival. `doorbell` is its session's, if it is to have one.
-    pub(super) fn enter(&self, arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way {
+    /// `displaced` are files of its transfer that were in place and are not any more.
+    pub(super) fn enter(
+        &self,
+        arrival: Arrival,
+        doorbell: &Arc<Doorbell>,
+        displaced: Vec<(String, FileFault)>,
+    ) -> Way {
         let mut state = self.lock();
         state.see_orphans();
         let header = &arrival.proven.header;
@@ -94,6 +100,10 @@ impl Transfers {
                 Way::Begin { arrival, superseding: !supersedes.is_empty(), unwanted }
             }
             Entrance::Claim => {
+                let live = transfer.and_then(|transfer| state.doorbells.get(&transfer));
+                for (id, fault) in displaced {
+                    live.inspect(|doorbell| doorbell.ring(Knock::Displaced(id, fault)));
+                }
                 state.hand_over(arrival, Knock::Claim);
                 Way::HandedOver
             }

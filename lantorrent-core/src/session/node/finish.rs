@@ -1,8 +1,10 @@
 //! What a node reports: its results, how far it is, and the end.
 
 use super::{NodeSession, Phase};
+use crate::session::desk::Relayed;
 use crate::session::files::FileState;
 use crate::session::io::{FileFault, Output};
+use crate::session::ledger::News;
 use crate::wire::{Change, Code, Line, NodeState, Progress, Report, SealedReport, Sum, Wire, limits};
 
 impl NodeSession {
@@ -37,6 +39,19 @@ impl NodeSession {
             self.files.fail(file);
         }
         self.desk.report(report, None);
+    }
+
+    /// A success is none any more, and is told as such from now on.
+    pub(super) fn displaced(&mut self, id: &str, fault: &FileFault) {
+        let index = self.header().node.index;
+        let file = self.header().node.requests.iter().position(|request| request.id == id);
+        let Some(file) = file.filter(|&file| self.files.state(file) == Some(FileState::Settled)) else {
+            return;
+        };
+        let Some(report) = self.desk.ledger.about(id, fault.code, &fault.message) else { return };
+        self.files.fail(file);
+        let report = Report { by: Some(index), ..report };
+        self.desk.relayed.push_back(Relayed { report, sealed: None, news: News::Settles });
     }
 
     fn state(&self) -> NodeState {
