@@ -98,11 +98,14 @@ fn arrange(args: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, Fail
     Ok(shared)
 }
 
+/// An option and its value, whether there is such an option or not: what is said of one that there is not leaves out the
+/// value, which may be a secret.
 fn split(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    let option = name.strip_prefix("--")?;
-    let is_name = !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    is_name.then_some((name, value))
+    let option = name.trim_start_matches('-');
+    let is_name = !option.is_empty()
+        && option.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    (is_name && name.starts_with('-')).then_some((name, value))
 }
 
 #[cfg(test)]
@@ -161,6 +164,15 @@ mod tests {
         ] {
             let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
             assert!(error.ends_with(help), "{error}");
+        }
+        for line in [
+            "request a h/a --token=s3cret",
+            "request a h/a --TOKEN=s3cret",
+            "agent --password_2=s3cret",
+            "send -p=s3cret",
+        ] {
+            let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
+            assert!(!error.contains("s3cret"), "{error}");
         }
         let odd = parse([OsString::from_vec(vec![b's', 0xff])]);
         assert!(odd.err().unwrap().to_string().contains("not UTF-8"));

@@ -13,6 +13,7 @@ mod get;
 mod init;
 mod legacy;
 mod limits;
+mod lines;
 mod links;
 mod logger;
 mod seed;

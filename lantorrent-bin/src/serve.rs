@@ -164,9 +164,10 @@ fn roots(serve: &Serve, config: &Config) -> Result<Vec<PathBuf>, Failure> {
             format_args!("give one with --root, or in `roots` of [node] in {}", config.file.display()),
         ));
     }
-    if let Some(missing) = roots.iter().find(|root| !root.exists()) {
+    // Of several, one may be on a disk that is broken or comes later; and under inetd every connection is a start.
+    if !serve.inetd && roots.iter().all(|root| !root.exists()) {
         return Err(Failure::usage(
-            format_args!("{} does not exist, or cannot be reached", missing.display()),
+            format_args!("{} does not exist, or cannot be reached", roots[0].display()),
             "make it, or name another with --root",
         ));
     }

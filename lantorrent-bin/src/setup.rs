@@ -83,8 +83,8 @@ pub(crate) fn places(arguments: &Arguments) -> Result<(Home, PathBuf), Failure> 
 }
 
 fn warn_of_unknown(config: &Config) {
-    for name in &config.unknown {
-        log::warn!("{}: {name} is unknown and ignored", config.file.display());
+    for what in &config.unknown {
+        log::warn!("{}: {what}", config.file.display());
     }
 }
 

@@ -7,7 +7,8 @@ use lantorrent_core::Limit;
 /// Reads a size in bytes: `4096`, `64K`, `256M`, `1G`, `1T`, in powers of 1024.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
-    let number = lower.trim_end_matches('b').trim_end_matches('i');
+    let binary = lower.strip_suffix("ib").filter(|number| number.ends_with(['k', 'm', 'g', 't']));
+    let number = binary.or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
     let (digits, shift) = match number.as_bytes().last() {
         Some(b'k') => (&number[..number.len() - 1], 10),
         Some(b'm') => (&number[..number.len() - 1], 20),
@@ -25,9 +26,13 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a limit in bytes a second, 0 for none: `50M` in powers of 1024 as [`parse`] has them, `800Mbit` in powers of
-/// 1000 as networks have them, or `none`. `/s` may stand behind it.
+/// 1000 as networks have them, or `none`. `/s` may stand behind it. `50Mb` is refused: to networks that is bits.
 pub(crate) fn limit(text: &str) -> Result<u64, String> {
     const WRONG: &str = "not a rate such as 500K or 50M in bytes a second, 800Mbit, or none";
+    let bare = text.strip_suffix("/s").unwrap_or(text);
+    if bare.len() > 1 && bare.ends_with('b') && !bare.ends_with("ib") {
+        return Err(format!("{WRONG}: a small b may be bits or bytes"));
+    }
     let lower = text.to_ascii_lowercase();
     let rate = lower.strip_suffix("/s").unwrap_or(&lower);
     let rate = match rate.strip_suffix("bit") {
@@ -93,7 +98,22 @@ mod tests {
         assert_eq!(parse("64K"), Ok(64 << 10));
         assert_eq!(parse("256m"), Ok(256 << 20));
         assert_eq!(parse("1GiB"), Ok(1 << 30));
-        for bad in ["", "M", "-1", "+1", "1.5G", "1X", "99999999999G", "0x10", "1 G"] {
+        for bad in [
+            "",
+            "M",
+            "-1",
+            "+1",
+            "1.5G",
+            "1X",
+            "99999999999G",
+            "0x10",
+            "1 G",
+            "1,5G",
+            "1bb",
+            "1ib",
+            "1KiiB",
+            "1e9",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
@@ -125,6 +145,13 @@ mod tests {
             "1Mbits",
             "99999999999Gbit",
             "+8kbit",
+            "50Mb",
+            "50mb/s",
+            "50MBB",
+            "50Mibb",
+            "1,5G",
+            "18446744073709551616",
+            "9999999999999999T",
         ] {
             assert!(limit(bad).is_err(), "{bad}");
         }

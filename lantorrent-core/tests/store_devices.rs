@@ -269,3 +269,57 @@ fn a_mounted_device_is_in_use() {
     let error = device.create(None).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
 }
+
+#[test]
+fn a_disk_that_is_mounted_later_is_used_and_one_that_hides_a_file_is_told() {
+    for placement in [Placement::Rename, Placement::InPlace] {
+        let folder = tempfile::tempdir().unwrap();
+        let (at, path) = (folder.path().to_owned(), folder.path().join("a"));
+        let roots = Roots::open(std::slice::from_ref(&at)).unwrap();
+        let create = |name: &str| {
+            let path = at.join(name);
+            let target = Target { path: path.to_str().unwrap(), placement, length: None, resume: None };
+            let output = roots.create(&target).unwrap();
+            output.write_at(b"new", 0).unwrap();
+            output
+        };
+        let hidden = create("b");
+        let Some(disk) = SmallDisk::on(folder, MIB as u64) else { return };
+        let error = hidden.finish(3, Durability::Sync).unwrap_err();
+        assert!(matches!(error, StoreError::Elsewhere { .. }), "{error}");
+        assert!(error.to_string().contains("on device "), "the two have the same path: {error}");
+        assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+
+        create("a").finish(3, Durability::Sync).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
+
+        // Lazily, as of a disk that is in use.
+        let lost = create("c");
+        run("umount", &["-l", at.to_str().unwrap()]);
+        let error = lost.finish(3, Durability::Sync).unwrap_err();
+        assert!(matches!(error, StoreError::Elsewhere { .. }), "{error}");
+        assert!(!at.join("c").exists());
+    }
+}
+
+#[test]
+fn a_device_node_that_is_replaced_by_another_is_told() {
+    let (Some(one), Some(two)) = (Device::new(), Device::new()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("disk");
+    let switch = |to: &Path| {
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(to, &link).unwrap();
+    };
+    switch(one.path());
+    let output = create(&link, &link, Placement::InPlace, Some(3)).unwrap();
+    output.write_at(b"new", 0).unwrap();
+    output.finish(3, Durability::Sync).unwrap();
+    let output = create(&link, &link, Placement::InPlace, Some(3)).unwrap();
+    output.write_at(b"new", 0).unwrap();
+    switch(two.path());
+    let error = output.finish(3, Durability::Sync).unwrap_err();
+    assert!(matches!(error, StoreError::Elsewhere { .. }), "{error}");
+    assert_eq!(two.content(), vec![7; 4 * MIB]);
+}

@@ -15,7 +15,7 @@ use super::batching::{Batching, Rules};
 use super::draft::Draft;
 use super::queue::{Change, Changes, Queue, Ticket};
 use super::request::{Attempt, Record, State};
-use super::retry::{self, Retries};
+use super::retry::Retries;
 use super::story::{self, Line};
 use super::topology::Topology;
 use super::underway::{BatchId, Underway};
@@ -23,6 +23,9 @@ use crate::time::Timestamp;
 
 /// The expiry of answers is looked after at least so often: the date may be put right at any time.
 const LONGEST_NAP: Duration = Duration::from_secs(3600);
+
+/// Requests that each have a line in the log at the start. Of more there is their number alone.
+const TOLD: usize = 1000;
 
 /// An instant, for what happens in this process, and the date, for what is written down.
 #[derive(Debug, Clone, Copy)]
@@ -137,8 +140,14 @@ impl Desk {
             underway: Underway::default(),
             begun: HashSet::new(),
         };
+        let open = records.iter().filter(|(_, record)| !record.state.is_final()).count();
+        if open > TOLD {
+            log::info!("{open} requests were found that have not ended");
+        }
         for (ticket, record) in records {
-            log_line(story::found(&record));
+            if open <= TOLD {
+                log_line(story::found(&record));
+            }
             if !record.state.is_final() {
                 desk.begun.insert(ticket);
             }
@@ -305,8 +314,9 @@ impl Desk {
     fn wait(&mut self, now: Now, ticket: Ticket, record: &Arc<Record>) {
         match record.retry_at.map(|at| at.since(now.date)) {
             Some(pause) if !pause.is_zero() => {
-                // However far the date has been put back.
-                self.alarms.set(ticket, now.clock + pause.min(retry::longest()));
+                // However far the date has been put back since that was written down.
+                let longest = self.policy.retries.longest_pause(record.attempts.len());
+                self.alarms.set(ticket, now.clock + pause.min(longest));
             }
             _ => self.batching.arrive(now.clock, ticket, Arc::clone(record)),
         }

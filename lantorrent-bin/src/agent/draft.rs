@@ -154,7 +154,7 @@ impl<'a> Draft<'a> {
 
     /// An attempt at a request that was being sent has ended. `chance` is any number, drawn anew each time.
     pub(crate) fn attempted(&mut self, ticket: Ticket, attempt: Attempt, retries: Retries, chance: u64) {
-        self.change(ticket, |record, _| {
+        self.change(ticket, |record, now| {
             let (code, ended) = (attempt.code, attempt.ended);
             record.attempts.push(attempt);
             record.retry_at = None;
@@ -163,7 +163,7 @@ impl<'a> Draft<'a> {
                 _ if record.cancelled_at.is_some() => State::Cancelled,
                 None => State::Failed,
                 Some(pause) => {
-                    record.retry_at = Some(ended.after(pause));
+                    record.retry_at = Some(now.after(pause));
                     State::Waiting
                 }
             };

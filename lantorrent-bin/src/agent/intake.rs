@@ -1,5 +1,6 @@
 //! What a request must look like before anything is asked of the queue or the repository.
 
+use lantorrent_core::Target;
 use lantorrent_core::wire::limits;
 
 use super::clerk::{Refusal, RefusalKind, Submission};
@@ -57,9 +58,7 @@ fn random_id() -> Result<String, Refusal> {
 }
 
 fn check_node(host: &str, port: u16) -> Result<(), Refusal> {
-    let fits = (1..=limits::HOST_BYTES).contains(&host.len())
-        && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c));
-    if !fits {
+    if !Target::is_host(host) {
         let host = start(host);
         let advice = "give a name or an address, an IPv6 address without brackets";
         return Err(malformed(format!("{host:?} is no host; {advice}")));
@@ -75,7 +74,7 @@ fn check_destination(path: &str) -> Result<(), Refusal> {
         _ if path.len() > limits::FILENAME_BYTES => "is longer than any path",
         _ if !path.starts_with('/') => "is not absolute",
         _ if path.ends_with('/') => "is a folder",
-        _ if path.contains('\0') => "has a zero byte in it",
+        _ if path.contains(char::is_control) => "has a control character in it",
         _ => return Ok(()),
     };
     let path = start(path);

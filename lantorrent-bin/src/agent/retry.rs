@@ -29,16 +29,16 @@ impl Retries {
         (made < self.attempts && may_mend(code)).then(|| jittered(self.doubled(made), chance))
     }
 
+    /// The longest that [`pause`](Self::pause) may have said after so many attempts.
+    pub(crate) fn longest_pause(&self, made: usize) -> Duration {
+        jittered(self.doubled(made), u64::MAX)
+    }
+
     fn doubled(&self, made: usize) -> Duration {
         let times =
             u32::try_from(made.saturating_sub(1)).ok().and_then(|doublings| 1u32.checked_shl(doublings));
         self.pause.saturating_mul(times.unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
     }
-}
-
-/// The longest that [`Retries::pause`] ever says.
-pub(crate) fn longest() -> Duration {
-    jittered(LONGEST_PAUSE, u64::MAX)
 }
 
 /// A pause of 75 % to 125 %, so that what failed together does not come back together.
@@ -91,7 +91,9 @@ mod tests {
         assert_eq!(pauses(retries, 0), [75]);
         assert_eq!(pauses(retries, u64::MAX), [125]);
         let vast = Retries { attempts: 2, pause: Duration::MAX };
-        assert_eq!(vast.pause(1, Code::LOST, u64::MAX), Some(longest()));
+        assert_eq!(vast.pause(1, Code::LOST, u64::MAX), Some(LONGEST_PAUSE.mul_f64(1.25)));
+        assert_eq!(vast.longest_pause(1), LONGEST_PAUSE.mul_f64(1.25));
+        assert_eq!(retries.longest_pause(1), 125 * SECOND);
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Rulebook {
             dscp: config.agent.dscp,
         };
         let settings = Settings { policy: policy(args, config)?, repository };
-        Ok(Self { settings, setup, token: config.agent.token.clone() })
+        let token = config.agent.token.as_ref().map(|token| token.get().to_owned());
+        Ok(Self { settings, setup, token })
     }
 }
 

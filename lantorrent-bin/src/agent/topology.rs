@@ -8,8 +8,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::Chars;
 
+use lantorrent_core::Target;
+
 use crate::config::value;
 use crate::exit::Failure;
+use crate::lines;
 
 /// More hosts than anybody has; a file that is longer is something else.
 const MOST_BYTES: u64 = 16 << 20;
@@ -50,20 +53,21 @@ impl Topology {
                 advice,
             ));
         }
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let text = fs::read(path).map_err(failed)?;
         Self::parse(&text).map_err(|what| Failure::usage(format_args!("{}: {what}", path.display()), advice))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &[u8]) -> Result<Self, String> {
         let mut places = HashMap::new();
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in lines::all(text) {
+            let line = line.map_err(|what| format!("line {number}: {what}"))?;
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() || is_rack(line) {
                 continue;
             }
             let named = host_and_port(line).ok_or_else(|| {
                 let line = crate::text::clean(line);
-                format!("line {}: {line} is no HOST[:PORT]; write one host on each line", number + 1)
+                format!("line {number}: {line} is no HOST[:PORT]; write one host on each line")
             })?;
             // Who is listed twice stands where it is first.
             places.entry(named).or_insert(number);
@@ -121,8 +125,7 @@ fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
         Some(port) => Some(u16::try_from(value::within(port, &(1..=65_535)).ok()?).ok()?),
         None => None,
     };
-    let fits = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
-    fits.then(|| (Host::new(host), port))
+    Target::is_host(host).then(|| (Host::new(host), port))
 }
 
 /// Text in which numbers count as numbers: node2 stands before node10.
@@ -203,7 +206,8 @@ mod tests {
     #[test]
     fn a_file_lists_hosts_rack_by_rack() {
         let topology = Topology::parse(
-            "# machines\n[rack 1]\nvmm3\n  VMM1  # the old one\n\n10.0.0.7:2894\r\n\n[2001:db8::1]:2893\n2001:db8::2\n",
+            "\u{feff}# machines\n[rack 1]\nvmm3\n  VMM1  # the old one\n\n10.0.0.7:2894\r\n\n[2001:db8::1]:2893\n2001:db8::2\n"
+                .as_bytes(),
         );
         let topology = topology.unwrap();
         let order = [
@@ -224,9 +228,22 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused_by_its_line() {
-        for line in ["two hosts", "host:", "host:0", "host:65536", "host:x", ":1", "[::1", "[::1]x", "a:b:c"]
-        {
-            let error = Topology::parse(&format!("good\n{line}\n")).unwrap_err();
+        for line in [
+            "two hosts",
+            "a\u{200b}",
+            "a,b",
+            "root@a",
+            "a\0b",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:x",
+            ":1",
+            "[::1",
+            "[::1]x",
+            "a:b:c",
+        ] {
+            let error = Topology::parse(format!("good\n{line}\n").as_bytes()).unwrap_err();
             assert!(error.contains("line 2"), "{error}");
         }
     }

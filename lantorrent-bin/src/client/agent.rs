@@ -9,7 +9,7 @@ use super::http::{Answer, Http, NoAnswer, Question};
 use super::patience::{Next, Patience, Stamina};
 use super::place::Place;
 use crate::api::{Limit, NewRequest, Page, Problem, Request};
-use crate::config::{Config, Home};
+use crate::config::{Config, Home, Secret};
 use crate::exit::{Failure, Status};
 
 /// Requests on a page: as many as there can be.
@@ -50,8 +50,10 @@ impl Agent {
         stamina: Stamina,
     ) -> Result<Self, Failure> {
         let place = Place::find(asked, &config.agent, home.known())?;
-        let given = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
-        let http = Http::new(&place, given.as_deref().or(config.agent.token.as_deref()))?;
+        let given = std::env::var_os(TOKEN).filter(|token| !token.is_empty());
+        // What is no text is no token either, and is refused as one.
+        let given = given.map(|token| Secret::new(&token.to_string_lossy()));
+        let http = Http::new(&place, given.as_ref().or(config.agent.token.as_ref()))?;
         Ok(Self { http, place, patience: Patience::new(stamina) })
     }
 

@@ -11,6 +11,7 @@ use ureq::{Body, Error};
 
 use super::place::Place;
 use super::socket::{NoResolver, SocketConnector};
+use crate::config::Secret;
 use crate::exit::Failure;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -56,14 +57,14 @@ pub(super) struct Http {
 
 impl Http {
     /// `token` is for TCP: who may open the socket needs none.
-    pub(super) fn new(place: &Place, token: Option<&str>) -> Result<Self, Failure> {
+    pub(super) fn new(place: &Place, token: Option<&Secret>) -> Result<Self, Failure> {
         let config = config();
         Ok(match place {
             Place::Tcp(url) => Self {
                 // No default connector: that one would go through a proxy if the environment names one.
                 agent: ureq::Agent::with_parts(config, TcpConnector::default(), Lookup::default()),
                 base: url.clone(),
-                authorization: token.map(bearer).transpose()?,
+                authorization: token.map(|token| bearer(token.get())).transpose()?,
             },
             Place::Socket(path) => Self {
                 agent: ureq::Agent::with_parts(config, SocketConnector(path.clone()), NoResolver),

@@ -53,7 +53,8 @@ impl Place {
         if text.contains('/') {
             return Ok(Self::Socket(text.into()));
         }
-        Err(format!("`{text}` is neither a URL nor a path with a slash in it"))
+        let text = shown(text);
+        Err(format!("{text} is neither a URL nor a path with a slash in it"))
     }
 }
 
@@ -66,18 +67,24 @@ impl fmt::Display for Place {
     }
 }
 
+/// The text for a message. Before an `@` there may be a password, and behind a `?` a token.
+fn shown(text: &str) -> String {
+    if text.contains(['@', '?']) { "what is given".into() } else { format!("`{text}`") }
+}
+
 fn url(text: &str) -> Result<String, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    let place = shown(text);
+    let uri: Uri = text.parse().map_err(|error| format!("{place} is no URL: {error}"))?;
     if uri.scheme() == Some(&Scheme::HTTPS) {
         return Err(format!(
-            "`{text}` asks for TLS, which this program does not have; a tunnel or a proxy on this machine can add it"
+            "{place} asks for TLS, which this program does not have; a tunnel or a proxy on this machine can add it"
         ));
     }
     if uri.scheme() != Some(&Scheme::HTTP) {
-        return Err(format!("`{text}` does not begin with http://"));
+        return Err(format!("{place} does not begin with http://"));
     }
     if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(format!("`{text}` holds more than a host, a port and a path"));
+        return Err(format!("{place} holds more than a host, a port and a path"));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -132,13 +139,17 @@ mod tests {
             ("http://", "no URL"),
             ("http://re po/", "no URL"),
             ("http://me:secret@repo", "more than"),
-            ("http://repo?x=1", "more than"),
+            ("http://repo?token=secret", "more than"),
+            ("https://me:secret@repo", "TLS"),
+            ("me:secret@repo", "neither"),
+            ("http://me:sec ret@repo", "no URL"),
             ("repo:2894", "neither"),
             ("", "neither"),
         ] {
             let config = AgentConfig::default();
             let error = find(Some(text), &config, Path::new("/")).expect_err(text);
             assert!(error.contains(part) && error.contains("--agent"), "{text}: {error}");
+            assert!(!error.contains("secret"), "{text}: {error}");
         }
     }
 }

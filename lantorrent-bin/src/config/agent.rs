@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lantorrent_core::Dscp;
 
-use super::value;
+use super::{Secret, value};
 
 /// What `[agent]` says. What it leaves out has a default where it is used.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct AgentConfig {
     /// Where HTTP is served over a Unix socket.
     pub(crate) socket: Option<PathBuf>,
     /// What who asks over TCP has to say, where that is not only this machine.
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Secret>,
     /// Where clients find the agent: `http://HOST:PORT`, or the path of its socket.
     pub(crate) url: Option<String>,
     /// Folders below which files may be asked for.
@@ -47,7 +47,7 @@ impl AgentConfig {
         match key {
             "listen" => self.listen = Some(value::address(text)?),
             "socket" => self.socket = Some(value::path(text, home)?),
-            "token" => self.token = Some(value::token(text)?),
+            "token" => self.token = Some(Secret::new(value::token(text)?)),
             "url" => self.url = Some(text.into()),
             "repository" => self.repository = value::roots(text, home)?,
             "topology" => self.topology = Some(value::path(text, home)?),

@@ -5,11 +5,14 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ini::{Ini, ParseOption};
-
-use super::{Config, Home, value};
+use super::ini::{self, Entry};
+use super::{Config, Home, Secret, value};
 use crate::exit::Failure;
+use crate::lines;
 use crate::text::shell_word;
+
+/// What is longer is something else.
+const MOST_BYTES: u64 = 1 << 20;
 
 impl Config {
     /// Reads `file`, which nobody but its owner may be able to read.
@@ -33,32 +36,31 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, home: Option<&Path>) -> Result<Self, String> {
+    fn parse(text: &[u8], home: Option<&Path>) -> Result<Self, String> {
         let mut config = Self::default();
-        let mut seen = Vec::new();
-        for (section, properties) in &ini(text)? {
-            let section = section.unwrap_or("");
+        let mut seen: Vec<(String, usize)> = Vec::new();
+        for Entry { line, section, key, value } in ini::read(text)? {
+            let Some(key) = key else {
+                config.unknown.extend(unknown_section(line, section));
+                continue;
+            };
             if !is_known(section) {
-                config.unknown.push(format!("[{section}]"));
                 continue;
             }
-            for (key, text) in properties {
-                let key = key.to_ascii_lowercase();
-                if key.contains(['\n', '\r']) {
-                    let line = key.lines().next().unwrap_or("").to_owned();
-                    return Err(format!("the line {line:?} is no `key = value`"));
+            let name = if section.is_empty() { key.clone() } else { format!("[{section}] {key}") };
+            match config.set(section, &key, value, home) {
+                Ok(true) => {}
+                Ok(false) => {
+                    config.unknown.push(unknown_key(line, section, &key));
+                    continue;
                 }
-                let name = if section.is_empty() { key.clone() } else { format!("[{section}] {key}") };
-                // Which of the two counts would be a guess.
-                if seen.contains(&name) {
-                    return Err(format!("{name} stands there twice"));
-                }
-                let known = config.set(section, &key, text, home);
-                if !known.map_err(|error| format!("{name}: {error}"))? {
-                    config.unknown.push(name.clone());
-                }
-                seen.push(name);
+                Err(error) => return Err(format!("line {line}: {name}: {error}")),
             }
+            // Which of the two counts would be a guess.
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name) {
+                return Err(format!("line {line}: {name} stands there twice, first in line {first}"));
+            }
+            seen.push((name, line));
         }
         Ok(config)
     }
@@ -66,8 +68,8 @@ impl Config {
     /// Takes one value over. False if there is no such key.
     fn set(&mut self, section: &str, key: &str, text: &str, home: Option<&Path>) -> Result<bool, String> {
         match (section, key) {
-            ("security", "password") => self.password = Some(text.into()),
-            ("security", "wire_1_password") => self.wire_1_password = Some(text.into()),
+            ("security", "password") => self.password = Some(Secret::new(text)),
+            ("security", "wire_1_password") => self.wire_1_password = Some(Secret::new(text)),
             ("log", "file") => self.log_file = optional_path(text, home)?,
             ("log", "level") => self.log_level = Some(value::level(text)?),
             ("db", "file") => self.db = optional_path(text, home)?,
@@ -88,24 +90,84 @@ impl Config {
     }
 }
 
+/// All sections and their keys.
+const KNOWN: [(&str, &[&str]); 5] = [
+    ("security", &["password", "wire_1_password"]),
+    ("log", &["file", "level"]),
+    ("db", &["file"]),
+    (
+        "node",
+        &[
+            "roots",
+            "listen",
+            "also",
+            "sync",
+            "connections",
+            "greetings",
+            "dead_after",
+            "keep_partial",
+            "limit",
+            "dscp",
+        ],
+    ),
+    (
+        "agent",
+        &[
+            "listen",
+            "socket",
+            "token",
+            "url",
+            "repository",
+            "topology",
+            "batch",
+            "wait",
+            "sends",
+            "limit",
+            "dscp",
+            "attempts",
+            "retry",
+            "keep",
+        ],
+    ),
+];
+
 fn is_known(section: &str) -> bool {
-    matches!(section, "" | "security" | "log" | "db" | "node" | "agent")
+    section.is_empty() || KNOWN.iter().any(|(known, _)| *known == section)
+}
+
+/// What to say of a section that this version does not know. Its name is shown only where it is nearly that of a known one:
+/// anything else may be a secret that has lost its place.
+fn unknown_section(line: usize, section: &str) -> Option<String> {
+    if is_known(section) && !section.is_empty() {
+        return None;
+    }
+    let word = section.to_ascii_lowercase();
+    Some(match lines::nearest(&word, KNOWN.map(|(known, _)| known)) {
+        Some(known) => {
+            format!("line {line}: the section [{section}] is unknown and ignored; the nearest is [{known}]")
+        }
+        None => format!("line {line}: this section is unknown, and ignored with all that is in it"),
+    })
+}
+
+/// The same for a key.
+fn unknown_key(line: usize, section: &str, key: &str) -> String {
+    let keys = KNOWN.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
+    let elsewhere = KNOWN.iter().find(|(_, keys)| keys.contains(&key));
+    match (elsewhere, lines::nearest(key, keys.iter().copied())) {
+        (Some((other, _)), _) => format!("line {line}: {key} is ignored, as it belongs in [{other}]"),
+        (None, Some(known)) => {
+            format!("line {line}: [{section}] {key} is unknown and ignored; the nearest is {known}")
+        }
+        (None, None) => format!("line {line}: this key is unknown and ignored"),
+    }
 }
 
 fn optional_path(text: &str, home: Option<&Path>) -> Result<Option<PathBuf>, String> {
     if text.is_empty() { Ok(None) } else { value::path(text, home).map(Some) }
 }
 
-fn ini(text: &str) -> Result<Ini, String> {
-    // Quotes and backslashes are part of a password, as they are in version 0.2. The parser joins a line that ends in
-    // a backslash with the next one, whatever its options say; a blank before the line end keeps it from that, and is
-    // trimmed later.
-    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace("\\\n", "\\ \n");
-    let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    Ini::load_from_str_opt(&text, options).map_err(|error| format!("not in the form of an ini file, {error}"))
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| {
         let advice = if error.kind() == ErrorKind::NotFound {
             "run `lantorrent init`, or copy lt.ini from a node that has it"
@@ -123,8 +185,14 @@ fn read(file: &Path) -> Result<String, Failure> {
             format_args!("run `chmod 600 {}`", shell_word(&word)),
         ));
     }
-    let mut text = String::new();
-    open.read_to_string(&mut text).map_err(cannot)?;
+    let mut text = Vec::new();
+    open.by_ref().take(MOST_BYTES + 1).read_to_end(&mut text).map_err(cannot)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Failure::usage(
+            format_args!("{} is longer than 1 MiB", file.display()),
+            "correct the file",
+        ));
+    }
     Ok(text)
 }
 
@@ -137,7 +205,11 @@ mod tests {
     use std::time::Duration;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Some("/home/lt".as_ref()))
+        Config::parse(text.as_bytes(), Some("/home/lt".as_ref()))
+    }
+
+    fn secret(config: &Config) -> Option<&str> {
+        config.password.as_ref().map(Secret::get)
     }
 
     #[test]
@@ -147,7 +219,7 @@ mod tests {
              level=debug\n[db]\nfile=@LANTORRENT_HOME@/etc/req.db\n",
         )
         .unwrap();
-        assert_eq!(config.password.as_deref(), Some("nimbus"));
+        assert_eq!(secret(&config), Some("nimbus"));
         assert_eq!(config.log_file.as_deref(), Some("/home/lt/log/lantorrent.lantorrent.log".as_ref()));
         assert_eq!(config.log_level, Some(LevelFilter::Debug));
         assert!(config.unknown.is_empty());
@@ -183,7 +255,7 @@ mod tests {
         assert_eq!(config.db.as_deref(), Some("/var/lib/lt/req.db".as_ref()));
         assert_eq!(agent.listen, Some("10.0.0.1:2894".parse().unwrap()));
         assert_eq!(agent.socket.as_deref(), Some("/home/lt/a.sock".as_ref()));
-        assert_eq!(agent.token.as_deref(), Some("0123456789abcdef"));
+        assert_eq!(agent.token.as_ref().map(Secret::get), Some("0123456789abcdef"));
         assert_eq!(agent.url.as_deref(), Some("http://10.0.0.1:2894"));
         assert_eq!(agent.repository, [Path::new("/srv/images"), Path::new("/srv/more")]);
         assert_eq!(agent.topology.as_deref(), Some("/etc/racks".as_ref()));
@@ -203,18 +275,61 @@ mod tests {
             for end in ["\n", "\r\n", ""] {
                 let text = format!("[security]{end}\npassword = {password}{end}");
                 let config = parse(&text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-                assert_eq!(config.password.as_deref(), Some(password), "{text:?}");
+                assert_eq!(secret(&config), Some(password), "{text:?}");
             }
             let config = parse(&format!("[security]\npassword={password}\n[node]\nsync=yes\n")).unwrap();
-            assert_eq!((config.password.as_deref(), config.sync), (Some(password), Some(Sync::Yes)));
+            assert_eq!((secret(&config), config.sync), (Some(password), Some(Sync::Yes)));
         }
     }
 
     #[test]
-    fn unknown_names_are_named() {
-        let config =
-            parse("stray = 1\n[security]\npasword = x\n[nodes]\nroots = /\n[agent]\nx = 1\n").unwrap();
-        assert_eq!(config.unknown, ["stray", "[security] pasword", "[nodes]", "[agent] x"]);
+    fn unknown_names_are_told_with_the_nearest_known_one() {
+        let config = parse(
+            "stray = 1\npassword = s3cret\n[security]\npasword = s3cret\ns3cret = s3cret\nroots = /\n[nodes]\nroots = /\n\
+             [s3cret]\n[Agent]\n[agent]\nx = 1\nkeep_partial = 1\n[]\n",
+        );
+        let unknown = config.unwrap().unknown;
+        for (said, line, part) in [
+            (0, 1, "unknown and ignored"),
+            (1, 2, "belongs in [security]"),
+            (2, 4, "[security] pasword is unknown and ignored; the nearest is password"),
+            (3, 5, "this key is unknown"),
+            (4, 6, "roots is ignored, as it belongs in [node]"),
+            (5, 7, "[nodes] is unknown and ignored; the nearest is [node]"),
+            (6, 9, "this section is unknown"),
+            (7, 10, "the nearest is [agent]"),
+            (8, 12, "this key is unknown"),
+            (9, 13, "belongs in [node]"),
+            (10, 14, "this section is unknown"),
+        ] {
+            let text = &unknown[said];
+            assert!(text.starts_with(&format!("line {line}: ")) && text.contains(part), "{text}");
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+        assert_eq!(unknown.len(), 11);
+    }
+
+    #[test]
+    fn every_key_is_on_the_list_of_the_known_ones() {
+        for (section, keys) in KNOWN {
+            for key in keys {
+                let known = Config::default().set(section, key, "", "/".as_ref());
+                assert!(!matches!(known, Ok(false)), "[{section}] {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = parse(
+            "[security]\npassword = s3cret\nwire_1_password = s3cret\n[agent]\ntoken = s3cret-s3cret-s3cret\n",
+        );
+        let config = config.unwrap();
+        assert!(!format!("{config:?} {config:#?}").contains("s3cret"));
+        for text in ["[agent]\ntoken = s3cret\n", "[security]\npassword = s3cret\npassword = s3cret\n"] {
+            let error = parse(text).map(drop).unwrap_err();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]
@@ -238,9 +353,9 @@ mod tests {
             ("[agent]\ntoken = short\n", "16 or more"),
             ("[agent]\nwait = soon\n", "a time such as"),
             ("[security]\npassword = a\npassword = b\n", "twice"),
-            ("[security]\nhello\npassword = b\n", "\"hello\""),
-            ("[security]\npassword\n", "ini file"),
-            ("[security\npassword = x", "ini file"),
+            ("[security]\nhello\npassword = b\n", "line 2"),
+            ("[security]\npassword\n", "line 2: it is no `key = value`"),
+            ("[security\npassword = x", "line 1: the bracket"),
         ] {
             let error = parse(text).map(drop).expect_err(text);
             assert!(error.contains(part), "{text:?}: {error}");

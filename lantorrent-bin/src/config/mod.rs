@@ -4,6 +4,7 @@ mod agent;
 mod changes;
 mod file;
 mod home;
+mod ini;
 mod secret;
 mod template;
 pub(crate) mod value;
@@ -17,7 +18,7 @@ use log::LevelFilter;
 
 pub(crate) use agent::AgentConfig;
 pub(crate) use home::{Home, absolute, variable};
-pub(crate) use secret::Strength;
+pub(crate) use secret::{Secret, Strength};
 pub(crate) use template::{Template, write_new};
 
 /// What lt.ini says, with its paths made whole.
@@ -25,8 +26,8 @@ pub(crate) use template::{Template, write_new};
 pub(crate) struct Config {
     /// Where it was read from, for messages.
     pub(crate) file: PathBuf,
-    password: Option<String>,
-    wire_1_password: Option<String>,
+    password: Option<Secret>,
+    wire_1_password: Option<Secret>,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) log_level: Option<LevelFilter>,
     pub(crate) roots: Vec<PathBuf>,
@@ -44,7 +45,7 @@ pub(crate) struct Config {
     /// The agent's queue.
     pub(crate) db: Option<PathBuf>,
     pub(crate) agent: AgentConfig,
-    /// Sections and keys that this version does not know.
+    /// What to say of sections and keys that this version does not know.
     pub(crate) unknown: Vec<String>,
 }
 

@@ -1,5 +1,7 @@
 //! Passwords: which are good enough, and making a new one.
 
+use std::fmt;
+
 use lantorrent_core::wire::{Keyring, Password};
 
 use super::Config;
@@ -9,6 +11,26 @@ use crate::exit::Failure;
 const KNOWN_TO_ALL: &str = "nimbus";
 /// What takes longer to guess than anybody has, if it is random.
 const LEAST_BYTES: usize = 16;
+
+/// A password or a token. It is in no message, whoever writes one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub(crate) fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
 
 /// What is asked of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +45,7 @@ impl Config {
     /// The passwords, if they are good enough.
     pub(crate) fn keyring(&self, strength: Strength) -> Result<Keyring, Failure> {
         let file = self.file.display();
-        let password = self.password.as_deref().unwrap_or_default();
+        let password = self.password.as_ref().map_or("", Secret::get);
         if password.is_empty() {
             return Err(Failure::usage(
                 format_args!("there is no password in {file}"),
@@ -31,7 +53,7 @@ impl Config {
                  `lantorrent init`",
             ));
         }
-        let wire_1 = self.wire_1_password.as_deref().filter(|password| !password.is_empty());
+        let wire_1 = self.wire_1_password.as_ref().map(Secret::get).filter(|password| !password.is_empty());
         if strength == Strength::Required {
             refuse_weak(password).map_err(|what| {
                 Failure::usage(
@@ -90,8 +112,8 @@ mod tests {
     use super::*;
 
     fn config(password: Option<&str>, wire_1: Option<&str>) -> Config {
-        let own = |text: &str| text.to_owned();
-        Config { password: password.map(own), wire_1_password: wire_1.map(own), ..Config::default() }
+        let (password, wire_1_password) = (password.map(Secret::new), wire_1.map(Secret::new));
+        Config { password, wire_1_password, ..Config::default() }
     }
 
     #[test]

@@ -76,9 +76,9 @@ pub(super) fn dscp(text: &str) -> Result<Dscp, String> {
 }
 
 /// What can stand in a header of HTTP, and is too long to be guessed.
-pub(super) fn token(text: &str) -> Result<String, String> {
+pub(super) fn token(text: &str) -> Result<&str, String> {
     let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| text.to_owned()).ok_or_else(|| "it must be 16 or more letters, digits and signs".into())
+    fits.then_some(text).ok_or_else(|| "it must be 16 or more letters, digits and signs".into())
 }
 
 /// A time: a number of seconds, or one with s, m, h or d behind it.

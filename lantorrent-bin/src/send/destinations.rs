@@ -7,6 +7,7 @@ use lantorrent_core::Target;
 
 use crate::args::Input;
 use crate::exit::Failure;
+use crate::lines;
 
 /// The longest line of a list: a path on a node, and its host. A list that is no text has no line ends.
 const LINE_BYTES: u64 = 32 << 10;
@@ -42,7 +43,8 @@ fn cannot_read(name: &str, error: &std::io::Error) -> Failure {
     )
 }
 
-/// One destination on each line; empty lines, and those that begin with `#`, say nothing.
+/// One destination on each line; empty lines, and those that begin with `#`, say nothing. A `#` behind a blank is refused:
+/// some mean a comment, and some files are called so.
 pub(crate) fn from_list(
     targets: &mut Vec<Target>,
     mut list: impl BufRead,
@@ -55,13 +57,21 @@ pub(crate) fn from_list(
             break;
         }
         let place = format!("line {number} of {name}");
-        let Ok(line) = str::from_utf8(&line) else {
-            return Err(Failure::usage("no UTF-8", "write one HOST[:PORT]/PATH on each line").at(place));
+        let advice = "write one HOST[:PORT]/PATH on each line";
+        let line = match lines::line(number, &line) {
+            Ok("") => continue,
+            Ok(line) if line.starts_with('#') => continue,
+            Ok(line) => line,
+            Err(what) => return Err(Failure::usage(what, advice).at(place)),
         };
-        let line = line.trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            targets.push(line.parse().map_err(|error| Failure::from(error).at(place))?);
+        if lines::may_hold_comment(line, &['#']) {
+            return Err(Failure::usage(
+                "a blank and `#` may begin a comment or be part of the name, so neither is accepted",
+                "put comments on lines of their own, and give a destination with such a name as an argument",
+            )
+            .at(place));
         }
+        targets.push(line.parse().map_err(|error| Failure::from(error).at(place))?);
     }
     Ok(())
 }
@@ -81,12 +91,30 @@ mod tests {
         let text = b"# nodes\n\n 10.0.0.7:2894/srv/a.img\r\n  # more\n[::1]:1/b#c\nlast/z";
         assert_eq!(list(text).unwrap(), ["10.0.0.7:2894/srv/a.img", "[::1]:1/b#c", "last:2893/z"]);
         assert_eq!(list(b"").unwrap(), [""; 0]);
+        assert_eq!(list(b"\xef\xbb\xbfh/a \xc2\xa0\r\n").unwrap(), ["h:2893/a"]);
+        assert_eq!(list(b"\xef\xbb\xbf# nodes\nh/a").unwrap(), ["h:2893/a"]);
     }
 
     #[test]
     fn mistakes_say_where() {
         assert!(list(b"a/b\n\nno path\n").unwrap_err().contains("line 3 of list"));
-        assert!(list(b"a/b\n\xff\n").unwrap_err().contains("line 2 of list: no UTF-8"));
+        for (line, part) in [
+            (&b"\xff"[..], "no UTF-8"),
+            (b"h/srv/a.img # spare", "comment"),
+            (b"h/srv/a.img\t#spare", "comment"),
+            (b"h/a\0b", "U+0000"),
+            (b"h/a\rh/b", "U+000D"),
+            (b"\xef\xbb\xbfh/a", "U+FEFF"),
+            (b"h/a b\tc", "control character"),
+            (b"h/a\xe2\x80\x8b", "cannot be seen"),
+            (b"h/a h/b,h/c ;", ""),
+        ] {
+            let text = [b"a/b\n", line, b"\n"].concat();
+            match list(&text) {
+                Ok(targets) => assert_eq!((part, targets.len()), ("", 2), "{line:?}"),
+                Err(error) => assert!(error.contains("line 2 of list: ") && error.contains(part), "{error}"),
+            }
+        }
         assert!(list(&vec![b'x'; 1 << 20]).unwrap_err().contains("line 1"));
     }
 }

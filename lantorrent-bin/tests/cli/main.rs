@@ -12,6 +12,7 @@ mod http_server;
 mod https;
 mod inetd;
 mod init;
+mod inputs;
 mod legacy;
 mod limits;
 mod links;

@@ -27,7 +27,8 @@ pub enum Driver {
 pub struct NodeConfig {
     /// The passwords. A wire without one is off.
     pub keys: Keyring,
-    /// Folders, files and devices that may be written; nothing else is.
+    /// Folders, files and devices that may be written; nothing else is. Requests below one that is missing fail until it is
+    /// there.
     pub roots: Vec<PathBuf>,
     /// Addresses besides the socket's own under which senders know this node.
     pub also: Vec<SocketAddr>,

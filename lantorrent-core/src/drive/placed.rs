@@ -111,8 +111,8 @@ mod tests {
             TransferId(id)
         };
         for number in 0..=TRANSFERS as u16 {
-            placed.add(numbered(number), "a", Identity::Device(1));
-            placed.add(numbered(number), "b", Identity::Device(2));
+            placed.add(numbered(number), "a", Identity::Block(1));
+            placed.add(numbered(number), "b", Identity::Block(2));
         }
         assert_eq!(placed.of(&numbered(0)), Files::new(), "the oldest made room");
         assert_eq!(placed.of(&numbered(1)).len(), 2);

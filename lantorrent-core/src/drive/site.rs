@@ -1,5 +1,6 @@
 //! What a node is made of, whichever driver serves it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::{Verb, Wire};
 
-/// How often to look for partial files that nobody came back for.
-pub(super) const CLEANING: Duration = Duration::from_secs(3600);
+/// How often to look for partial files that nobody came back for: at least, and at most, however short they are kept.
+const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(super) struct Site {
@@ -64,8 +65,12 @@ impl Site {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
+        let roots = Roots::open(&config.roots)?;
+        for root in roots.missing() {
+            log::warn!("{} is missing: nothing can be written below it until it is there", root.display());
+        }
         Ok(Self {
-            roots: Arc::new(Roots::open(&config.roots)?),
+            roots: Arc::new(roots),
             placed: Arc::default(),
             gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
             durability: config.durability,
@@ -91,6 +96,11 @@ impl Site {
         if count > 0 {
             log::info!("removed {count} partial files that nobody came back for");
         }
+    }
+
+    /// How often to do so: what is too old is gone when half as much time again has passed, or within the hour.
+    pub(super) fn cleaning(&self) -> Duration {
+        (self.keep_partial / 2).clamp(*CLEANING.start(), *CLEANING.end())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Destinations as people write them.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::error::Error;
@@ -28,6 +29,25 @@ pub struct Target {
     pub path: String,
 }
 
+impl Target {
+    /// Whether that can be a node's host: a name, or an address without brackets; of IPv6 maybe with a zone.
+    pub fn is_host(text: &str) -> bool {
+        let fits = |c: char| match c {
+            _ if c.is_ascii() => c.is_ascii_alphanumeric() || "-._".contains(c),
+            _ => !(c.is_whitespace() || c.is_control() || is_hidden(c)),
+        };
+        let is_name = (1..=limits::HOST_BYTES).contains(&text.len()) && text.chars().all(fits);
+        let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+        let is_zone = !zone.is_empty() && zone.chars().all(fits);
+        is_name || text.len() <= limits::HOST_BYTES && is_zone && address.parse::<Ipv6Addr>().is_ok()
+    }
+}
+
+/// Whether nothing is to be seen of the character, or text around it is shown in another order.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 impl FromStr for Target {
     type Err = Error;
 
@@ -36,8 +56,8 @@ impl FromStr for Target {
         let (host, rest) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest.split_once(']').ok_or_else(|| bad("the bracket is not closed"))?;
-                if host.parse::<std::net::Ipv6Addr>().is_err() {
-                    return Err(bad("what is in brackets is no IPv6 address"));
+                if host.parse::<Ipv6Addr>().is_err() {
+                    return Err(bad("what is in brackets is no IPv6 address, which has no zone here"));
                 }
                 (host, rest)
             }
@@ -46,19 +66,26 @@ impl FromStr for Target {
         let slash = rest.find('/').ok_or_else(|| bad("it has no path"))?;
         let (port, path) = rest.split_at(slash);
         let port = match port.strip_prefix(':') {
-            Some(port) => port
-                .parse()
-                .ok()
-                .filter(|&port| port != 0)
-                .ok_or_else(|| bad("the port is no number from 1 to 65535")),
+            Some(port) => {
+                port.parse().ok().filter(|&number| number != 0 && !port.starts_with('+')).ok_or_else(|| {
+                    bad("the port is no number from 1 to 65535 (an IPv6 address stands in brackets)")
+                })
+            }
             None if port.is_empty() => Ok(DEFAULT_PORT),
             None => Err(bad("only :PORT may stand between address and path")),
         }?;
         if host.is_empty() {
             return Err(bad("it has no host"));
         }
-        if host.len() > limits::HOST_BYTES || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        if !Self::is_host(host) {
             return Err(bad("the host is no name and no address"));
+        }
+        if path.contains(char::is_control) {
+            return Err(bad("there is a control character in the path"));
+        }
+        // A line end of another system, or what was copied with it; no file is meant to be called so.
+        if path.ends_with(|c: char| c.is_whitespace() || is_hidden(c)) {
+            return Err(bad("the path ends in a blank, or a character that cannot be seen"));
         }
         Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
     }
@@ -137,6 +164,8 @@ mod tests {
             ("[::1]:99/srv/a.img", "::1", 99, "/srv/a.img"),
             ("vmm3/a:b/c", "vmm3", DEFAULT_PORT, "/a:b/c"),
             ("h:1/", "h", 1, "/"),
+            ("vmm-3.rack_1.example./a b #1%20.img", "vmm-3.rack_1.example.", DEFAULT_PORT, "/a b #1%20.img"),
+            ("müller/ä\u{200d}b", "müller", DEFAULT_PORT, "/ä\u{200d}b"),
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.host.as_str(), target.port, target.path.as_str()), (host, port, path));
@@ -155,10 +184,30 @@ mod tests {
             "h:0/p",
             "h:65536/p",
             "h:x/p",
+            "h:+1/p",
             "[::1/p",
             "[h]/p",
             "[::1]x/p",
             "a b/p",
+            "a\u{a0}b/p",
+            "\u{feff}h/p",
+            "h\u{200b}/p",
+            "root@h/p",
+            "h,i/p",
+            "h%41/p",
+            "h%eth0/p",
+            "[fe80::1%eth0]/p",
+            "fe80::1/p",
+            "::1/p",
+            "http://h/p",
+            "h;/p",
+            "h/p ",
+            "h/p\t",
+            "h/p\r",
+            "h/p\u{a0}",
+            "h/p\u{200b}",
+            "h/a\nb",
+            "h/a\0b",
         ] {
             assert!(matches!(text.parse::<Target>(), Err(Error::Target { .. })), "{text}");
         }

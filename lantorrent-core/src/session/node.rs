@@ -160,6 +160,13 @@ impl NodeSession {
         &self.desk.header
     }
 
+    /// Whether there is no upstream, or one that has been silent for too long while it was listened to.
+    pub fn is_orphan(&self, now: Now) -> bool {
+        let listens = self.phase == Phase::Receiving && self.reading == Reading::Yes;
+        let is_dead = || self.upstream.dead_at(&self.desk).is_some_and(|at| at <= now.instant);
+        self.upstream.id().is_none() || listens && is_dead()
+    }
+
     /// The next thing to do, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.desk.out.pop_front()

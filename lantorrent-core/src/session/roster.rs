@@ -26,6 +26,8 @@ struct Entry {
     source: Option<SourceHint>,
     age: Option<(u64, TransferId)>,
     files: Vec<String>,
+    /// Whether no upstream of its session lives.
+    orphan: bool,
     state: State,
 }
 
@@ -56,7 +58,8 @@ pub enum Entrance {
     },
     /// The session that is live: it is to be told [`Input::Claimed`](super::Input::Claimed).
     Claim,
-    /// Nothing: a newer transfer of the same source writes the same files. It is refused as superseded.
+    /// Nothing yet: a newer transfer of the same source writes the same files. It may enter again until
+    /// [`Timing::contest`](super::Timing::contest) is over, and is refused as superseded then.
     Outdated,
     /// Nothing: the node has another place in the transfer, this one. The list names it twice, or leads back to it.
     Taken(u32),
@@ -106,6 +109,7 @@ impl Roster {
             source: envelope.source.clone(),
             age: envelope.age(),
             files: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
+            orphan: false,
             state: State::Live,
         };
         self.entries.insert(envelope.transfer, entry);
@@ -128,6 +132,14 @@ impl Roster {
         Recall::Gone { told, supersedes: self.rivals(header).older }
     }
 
+    /// Whether the session of a live transfer has lost its upstream, see [`NodeSession::is_orphan`](super::NodeSession::is_orphan).
+    /// To be said before anybody [enters](Self::enter).
+    pub fn set_orphan(&mut self, transfer: &TransferId, orphan: bool) {
+        if let Some(entry) = self.entries.get_mut(transfer) {
+            entry.orphan = orphan;
+        }
+    }
+
     /// Whether live transfers would have to let go of their files for this one.
     pub fn would_supersede(&self, header: &Header) -> bool {
         let Rivals { older, newer } = self.rivals(header);
@@ -143,8 +155,10 @@ impl Roster {
         };
         let live = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Live));
         let rivals = live.filter(|(_, entry)| entry.source.as_ref() == Some(source) && shares(entry));
-        // Without an order the one that comes later is the newer one.
-        let outranks = |entry: &Entry| envelope.age().is_some_and(|own| entry.age > Some(own));
+        // Without an order the one that comes later is the newer one. So it is where nobody sends the other one any more:
+        // its sender is gone, and the clock of the next one may have been put back.
+        let outranks =
+            |entry: &Entry| !entry.orphan && envelope.age().is_some_and(|own| entry.age > Some(own));
         let (newer, older): (Vec<_>, Vec<_>) = rivals.partition(|(_, entry)| outranks(entry));
         let ids = |rivals: Vec<(&TransferId, &Entry)>| rivals.into_iter().map(|(&id, _)| id).collect();
         Rivals { older: ids(older), newer: ids(newer) }
@@ -264,6 +278,24 @@ mod tests {
         assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes, unwanted: Vec::new() });
         let older = begun_at(6, 9, 0, "/f", Some("a"));
         assert_eq!(roster.enter(now, &older), Entrance::Outdated);
+    }
+
+    #[test]
+    fn an_earlier_clock_does_not_matter_where_the_sender_of_the_other_is_gone() {
+        let mut roster = Roster::new(Duration::from_secs(10));
+        let now = Instant::now();
+        let first = TransferId([1; 16]);
+        roster.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")));
+        let repeated = begun_at(800, 2, 0, "/f", Some("a"));
+        assert_eq!(roster.enter(now, &repeated), Entrance::Outdated);
+        roster.set_orphan(&first, true);
+        let cancel = Recall::Gone { told: Vec::new(), supersedes: vec![first] };
+        assert_eq!(roster.cancel(now, &begun_at(800, 9, 0, "/f", Some("a"))), cancel);
+        let entrance = Entrance::New { supersedes: vec![first], unwanted: Vec::new() };
+        assert_eq!(roster.enter(now, &repeated), entrance);
+        // It has an upstream, and is the one that counts.
+        roster.leave(now, &first, None);
+        assert_eq!(roster.enter(now, &begun_at(700, 3, 0, "/f", Some("a"))), Entrance::Outdated);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Timing {
     pub reclaim: Duration,
     /// How long a node without upstream waits to be taken up again.
     pub orphan: Duration,
+    /// How long a transfer that began earlier waits for a later one of the same file to lose its upstream, before it is
+    /// refused. Less than [`handshake`](Self::handshake).
+    pub contest: Duration,
     /// How long a node can say again how a transfer ended, and knows what was cancelled.
     pub retain: Duration,
     /// How long a child must be slower than it should before it is bypassed.
@@ -71,6 +74,7 @@ impl Default for Timing {
             grace: Duration::from_millis(500),
             reclaim: Duration::from_secs(1),
             orphan: Duration::from_secs(60),
+            contest: Duration::from_secs(2),
             retain: Duration::from_secs(600),
             slow: Duration::from_secs(5),
             direct: Duration::from_secs(1),

@@ -35,12 +35,20 @@ enum Kind {
     Folder,
     /// A file or a device.
     Single,
+    /// Nothing, yet. Whatever is there when a file is asked for.
+    Absent,
 }
 
 impl Roots {
-    /// Takes the configured roots. Each must be absolute and be there; symlinks are followed.
+    /// Takes the configured roots. Each must be absolute; symlinks are followed. Requests below one that is not there fail
+    /// until it is, see [`missing`](Self::missing).
     pub fn open(roots: &[PathBuf]) -> Result<Self, StoreError> {
         roots.iter().map(|root| Root::open(root)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The roots that are not there.
+    pub fn missing(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|root| root.path.as_path()).filter(|path| !path.exists())
     }
 
     /// Opens what is to be written for `target`, if it may be written, and locks it. A partial file that can be gone on
@@ -112,7 +120,7 @@ impl Roots {
     ///
     /// Looks into all folders below the roots, but not through symlinks nor into other file systems.
     pub fn clean(&self, older_than: Duration) -> usize {
-        let folders = self.0.iter().filter(|root| root.kind == Kind::Folder);
+        let folders = self.0.iter().filter(|root| root.kind != Kind::Single);
         let open = folders.filter_map(|root| open_root(&root.path).ok());
         open.map(|folder| clean::clean(folder, older_than)).sum()
     }
@@ -130,14 +138,14 @@ impl Roots {
                 why: "it is outside the folders that this node may write to",
             });
         };
-        match (root.kind, target.placement) {
+        match (root.kind(), target.placement) {
             (Kind::Single, Placement::Rename) => Err(StoreError::NotAllowed {
                 path,
                 why: "it is allowed by itself, without the folder that a partial file would be in; ask for it \
                       with rename: false",
             }),
             (Kind::Single, Placement::InPlace) => Ok(Route::to_single(&root.path, path)),
-            (Kind::Folder, _) => match &names[root.names.len()..] {
+            (Kind::Folder | Kind::Absent, _) => match &names[root.names.len()..] {
                 [parents @ .., name] => Ok(Route::below(&root.path, parents, name, path)),
                 [] => Err(StoreError::NotAFile { path, what: "a folder" }),
             },
@@ -155,7 +163,6 @@ impl Root {
         let bad = |why: String| StoreError::BadRoot { root: path.to_owned(), why };
         let failed = |errno: Errno| {
             let hint = match errno {
-                Errno::NOENT => "make it, or take it out of the list",
                 Errno::ACCESS | Errno::PERM => "give this user access to it, or take it out of the list",
                 _ => "put it right, or take it out of the list",
             };
@@ -172,7 +179,11 @@ impl Root {
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        let fd = open(path, LOOK, Mode::empty()).map_err(failed)?;
+        let fd = match open(path, LOOK, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(Self { path: path.to_owned(), names, kind: Kind::Absent }),
+            Err(errno) => return Err(failed(errno)),
+        };
         let kind = match file_type(&fstat(&fd).map_err(failed)?) {
             FileType::Directory => {
                 // Now rather than at the first request: without it no request can be granted.
@@ -189,9 +200,16 @@ impl Root {
         Ok(Self { path: path.to_owned(), names, kind })
     }
 
+    fn kind(&self) -> Kind {
+        match self.kind {
+            Kind::Absent if self.path.exists() && !self.path.is_dir() => Kind::Single,
+            kind => kind,
+        }
+    }
+
     fn covers(&self, names: &[&str]) -> bool {
-        let fits = match self.kind {
-            Kind::Folder => names.len() >= self.names.len(),
+        let fits = match self.kind() {
+            Kind::Folder | Kind::Absent => names.len() >= self.names.len(),
             Kind::Single => names.len() == self.names.len(),
         };
         fits && self.names.iter().zip(names).all(|(own, name)| own.as_bytes() == name.as_bytes())

@@ -47,14 +47,17 @@ pub enum Identity {
         /// Its number there.
         inode: u64,
     },
-    /// A block or character device, through whichever node it is reached.
-    Device(u64),
+    /// The number of a block device, through whichever node it is reached.
+    Block(u64),
+    /// The same of a character device.
+    Character(u64),
 }
 
 impl Identity {
     fn of(stat: &Stat) -> Self {
         match file_type(stat) {
-            FileType::BlockDevice | FileType::CharacterDevice => Self::Device(stat.st_rdev),
+            FileType::BlockDevice => Self::Block(stat.st_rdev),
+            FileType::CharacterDevice => Self::Character(stat.st_rdev),
             _ => Self::File { device: stat.st_dev, inode: stat.st_ino },
         }
     }
@@ -71,7 +74,8 @@ impl fmt::Display for Identity {
             Self::File { device, inode } => {
                 write!(f, "inode {inode} on device {}:{}", major(device), minor(device))
             }
-            Self::Device(number) => write!(f, "device {}:{}", major(number), minor(number)),
+            Self::Block(number) => write!(f, "block device {}:{}", major(number), minor(number)),
+            Self::Character(number) => write!(f, "character device {}:{}", major(number), minor(number)),
         }
     }
 }
@@ -130,10 +134,10 @@ impl Route {
 
     /// Refuses unless the folder that is open is the one to which the path leads. `file` is what was written there.
     pub(super) fn check_folder(&self, folder: &File, file: &File) -> Result<(), StoreError> {
-        let found = self.look(|| self.open_folder()).and_then(|found| Ok(Identity::of_file(found)?));
+        let found = look(|| self.open_folder()).and_then(Identity::of_file);
         match found {
             Ok(found) if Identity::of_file(folder).is_ok_and(|own| own == found) => Ok(()),
-            Ok(_) => Err(self.elsewhere(file, "into another folder")),
+            Ok(found) => Err(self.elsewhere(file, &format!("into another folder ({found})"))),
             Err(error) => Err(self.elsewhere(file, &format!("nowhere ({error})"))),
         }
     }
@@ -159,29 +163,18 @@ impl Route {
             Placement::Rename => LOOK | OFlags::NOFOLLOW,
             Placement::InPlace => LOOK,
         };
-        match self.look(|| self.open(flags)).and_then(|found| Ok(Identity::of_file(found)?)) {
+        match look(|| self.open(flags)).and_then(Identity::of_file) {
             Ok(found) if found == known => Ok(()),
             Ok(found) => Err(format!("to {found}")),
             Err(error) => Err(format!("nowhere ({error})")),
         }
     }
 
-    /// A lack of descriptors says nothing of the file.
-    fn look<T>(&self, open: impl Fn() -> Result<T, StoreError>) -> io::Result<T> {
-        for _ in 0..TRIES {
-            match open() {
-                Err(error) if error.lacks_descriptors() => thread::sleep(RETRY),
-                Err(StoreError::CannotOpen { cause, .. }) => return Err(cause),
-                result => return result.map_err(io::Error::other),
-            }
-        }
-        Err(Errno::MFILE.into())
-    }
-
     fn elsewhere(&self, file: &File, found: &str) -> StoreError {
         let identity = Identity::of_file(file).map(|identity| format!(" ({identity})")).unwrap_or_default();
         let place = match std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
-            Ok(place) => format!("{place:?}{identity}"),
+            // Escaped: its names may come from anybody.
+            Ok(place) => format!("{:?}{identity}", place.to_string_lossy()),
             Err(_) => format!("open still{identity}"),
         };
         StoreError::Elsewhere { path: self.path.clone(), found: found.to_owned(), place }
@@ -191,6 +184,18 @@ impl Route {
         let (path, root) = (self.path.clone(), self.root.clone());
         StoreError::NoRoot { path, root, cause: cause.into() }
     }
+}
+
+/// Looks until there are descriptors for it: a lack of those says nothing of the file.
+fn look<T>(open: impl Fn() -> Result<T, StoreError>) -> io::Result<T> {
+    for _ in 0..TRIES {
+        match open() {
+            Err(error) if error.lacks_descriptors() => thread::sleep(RETRY),
+            Err(StoreError::CannotOpen { cause, .. }) => return Err(cause),
+            result => return result.map_err(io::Error::other),
+        }
+    }
+    Err(Errno::MFILE.into())
 }
 
 /// Opens a root that is a folder, as the operator named it: symlinks on the way are followed, and what is to be mounted

@@ -8,12 +8,14 @@ mod chains;
 mod checks;
 mod children;
 mod claims;
+mod clocks;
 mod copies;
 mod devices;
 mod files;
 mod headers;
 mod holes;
 mod limits;
+mod moved;
 mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;

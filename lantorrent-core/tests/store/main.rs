@@ -6,6 +6,7 @@ mod damage;
 mod holes;
 mod in_place;
 mod interrupted;
+mod moved;
 mod paths;
 #[path = "../common/random.rs"]
 mod random;

@@ -16,14 +16,10 @@ const BOTH: [Placement; 2] = [Placement::Rename, Placement::InPlace];
 #[test]
 fn roots_that_cannot_be_used_are_named() {
     let bench = Bench::new();
-    let missing = bench.at("missing");
     let with_dots = bench.root().join("../root");
-    for (root, hint) in [
-        (missing.as_path(), "make it"),
-        (Path::new("relative"), "from the /"),
-        (Path::new(""), "from the /"),
-        (&with_dots, "without"),
-    ] {
+    for (root, hint) in
+        [(Path::new("relative"), "from the /"), (Path::new(""), "from the /"), (&with_dots, "without")]
+    {
         let error = refused!(Roots::open(&[bench.root(), root.to_owned()]), StoreError::BadRoot { .. });
         assert!(error.contains(&format!("{root:?}")) && error.contains(hint), "{error}");
     }

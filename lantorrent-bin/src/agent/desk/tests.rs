@@ -262,9 +262,28 @@ fn a_clock_that_is_put_back_does_not_keep_requests_waiting() {
     bench.now.date = Timestamp(5);
     bench.restart();
     bench.turn(|_| ()).unwrap();
-    bench.pass(retry::longest().as_secs() + 1);
+    bench.pass(RETRIES.longest_pause(1).as_secs() + 1);
     bench.start();
     bench.sent();
+}
+
+#[test]
+fn a_clock_that_is_put_back_during_an_attempt_does_not_keep_its_request_waiting() {
+    for by in [200, 3600, 86_400] {
+        let mut bench = Bench::new(1);
+        bench.now.date = Timestamp(1_000_000_000);
+        bench.submit("r", "/a").unwrap();
+        let batch = bench.sent();
+        bench.now.date = Timestamp(bench.now.date.0 - by * 1000);
+        bench.end(batch, Some(Code::CANNOT_CONNECT));
+        bench.turn(|_| ()).unwrap();
+        let record = bench.desk.queue.find("r").unwrap();
+        assert!(record.retry_at.unwrap().since(bench.now.date) <= RETRIES.longest_pause(1), "{by} s");
+        assert!(record.attempts[0].ended >= record.attempts[0].started);
+        bench.pass(RETRIES.longest_pause(1).as_secs() + 1);
+        bench.start();
+        bench.sent();
+    }
 }
 
 #[test]

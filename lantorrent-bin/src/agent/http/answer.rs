@@ -46,6 +46,11 @@ impl Answer {
         self
     }
 
+    /// Bytes of its body.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     #[cfg(test)]
     pub(super) fn body(&self) -> &[u8] {
         &self.body

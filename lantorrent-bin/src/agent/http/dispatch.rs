@@ -81,7 +81,7 @@ fn body_length(head: &Head, most: usize) -> Result<usize, Answer> {
     })
 }
 
-fn crowded() -> Answer {
-    let detail = "others are posting more than the agent has memory for; try again in a moment";
+pub(super) fn crowded() -> Answer {
+    let detail = "others ask for more than the agent has memory for; try again in a moment";
     Answer::problem(503, detail).with("Retry-After", "1")
 }

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::stream::Stream;
+
+/// Who takes longer than that to take an answer may have to go for others.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// All who are connected.
 #[derive(Debug)]
@@ -26,8 +29,45 @@ struct Book {
 #[derive(Debug)]
 struct Entry {
     stream: Arc<Stream>,
+    stage: Stage,
+    /// When it got there.
+    since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
     /// Nothing of its next request has come.
-    is_idle: bool,
+    Idle,
+    /// Not all of its head has.
+    Heading,
+    Working,
+    /// It is to take its answer.
+    Telling,
+}
+
+impl Entry {
+    /// Whether it may have to go for another one, and before which others. Over the network anybody may come.
+    fn rank(&self, now: Instant) -> Option<(bool, bool, Instant)> {
+        let is_slow = now.saturating_duration_since(self.since) >= SLOW;
+        let may_go = match self.stage {
+            Stage::Idle | Stage::Heading => true,
+            Stage::Working => false,
+            Stage::Telling => is_slow,
+        };
+        may_go.then_some((self.stage == Stage::Telling, matches!(*self.stream, Stream::Unix(_)), self.since))
+    }
+}
+
+impl Book {
+    /// Closes the connection that can be spared most, if one can.
+    fn crowd_out(&mut self, now: Instant) -> bool {
+        let ranked = self.there.iter().filter_map(|(&number, entry)| Some((entry.rank(now)?, number)));
+        let Some((_, number)) = ranked.min() else { return false };
+        if let Some(entry) = self.there.remove(&number) {
+            entry.stream.shutdown(Shutdown::Both);
+        }
+        true
+    }
 }
 
 impl Guests {
@@ -39,16 +79,18 @@ impl Guests {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the stream back where there is no room for it.
+    /// Gives the stream back where there is no room for it. Who only holds the line makes room, the oldest first, and
+    /// then who does not take an answer.
     pub(super) fn admit(self: &Arc<Self>, stream: Stream) -> Result<Guest, Stream> {
         let mut book = self.lock();
-        if book.is_closing || book.there.len() >= self.most {
+        if book.is_closing || book.there.len() >= self.most && !book.crowd_out(Instant::now()) {
             return Err(stream);
         }
         let stream = Arc::new(stream);
         let number = book.next;
         book.next += 1;
-        book.there.insert(number, Entry { stream: Arc::clone(&stream), is_idle: true });
+        book.there
+            .insert(number, Entry { stream: Arc::clone(&stream), stage: Stage::Idle, since: Instant::now() });
         Ok(Guest { number, stream, guests: Arc::clone(self) })
     }
 
@@ -58,7 +100,7 @@ impl Guests {
 
     #[cfg(test)]
     pub(super) fn is_anybody_busy(&self) -> bool {
-        self.lock().there.values().any(|entry| !entry.is_idle)
+        self.lock().there.values().any(|entry| entry.stage != Stage::Idle)
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -69,7 +111,7 @@ impl Guests {
     pub(super) fn close(&self) {
         let mut book = self.lock();
         book.is_closing = true;
-        for entry in book.there.values().filter(|entry| entry.is_idle) {
+        for entry in book.there.values().filter(|entry| entry.stage == Stage::Idle) {
             entry.stream.shutdown(Shutdown::Read);
         }
     }
@@ -105,18 +147,28 @@ pub(super) struct Guest {
 impl Guest {
     /// It has had its answer. False if there is not to be another.
     pub(super) fn rest(&self) -> bool {
-        self.is_now(true)
+        self.is_now(Stage::Idle)
     }
 
     /// Its next request has begun. False if it came too late.
     pub(super) fn begin(&self) -> bool {
-        self.is_now(false)
+        self.is_now(Stage::Heading)
     }
 
-    fn is_now(&self, is_idle: bool) -> bool {
+    /// The head of its request is there.
+    pub(super) fn work(&self) {
+        self.is_now(Stage::Working);
+    }
+
+    /// Its answer is.
+    pub(super) fn tell(&self) {
+        self.is_now(Stage::Telling);
+    }
+
+    fn is_now(&self, stage: Stage) -> bool {
         let mut book = self.guests.lock();
         if let Some(entry) = book.there.get_mut(&self.number) {
-            entry.is_idle = is_idle;
+            (entry.stage, entry.since) = (stage, Instant::now());
         }
         !book.is_closing
     }

@@ -61,6 +61,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Bytes of a body. All that are worked on at the same time have eight times that.
     pub(crate) body_bytes: usize,
+    /// Bytes of all large answers that clients have not taken yet. Who asks for another is to come again.
+    pub(crate) answer_bytes: usize,
     /// From the first byte of a request to the end of its head.
     pub(crate) head: Duration,
     /// For the whole body.
@@ -76,6 +78,7 @@ impl Default for Limits {
         Self {
             connections: 256,
             body_bytes: 8 << 20,
+            answer_bytes: 64 << 20,
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(30),

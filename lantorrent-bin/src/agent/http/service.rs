@@ -18,6 +18,8 @@ pub(super) struct Service {
     pub(super) polls: Quota,
     /// Bytes of the bodies that are being read and worked on.
     pub(super) bodies: Quota,
+    /// Bytes of large answers that clients are taking.
+    pub(super) answers: Quota,
     token: RwLock<Option<Arc<str>>>,
     /// The second of the last warning.
     warned: AtomicU64,
@@ -31,6 +33,7 @@ impl Service {
             guests: Guests::new(limits.connections),
             polls: Quota::new(limits.connections * 3 / 4),
             bodies: Quota::new(limits.body_bytes * 8),
+            answers: Quota::new(limits.answer_bytes),
             token: RwLock::new(token.map(Arc::from)),
             warned: AtomicU64::new(0),
         }

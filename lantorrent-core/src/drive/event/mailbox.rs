@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Token, Waker};
 
@@ -20,6 +20,8 @@ pub(super) enum Message {
     News(u64, News),
     /// What to say to a connection that no session has.
     Answer(Token, Vec<u8>),
+    /// A connection may try again to take part, until that time.
+    Contests(Box<Arrival>, Instant),
     /// A connection that cancels requests can have its session, with how their transfer has ended.
     Recalled(Box<(Arrival, Vec<SealedReport>)>, Duration),
 }

@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::super::config::NodeConfig;
 use super::super::disk::Then;
 use super::super::error::Error;
-use super::super::site::{CLEANING, Site};
+use super::super::site::Site;
 use super::super::socket::listen;
 use super::door::Door;
 use super::mailbox::{Mailbox, Message};
@@ -175,6 +175,9 @@ impl Loop {
         match message {
             Message::Stop(grace) => self.stop(grace),
             Message::News(number, news) => self.transfers.news(number, news, &mut self.world),
+            Message::Contests(arrival, until) => {
+                self.transfers.take_part(*arrival, until, &mut self.world);
+            }
             Message::Recalled(recalled, patience) => {
                 let (arrival, told) = *recalled;
                 self.transfers.begin_cancel(arrival, told, patience, &mut self.world);
@@ -204,7 +207,7 @@ impl Loop {
 
     /// Has a worker remove old partial files, and does so again later.
     fn clean(&mut self, now: Instant) {
-        self.world.timers.set(now + CLEANING, Who::Cleaning);
+        self.world.timers.set(now + self.world.site.cleaning(), Who::Cleaning);
         let site = Arc::clone(&self.world.site);
         self.world.disks.put(Box::new(move || {
             site.clean();

@@ -261,6 +261,10 @@ impl Transfer {
         self.session.results()
     }
 
+    pub(super) fn is_orphan(&self) -> bool {
+        self.session.is_orphan(now())
+    }
+
     /// Has the session deal with all that has happened.
     fn settle(&mut self, world: &mut World) {
         while self.state == State::Running {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::disk::{PATIENCE, PATIENCE_WITH_SUPERSEDED, Then};
+use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, Then};
 use super::super::probing::Probing;
 use super::super::refusal;
 use super::mailbox::{Message, News};
@@ -54,7 +54,10 @@ impl Transfers {
         match arrival.proven.header.envelope.as_ref().map(|envelope| envelope.verb) {
             Some(Verb::Check) => self.check(arrival, world),
             Some(Verb::Cancel) => self.cancel(arrival, world),
-            _ => self.take_part(arrival, world),
+            _ => {
+                let until = Instant::now() + world.site.gate.timing.contest;
+                self.take_part(arrival, until, world);
+            }
         }
     }
 
@@ -82,6 +85,7 @@ impl Transfers {
 
     /// Removes what is not wanted any more.
     fn cancel(&mut self, arrival: Arrival, world: &mut World) {
+        self.see_orphans();
         match self.roster.cancel(Instant::now(), &arrival.proven.header) {
             Recall::Live => self.hand_over(arrival, Input::Cancelled, world),
             Recall::Gone { told, supersedes } => {
@@ -130,16 +134,30 @@ impl Transfers {
         }));
     }
 
-    fn take_part(&mut self, arrival: Arrival, world: &mut World) {
+    /// Finds the way of an arrival. Where a newer transfer of the same file is under way, which may be about to lose its
+    /// upstream, that is waited for until then.
+    pub(super) fn take_part(&mut self, arrival: Arrival, until: Instant, world: &mut World) {
+        self.see_orphans();
         match self.roster.enter(Instant::now(), &arrival.proven.header) {
             Entrance::New { supersedes, unwanted } => {
                 self.supersede(&supersedes, world);
                 self.begin(arrival, patience(&supersedes), Task::TakePart { unwanted }, world);
             }
             Entrance::Claim => self.hand_over(arrival, Input::Claimed, world),
+            Entrance::Outdated if Instant::now() < until && !self.stopping => {
+                contest(arrival, until, world);
+            }
             Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
             Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
             Entrance::Finished(results) => Self::retell(arrival, results, world),
+        }
+    }
+
+    /// Has the roster know whose senders are gone.
+    fn see_orphans(&mut self) {
+        for (id, number) in &self.numbers {
+            let orphan = self.sessions.get(number).is_some_and(Transfer::is_orphan);
+            self.roster.set_orphan(id, orphan);
         }
     }
 
@@ -260,6 +278,21 @@ impl Transfers {
             self.attend_to(arrival, world);
         }
     }
+}
+
+/// Has an arrival come again after a while.
+fn contest(arrival: Arrival, until: Instant, world: &World) {
+    let (mailbox, again) = (Arc::clone(&world.mailbox), Instant::now() + CONTEST);
+    let mut waiting = Some(arrival);
+    world.disks.put(Box::new(move || {
+        if Instant::now() < again {
+            return Then::Again;
+        }
+        if let Some(arrival) = waiting.take() {
+            mailbox.send(Message::Contests(Box::new(arrival), until));
+        }
+        Then::Over
+    }));
 }
 
 fn transfer_of(arrival: &Arrival) -> Option<TransferId> {

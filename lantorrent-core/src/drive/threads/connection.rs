@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::super::disk::{PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
+use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
 use super::super::memory::{self, Promise};
 use super::super::probing::Probing;
 use super::super::refusal;
@@ -73,7 +73,7 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         },
         None => (arrival, Counter::default()),
     };
-    match shared.transfers.enter(arrival, &doorbell) {
+    match enter(shared, arrival, &doorbell) {
         Way::Begin { arrival, superseding, unwanted } => {
             let channel = Channel { happenings, heard, doorbell, counter };
             run_session(shared, arrival, channel, patience(superseding), Task::TakePart { unwanted })
@@ -92,6 +92,19 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
             let results = shared.site.confirm(&proven.header, results);
             say_last(&guest, &session::retell(*proven, &results));
             Ok(())
+        }
+    }
+}
+
+/// Finds the way of an arrival. A newer transfer of the same file may be about to lose its upstream, which is waited for.
+fn enter(shared: &Shared, mut arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way {
+    let until = Instant::now() + shared.site.gate.timing.contest;
+    loop {
+        match shared.transfers.enter(arrival, doorbell) {
+            Way::Outdated(back) if Instant::now() < until && !shared.live.stops_within(CONTEST) => {
+                arrival = back;
+            }
+            way => return way,
         }
     }
 }

@@ -24,11 +24,18 @@ pub(super) trait Machine {
     fn handle(&mut self, now: Now, input: Input<'_>);
     fn poll(&mut self) -> Option<Output>;
     fn deadline(&self) -> Option<Instant>;
+
+    /// Whether it has nobody to go on with it.
+    fn is_orphan(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! machine {
-    ($($session:ty),*) => {$(
+    ($($session:ty $(, $orphan:item)?);*) => {$(
         impl Machine for $session {
+            $($orphan)?
+
             fn handle(&mut self, now: Now, input: Input<'_>) {
                 self.handle(now, input);
             }
@@ -44,14 +51,18 @@ macro_rules! machine {
     )*};
 }
 
-machine!(NodeSession, SourceSession, SurveySession);
+machine!(
+    NodeSession, fn is_orphan(&self) -> bool { self.is_orphan(now()) };
+    SourceSession;
+    SurveySession
+);
 
 /// Carries out what a session asks for.
 pub(super) trait Hands {
     fn carry_out(&mut self, output: Output);
 
     /// Does what is not the session's business. Returns how soon it wants to be called again.
-    fn attend(&mut self) -> Option<Duration>;
+    fn attend(&mut self, is_orphan: bool) -> Option<Duration>;
 
     /// What goes before all that waits to be dealt with, once.
     fn urgent(&mut self) -> Option<Input<'static>> {
@@ -72,7 +83,7 @@ pub(super) fn run(machine: &mut impl Machine, hands: &mut impl Hands, happenings
             machine.handle(now(), input);
             continue;
         }
-        let soon = hands.attend();
+        let soon = hands.attend(machine.is_orphan());
         let patience = machine.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let wait = [soon, patience].into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
         match happenings.recv_timeout(wait) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,12 +35,14 @@ pub(super) enum Knock {
 pub(super) struct Doorbell {
     knocks: Mutex<VecDeque<Knock>>,
     happenings: SyncSender<Happening>,
+    /// Whether no upstream of the session lives.
+    orphan: AtomicBool,
 }
 
 impl Doorbell {
     /// For the session that reads these happenings.
     pub(super) fn new(happenings: SyncSender<Happening>) -> Arc<Self> {
-        Arc::new(Self { knocks: Mutex::default(), happenings })
+        Arc::new(Self { knocks: Mutex::default(), happenings, orphan: AtomicBool::new(false) })
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Knock>> {
@@ -51,6 +54,14 @@ impl Doorbell {
         self.lock().push_back(knock);
         // Only to wake the session. Where there is no room for it, the session is awake.
         let _ = self.happenings.try_send(Input::Tick.into());
+    }
+
+    pub(super) fn set_orphan(&self, orphan: bool) {
+        self.orphan.store(orphan, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_orphan(&self) -> bool {
+        self.orphan.load(Ordering::Relaxed)
     }
 
     pub(super) fn answer(&self) -> Option<Knock> {

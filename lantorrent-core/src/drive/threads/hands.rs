@@ -183,7 +183,8 @@ impl Hands for NodeHands {
         }
     }
 
-    fn attend(&mut self) -> Option<Duration> {
+    fn attend(&mut self, is_orphan: bool) -> Option<Duration> {
+        self.doorbell.set_orphan(is_orphan);
         self.upstreams.flush().then_some(RETRY)
     }
 

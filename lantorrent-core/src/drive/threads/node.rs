@@ -10,7 +10,7 @@ use socket2::SockRef;
 use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::super::memory::{self, Promise};
-use super::super::site::{CLEANING, Site};
+use super::super::site::Site;
 use super::super::socket::{is_final, mark};
 use super::connection;
 use super::live::{Guest, Live};
@@ -48,12 +48,12 @@ pub(super) struct Shared {
 
 impl Shared {
     fn new(mut config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
-        let (state, retain) = (config.state.take(), config.timing.retain);
+        let (state, timing) = (config.state.take(), config.timing.clone());
         let folders = config.roots.clone();
         let site = Site::open(config, alone.verbs())?;
-        let siblings = (alone == Alone::No).then(|| Siblings::new(state, retain, &folders));
+        let siblings = (alone == Alone::No).then(|| Siblings::new(state, &timing, &folders));
         let live = Live::new(site.capacity);
-        Ok(Arc::new(Self { site, transfers: Transfers::new(retain), live, siblings }))
+        Ok(Arc::new(Self { site, transfers: Transfers::new(timing.retain), live, siblings }))
     }
 
     fn serve(self: &Arc<Self>, guest: Arc<Guest>) {
@@ -66,7 +66,7 @@ impl Shared {
     fn clean(&self) {
         loop {
             self.site.clean();
-            if self.live.stops_within(CLEANING) {
+            if self.live.stops_within(self.site.cleaning()) {
                 return;
             }
         }
@@ -138,7 +138,10 @@ impl Server {
                 }
                 shared.live.wait_for_all();
                 // There is no process that could do it in the background.
-                if shared.siblings.as_ref().is_some_and(|siblings| siblings.archive.cleaning_is_due(CLEANING))
+                if shared
+                    .siblings
+                    .as_ref()
+                    .is_some_and(|siblings| siblings.archive.cleaning_is_due(shared.site.cleaning()))
                 {
                     shared.site.clean();
                 }

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::super::disk::CONTEST;
 use super::archive::{Archive, Kept};
 use super::counter::{Counter, belongs_to, read_line};
 use super::doorbell::Doorbell;
-use crate::session::{Answer, Ask};
+use crate::session::{Answer, Ask, Timing};
 use crate::wire::{Header, SourceHint};
 
 /// How long it may take until it is known what becomes of a connection. Who made it waits a little longer. Who yields to
@@ -33,6 +34,8 @@ const RETRY: Duration = Duration::from_millis(10);
 pub(super) struct Siblings {
     pub(super) archive: Archive,
     user: u32,
+    /// How long to wait for a newer transfer to lose its upstream.
+    contest: Duration,
     /// Tells the processes of this node from those of others on this machine.
     node: Vec<u8>,
 }
@@ -72,13 +75,13 @@ enum Holder {
 
 impl Siblings {
     /// For a node that may write below these roots.
-    pub(super) fn new(folder: Option<PathBuf>, retain: Duration, roots: &[PathBuf]) -> Self {
+    pub(super) fn new(folder: Option<PathBuf>, timing: &Timing, roots: &[PathBuf]) -> Self {
         let user = rustix::process::geteuid().as_raw();
         let mut node = user.to_be_bytes().to_vec();
         for root in roots.iter().filter_map(|root| root.metadata().ok()) {
             node.extend([root.dev().to_be_bytes(), root.ino().to_be_bytes()].concat());
         }
-        Self { archive: Archive::open(folder, retain), user, node }
+        Self { archive: Archive::open(folder, timing.retain), user, contest: timing.contest, node }
     }
 
     /// A name without a file, which goes with who has it.
@@ -129,7 +132,7 @@ impl Siblings {
             return Turn::Over(kept);
         }
         for (name, file) in self.of_files(header) {
-            match self.take(&name, &question, until) {
+            match self.contest(&name, &question, until) {
                 Ok(listener) => counter.open(listener, self.user, doorbell),
                 Err(Holder::Outdated) => return Turn::Outdated,
                 // Its lock tells whether it can be had all the same.
@@ -145,6 +148,17 @@ impl Siblings {
     pub(super) fn would_make_room(&self, header: &Header) -> bool {
         let names = self.of_files(header).into_keys();
         names.into_iter().any(|name| connect(&name).is_ok_and(|stream| belongs_to(&stream, self.user)))
+    }
+
+    /// Takes a name for this process. Where a newer transfer has it, that may be about to lose its upstream.
+    fn contest(&self, name: &str, question: &Ask, until: Instant) -> Result<UnixListener, Holder> {
+        let settled = (Instant::now() + self.contest).min(until);
+        loop {
+            match self.take(name, question, until) {
+                Err(Holder::Outdated) if Instant::now() < settled => thread::sleep(CONTEST),
+                taken => return taken,
+            }
+        }
     }
 
     /// Takes a name for this process. Who has it is asked to give it up.
@@ -247,7 +261,7 @@ mod tests {
     /// Processes of a node that no other test has, and a name.
     fn siblings() -> (Siblings, String, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let mut siblings = Siblings::new(None, SOON, &[folder.path().to_owned()]);
+        let mut siblings = Siblings::new(None, &Timing::default(), &[folder.path().to_owned()]);
         siblings.node.extend(TESTS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let name = siblings.of_transfer(&question());
         (siblings, name, folder)

@@ -137,7 +137,7 @@ impl Hands for SourceHands<'_> {
         }
     }
 
-    fn attend(&mut self) -> Option<Duration> {
+    fn attend(&mut self, _is_orphan: bool) -> Option<Duration> {
         None
     }
 

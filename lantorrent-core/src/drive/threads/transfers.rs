@@ -25,7 +25,7 @@ pub(super) enum Way {
     Begin { arrival: Arrival, superseding: bool, unwanted: Vec<String> },
     /// Into the session of its transfer, which has it by now.
     HandedOver,
-    /// Away: a newer transfer of the same file is under way.
+    /// Away, if that is so for long: a newer transfer of the same file is under way.
     Outdated(Arrival),
     /// Away: the node has another place in the transfer, this one.
     Taken(Arrival, u32),
@@ -43,6 +43,13 @@ pub(super) enum WayOut {
 }
 
 impl State {
+    /// Has the roster know whose senders are gone.
+    fn see_orphans(&mut self) {
+        for (transfer, doorbell) in &self.doorbells {
+            self.roster.set_orphan(transfer, doorbell.is_orphan());
+        }
+    }
+
     /// Asks those sessions to let go of their files.
     fn supersede(&self, transfers: &[TransferId]) {
         let older = transfers.iter().filter_map(|transfer| self.doorbells.get(transfer));
@@ -75,6 +82,7 @@ impl Transfers {
     /// Finds the way of an arrival. `doorbell` is its session's, if it is to have one.
     pub(super) fn enter(&self, arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way {
         let mut state = self.lock();
+        state.see_orphans();
         let header = &arrival.proven.header;
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
         match state.roster.enter(Instant::now(), header) {
@@ -98,6 +106,7 @@ impl Transfers {
     /// Finds the way of an arrival that cancels requests.
     pub(super) fn cancel(&self, arrival: Arrival) -> WayOut {
         let mut state = self.lock();
+        state.see_orphans();
         match state.roster.cancel(Instant::now(), &arrival.proven.header) {
             Recall::Live => {
                 state.hand_over(arrival, Knock::Cancel);

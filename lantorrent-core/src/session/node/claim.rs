@@ -41,7 +41,7 @@ impl NodeSession {
         let answer = match Ask::for_header(self.header()) {
             Some(ours) if ours.transfer == ask.transfer => self.asked_for_claim(now, &ours, ask),
             Some(ours) if ours.source.is_some() && ours.source == ask.source => {
-                self.asked_for_files(&ours, ask)
+                self.asked_for_files(now, &ours, ask)
             }
             _ => Answer::No,
         };
@@ -69,8 +69,8 @@ impl NodeSession {
         Answer::Yes
     }
 
-    fn asked_for_files(&mut self, ours: &Ask, ask: &Ask) -> Answer {
-        if ours.outranks(ask) {
+    fn asked_for_files(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
+        if ours.outranks(ask) && !self.is_orphan(now) {
             return Answer::Outdated;
         }
         self.let_go(Code::SUPERSEDED, SUPERSEDED);

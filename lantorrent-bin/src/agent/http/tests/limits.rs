@@ -101,22 +101,72 @@ fn bodies_have_a_size_together() {
 }
 
 #[test]
+fn who_only_holds_the_line_makes_room() {
+    let house = House::with(Limits { connections: 3, ..Limits::default() });
+    let (mut silent, mut half, mut local) = (house.tcp(), house.tcp(), house.unix());
+    wait_until("all are there", || house.connections() == 3);
+    half.send("GET /healthz HTTP/1.1\r\n");
+    local.ask(get("/healthz")).expect(200);
+    // The oldest first, and the network before this machine.
+    let mut next = house.tcp();
+    next.ask(get("/healthz")).expect(200);
+    silent.assert_closed();
+    let mut last = house.tcp();
+    last.ask(get("/healthz")).expect(200);
+    half.assert_closed();
+    local.ask(get("/healthz")).expect(200);
+    drop((next, last));
+}
+
+#[test]
 fn too_many_are_turned_away() {
     let house = House::with(Limits { connections: 2, ..Limits::default() });
-    let (mut first, mut second) = (house.tcp(), house.unix());
-    first.ask(get("/healthz")).expect(200);
-    second.ask(get("/healthz")).expect(200);
+    house.submit("a");
+    let (mut waiting, mut posting) = (house.tcp(), house.unix());
+    waiting.send(get("/v1/requests/a?wait=300"));
+    wait_until("one is waiting", || house.is_full_of_polls());
+    let head = "Content-Type: application/json\r\nContent-Length: 3\r\nExpect: 100-continue\r\n";
+    posting.ask(with("POST", "/v1/requests", head)).expect(100);
     for mut client in [house.tcp(), house.unix()] {
         // It need not have asked.
         let refused = client.answer().expect(503);
         assert_eq!(refused.header("Retry-After"), Some("1"));
         client.assert_closed();
     }
-    let metrics = String::from_utf8(first.ask(get("/metrics")).body).unwrap();
+    posting.ask("[] ").expect(200);
+    let metrics = String::from_utf8(posting.ask(get("/metrics")).body).unwrap();
     assert!(metrics.contains("\nlantorrent_http_connections_turned_away_total 2\n"), "{metrics}");
-    drop(second);
-    wait_until("there is room again", || house.connections() == 1);
     house.tcp().ask(get("/healthz")).expect(200);
+}
+
+#[test]
+fn who_does_not_take_an_answer_makes_room() {
+    let house = House::with(Limits { connections: 1, ..Limits::default() });
+    let mut deaf = house.unix();
+    // Together longer than any buffer of such a socket.
+    deaf.send(get("/v1/openapi.yaml").repeat(40));
+    // Turned away until the deaf one has had its time.
+    wait_until("there is room", || {
+        // No more at a time than are heard out.
+        std::thread::sleep(Duration::from_millis(50));
+        let mut client = house.tcp();
+        client.try_send(get("/healthz").as_bytes()).is_ok()
+            && client.next().is_some_and(|answer| answer.status == 200)
+    });
+}
+
+#[test]
+fn answers_have_a_size_together() {
+    let house = House::with(Limits { answer_bytes: 0, ..Limits::default() });
+    let body: Vec<String> =
+        (0..200).map(|number| house.request_to(&number.to_string(), &"h".repeat(250))).collect();
+    let body = format!("[{}]", body.join(","));
+    // It is told what became of what it has handed in, and may look in parts.
+    house.tcp().ask(post("/v1/requests", &body)).expect(201);
+    let refused = house.tcp().ask(get("/v1/requests?limit=1000")).expect(503);
+    assert_eq!(refused.header("Retry-After"), Some("1"));
+    house.tcp().ask(get("/v1/requests?limit=10")).expect(200);
+    house.tcp().ask(post("/v1/requests", &body)).expect(503);
 }
 
 #[test]
