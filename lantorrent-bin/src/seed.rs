@@ -166,7 +166,9 @@ impl Serving<'_> {
                     let torrent = self.torrents.get(&adding.torrent.info_hash());
                     torrent.is_some_and(|torrent| torrent.standing == Standing::Failed)
                 });
-                all.iter().for_each(|adding| swarm.remove(adding.torrent.info_hash()));
+                for adding in &all {
+                    swarm.remove(adding.torrent.info_hash());
+                }
                 log::info!("the torrents were read again; tried again: {}", all.len());
                 self.add(swarm, all);
             }

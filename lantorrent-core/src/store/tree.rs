@@ -99,7 +99,8 @@ impl Tree {
             Err(cause) => format!("nowhere ({cause})"),
         };
         let place = match std::fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd())) {
-            Ok(place) => format!("{:?} ({own})", place.join(path)),
+            // Escaped: its names may come from anybody.
+            Ok(place) => format!("{:?} ({own})", place.join(path).to_string_lossy()),
             Err(_) => format!("in a folder that is open still ({own})"),
         };
         Err(StoreError::Elsewhere { path: self.path.join(path), found, place })
