@@ -63,5 +63,5 @@ fn place(report: &Report) -> Option<u32> {
 
 /// Whether it is the last word: the node's own, or one of wire 1, where that cannot be told.
 fn settles(wire: Wire, report: &Report) -> bool {
-    wire == Wire::One || report.by.is_some() && report.by == place(report)
+    wire == Wire::One || report.is_own() || report.by.is_some() && report.by == place(report)
 }
