@@ -43,6 +43,8 @@ pub(super) struct Downstream {
     length: Option<u64>,
     /// Whether a child was found too slow here already.
     was_slow: bool,
+    /// Who was let in and lost in the runs of former lists.
+    lost: Lost,
 }
 
 impl Downstream {
@@ -62,6 +64,7 @@ impl Downstream {
             latest: HashMap::new(),
             length,
             was_slow: false,
+            lost: Lost::Nobody,
         }
     }
 
@@ -73,13 +76,14 @@ impl Downstream {
         degree: u32,
         star: Option<usize>,
     ) {
-        let serves = self.payload_ended && self.runs.iter().any(Run::serves);
-        let lost = self.runs.iter().map(|run| run.lost).max().unwrap_or(Lost::Nobody);
-        let lost = if serves { Lost::Finished } else { lost };
+        self.lost = self.runs.iter().map(|run| run.lost).fold(self.lost, Lost::max);
+        if self.payload_ended && self.runs.iter().any(Run::serves) {
+            self.lost = Lost::Finished;
+        }
         self.hang_up(desk);
         let degree = star.map_or(degree, |_| u32::try_from(list.len()).unwrap_or(u32::MAX));
         let runs = share(list, degree).into_iter().filter_map(Run::new);
-        self.runs = runs.map(|run| run.behind_lost(lost)).collect();
+        self.runs = runs.map(|run| run.behind_lost(self.lost)).collect();
         self.most = star.unwrap_or(usize::MAX);
     }
 
@@ -116,7 +120,9 @@ impl Downstream {
     /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
     fn seek(&mut self, desk: &mut Desk, now: Now, at: usize) {
         if self.aborting.is_some() || !desk.adopting {
-            self.runs[at].over |= self.runs[at].exhausted();
+            // Nobody is sought for a transfer that is over without the file.
+            let unsought = self.aborting.is_some() && !self.runs[at].active();
+            self.runs[at].over |= unsought || self.runs[at].exhausted();
             return;
         }
         while !self.runs[at].over && self.runs[at].child.is_none() {

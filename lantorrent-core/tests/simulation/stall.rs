@@ -17,14 +17,19 @@ fn outputs(session: &mut SourceSession) -> Vec<Output> {
     std::iter::from_fn(|| session.poll()).collect()
 }
 
-/// A source with one node.
-fn source(now: Now, keys: &Keyring) -> SourceSession {
-    let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
-    let node =
-        Destination { host: "child".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
+/// A source with so many nodes.
+fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
+    let node = |place: usize| Destination {
+        host: "child".into(),
+        port: 2893,
+        index: 0,
+        requests: vec![Request { filename: "/a".into(), id: place.to_string(), rename: true }],
+        degree: None,
+        block_size: None,
+    };
     let plan = Plan {
         wire: Wire::Two,
-        destinations: vec![node],
+        destinations: (0..nodes).map(node).collect(),
         degree: 1,
         block_size: 4096,
         length: Some(1 << 20),
@@ -50,8 +55,8 @@ fn connect(source: &mut SourceSession, now: Now, keys: &Keyring, link: LinkId) -
 }
 
 /// A source whose only child has just said that it is ready, and what goes on writing the child's lines.
-fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
-    let mut source = source(now, keys);
+fn feeding(now: Now, keys: &Keyring, nodes: usize) -> (SourceSession, LineWriter) {
+    let mut source = source(now, keys, nodes);
     let (challenge, mut lines) = connect(&mut source, now, keys, CHILD);
     for line in [challenge, Line::Accepted, Line::Ready { offset: 0 }] {
         source.handle(now, Input::Bytes(CHILD, &lines.encode(&line)));
@@ -64,7 +69,7 @@ fn feeding(now: Now, keys: &Keyring) -> (SourceSession, LineWriter) {
 fn wait(takes: impl Fn(Duration) -> bool) -> (Report, Duration) {
     let keys = Keyring::new(Password::new("a secret of many bytes"));
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
-    let (mut source, mut lines) = feeding(start, &keys);
+    let (mut source, mut lines) = feeding(start, &keys, 1);
     for half_seconds in 1..10_000 {
         let passed = Duration::from_millis(500) * half_seconds;
         let now = start + passed;
@@ -103,7 +108,7 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
     let keys = Keyring::new(Password::new("a secret of many bytes"));
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let at = |millis| start + Duration::from_millis(millis);
-    let mut source = source(start, &keys);
+    let mut source = source(start, &keys, 1);
     // In the chain it cannot be reached; then it is asked by itself.
     source.handle(start, Input::Closed(CHILD, "connection refused".into()));
     let (first, second) = (LinkId(1), LinkId(2));
@@ -128,4 +133,17 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
         .filter_map(|output| if let Output::Report(report) = output { Some(report.code) } else { None })
         .collect();
     assert_eq!(reports, [Code::NEVER_REPORTED]);
+}
+
+#[test]
+fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
+    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let (mut source, mut lines) = feeding(start, &keys, 3);
+    source.handle(start, Input::Stop(Duration::ZERO));
+    source.handle(start, Input::Bytes(CHILD, &lines.encode(&Line::Aside)));
+    source.handle(start, Input::Closed(CHILD, "it closed the connection".into()));
+    let outputs = outputs(&mut source);
+    let reports = outputs.iter().filter(|output| matches!(output, Output::Report(_))).count();
+    assert_eq!((reports, outputs.last()), (3, Some(&Output::Done)), "{outputs:?}");
 }

@@ -467,7 +467,7 @@ impl Node {
 
     /// It is over: what must be true of every run.
     pub(super) fn finish(&self) {
-        assert!(self.is_over(), "it does not come to an end");
+        assert!(self.is_over(), "it does not come to an end: {:?}", self.files);
         if self.refused {
             assert!(self.session.is_none() && self.files == [File::New; FILES]);
             return;

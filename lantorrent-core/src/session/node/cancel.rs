@@ -139,6 +139,9 @@ impl NodeSession {
     /// What there was of a file is removed, or cannot be.
     pub(super) fn removed(&mut self, id: &str, result: Result<(), &FileFault>) {
         let mut fault = result.err().cloned().unwrap_or_else(left_nothing);
+        if fault.code.is_success() {
+            fault.code = Code::UNKNOWN;
+        }
         if let Some(file) = self.file_of(id) {
             if self.files.state(file) == Some(FileState::Removing) {
                 fault.message += self.remains(file);

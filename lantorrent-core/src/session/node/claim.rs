@@ -32,7 +32,10 @@ impl NodeSession {
             Reading::Over => Reading::NotYet,
             other => other,
         };
-        self.take_list(now, header.destinations);
+        // A node that leaves serves nobody any more, and only says how it ends.
+        if self.phase != Phase::Aborted {
+            self.take_list(now, header.destinations);
+        }
         if self.aside {
             self.upstream.say(&mut self.desk, &Line::Aside);
         }
