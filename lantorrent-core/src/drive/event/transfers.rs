@@ -159,7 +159,9 @@ impl Transfers {
         let number = transfer_of(&arrival).and_then(|transfer| self.numbers.get(&transfer));
         match number.and_then(|number| self.sessions.get_mut(number)) {
             Some(transfer) => {
-                displaced.into_iter().for_each(|(id, fault)| transfer.tell(Input::Displaced(id, fault)));
+                for (id, fault) in displaced {
+                    transfer.tell(Input::Displaced(id, fault));
+                }
                 self.hand_over(arrival, Input::Claimed, world);
             }
             None => self.attend_to(arrival, world),
