@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) outlived: Vec<Option<BTreeSet<String>>>,
     /// When the source was done; at once if it stands still.
     pub(crate) took: Duration,
+    /// For the network to carry a block over one link, as a rule.
+    pub(crate) block_time: Duration,
     /// Whether the source lived to its end.
     pub(crate) told: bool,
     /// When each of the mishaps has happened.
@@ -262,6 +264,7 @@ impl Scenario {
             kept: world.hosts.iter().map(|host| host.disk.kept("/f")).collect(),
             files: world.hosts.into_iter().map(|host| host.disk.files).collect(),
             took: took.unwrap_or_default(),
+            block_time: world.net.block_time(),
             told: took.is_some(),
         };
         if outcome.told {

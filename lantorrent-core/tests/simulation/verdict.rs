@@ -206,6 +206,8 @@ impl Verdict<'_> {
         let scenario = self.scenario;
         let slowest = scenario.micros_per_block.iter().map(|&(_, micros)| micros).max().unwrap_or(0);
         let block = Duration::from_micros(slowest.max(scenario.source_micros) as u64);
+        // The file may go over the network twice in a row: down the chain, and then to a node that was lost.
+        let block = block.max(self.outcome.block_time);
         let blocks = scenario.content.len().div_ceil(BLOCK as usize) as u32;
         let took = self.outcome.took;
         assert!(

@@ -94,6 +94,11 @@ impl Net {
         Duration::from_micros(self.micros)
     }
 
+    /// How long a block may take over one link: a frame goes in a dozen pieces or more, each a way of its own.
+    pub(crate) fn block_time(&self) -> Duration {
+        Duration::from_micros(self.latency as u64) * 16
+    }
+
     pub(crate) fn micros(&self) -> u64 {
         self.micros
     }
