@@ -13,4 +13,5 @@ mod raw;
 mod recorded;
 mod reports;
 mod support;
+mod types;
 mod vectors;
