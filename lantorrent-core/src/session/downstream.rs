@@ -33,6 +33,8 @@ pub(super) struct Downstream {
     aborting: Option<Instant>,
     /// Whether the end of the payload is known here, and so may be with a child.
     payload_ended: bool,
+    /// Whether a child here was sent the end of the payload, and so may be whole.
+    end_is_out: bool,
     /// Whether the source knows every result, which each child hears behind the end.
     bye: bool,
     /// How much of the payload there is to be sent.
@@ -58,6 +60,7 @@ impl Downstream {
             next_link: 0,
             aborting: None,
             payload_ended: false,
+            end_is_out: false,
             bye: false,
             available: 0,
             changes: VecDeque::new(),
@@ -267,6 +270,7 @@ impl Downstream {
             && child.stage == Stage::Feeding
         {
             child.enter(Stage::Reporting, now.instant);
+            self.end_is_out = true;
             // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
             if desk.wire() == Wire::One {
                 desk.out.push_back(Output::Finish(link));
@@ -275,6 +279,11 @@ impl Downstream {
                 desk.out.push_back(Output::Control(link, Control::Bye));
             }
         }
+    }
+
+    /// Whether a child was sent the end of the payload: it, and those behind it, may be whole.
+    pub(super) fn end_is_out(&self) -> bool {
+        self.end_is_out
     }
 
     /// The source knows every result: those that have the whole payload are told, the others when they have it.

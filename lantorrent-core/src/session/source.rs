@@ -205,8 +205,18 @@ impl SourceSession {
         self.lookout.stop(&mut self.desk);
         self.cancels.stop(&mut self.desk);
         self.downstream.part(&mut self.desk);
-        let why = "the sender was suspended; what the node has is kept for the next transfer of the file";
-        self.desk.report_for(&self.nodes, None, Code::STOPPED, why);
+        let (code, why) = if self.downstream.end_is_out() {
+            (
+                Code::NEVER_REPORTED,
+                "not known to be whole: the sender was suspended; the next transfer of the file finds out",
+            )
+        } else {
+            (
+                Code::STOPPED,
+                "the sender was suspended; what the node has is kept for the next transfer of the file",
+            )
+        };
+        self.desk.report_for(&self.nodes, None, code, why);
     }
 
     /// Its node is told; what that says is the result. Where it does not answer, the result is what it would have been.

@@ -97,7 +97,8 @@ impl TransferHandle {
     }
 
     /// Ends the transfer for now, in about a second at most. The nodes keep what they have, and a later transfer of the
-    /// same file goes on with it. What is not known by then is reported as [`Code::STOPPED`](crate::wire::Code::STOPPED).
+    /// same file goes on with it. What is not known by then is reported as [`Code::STOPPED`](crate::wire::Code::STOPPED),
+    /// or where the end of the file was sent as [`Code::NEVER_REPORTED`](crate::wire::Code::NEVER_REPORTED).
     pub fn suspend(&self) {
         self.0.wish(Wish::Suspend);
     }
