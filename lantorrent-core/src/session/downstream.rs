@@ -22,6 +22,16 @@ use super::run::{Lost, Run};
 use super::share::share;
 use crate::wire::{Abort, Change, Code, Destination, NodeState, Verb, Wire, proof};
 
+/// The end of the payload, as far as this side knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Awaited,
+    /// It is known here, and so may be with a child.
+    Known,
+    /// A child was sent it, and so may be whole.
+    Out,
+}
+
 #[derive(Debug)]
 pub(super) struct Downstream {
     runs: Vec<Run>,
@@ -31,10 +41,7 @@ pub(super) struct Downstream {
     most: usize,
     next_link: u32,
     aborting: Option<Instant>,
-    /// Whether the end of the payload is known here, and so may be with a child.
-    payload_ended: bool,
-    /// Whether a child here was sent the end of the payload, and so may be whole.
-    end_is_out: bool,
+    end: End,
     /// Whether the source knows every result, which each child hears behind the end.
     bye: bool,
     /// How much of the payload there is to be sent.
@@ -59,8 +66,7 @@ impl Downstream {
             most: usize::MAX,
             next_link: 0,
             aborting: None,
-            payload_ended: false,
-            end_is_out: false,
+            end: End::Awaited,
             bye: false,
             available: 0,
             changes: VecDeque::new(),
@@ -80,7 +86,7 @@ impl Downstream {
         star: Option<usize>,
     ) {
         self.lost = self.runs.iter().map(|run| run.lost).fold(self.lost, Lost::max);
-        if self.payload_ended && self.runs.iter().any(Run::serves) {
+        if self.end_is_known() && self.runs.iter().any(Run::serves) {
             self.lost = Lost::Finished;
         }
         self.hang_up(desk);
@@ -248,7 +254,7 @@ impl Downstream {
     }
 
     pub(super) fn payload_ended(&mut self) {
-        self.payload_ended = true;
+        self.end = self.end.max(End::Known);
     }
 
     pub(super) fn sent(&mut self, now: Now, link: LinkId, upto: u64) {
@@ -270,7 +276,7 @@ impl Downstream {
             && child.stage == Stage::Feeding
         {
             child.enter(Stage::Reporting, now.instant);
-            self.end_is_out = true;
+            self.end = End::Out;
             // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
             if desk.wire() == Wire::One {
                 desk.out.push_back(Output::Finish(link));
@@ -281,9 +287,13 @@ impl Downstream {
         }
     }
 
+    fn end_is_known(&self) -> bool {
+        self.end >= End::Known
+    }
+
     /// Whether a child was sent the end of the payload: it, and those behind it, may be whole.
     pub(super) fn end_is_out(&self) -> bool {
-        self.end_is_out
+        self.end == End::Out
     }
 
     /// The source knows every result: those that have the whole payload are told, the others when they have it.
@@ -309,6 +319,7 @@ impl Downstream {
             return;
         }
         self.aborting = Some(now.instant + desk.timing.linger);
+        let end_is_known = self.end_is_known();
         for run in self.runs.iter_mut().filter(|run| !run.over) {
             if let Some(first) = run.attempts.first() {
                 let place = first.place;
@@ -328,7 +339,7 @@ impl Downstream {
                     desk.out.extend(child.as_ref().map(|child| Output::Close(child.link)));
                     run.over = true;
                     // Nobody was sent the end, so nobody there can be whole.
-                    if run.left.is_none() && (!fed || !self.payload_ended) {
+                    if run.left.is_none() && (!fed || !end_is_known) {
                         let code = if run.lost == Lost::Finished { Code::LOST } else { abort.code };
                         desk.report_for(run.rest(), self.by, code, &abort.reason);
                     }

@@ -91,7 +91,7 @@ impl Downstream {
 
     /// Those behind that place may be served from there, and nobody here gets to know it.
     fn lose_sight(&mut self, desk: &mut Desk, at: usize, place: usize) {
-        let lost = if self.payload_ended { Lost::Finished } else { Lost::Unfinished };
+        let lost = if self.end_is_known() { Lost::Finished } else { Lost::Unfinished };
         let run = &mut self.runs[at];
         run.lost = run.lost.max(lost);
         if run.lost == Lost::Finished {
