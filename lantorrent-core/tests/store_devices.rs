@@ -293,9 +293,8 @@ fn a_disk_that_is_mounted_later_is_used_and_one_that_hides_a_file_is_told() {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
 
-        // Lazily, as of a disk that is in use.
         let lost = create("c");
-        run("umount", &["-l", at.to_str().unwrap()]);
+        disk.unmount();
         let error = lost.finish(3, Durability::Sync).unwrap_err();
         assert!(matches!(error, StoreError::Elsewhere { .. }), "{error}");
         assert!(!at.join("c").exists());

@@ -1,6 +1,7 @@
 //! What takes root: small disks and disks that are files. A plain user's machine says that it skips them; in CI that
 //! would be a hole, and is a failure.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,8 +22,8 @@ pub(crate) fn run(command: &str, arguments: &[&str]) -> Option<String> {
     }
 }
 
-/// A folder where something is mounted, a tmpfs as a rule, for as long as this lives.
-pub(crate) struct SmallDisk(pub(crate) TempDir);
+/// A folder where something is mounted, a tmpfs as a rule, for as long as this lives or until it is unmounted.
+pub(crate) struct SmallDisk(pub(crate) TempDir, Cell<bool>);
 
 impl SmallDisk {
     /// With that many bytes.
@@ -34,7 +35,7 @@ impl SmallDisk {
     pub(crate) fn on(folder: TempDir, size: u64) -> Option<Self> {
         let size = format!("size={size}");
         run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder.path().to_str().unwrap()])?;
-        Some(Self(folder))
+        Some(Self(folder, Cell::new(true)))
     }
 
     /// With a file system of that kind, as `mkfs` names it, and with those options of `mount`.
@@ -45,18 +46,25 @@ impl SmallDisk {
         run(&format!("mkfs.{kind}"), &["-q", device])?;
         // The mount keeps the image, whose name goes here.
         run("mount", &["-o", &format!("loop,{options}"), device, at])?;
-        Some(Self(folder))
+        Some(Self(folder, Cell::new(true)))
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
+
+    /// Takes it away, whether or not it is in use.
+    pub(crate) fn unmount(&self) {
+        if self.1.replace(false) {
+            // Lazily: what another test starts at this moment holds files of it until it has begun.
+            run("umount", &["-l", self.0.path().to_str().unwrap()]);
+        }
+    }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: what another test starts at this moment holds files of it until it has begun.
-        run("umount", &["-l", self.0.path().to_str().unwrap()]);
+        self.unmount();
     }
 }
 

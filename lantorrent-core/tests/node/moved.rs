@@ -13,7 +13,7 @@ use crate::support::{
     BOTH, FakeNode, Gate, Peer, TestNode, codes, content, from_to, header, header_for, keys, of_version, payload, send,
     target, transfer, wait_until,
 };
-use crate::system::{SmallDisk, run};
+use crate::system::SmallDisk;
 
 const SIZE: usize = 100_001;
 
@@ -53,7 +53,7 @@ fn a_disk_that_is_mounted_under_a_running_node_is_used() {
         assert!(outcome.all_succeeded(), "{outcome:?}");
         assert!(fs::read(disk.path().join("a")).unwrap() == content);
         // And when it is away, what is below.
-        run("umount", &["-l", disk.path().to_str().unwrap()]);
+        disk.unmount();
         let outcome = send(wire, &content, [target]);
         assert!(outcome.all_succeeded(), "{outcome:?}");
         assert!(fs::read(disk.path().join("a")).unwrap() == content);
