@@ -264,7 +264,7 @@ fn a_mounted_device_is_in_use() {
     if run("mount", &[path, folder.path().to_str().unwrap()]).is_none() {
         return;
     }
-    let _mounted = SmallDisk(folder);
+    let _mounted = SmallDisk::mounted(folder);
     let error = device.create(None).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
 }

@@ -35,7 +35,7 @@ impl SmallDisk {
     pub(crate) fn on(folder: TempDir, size: u64) -> Option<Self> {
         let size = format!("size={size}");
         run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder.path().to_str().unwrap()])?;
-        Some(Self(folder, Cell::new(true)))
+        Some(Self::mounted(folder))
     }
 
     /// With a file system of that kind, as `mkfs` names it, and with those options of `mount`.
@@ -46,7 +46,12 @@ impl SmallDisk {
         run(&format!("mkfs.{kind}"), &["-q", device])?;
         // The mount keeps the image, whose name goes here.
         run("mount", &["-o", &format!("loop,{options}"), device, at])?;
-        Some(Self(folder, Cell::new(true)))
+        Some(Self::mounted(folder))
+    }
+
+    /// What is mounted on that folder already.
+    pub(crate) fn mounted(folder: TempDir) -> Self {
+        Self(folder, Cell::new(true))
     }
 
     pub(crate) fn path(&self) -> &Path {
