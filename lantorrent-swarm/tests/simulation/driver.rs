@@ -18,6 +18,8 @@ use crate::world::{End, Happening, HostId, Net, Own};
 
 /// How many requests every node lets wait.
 const QUEUE: usize = 500;
+/// Microseconds that a connection may take to be introduced, as in the driver that ships.
+const PATIENCE: u64 = 10_000_000;
 
 #[derive(Debug)]
 enum Stage {
@@ -148,6 +150,7 @@ impl Driver {
         let link =
             Link { other, stage: Stage::Greeting(Vec::new()), reader: Reader::new(limits), coming: None };
         self.links.insert(end, link);
+        net.after(PATIENCE, Happening::Own(self.host, Own::Late(end)));
         net.pipe(end).say(&self.torrent.handshake().encode());
         self.touched.insert(end);
     }
@@ -253,6 +256,12 @@ impl Driver {
     pub(crate) fn own(&mut self, net: &mut Net, own: Own) {
         match own {
             Own::Verified(piece) => self.judge(net, piece),
+            Own::Late(end) => {
+                let greets = |link: &Link| matches!(link.stage, Stage::Greeting(_));
+                if self.links.get(&end).is_some_and(greets) {
+                    self.lose(net, end);
+                }
+            }
             Own::Content => {
                 let have = self.stored.clone();
                 let content = self.package.content(have);

@@ -110,6 +110,8 @@ pub(crate) enum Own {
     WebDone(u64),
     WebFails(u64),
     Content,
+    /// The time is up in which a connection has to be introduced.
+    Late(End),
 }
 
 struct Entry(u64, u64, Happening);
