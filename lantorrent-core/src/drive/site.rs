@@ -98,15 +98,27 @@ impl Site {
         }
     }
 
-    /// How often to do so: what is too old is gone when half as much time again has passed, or within the hour.
+    /// How often to do so.
     pub(super) fn cleaning(&self) -> Duration {
-        (self.keep_partial / 2).clamp(*CLEANING.start(), *CLEANING.end())
+        cleaning(self.keep_partial)
     }
+}
+
+/// What is kept for so long is gone when half as much time again has passed, or within the hour.
+fn cleaning(keep_partial: Duration) -> Duration {
+    (keep_partial / 2).clamp(*CLEANING.start(), *CLEANING.end())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partial_files_go_within_half_the_time_that_they_are_kept() {
+        let seconds = |keep| cleaning(Duration::from_secs(keep)).as_secs();
+        assert_eq!((seconds(0), seconds(30), seconds(600)), (10, 15, 300));
+        assert_eq!((seconds(7200), seconds(86_400)), (3600, 3600));
+    }
 
     #[test]
     fn strangers_make_room_and_others_do_not() {
