@@ -44,9 +44,12 @@ fn a_disk_that_fills_up_fails_alone() {
         let bytes = crate::support::payload(&peer.header, &content);
         let (first, rest) = bytes.split_at(bytes.len() / 2);
         peer.write(first);
-        crate::support::wait_until("half of it is there", || {
-            fs::metadata(disk.path().join("a.lantorrent")).is_ok_and(|found| found.len() > MIB as u64)
-        });
+        // Also behind it: a child that lags cannot be served from a file that is given up.
+        for partial in [disk.path().join("a.lantorrent"), next.path("a.lantorrent")] {
+            crate::support::wait_until("some of it is there", || {
+                fs::metadata(&partial).is_ok_and(|found| found.len() > 2 * MIB as u64)
+            });
+        }
         let other = disk.path().join("other");
         let taken = fs::write(&other, vec![7; 8 * MIB]);
         assert!(taken.is_err(), "all that was left");
