@@ -167,7 +167,8 @@ impl Guest {
 
     fn is_now(&self, stage: Stage) -> bool {
         let mut book = self.guests.lock();
-        if let Some(entry) = book.there.get_mut(&self.number) {
+        // A thread that starts late makes its connection no younger.
+        if let Some(entry) = book.there.get_mut(&self.number).filter(|entry| entry.stage != stage) {
             (entry.stage, entry.since) = (stage, Instant::now());
         }
         !book.is_closing
