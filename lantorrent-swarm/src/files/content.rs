@@ -156,6 +156,7 @@ impl Content {
     }
 
     /// Whether it is in that folder.
+    #[cfg(feature = "drive")]
     pub(crate) fn is_in(&self, tree: &Arc<Tree>) -> bool {
         Arc::ptr_eq(&self.tree, tree)
     }
