@@ -279,7 +279,9 @@ impl Drop for Swarm {
 fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), SwarmError> {
     let (first, last) = settings.ports.clone().into_inner();
     let mut cause = io::Error::from(io::ErrorKind::InvalidInput);
-    for port in settings.ports.clone() {
+    // Of any free port for connections the one for datagrams may be taken; the next one is another.
+    let tries = |port| std::iter::repeat_n(port, if port == 0 { 8 } else { 1 });
+    for port in settings.ports.clone().flat_map(tries) {
         let both = listen_at(SocketAddr::new(settings.listen, port)).and_then(|listener| {
             let port = listener.local_addr()?.port();
             let datagrams = settings.dht.as_ref().map(|_| dht::bind(settings.listen, port)).transpose()?;
