@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bounded::Number;
 use super::error::LineError;
-use super::json::{self, Scanner, Step};
-use super::{Code, limits};
+use super::json::{Scanner, Step};
+use super::{Code, limits, line};
 
 /// What became of one request. PROTOCOL.md, "Results".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Report {
     /// # Errors
     /// [`LineError::NotJson`], and [`LineError::Malformed`] for a value longer than [`limits`].
     pub fn parse(text: &[u8]) -> Result<Self, LineError> {
-        let report: Self = json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))?;
+        let report: Self = line::values(text)?;
         report.check_lengths()?;
         Ok(report)
     }
@@ -113,7 +113,7 @@ impl Report {
     /// # Errors
     /// As [`parse`](Self::parse), but for the message.
     pub fn parse_bare(text: &[u8]) -> Result<Self, LineError> {
-        let report: Self = json::parse(text).map_err(|error| LineError::NotJson(error.to_string()))?;
+        let report: Self = line::values(text)?;
         let report = Self { message: cut(&report.message, limits::MESSAGE_BYTES).into(), ..report };
         report.check_lengths()?;
         Ok(report)
