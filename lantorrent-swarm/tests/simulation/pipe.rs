@@ -32,7 +32,7 @@ impl Chunk {
 
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
-    messages: Vec<u8>,
+    messages: VecDeque<u8>,
     blocks: VecDeque<(Span, Tint)>,
     socket: VecDeque<Chunk>,
     held: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     pub(crate) fn say(&mut self, bytes: &[u8]) {
-        self.messages.extend_from_slice(bytes);
+        self.messages.extend(bytes);
     }
 
     pub(crate) fn upload(&mut self, span: Span, tint: Tint) {
@@ -56,7 +56,8 @@ impl Pipe {
         let mut sent = Vec::new();
         while self.held < SOCKET {
             let chunk = if !self.messages.is_empty() {
-                Chunk::Bytes(std::mem::take(&mut self.messages))
+                let taken = self.messages.len().min(SOCKET - self.held);
+                Chunk::Bytes(self.messages.drain(..taken).collect())
             } else if let Some((span, tint)) = self.blocks.pop_front() {
                 sent.push(span);
                 Chunk::Block(span, tint)
