@@ -1,0 +1,94 @@
+//! Names that are one where others tell them apart, and names that cannot be.
+
+use std::fs;
+
+use crate::common::names;
+use crate::odd::{Names, Odd, Oddity};
+use crate::place::{Place, plain};
+use crate::swarms::Running;
+
+const COMPOSED: &str = "caf\u{e9}";
+const DECOMPOSED: &str = "cafe\u{301}";
+
+fn pairs() -> [(Names, &'static str, &'static str); 2] {
+    [(Names::IgnoreCase, "image", "Image"), (Names::IgnoreForm, COMPOSED, DECOMPOSED)]
+}
+
+/// Of two requests for one file one is refused, and the file is whole.
+#[test]
+fn two_requests_for_one_file() {
+    for (kind, one, other) in pairs() {
+        for driver in [&[][..], &["--event-loop"]] {
+            let Some(odd) = Odd::mount(Oddity { names: kind, ..Oddity::default() }) else { return };
+            let place = Place::new(odd.path());
+            let node = place.node(driver, plain);
+            let (source, bytes) = place.source();
+            let to = [node.destination(one), node.destination(other)];
+            let finished = place.lab.send(&source, &to, &["--json"]).expect(1);
+            let codes = finished.codes();
+            assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{}", finished.stdout);
+            assert!(fs::read(node.file(one)).unwrap() == bytes);
+            assert_eq!(names(odd.path()).len(), 1);
+            // One after the other they are what they are to every other program: the same file written again.
+            place.lab.send(&source, &to[..1], &[]).expect(0);
+            place.lab.send(&source, &to[1..], &[]).expect(0);
+            assert_eq!(names(odd.path()).len(), 1);
+        }
+    }
+}
+
+/// A torrent that names one file twice does not fit, and nothing wrong gets a final name.
+#[test]
+fn two_files_of_a_torrent_that_are_one() {
+    for (kind, one, other) in pairs() {
+        let Some(odd) = Odd::mount(Oddity { names: kind, ..Oddity::default() }) else { return };
+        let place = Place::new(odd.path());
+        let tree = place.lab.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join(one), vec![1; 100_000]).unwrap();
+        fs::write(tree.join(other), vec![2; 100_000]).unwrap();
+        place.lab.run(["torrent", "create", "tree"]).expect(0);
+        let (_seed, address) = Running::seed(&place.lab, ".", &["tree.torrent"]);
+        let finished = place.get("tree.torrent", &address, plain);
+        assert_ne!(finished.status, Some(0), "{}", finished.stdout);
+        let told = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(told.contains(one) || told.contains(other), "{told}");
+        for name in [one, other] {
+            let path = odd.path().join("got/tree").join(name);
+            let Ok(bytes) = fs::read(path) else { continue };
+            assert!(bytes.iter().all(|byte| *byte == bytes[0]) && bytes.len() == 100_000, "it is mixed");
+        }
+    }
+}
+
+#[test]
+fn names_that_are_too_long() {
+    for longest in [60, 143, 255] {
+        let Some(odd) = Odd::mount(Oddity { longest: Some(longest), ..Oddity::default() }) else { return };
+        let place = Place::new(odd.path());
+        let node = place.node(&[], plain);
+        let (source, bytes) = place.source();
+        let finished = place.lab.send(&source, &[node.destination(&"x".repeat(longest + 1))], &[]).expect(1);
+        assert!(finished.stdout.contains("name"), "{}", finished.stdout);
+        assert_eq!(names(odd.path()), [""; 0]);
+        let name = "y".repeat(longest);
+        place.lab.send(&source, &[node.destination(&name)], &[]).expect(0);
+        assert!(fs::read(node.file(&name)).unwrap() == bytes);
+        assert_eq!(names(odd.path()), [name]);
+    }
+}
+
+#[test]
+fn names_that_windows_has_not() {
+    let Some(odd) = Odd::mount(Oddity { names: Names::Windows, ..Oddity::default() }) else { return };
+    let place = Place::new(odd.path());
+    let node = place.node(&[], plain);
+    let (source, bytes) = place.source();
+    let to = [node.destination("a:b"), node.destination("c")];
+    let finished = place.lab.send(&source, &to, &["--json"]).expect(1);
+    assert_eq!(finished.codes()[1], 0);
+    assert!([503, 504].contains(&finished.codes()[0]), "{}", finished.stdout);
+    assert!(finished.stdout.contains("a:b"));
+    assert_eq!(names(odd.path()), ["c"]);
+    assert!(fs::read(node.file("c")).unwrap() == bytes);
+}
