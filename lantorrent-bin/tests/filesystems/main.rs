@@ -2,9 +2,13 @@
 //!
 //! They need root and FUSE. A plain user's machine says that it skips them.
 
+#[path = "../cli/agent/fixture.rs"]
+#[allow(dead_code)]
+mod agent;
 #[path = "../cli/common/mod.rs"]
 #[allow(dead_code, unused_imports)] // Some of it is for the other tests.
 mod common;
+mod daemons;
 mod names;
 mod odd;
 mod place;

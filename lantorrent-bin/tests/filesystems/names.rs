@@ -1,6 +1,7 @@
 //! Names that are one where others tell them apart, and names that cannot be.
 
 use std::fs;
+use std::path::Path;
 
 use crate::common::names;
 use crate::odd::{Names, Odd, Oddity};
@@ -15,25 +16,29 @@ fn pairs() -> [(Names, &'static str, &'static str); 2] {
 }
 
 /// Of two requests for one file one is refused, and the file is whole.
+pub(crate) fn two_requests_for_one_file(root: &Path, one: &str, other: &str) {
+    let place = Place::new(root);
+    for driver in [&[][..], &["--event-loop"]] {
+        let node = place.node(driver, plain);
+        let (source, bytes) = place.source();
+        let to = [node.destination(one), node.destination(other)];
+        let finished = place.lab.send(&source, &to, &["--json"]).expect(1);
+        let succeeded = finished.codes().iter().filter(|code| **code == 0).count();
+        assert_eq!(succeeded, 1, "{}", finished.stdout);
+        assert!(fs::read(node.file(one)).unwrap() == bytes);
+        assert_eq!(names(root).len(), 1);
+        // One after the other they are what they are to every other program: the same file written again.
+        place.lab.send(&source, &to[..1], &[]).expect(0);
+        place.lab.send(&source, &to[1..], &[]).expect(0);
+        assert_eq!(names(root).len(), 1);
+    }
+}
+
 #[test]
-fn two_requests_for_one_file() {
+fn two_requests_that_differ_by_case_or_form() {
     for (kind, one, other) in pairs() {
-        for driver in [&[][..], &["--event-loop"]] {
-            let Some(odd) = Odd::mount(Oddity { names: kind, ..Oddity::default() }) else { return };
-            let place = Place::new(odd.path());
-            let node = place.node(driver, plain);
-            let (source, bytes) = place.source();
-            let to = [node.destination(one), node.destination(other)];
-            let finished = place.lab.send(&source, &to, &["--json"]).expect(1);
-            let codes = finished.codes();
-            assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{}", finished.stdout);
-            assert!(fs::read(node.file(one)).unwrap() == bytes);
-            assert_eq!(names(odd.path()).len(), 1);
-            // One after the other they are what they are to every other program: the same file written again.
-            place.lab.send(&source, &to[..1], &[]).expect(0);
-            place.lab.send(&source, &to[1..], &[]).expect(0);
-            assert_eq!(names(odd.path()).len(), 1);
-        }
+        let Some(odd) = Odd::mount(Oddity { names: kind, ..Oddity::default() }) else { return };
+        two_requests_for_one_file(odd.path(), one, other);
     }
 }
 

@@ -66,7 +66,8 @@ impl Names {
 
     fn allows(self, name: &OsStr) -> bool {
         let name = name.to_string_lossy();
-        self != Self::Windows || !name.contains([':', '?', '*', '"', '<', '>', '|', '\\']) && !name.ends_with(['.', ' '])
+        self != Self::Windows
+            || !name.contains([':', '?', '*', '"', '<', '>', '|', '\\']) && !name.ends_with(['.', ' '])
     }
 }
 
@@ -169,7 +170,12 @@ type Answer<T> = Result<T, Errno>;
 
 impl State {
     fn new() -> Self {
-        let root = Node { content: Content::Folder(BTreeMap::new()), mode: 0o755, links: 2, mtime: SystemTime::now() };
+        let root = Node {
+            content: Content::Folder(BTreeMap::new()),
+            mode: 0o755,
+            links: 2,
+            mtime: SystemTime::now(),
+        };
         Self {
             nodes: BTreeMap::from([(1, root)]),
             moved: BTreeMap::new(),
@@ -201,7 +207,8 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        let size = |node: &Node| if let Content::File(bytes) = &node.content { bytes.len() as u64 } else { 0 };
+        let size =
+            |node: &Node| if let Content::File(bytes) = &node.content { bytes.len() as u64 } else { 0 };
         self.nodes.values().map(size).sum()
     }
 
@@ -476,7 +483,8 @@ impl Filesystem for Program {
             entries.insert(key, (newname.to_owned(), u64::from(ino)));
             Ok(())
         });
-        let linked = linked.and_then(|()| state.node(ino).map(|node| node.links += 1)).and_then(|()| state.attr(ino));
+        let linked =
+            linked.and_then(|()| state.node(ino).map(|node| node.links += 1)).and_then(|()| state.attr(ino));
         answer!(linked, reply, attr => reply.entry(&NOW, &attr, Generation(0)));
     }
 
@@ -589,7 +597,16 @@ impl Filesystem for Program {
         reply.ok();
     }
 
-    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+    fn fallocate(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
         refuse!(self, Call::Fallocate, reply);
         let end = offset + length;
         let size = self.state().file(ino).map(|bytes| bytes.len() as u64);

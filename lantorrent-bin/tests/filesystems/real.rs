@@ -10,6 +10,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::common::system::{SmallDisk, run};
+use crate::names::two_requests_for_one_file;
 use crate::place::{Place, plain};
 
 const MIB: u64 = 1 << 20;
@@ -117,4 +118,47 @@ fn sshfs() {
     let (from, options) = (format!("localhost:{}", there.path().display()), format!("directport={port}"));
     let mounted = run("sshfs", &["-o", &options, &from, text(at.path())]);
     arrives(mounted.map(|_| SmallDisk::mounted(at)));
+}
+
+/// What a quota leaves is less than the disk says.
+#[test]
+fn a_quota_of_btrfs() {
+    let Some(disk) = SmallDisk::formatted("btrfs", 128 * MIB, "rw") else { return };
+    let root = disk.path().join("root");
+    let steps: [&[&str]; 3] = [
+        &["quota", "enable", text(disk.path())],
+        &["subvolume", "create", text(&root)],
+        &["qgroup", "limit", "700K", text(&root)],
+    ];
+    for step in steps {
+        if run("btrfs", step).is_none() {
+            return;
+        }
+    }
+    let place = Place::new(&root);
+    let node = place.node(&[], plain);
+    let (source, _) = place.source();
+    let finished = place.lab.send(&source, &[node.destination("a")], &["--json"]).expect(1);
+    assert_eq!(finished.codes(), [512], "{}", finished.stdout);
+    assert!(finished.stdout.contains("quota"), "{}", finished.stdout);
+    assert!(!node.file("a").exists());
+}
+
+/// A folder of ext4 in which letters have no case.
+#[test]
+fn ext4_without_case() {
+    let (folder, image) = image(64 * MIB);
+    let at = tempfile::tempdir().unwrap();
+    let made = run("mkfs.ext4", &["-q", "-O", "casefold", text(&image)]);
+    let Some(_) = made.and_then(|_| run("mount", &["-o", "loop", text(&image), text(at.path())])) else {
+        return;
+    };
+    let disk = SmallDisk::mounted(at);
+    drop(folder);
+    let root = disk.path().join("root");
+    fs::create_dir(&root).unwrap();
+    if run("chattr", &["+F", text(&root)]).is_none() {
+        return;
+    }
+    two_requests_for_one_file(&root, "image", "Image");
 }

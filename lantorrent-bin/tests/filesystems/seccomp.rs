@@ -14,13 +14,13 @@ use crate::place::Place;
 /// What a child of this program is to become: the call's number, the errno, and the command.
 const FORBIDDEN: &str = "LANTORRENT_TEST_FORBIDDEN";
 /// The numbers of these are the same on all processors.
-const OPENAT2: i64 = 437;
+pub(crate) const OPENAT2: i64 = 437;
 const FACCESSAT2: i64 = 439;
 const CLOSE_RANGE: i64 = 436;
 const EPOLL_PWAIT2: i64 = 441;
 
 /// That command, in which those calls fail.
-fn without(calls: &[i64], errno: Errno, command: &Command) -> Command {
+pub(crate) fn without(calls: &[i64], errno: Errno, command: &Command) -> Command {
     // What this program says of its tests is not what the command says.
     let mut wrapped = Command::new("sh");
     wrapped.args(["-c", "exec \"$0\" \"$@\" 3>&1 >/dev/null"]).arg(std::env::current_exe().unwrap());
@@ -103,7 +103,9 @@ fn no_way_out_of_a_root_without_openat2() {
     let place = Place::new(&root);
     let node = place.node(&[], |command| without(&[OPENAT2], Errno::NOSYS, &command));
     let (source, bytes) = place.source();
-    for out in ["absolute/a", "relative/a", "file", "loop/a", "magic/a", "../outside/a", "inside/../../outside/a"] {
+    for out in
+        ["absolute/a", "relative/a", "file", "loop/a", "magic/a", "../outside/a", "inside/../../outside/a"]
+    {
         let finished = place.lab.send(&source, &[node.destination(out)], &["--json"]);
         assert_ne!(finished.status, Some(0), "{out}");
         let code = finished.codes()[0];
