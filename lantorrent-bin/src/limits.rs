@@ -1,6 +1,7 @@
 //! What this process may have of the system.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use lantorrent_core::rlimit::rlimit;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// To be called first of all, while there is nothing that could be lost.
 pub(crate) fn prepare() {
@@ -12,7 +13,7 @@ pub(crate) fn prepare() {
 /// Takes as many file descriptors as can be had: what a process may have at first is meant for programs that `select`, which
 /// cannot deal with more.
 fn raise_descriptors() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Rlimit { current, maximum } = rlimit(Resource::Nofile);
     if current != maximum {
         // Then it has to do with what there is.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -26,7 +27,7 @@ fn share_one_heap() {
     use std::os::unix::process::CommandExt;
 
     const ARENAS: &str = "MALLOC_ARENA_MAX";
-    let is_limited = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current.is_some());
+    let is_limited = [Resource::As, Resource::Data].map(|resource| rlimit(resource).current.is_some());
     if !is_limited.contains(&true) || std::env::var_os(ARENAS).is_some() {
         return;
     }

@@ -10,6 +10,8 @@
 pub mod drive;
 #[doc(hidden)]
 pub mod fuzz;
+#[cfg(feature = "store")]
+pub mod rlimit;
 pub mod session;
 #[cfg(feature = "store")]
 pub mod store;

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lantorrent_core::store::Lock;
 use redb::{Builder, Database, ReadableTable, TableDefinition};
 
 use self::disk::Disk;
@@ -55,6 +56,7 @@ impl std::fmt::Display for BookError {
 pub(crate) struct Book {
     path: PathBuf,
     file: Arc<File>,
+    _lock: Lock,
     /// None after an error, until [`reopen`](Self::reopen).
     database: Option<Database>,
 }
@@ -63,14 +65,15 @@ impl Book {
     /// Opens the database, or makes it where there is no file, and reads all requests. What is there and is no database
     /// of this program, or is damaged, is left as it is.
     pub(crate) fn open(path: &Path) -> Result<(Self, Vec<(Ticket, Record)>), Failure> {
-        let file = Arc::new(place::open(path)?);
+        let (file, lock) = place::open(path)?;
+        let file = Arc::new(file);
         let reading::Content { records, latest } =
             reading::read(&file).map_err(|unreadable| unreadable.failure(path))?;
         let database = open_database(Disk { file: Arc::clone(&file), latest }).map_err(|error| {
             let what = format_args!("cannot open the queue {}: {error}", path.display());
             Failure::local(what, "look at the disk that it is on")
         })?;
-        Ok((Self { path: path.to_owned(), file, database: Some(database) }, records))
+        Ok((Self { path: path.to_owned(), file, _lock: lock, database: Some(database) }, records))
     }
 
     /// Where it is.

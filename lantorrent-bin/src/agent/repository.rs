@@ -2,29 +2,40 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use lantorrent_core::store::{look_beneath, read_beneath};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
 use super::clerk::{Refusal, RefusalKind};
 use crate::exit::Failure;
 use crate::text::clean;
 
-/// What is opened to look at it and nothing else: not even a device notices.
-const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// `NONBLOCK`, because there may be a FIFO or a terminal where a file was a moment ago.
-const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// To look at it and nothing else: not even a device notices.
+    Look,
+    Read,
+}
+
+impl Purpose {
+    fn flags(self) -> OFlags {
+        match self {
+            Self::Look => OFlags::PATH | OFlags::CLOEXEC,
+            // `NONBLOCK`, because there may be a FIFO or a terminal where a file was a moment ago.
+            Self::Read => OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+        }
+    }
+}
 
 /// Linux takes no longer path.
 const PATH_BYTES: usize = 4095;
-/// How often a file is opened anew because something was renamed while the kernel followed a `..` in a symlink.
-const TRIES: usize = 8;
-
 /// Folders, single files and devices that may be sent. A request names them as the configuration does; from there on
-/// the kernel sees to it that nothing leads outside (`openat2`).
+/// nothing leads outside ([`look_beneath`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Repository(Vec<Root>);
 
@@ -47,8 +58,8 @@ impl Repository {
         let names: Vec<&str> = source.split('/').skip(1).collect();
         let root = self.root_of(&names).ok_or_else(|| self.outside(&source))?;
         let beneath = names[root.names.len()..].join("/");
-        check_type(&source, &root.open(&beneath, LOOK).map_err(refused)?)?;
-        let file = root.open(&beneath, READ).map_err(refused)?;
+        check_type(&source, &root.open(&beneath, Purpose::Look).map_err(refused)?)?;
+        let file = root.open(&beneath, Purpose::Read).map_err(refused)?;
         // It may be another one by now.
         check_type(&source, &file)?;
         Ok(File::from(file))
@@ -91,8 +102,8 @@ impl Root {
             }
         }
         let root = Self { path: path.to_owned(), names };
-        // Now rather than at the first request: on a kernel that cannot confine, none can be granted.
-        root.open("", LOOK).map_err(|errno| failed(&io::Error::from(errno)))?;
+        // Now rather than at the first request.
+        root.open("", Purpose::Look).map_err(|errno| failed(&io::Error::from(errno)))?;
         Ok(root)
     }
 
@@ -103,28 +114,15 @@ impl Root {
 
     /// Opens what is at `beneath` in the root, or the root itself. That is found anew each time, since disks are mounted
     /// and unmounted; its path is the operator's.
-    fn open(&self, beneath: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let root = open(&self.path, LOOK, Mode::empty())?;
+    fn open(&self, beneath: &str, purpose: Purpose) -> Result<OwnedFd, Errno> {
+        let root = open(&self.path, Purpose::Look.flags(), Mode::empty())?;
         let is_folder = FileType::from_raw_mode(fstat(&root)?.st_mode) == FileType::Directory;
-        match (is_folder, beneath) {
-            (true, "") => open_beneath(&root, ".", flags),
-            (true, beneath) => open_beneath(&root, beneath, flags),
-            (false, "") => open(&self.path, flags, Mode::empty()),
-            (false, _) => Err(Errno::NOTDIR),
-        }
-    }
-}
-
-/// Symlinks are followed while they stay below `folder`; one that leads out of it, if only for a step, or that is
-/// absolute, is `EXDEV`.
-fn open_beneath(folder: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let mut tries = 0;
-    loop {
-        match openat2(&folder, path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN) if tries < TRIES => tries += 1,
-            Err(Errno::INTR) => {}
-            result => return result,
+        match (is_folder, beneath, purpose) {
+            (true, "", _) => look_beneath(&root, "."),
+            (true, beneath, Purpose::Look) => look_beneath(&root, beneath),
+            (true, beneath, Purpose::Read) => read_beneath(&root, beneath),
+            (false, "", _) => open(&self.path, purpose.flags(), Mode::empty()),
+            (false, ..) => Err(Errno::NOTDIR),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use lantorrent_core::store::sync_file;
+
 use super::Sync;
 use super::secret::new_password;
 use crate::exit::Failure;
@@ -36,7 +38,7 @@ pub(crate) fn write_new(file: &Path, template: &Template<'_>) -> Result<(), Fail
     }
     // The mode holds from the first byte on, and an existing file, or a link, is an error.
     let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(cannot)?;
-    open.write_all(text.as_bytes()).and_then(|()| open.sync_all()).map_err(|error| {
+    open.write_all(text.as_bytes()).and_then(|()| sync_file(&open)).map(|_| ()).map_err(|error| {
         // A half-written file would be in the way of the next attempt.
         let _ = std::fs::remove_file(file);
         cannot(error)

@@ -5,7 +5,9 @@
 use std::io::{self, ErrorKind};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
+
+use crate::rlimit::rlimit;
 
 /// For a thread: its stack.
 const THREAD: usize = 2 << 20;
@@ -28,7 +30,7 @@ pub(super) struct Promise(usize);
 impl Promise {
     /// Fails if so much cannot be had besides all that is promised already.
     pub(super) fn of(bytes: usize) -> io::Result<Self> {
-        let is_limited = |resource| getrlimit(resource).current.is_some();
+        let is_limited = |resource| rlimit(resource).current.is_some();
         if !is_limited(Resource::As) && !is_limited(Resource::Data) {
             return Ok(Self(0));
         }

@@ -45,8 +45,7 @@ pub(super) fn fault(error: &StoreError) -> FileFault {
         | StoreError::NotAFile { .. }
         | StoreError::CannotOpen { .. }
         | StoreError::NoRoot { .. }
-        | StoreError::BadRoot { .. }
-        | StoreError::CannotConfine { .. } => Code::CANNOT_OPEN,
+        | StoreError::BadRoot { .. } => Code::CANNOT_OPEN,
     };
     FileFault { code, message: error.to_string() }
 }

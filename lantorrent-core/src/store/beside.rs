@@ -27,7 +27,7 @@ impl Beside {
             Err(errno) => return Err(errno.into()),
         };
         let stat = fstat(&file)?;
-        if file_type(&stat) != FileType::RegularFile || stat.st_nlink != 1 {
+        if file_type(&stat) != FileType::RegularFile || stat.st_nlink > 1 {
             return Err(io::Error::other("there is no file, or one with several names"));
         }
         Ok(Some((Self { name: name.to_owned(), id: FileId::of(&stat) }, file)))

@@ -1,18 +1,20 @@
 //! Removing what was interrupted: what nobody has gone on with for long, and what is not wanted any more.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat, unlinkat};
 
 use super::beside::Beside;
-use super::confine::{FOLDER, open_beneath};
+use super::confine::{FOLDER, open_beneath, open_folder_in};
 use super::journal::Header;
-use super::partial::{file_type, lock, open_plain, still_named};
+use super::lock::Lock;
+use super::partial::{file_type, open_plain, still_named};
 use super::route::Route;
 use super::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
 
@@ -31,7 +33,7 @@ fn clean_folder(folder: OwnedFd, before: SystemTime, depth: usize) -> usize {
     let mut cleaned = journals.iter().filter(|name| clean_one(&folder, name, before)).count();
     if depth > 0 {
         for name in &folders {
-            if let Some(below) = open_folder_in(&folder, name) {
+            if let Ok(below) = open_folder_in(&folder, Path::new(OsStr::from_bytes(name.to_bytes()))) {
                 cleaned += clean_folder(below, before, depth - 1);
             }
         }
@@ -77,11 +79,6 @@ fn name_of_file(journal: &CStr) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn open_folder_in(folder: &File, name: &CStr) -> Option<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    openat2(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty(), resolve).ok()
-}
-
 /// Removes a journal, and the partial file if there is one, if both are stale.
 fn clean_one(folder: &File, name: &str, before: SystemTime) -> bool {
     let is_stale = |journal: &File| is_older(journal, before) && Header::is_in(journal);
@@ -122,7 +119,7 @@ fn remove_one(
     if find().is_none() {
         return Ok(false);
     }
-    let Some((file, made)) = lock_partial(folder, &partial, path)? else { return Ok(false) };
+    let Some((file, _lock, made)) = lock_partial(folder, &partial, path)? else { return Ok(false) };
     let found = find().filter(|_| made || may_go(&file));
     if found.is_some() || made {
         // This first: a journal alone can still be cleaned up, a partial file alone nobody would dare to remove.
@@ -141,7 +138,7 @@ fn remove_one(
 
 /// Opens and locks the partial file, or makes it where there is none: who has the lock may touch the journal. Says
 /// whether it was made. None where something else has the name, or the file has several.
-fn lock_partial(folder: &File, name: &str, path: &Path) -> Result<Option<(File, bool)>, StoreError> {
+fn lock_partial(folder: &File, name: &str, path: &Path) -> Result<Option<(File, Lock, bool)>, StoreError> {
     let open = |flags| open_plain(folder, name, flags, path);
     let (file, made) = match open(OFlags::empty()) {
         Ok(file) => (file, false),
@@ -149,8 +146,8 @@ fn lock_partial(folder: &File, name: &str, path: &Path) -> Result<Option<(File, 
         Err(StoreError::NotAFile { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    lock(&file, path)?;
-    Ok(still_named(folder, name, &file).then(|| (File::from(file), made)))
+    let lock = Lock::take(&file, path)?;
+    Ok(still_named(folder, name, &file).then(|| (File::from(file), lock, made)))
 }
 
 fn is_older(file: &File, before: SystemTime) -> bool {

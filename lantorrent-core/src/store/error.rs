@@ -131,15 +131,6 @@ pub enum StoreError {
         /// What is wrong with it and what to do.
         why: String,
     },
-    /// The system lacks what keeps paths inside the roots. Nothing is written without.
-    #[error(
-        "this system cannot keep paths inside a folder, so nothing is written: openat2 fails ({cause}); it needs \
-         Linux 5.6 or later, and a container that permits the call"
-    )]
-    CannotConfine {
-        /// What the system says.
-        cause: io::Error,
-    },
 }
 
 /// What a failure left behind.
@@ -205,7 +196,6 @@ impl StoreError {
             Some(Errno::XDEV) => {
                 Self::NotAllowed { path, why: "a symlink on the way leads out of the allowed folder" }
             }
-            Some(Errno::NOSYS) => Self::CannotConfine { cause },
             // EBUSY: a device that is mounted or belongs to another one.
             Some(Errno::WOULDBLOCK | Errno::BUSY) => Self::InUse { path },
             Some(Errno::NOSPC | Errno::DQUOT) => {
@@ -267,13 +257,6 @@ mod tests {
 
     fn writing(errno: Errno) -> StoreError {
         StoreError::writing(Path::new("/srv/a"), 7, errno)
-    }
-
-    #[test]
-    fn a_kernel_without_confinement_is_told_apart() {
-        let error = opening(Errno::NOSYS);
-        assert!(matches!(error, StoreError::CannotConfine { .. }));
-        assert!(error.to_string().contains("Linux 5.6"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use super::partial::resize;
 use super::runs::Digest;
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -18,7 +19,9 @@ pub(super) fn punch(file: &File, offset: u64, span: u64) -> io::Result<()> {
 
 /// Makes a regular file of `length` bytes longer, by zeros that take no room.
 pub(super) fn extend(file: &File, length: u64, end: u64) -> io::Result<()> {
-    file.set_len(end)?;
+    if file.metadata()?.len() < end {
+        resize(file, end)?;
+    }
     // Some file systems have set room aside behind the end, for what might be appended, and it would stay. Where holes
     // cannot be made that was it: the range reads as zeros as it is.
     while fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, length, end - length)

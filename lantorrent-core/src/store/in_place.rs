@@ -8,7 +8,8 @@ use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, Stat, fstat, major, minor,
 use rustix::io::Errno;
 
 use super::confine::{LOOK, READ_WRITE, open_beneath};
-use super::partial::{file_type, lock, may_make_files};
+use super::lock::Lock;
+use super::partial::{file_type, may_make_files};
 use super::route::Route;
 use super::{ATTEMPTS, Remains, StoreError, space};
 
@@ -26,6 +27,8 @@ pub(super) enum Medium {
 /// Something opened in place.
 pub(super) struct Opened {
     pub(super) file: OwnedFd,
+    /// None for `/dev/null`.
+    pub(super) lock: Option<Lock>,
     pub(super) medium: Medium,
     /// Its length now, in bytes.
     pub(super) length: u64,
@@ -49,8 +52,8 @@ pub(super) fn open(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreEr
             Err(Errno::EXIST) => continue,
             Err(errno) => return Err(StoreError::opening(path, errno)),
         };
-        lock(&file, path)?;
-        return Ok(Opened { file, medium: Medium::File, length: 0, made_in: Some(folder) });
+        let lock = Some(Lock::take(&file, path)?);
+        return Ok(Opened { file, lock, medium: Medium::File, length: 0, made_in: Some(folder) });
     }
     Err(dangling(path))
 }
@@ -92,9 +95,7 @@ fn open_existing(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreErro
     if medium != expected {
         return Err(StoreError::InUse { path: path.to_owned() });
     }
-    if medium != Medium::Null {
-        lock(&file, path)?;
-    }
+    let lock = if medium == Medium::Null { None } else { Some(Lock::take(&file, path)?) };
     let length = match medium {
         Medium::File => u64::try_from(classify(&file)?.1.st_size).unwrap_or(0),
         Medium::Device => seek(&file, SeekFrom::End(0)).map_err(opening)?,
@@ -106,7 +107,7 @@ fn open_existing(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreErro
         Medium::Device if more > 0 => return Err(too_small(path, length + more, length)),
         Medium::Device | Medium::Null => {}
     }
-    Ok(Opened { file, medium, length, made_in: None })
+    Ok(Opened { file, lock, medium, length, made_in: None })
 }
 
 /// A device of `available` bytes shall hold `needed`.

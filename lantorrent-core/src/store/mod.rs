@@ -10,16 +10,20 @@
 //!
 //! Who keeps many files below one folder, and decides himself when they are whole, has a [`Tree`].
 //!
-//! Nothing here knows of transfers or of their protocol. Linux only: the confinement is the kernel's (`openat2`).
+//! Nothing here knows of transfers or of their protocol. Linux only: paths are confined by
+//! `openat2`, or where that is refused by a walk from name to name. What a file system cannot promise is a warning in the
+//! log, once.
 
 mod beside;
 mod clean;
 mod confine;
 mod digests;
 mod error;
+mod guarantee;
 mod hole;
 mod in_place;
 mod journal;
+mod lock;
 mod output;
 mod partial;
 mod path;
@@ -36,8 +40,11 @@ mod tree;
 mod verify;
 mod writer;
 
+pub use confine::{look_beneath, read_beneath};
 pub use digests::Digests;
 pub use error::{Remains, StoreError};
+pub use guarantee::{Synced, sync_file, sync_folder};
+pub use lock::Lock;
 pub use output::Output;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;

@@ -10,16 +10,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_setfl, fstat};
+use rustix::io::Errno;
 
 use super::digests::Digests;
 use super::in_place::{Medium, Opened, too_small};
-use super::partial::{Partial, unlock};
+use super::lock::Lock;
+use super::partial::{Partial, resize};
 use super::recorder::Recorder;
 use super::resume::{self, Start};
 use super::route::{Identity, Route};
 use super::sparse::{self, Run};
 use super::writer::Writer;
-use super::{Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space};
+use super::{
+    Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space, sync_file, sync_folder,
+};
 
 /// A destination, open and locked. Dropped before [`finish`](Self::finish) or [`keep`](Self::keep), it is
 /// [discarded](Self::discard).
@@ -67,8 +71,11 @@ impl Early {
 #[derive(Debug)]
 enum Place {
     Rename(Partial),
-    /// With the folder, when the file was not there before.
-    InPlace(Option<File>),
+    InPlace {
+        /// The folder, when the file was not there before.
+        made_in: Option<File>,
+        _lock: Option<Lock>,
+    },
 }
 
 #[derive(Debug)]
@@ -90,7 +97,9 @@ impl Output {
     ) -> Result<Self, StoreError> {
         let route = partial.route().clone();
         let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, route, 0)?;
-        this.copy_of = this.can_share_with(originals);
+        if matches!(&this.place, Place::Rename(partial) if partial.is_ours_alone()) {
+            this.copy_of = this.can_share_with(originals);
+        }
         this.go_on(target, wanted)?;
         Ok(this)
     }
@@ -99,11 +108,14 @@ impl Output {
     fn go_on(&mut self, target: &Target<'_>, wanted: &dyn Fn() -> bool) -> Result<(), StoreError> {
         let path = self.route.path();
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
-        let Start { digests, resumed } = if self.copy_of.is_some() {
+        let Start { digests, resumed, renewed } = if self.copy_of.is_some() {
             resume::start_anew(partial, &self.file, path, target)?
         } else {
             resume::start(partial, &self.file, path, target, wanted)?
         };
+        if let Some(file) = renewed {
+            self.file = Arc::new(settled(file).map_err(|errno| StoreError::opening(path, errno))?);
+        }
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
         let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
         let fits = space::check_length(path, target.length.unwrap_or(0));
@@ -123,18 +135,19 @@ impl Output {
             }
         }
         self.resumed = resumed;
-        self.state().length = resumed;
+        let is_ours_alone = partial.is_ours_alone();
+        let there = self.file.metadata().map_or(resumed, |metadata| metadata.len());
+        self.state().length = if is_ours_alone { resumed } else { there.max(resumed) };
         Ok(())
     }
 
     pub(super) fn in_place(opened: Opened, route: Route) -> Result<Self, StoreError> {
-        let place = Place::InPlace(opened.made_in);
+        let place = Place::InPlace { made_in: opened.made_in, _lock: opened.lock };
         Self::new(File::from(opened.file), place, opened.medium, route, opened.length)
     }
 
     fn new(file: File, place: Place, medium: Medium, route: Route, length: u64) -> Result<Self, StoreError> {
-        // It was for opening only.
-        fcntl_setfl(&file, OFlags::empty()).map_err(|errno| StoreError::opening(route.path(), errno))?;
+        let file = settled(file).map_err(|errno| StoreError::opening(route.path(), errno))?;
         Ok(Self {
             early: Early::Nobody,
             digests: Arc::new(Digests::new(None)),
@@ -207,7 +220,7 @@ impl Output {
     pub fn placement(&self) -> Placement {
         match self.place {
             Place::Rename(_) => Placement::Rename,
-            Place::InPlace(_) => Placement::InPlace,
+            Place::InPlace { .. } => Placement::InPlace,
         }
     }
 
@@ -268,7 +281,7 @@ impl Output {
     pub fn give_up(mut self, error: StoreError) -> StoreError {
         error.leaving(match &mut self.place {
             Place::Rename(partial) => partial.remove(),
-            Place::InPlace(_) => Remains::InPlace,
+            Place::InPlace { .. } => Remains::InPlace,
         })
     }
 
@@ -285,9 +298,8 @@ impl Output {
         };
         recorder.complete();
         if self.digests.recorded() > 0 {
-            partial.keep();
             // Who reads it back goes on doing so, and compares what he finds with the digests.
-            unlock(&self.file);
+            partial.let_go(&self.file);
         }
     }
 
@@ -319,10 +331,10 @@ impl Output {
             Medium::Device if size > length => return Err(too_small(self.path(), size, length)),
             Medium::Device => {}
             Medium::File if size > LONGEST => return Err(beyond_all_files(self.path(), size)),
-            Medium::File => self.file.set_len(size).map_err(fail)?,
+            Medium::File => resize(&self.file, size).map_err(fail)?,
         }
         match durability {
-            Durability::Sync => self.file.sync_data().map_err(fail),
+            Durability::Sync => sync_file(&self.file).map(|_| ()).map_err(fail),
             Durability::NoSync => Ok(()),
         }
     }
@@ -340,15 +352,17 @@ impl Output {
                     partial.sync_name().map_err(fail)?;
                 }
             }
-            Place::InPlace(made_in) => {
+            Place::InPlace { made_in, .. } => {
                 // Whole it may be, but under no name. (A device is itself under any.)
                 if self.medium == Medium::File
                     && fstat(&self.file).map_err(|errno| fail(errno.into()))?.st_nlink == 0
+                    // Some file systems count no names.
+                    && self.route.check(&self.file, Placement::InPlace).is_err()
                 {
                     return Err(fail(io::Error::other("somebody removed or replaced the file")));
                 }
                 if let (Some(folder), Durability::Sync) = (made_in, durability) {
-                    folder.sync_all().map_err(fail)?;
+                    sync_folder(folder).map_err(fail)?;
                 }
             }
         }
@@ -396,6 +410,11 @@ impl Output {
     }
 }
 
+/// Without the flags that were for opening only.
+fn settled(file: File) -> Result<File, Errno> {
+    fcntl_setfl(&file, OFlags::empty()).map(|()| file)
+}
+
 /// No file can have `size` bytes.
 pub(super) fn beyond_all_files(path: &Path, size: u64) -> StoreError {
     let (path, available, remains) = (path.to_owned(), Some(LONGEST), Remains::Open);
@@ -413,7 +432,7 @@ mod tests {
     #[test]
     fn what_has_no_journal_goes_to_the_disk_early_too() {
         let file = tempfile::tempfile().unwrap();
-        let opened = Opened { file: file.into(), medium: Medium::File, length: 0, made_in: None };
+        let opened = Opened { file: file.into(), lock: None, medium: Medium::File, length: 0, made_in: None };
         let route = Route::to_single(Path::new("a"), "a".into());
         let mut output = Output::in_place(opened, route).unwrap();
         let mut writer = Writer::without_journal(Arc::clone(&output.file));

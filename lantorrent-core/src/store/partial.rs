@@ -3,21 +3,24 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-
 use std::sync::Arc;
 
 use rustix::fs::{
-    Access, AtFlags, FileType, FlockOperation, OFlags, Stat, accessat, flock, fstat, renameat, statat,
-    unlinkat,
+    Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, accessat, fstat, openat, renameat,
+    renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::beside::Beside;
 use super::confine::{READ_WRITE, open_beneath};
 use super::journal::{Header, Journal};
+use super::lock::Lock;
 use super::route::Route;
-use super::{ATTEMPTS, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError};
+use super::{
+    ATTEMPTS, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX, Remains, StoreError, sync_folder,
+};
 
 /// The names of a partial file and its journal, and the duty to rename or remove them. Dropping it removes the files,
 /// so it must be dropped while the lock on the partial file is held.
@@ -28,6 +31,11 @@ pub(super) struct Partial {
     name_until_whole: String,
     id: FileId,
     journal: Option<Beside>,
+    /// None once it was let go.
+    lock: Option<Lock>,
+    /// Nobody else can be writing to the file, whatever machine it is on: it is locked, or was made here under a name that
+    /// was free.
+    is_ours_alone: bool,
     /// What became of it, once something did.
     settled: Option<Remains>,
 }
@@ -57,8 +65,8 @@ impl Partial {
         let opening = |errno: Errno| StoreError::opening(&beside, errno);
 
         for _ in 0..ATTEMPTS {
-            let file = open_plain(&folder, &partial, OFlags::CREATE, &beside)?;
-            lock(&file, path)?;
+            let Some((file, is_new)) = open_or_make(&folder, &partial, &beside)? else { continue };
+            let lock = Lock::take(&file, path)?;
             // Asked under the lock: only now does nobody of our kind rename or remove it any more.
             let stat = fstat(&file).map_err(opening)?;
             let id = FileId::of(&stat);
@@ -66,11 +74,47 @@ impl Partial {
                 continue;
             }
             refuse_several_names(&stat, &beside)?;
-            let folder = Arc::new(folder);
-            let name_until_whole = partial;
-            return Ok((Self { route, folder, name_until_whole, id, journal: None, settled: None }, file));
+            let (folder, name_until_whole) = (Arc::new(folder), partial);
+            let (is_ours_alone, lock) = (is_new || lock.is_for_all(), Some(lock));
+            let (journal, settled) = (None, None);
+            let this = Self { route, folder, name_until_whole, id, journal, lock, is_ours_alone, settled };
+            return Ok((this, file));
         }
         Err(StoreError::InUse { path: path.to_owned() })
+    }
+
+    /// Whether nobody else can be writing to the file. Else it is one that another machine may be writing as well, without
+    /// a lock to tell: such a one is neither cut nor emptied.
+    pub(super) fn is_ours_alone(&self) -> bool {
+        self.is_ours_alone
+    }
+
+    /// Empties the file, or where another machine may be writing to it gives a new one its name and returns that.
+    pub(super) fn empty(&mut self, file: &File) -> io::Result<Option<File>> {
+        if self.is_ours_alone {
+            return resize(file, 0).map(|()| None);
+        }
+        if id_of_name(&self.folder, &self.name_until_whole) == Some(self.id) {
+            unlinkat(&self.folder, &self.name_until_whole, AtFlags::empty())?;
+        }
+        let flags = READ_WRITE | OFlags::CREATE | OFlags::EXCL;
+        let new = open_beneath(&self.folder, &self.name_until_whole, flags).map_err(|errno| match errno {
+            // Another machine was faster: it is in use.
+            Errno::EXIST => Errno::WOULDBLOCK,
+            errno => errno,
+        })?;
+        let lock = Lock::take(&new, self.route.path()).map_err(io::Error::other)?;
+        self.id = FileId::of(&fstat(&new)?);
+        (self.lock, self.is_ours_alone) = (Some(lock), true);
+        Ok(Some(File::from(new)))
+    }
+
+    /// Lets somebody else take the file up while there are still descriptors of it.
+    pub(super) fn let_go(&mut self, file: impl AsFd) {
+        self.keep();
+        if let Some(lock) = self.lock.take() {
+            lock.release(file);
+        }
     }
 
     pub(super) fn route(&self) -> &Route {
@@ -176,14 +220,24 @@ impl Partial {
         // A rename goes by name. Whoever took that in the last instant must not pass for us.
         if id_of_name(&self.folder, self.route.name()) != Some(self.id) {
             self.settled = Some(Remains::Foreign);
+            self.give_back();
             return Err(io::Error::other("somebody replaced the file while it was being renamed"));
         }
         Ok(())
     }
 
+    /// Without locks, what was renamed may be what another machine has just begun to write: it gets its name again.
+    fn give_back(&self) {
+        if self.lock.as_ref().is_some_and(|lock| !lock.is_for_all()) {
+            let flags = RenameFlags::NOREPLACE;
+            let (folder, name) = (&self.folder, self.route.name());
+            let _ = renameat_with(folder, name, folder, &self.name_until_whole, flags);
+        }
+    }
+
     /// Makes the new name durable.
     pub(super) fn sync_name(&self) -> io::Result<()> {
-        self.folder.sync_all()
+        sync_folder(&self.folder).map(|_| ())
     }
 
     /// Removes the files if they are still there and ours, and says what is left. The journal stays with a partial
@@ -214,6 +268,37 @@ impl Drop for Partial {
     }
 }
 
+/// Opens a regular file, or makes it. Says whether it was made. None where it went just now.
+fn open_or_make(folder: &File, name: &str, path: &Path) -> Result<Option<(OwnedFd, bool)>, StoreError> {
+    match open_beneath(folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
+        Ok(file) => return Ok(Some((file, true))),
+        Err(Errno::EXIST) => {}
+        Err(errno) => return Err(StoreError::opening(path, errno)),
+    }
+    match open_plain(folder, name, OFlags::empty(), path) {
+        Ok(file) => Ok(Some((file, false))),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a file that length, if it has another one. Where a file cannot be made longer, its last byte is written.
+pub(super) fn resize(file: &File, length: u64) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    if before == length {
+        return Ok(());
+    }
+    let resized = file.set_len(length);
+    let is_refused = |error: &io::Error| {
+        use Errno as E;
+        matches!(Errno::from_io_error(error), Some(E::PERM | E::INVAL | E::OPNOTSUPP | E::NOSYS | E::ACCESS))
+    };
+    match resized {
+        Err(error) if length > before && is_refused(&error) => file.write_all_at(&[0], length - 1),
+        resized => resized,
+    }
+}
+
 /// Opens a regular file, and nothing else that may have its name.
 pub(super) fn open_plain(
     folder: impl AsFd,
@@ -237,7 +322,8 @@ pub(super) fn open_plain(
 }
 
 pub(super) fn refuse_several_names(stat: &Stat, path: &Path) -> Result<(), StoreError> {
-    if stat.st_nlink == 1 {
+    // Some file systems count no names, and say 0.
+    if stat.st_nlink <= 1 {
         return Ok(());
     }
     let what = "a file with several names, of which only one would be renamed";
@@ -246,19 +332,18 @@ pub(super) fn refuse_several_names(stat: &Stat, path: &Path) -> Result<(), Store
 
 /// Refuses a folder in which no files can be made or renamed.
 pub(super) fn may_make_files(folder: impl AsFd, path: &Path) -> Result<(), StoreError> {
-    accessat(folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(|errno| StoreError::opening(path, errno))
-}
-
-/// Takes the lock that keeps everybody else of our kind off the file, until its last descriptor is closed.
-pub(super) fn lock(file: impl AsFd, path: &Path) -> Result<(), StoreError> {
-    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| StoreError::opening(path, errno))
-}
-
-/// Gives the lock up while there are still descriptors of the file.
-pub(super) fn unlock(file: impl AsFd) {
-    // Nothing can be wrong with an open file; and at the latest with the last descriptor the lock goes anyway.
-    let _ = flock(file, FlockOperation::Unlock);
+    let asked = accessat(&folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
+    let Err(answer) = asked else { return Ok(()) };
+    // A sandbox may not know the question, and a server may not know the answer. A file without a name shows it.
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let errno = match openat(&folder, ".", flags, Mode::RUSR | Mode::WUSR) {
+        Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => errno,
+        // Not every file system has those.
+        Err(_) if matches!(answer, Errno::ACCESS | Errno::ROFS) => answer,
+        // It can be made; or nothing is known, and opening the file will tell.
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(StoreError::opening(path, errno))
 }
 
 pub(super) fn file_type(stat: &Stat) -> FileType {
@@ -282,7 +367,7 @@ pub(super) fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -
 
 /// Whether `name` is that of the open file, and no other name is.
 pub(super) fn still_named(folder: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    fstat(file).is_ok_and(|stat| stat.st_nlink == 1 && id_of_name(folder, name) == Some(FileId::of(&stat)))
+    fstat(file).is_ok_and(|stat| stat.st_nlink <= 1 && id_of_name(folder, name) == Some(FileId::of(&stat)))
 }
 
 pub(super) fn id_of_name(folder: impl AsFd, name: &str) -> Option<FileId> {

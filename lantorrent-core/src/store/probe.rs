@@ -4,14 +4,14 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, OFlags, flock, fstat};
+use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
 use super::beside::Beside;
 use super::journal::{Header, Journal};
 use super::partial::{may_make_files, open_plain, refuse_irreplaceable, refuse_several_names};
 use super::route::Route;
-use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, StoreError, Target, space};
+use super::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, StoreError, Target, lock, space};
 
 /// Whether the partial file for what is at the end of `route` could be opened now, and has room.
 pub(super) fn probe(route: &Route, target: &Target<'_>) -> Result<(), StoreError> {
@@ -24,9 +24,7 @@ pub(super) fn probe(route: &Route, target: &Target<'_>) -> Result<(), StoreError
     let beside = path.with_file_name(&partial);
     let held = match open_plain(&folder, &partial, OFlags::empty(), &beside) {
         Ok(file) => {
-            // Shared, so that two who ask are not in each other's way.
-            flock(&file, FlockOperation::NonBlockingLockShared)
-                .map_err(|errno| StoreError::opening(path, errno))?;
+            lock::probe(&file, path)?;
             held(&folder, &file, name, target, &beside)?
         }
         Err(error) if error.is_missing() => 0,

@@ -199,7 +199,7 @@ mod tests {
 
     use super::super::digests::Digests;
     use super::super::journal::{Header, Journal};
-    use super::super::{Durability, Resume};
+    use super::super::{Durability, Resume, Synced};
     use super::*;
 
     const MIB: u32 = 1 << 20;
@@ -212,7 +212,7 @@ mod tests {
     }
 
     impl Bench {
-        fn new(sync: fn(&File) -> io::Result<()>) -> Self {
+        fn new(sync: fn(&File) -> io::Result<Synced>) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let make = |name| {
                 let mut options = File::options();
@@ -267,7 +267,7 @@ mod tests {
             while !DURABLE.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            Ok(())
+            Ok(Synced::Durable)
         });
         let noted = AtomicU64::new(0);
         thread::scope(|scope| {
@@ -298,7 +298,11 @@ mod tests {
     fn a_failed_sync_is_final() {
         static BROKEN: AtomicBool = AtomicBool::new(false);
         let bench = Bench::new(|_| {
-            if BROKEN.load(Ordering::SeqCst) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+            if BROKEN.load(Ordering::SeqCst) {
+                Err(io::Error::from_raw_os_error(5))
+            } else {
+                Ok(Synced::Durable)
+            }
         });
         bench.note(16);
         wait_until(|| bench.journal() == 16);
@@ -332,7 +336,7 @@ mod tests {
         drop(Journal::begin(File::create(&name).unwrap(), &Header::new(&WISH, None).unwrap()).unwrap());
         let read_only = File::open(&name).unwrap();
         let journal = Journal::load(read_only, &Header::new(&WISH, None).unwrap()).unwrap();
-        let mut bench = Bench::new(|_| Ok(()));
+        let mut bench = Bench::new(|_| Ok(Synced::Durable));
         bench.digests = Arc::new(Digests::new(Some(journal)));
         let there = Arc::new(File::open(folder.path()).unwrap());
         let file = Arc::new(tempfile::tempfile().unwrap());
@@ -348,7 +352,7 @@ mod tests {
 
     #[test]
     fn blocks_larger_than_the_bounds_do_not_wait_for_ever() {
-        let bench = Bench::new(|_| Ok(()));
+        let bench = Bench::new(|_| Ok(Synced::Durable));
         let writer = bench.recorder.take_writer().unwrap();
         let recorder = Recorder::new(writer);
         for block in 0..5 {

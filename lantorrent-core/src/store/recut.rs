@@ -6,7 +6,7 @@ use super::journal::{Header, Journal, MOST_ENTRIES};
 use super::partial::Partial;
 use super::runs::{Digest, Runs};
 use super::verify::{Found, Interrupted, Listener};
-use super::{Durability, hole};
+use super::{Durability, hole, sync_file};
 
 /// A journal as `header` wants it, for the bytes that were found and agree with the one that is there. Those are read
 /// once. Until the new journal is complete, it has another name and the old one stays what it is; then it takes that
@@ -36,7 +36,7 @@ fn write(journal: Journal, found: &Found<'_>, durability: Durability) -> Result<
     let journal = cutter.finish(agreeing, found.length)?;
     if durability == Durability::Sync {
         // Before it gets the name: else a power failure could leave an empty file there.
-        journal.file().sync_all()?;
+        sync_file(journal.file())?;
     }
     Ok(journal)
 }

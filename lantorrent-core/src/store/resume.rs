@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::digests::Digests;
 use super::journal::{Header, Journal};
-use super::partial::Partial;
+use super::partial::{Partial, resize};
 use super::recut::recut;
 use super::verify::{Found, Interrupted};
 use super::{Durability, StoreError, Target};
@@ -15,8 +15,11 @@ use super::{Durability, StoreError, Target};
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) digests: Digests,
-    /// Bytes at the beginning that were read again and are right. The file has no others.
+    /// Bytes at the beginning that were read again and are right. The file has no others, unless another machine may be
+    /// writing to it.
     pub(super) resumed: u64,
+    /// The file, if it is another one by now.
+    pub(super) renewed: Option<File>,
 }
 
 /// Takes what the journal can prove and cuts off the rest, which without a journal is everything.
@@ -37,7 +40,9 @@ pub(super) fn start(
         match there.go_on(partial, journal, header, resume.durability) {
             Ok(Some(start)) => {
                 // It does not grow by this, so that a crash in between leaves no more than there was.
-                file.set_len(start.resumed).map_err(failed)?;
+                if partial.is_ours_alone() {
+                    resize(file, start.resumed).map_err(failed)?;
+                }
                 return Ok(start);
             }
             Ok(None) => {}
@@ -68,7 +73,7 @@ pub(super) fn start_anew(
 
 fn afresh(partial: &mut Partial, file: &File, header: Option<&Header>, path: &Path) -> io::Result<Start> {
     // First this: a journal that is still there then finds nothing to agree with.
-    file.set_len(0)?;
+    let renewed = partial.empty(file)?;
     let journal = match header {
         Some(header) => partial.make_journal(header).map(Some),
         None => partial.forget_journal().map(|()| None),
@@ -79,7 +84,7 @@ fn afresh(partial: &mut Partial, file: &File, header: Option<&Header>, path: &Pa
         }
         None
     });
-    Ok(Start { digests: Digests::new(journal), resumed: 0 })
+    Ok(Start { digests: Digests::new(journal), resumed: 0, renewed })
 }
 
 /// A partial file that has a journal.
@@ -113,7 +118,7 @@ impl There<'_> {
         }
         // The last one may be short.
         let resumed = blocks.saturating_mul(block_size).min(self.length.unwrap_or(u64::MAX));
-        Ok(Some(Start { digests: Digests::resumed(journal, blocks)?, resumed }))
+        Ok(Some(Start { digests: Digests::resumed(journal, blocks)?, resumed, renewed: None }))
     }
 }
 

@@ -187,13 +187,8 @@ impl Root {
         let kind = match file_type(&fstat(&fd).map_err(failed)?) {
             FileType::Directory => {
                 // Now rather than at the first request: without it no request can be granted.
-                match open_beneath(&fd, ".", LOOK | OFlags::DIRECTORY) {
-                    Ok(_) => Kind::Folder,
-                    Err(cause @ (Errno::NOSYS | Errno::PERM)) => {
-                        return Err(StoreError::CannotConfine { cause: cause.into() });
-                    }
-                    Err(errno) => return Err(failed(errno)),
-                }
+                open_beneath(&fd, ".", LOOK | OFlags::DIRECTORY).map_err(failed)?;
+                Kind::Folder
             }
             _ => Kind::Single,
         };

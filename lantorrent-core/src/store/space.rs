@@ -3,9 +3,10 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
 
 use super::{Remains, StoreError};
+use crate::rlimit::rlimit;
 
 /// Refuses when the file system that `place` is on has less than `needed` bytes left.
 pub(super) fn check(place: impl AsFd, path: &Path, needed: u64) -> Result<(), StoreError> {
@@ -23,7 +24,7 @@ pub(super) fn check(place: impl AsFd, path: &Path, needed: u64) -> Result<(), St
 
 /// The longest file that this process may write (`RLIMIT_FSIZE`), if one of `length` bytes is longer.
 pub(super) fn limit(length: u64) -> Option<u64> {
-    getrlimit(Resource::Fsize).current.filter(|&limit| limit < length)
+    rlimit(Resource::Fsize).current.filter(|&limit| limit < length)
 }
 
 /// Refuses a file that would be longer than this process may write.

@@ -13,7 +13,9 @@ use rustix::fs::{
 use rustix::io::{Errno, pwritev};
 
 use super::confine::{FOLDER, LOOK, READ_WRITE, open_strictly_beneath};
-use super::partial::{file_type, lock, refuse_several_names};
+use super::guarantee::{Guarantee, Synced, sync_file, sync_folder};
+use super::lock::Lock;
+use super::partial::{file_type, refuse_several_names, resize};
 use super::route::Identity;
 use super::{Remains, StoreError, space};
 
@@ -68,13 +70,9 @@ impl Tree {
     /// Opens the folder, which has to be there. Symlinks on the way to it are followed: its path is the operator's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let folder = open(path, FOLDER, Mode::empty()).map_err(|errno| StoreError::opening(path, errno))?;
-        match open_strictly_beneath(&folder, Path::new("."), LOOK | OFlags::DIRECTORY) {
-            Ok(_) => Ok(Self { folder, path: path.to_owned() }),
-            Err(cause @ (Errno::NOSYS | Errno::PERM)) => {
-                Err(StoreError::CannotConfine { cause: cause.into() })
-            }
-            Err(errno) => Err(StoreError::opening(path, errno)),
-        }
+        open_strictly_beneath(&folder, Path::new("."), LOOK | OFlags::DIRECTORY)
+            .map_err(|errno| StoreError::opening(path, errno))?;
+        Ok(Self { folder, path: path.to_owned() })
     }
 
     /// The folder's own path, as it was opened.
@@ -141,15 +139,20 @@ impl Tree {
             }
             file => file?,
         };
-        if permissions == Permissions::Program {
-            allow_execution(&file).map_err(|errno| self.opening(path, errno))?;
+        if permissions == Permissions::Program
+            && let Err(errno) = allow_execution(&file)
+        {
+            if !Guarantee::Modes.is_refused_by(errno) {
+                return Err(self.opening(path, errno));
+            }
+            Guarantee::Modes.tell_lack(&file, &io::Error::from(errno));
         }
         Ok(file)
     }
 
     /// Gives a file of that path that length. What it is longer by is a hole.
     pub fn set_length(&self, file: &File, path: &Path, length: u64) -> Result<(), StoreError> {
-        file.set_len(length).map_err(|cause| StoreError::writing(&self.path.join(path), length, cause))
+        resize(file, length).map_err(|cause| StoreError::writing(&self.path.join(path), length, cause))
     }
 
     /// Makes the folder, and those on the way, where they are missing.
@@ -178,16 +181,16 @@ impl Tree {
             .map_err(|errno| self.opening(path, errno))
     }
 
-    /// Keeps everybody else of our kind off what has that path, for as long as it is open.
+    /// Keeps everybody else of our kind off what has that path, for as long as it is open and the lock is kept.
     ///
     /// # Errors
     /// [`StoreError::InUse`] if somebody else has locked it, or if what is open has that path no more.
-    pub fn lock(&self, file: &File, path: &Path) -> Result<(), StoreError> {
-        lock(file, &self.path.join(path))?;
+    pub fn lock(&self, file: &File, path: &Path) -> Result<Lock, StoreError> {
+        let lock = Lock::take(file, &self.path.join(path))?;
         let opened = fstat(file).map_err(|errno| self.opening(path, errno))?;
         // Asked under the lock: only now does nobody of our kind rename or remove it any more.
         match self.find(path)? {
-            Some(found) if found.inode == opened.st_ino => Ok(()),
+            Some(found) if found.inode == opened.st_ino => Ok(lock),
             _ => Err(StoreError::InUse { path: self.path.join(path) }),
         }
     }
@@ -218,8 +221,8 @@ impl Tree {
     }
 
     /// Waits until the names in that folder would survive a power failure.
-    pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
-        let synced = self.open_folder(path)?.sync_all();
+    pub fn sync_folder(&self, path: &Path) -> Result<Synced, StoreError> {
+        let synced = sync_folder(&self.open_folder(path)?);
         synced.map_err(|cause| StoreError::writing(&self.path.join(path), 0, cause).leaving(Remains::Placed))
     }
 
@@ -244,8 +247,8 @@ impl Tree {
 
     /// Waits until what was written to the file would survive a power failure. An error is final: what was written may be
     /// lost, and the next time there would be none.
-    pub fn sync(&self, file: &File, path: &Path) -> Result<(), StoreError> {
-        file.sync_data().map_err(|cause| StoreError::writing(&self.path.join(path), 0, cause))
+    pub fn sync(&self, file: &File, path: &Path) -> Result<Synced, StoreError> {
+        sync_file(file).map_err(|cause| StoreError::writing(&self.path.join(path), 0, cause))
     }
 
     fn open_file(&self, path: &Path, flags: OFlags) -> Result<File, StoreError> {
@@ -339,5 +342,7 @@ fn write_all_at(file: &File, blocks: &[&[u8]], mut offset: u64) -> io::Result<()
 fn allow_execution(file: impl AsFd) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(fstat(&file)?.st_mode);
     let readers = mode & (Mode::RUSR | Mode::RGRP | Mode::ROTH);
-    fchmod(file, mode | Mode::from_raw_mode(readers.bits() >> 2))
+    let wanted = mode | Mode::from_raw_mode(readers.bits() >> 2);
+    // Where all files are programs, as on many mounts of vfat, there is nothing to ask for.
+    if wanted == mode { Ok(()) } else { fchmod(file, wanted) }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Durability;
 use super::digests::Digests;
+use super::{Durability, Synced, sync_file, sync_folder};
 
 /// How often the journal itself goes to the disk, at most. What a power failure takes of it is received again.
 const JOURNAL_SYNC: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ pub(super) struct Writer {
     /// None: there is no journal.
     digests: Option<Arc<Digests>>,
     file: Arc<File>,
-    sync: fn(&File) -> io::Result<()>,
+    sync: fn(&File) -> io::Result<Synced>,
     /// The folder, until the names in it are durable.
     folder: Option<Arc<File>>,
     synced: Instant,
@@ -40,29 +40,29 @@ impl Writer {
         let (digests, synced) = (Some(digests), Instant::now());
         match durability {
             Durability::Sync => {
-                Self { digests, file, sync: File::sync_data, folder: Some(Arc::clone(folder)), synced }
+                Self { digests, file, sync: sync_file, folder: Some(Arc::clone(folder)), synced }
             }
-            Durability::NoSync => Self { digests, file, sync: |_| Ok(()), folder: None, synced },
+            Durability::NoSync => Self { digests, file, sync: |_| Ok(Synced::Unknown), folder: None, synced },
         }
     }
 
     /// For a file that has no journal.
     pub(super) fn without_journal(file: Arc<File>) -> Self {
-        Self { digests: None, file, sync: File::sync_data, folder: None, synced: Instant::now() }
+        Self { digests: None, file, sync: sync_file, folder: None, synced: Instant::now() }
     }
 
     /// For disks that are slow or broken.
     #[cfg(test)]
-    pub(super) fn replace_sync(&mut self, sync: fn(&File) -> io::Result<()>) {
+    pub(super) fn replace_sync(&mut self, sync: fn(&File) -> io::Result<Synced>) {
         self.sync = sync;
     }
 
     /// Makes all that was noted so far durable and has the journal say so.
     pub(super) fn step(&mut self) -> Result<(), Trouble> {
-        let Some(digests) = &self.digests else { return (self.sync)(&self.file).map_err(Trouble::File) };
+        let Some(digests) = &self.digests else { return self.sync_data() };
         // Taken before the sync: what is noted from here on may or may not be covered by that.
         let Some((batch, journal)) = digests.batch() else { return Ok(()) };
-        (self.sync)(&self.file).map_err(Trouble::File)?;
+        self.sync_data()?;
         batch.write(&journal).map_err(Trouble::Journal)?;
         digests.commit(batch);
         if self.synced.elapsed() < JOURNAL_SYNC && self.folder.is_none() {
@@ -75,11 +75,17 @@ impl Writer {
     pub(super) fn sync_journal(&mut self) -> Result<(), Trouble> {
         let journal = self.digests.as_ref().and_then(|digests| digests.journal_file());
         let Some(journal) = journal else { return Ok(()) };
+        // Where the disk does not say whether they are durable, a warning has told that; whoever resumes reads all again.
         (self.sync)(&journal).map_err(Trouble::Journal)?;
         if let Some(folder) = self.folder.take() {
-            folder.sync_all().map_err(Trouble::Journal)?;
+            sync_folder(&folder).map_err(Trouble::Journal)?;
         }
         self.synced = Instant::now();
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), Trouble> {
+        (self.sync)(&self.file).map_err(Trouble::File)?;
         Ok(())
     }
 }

@@ -153,16 +153,16 @@ fn one_at_a_time() {
     let bench = Bench::new();
     let tree = tree(&bench);
     let file = tree.make(path("a"), Permissions::Data).unwrap();
-    tree.lock(&file, path("a")).unwrap();
+    let _lock = tree.lock(&file, path("a")).unwrap();
     let other = tree.write(path("a")).unwrap();
     refused!(tree.lock(&other, path("a")), StoreError::InUse { .. });
     tree.rename(path("a"), path("b")).unwrap();
     drop(file);
     refused!(tree.lock(&other, path("a")), StoreError::InUse { .. });
-    tree.lock(&other, path("b")).unwrap();
+    let _lock = tree.lock(&other, path("b")).unwrap();
     tree.make_folder(path("folder")).unwrap();
     let folder = tree.open_folder(path("folder")).unwrap();
-    tree.lock(&folder, path("folder")).unwrap();
+    let _lock = tree.lock(&folder, path("folder")).unwrap();
     refused!(tree.lock(&tree.open_folder(path("folder")).unwrap(), path("folder")), StoreError::InUse { .. });
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::store::sync_file;
 use mio::net::UdpSocket;
 
 use super::datagrams::{self, send};
@@ -84,7 +85,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = PathBuf::from(name);
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    sync_file(&file)?;
     fs::rename(&beside, path)
 }
 

@@ -58,7 +58,7 @@ pub struct Bounds {
 /// What they are derived from: how many descriptors this process may have.
 impl Default for Bounds {
     fn default() -> Self {
-        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = lantorrent_core::rlimit::rlimit(rustix::process::Resource::Nofile).current;
         let descriptors = descriptors.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         Self {
             connections: (descriptors / 2).clamp(8, 500),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use lantorrent_core::store::{Durability, StoreError, Tree, What};
+use lantorrent_core::store::{Durability, Lock, StoreError, Tree, What};
 
 use super::FilesError;
 use super::handles::{Handles, OpenFiles};
@@ -72,10 +72,21 @@ pub(super) struct Proof {
     /// Those of them that are not in the journal.
     pub(super) unrecorded: Bitfield,
     pub(super) journal: Option<Journal>,
-    /// The partial file or folder, which is locked while it is open, and its inode.
-    pub(super) lock: Option<(File, u64)>,
+    /// The partial file or folder, while it is being written.
+    pub(super) held: Option<Held>,
+    /// The file system does not say whether what was written would survive a power failure.
+    pub(super) is_unsure: bool,
     /// What the files looked like when all of them were right.
     pub(super) fingerprint: Option<Fingerprint>,
+}
+
+/// The partial file or folder: open, and locked.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) inode: u64,
+    // Above the file, as it is the file's.
+    pub(super) lock: Lock,
+    pub(super) _file: File,
 }
 
 impl Content {
@@ -108,7 +119,8 @@ impl Content {
                 have: none.clone(),
                 unrecorded: none,
                 journal: None,
-                lock: None,
+                held: None,
+                is_unsure: false,
                 fingerprint: None,
             }),
             tree,

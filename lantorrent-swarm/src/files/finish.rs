@@ -27,17 +27,32 @@ impl Content {
         if !proof.have.is_full() {
             return Err(FilesError::NotWhole { missing: proof.have.pieces() - proof.have.count() });
         }
+        self.check_without_lock(&mut proof)?;
         // Before anything is replaced in a folder that is not meant any more.
         self.check_place()?;
         let recorded = self.record_whole(&mut proof, &self.names.partial);
-        let inode = proof.lock.as_ref().map(|(_, inode)| *inode);
+        let inode = proof.held.as_ref().map(|held| held.inode);
         self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
-        (proof.journal, proof.lock) = (None, None);
+        (proof.journal, proof.held) = (None, None);
         drop(proof);
         self.settle()?;
         self.handles.clear();
         self.check_place()?;
         recorded
+    }
+
+    /// Where other machines could write to the files, as the file system has no locks, all of it is read again.
+    fn check_without_lock(&self, proof: &mut Proof) -> Result<(), FilesError> {
+        if proof.held.as_ref().is_none_or(|held| held.lock.is_for_all()) {
+            return Ok(());
+        }
+        let right = self.right_of(&proof.have)?;
+        let missing = right.pieces() - right.count();
+        if missing == 0 {
+            return Ok(());
+        }
+        self.say_anew(proof, right)?;
+        Err(FilesError::NotWhole { missing })
     }
 
     /// Refuses unless the path of the folder still leads to it.
@@ -50,8 +65,9 @@ impl Content {
     pub(super) fn record_whole(&self, proof: &mut Proof, top: &Path) -> Result<(), FilesError> {
         let fingerprint = proof.fingerprint.insert(self.fingerprint(top)?.ok_or_else(|| self.foreign(top))?);
         match &self.options.records {
-            Some(records) => records.write(self.info.hash(), fingerprint),
-            None => Ok(()),
+            Some(records) if !proof.is_unsure => records.write(self.info.hash(), fingerprint),
+            // It is hashed again at the next start.
+            _ => Ok(()),
         }
     }
 

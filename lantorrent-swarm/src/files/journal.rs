@@ -20,6 +20,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use lantorrent_core::store::{Synced, sync_file};
 use sha1::{Digest, Sha1};
 
 use crate::InfoHash;
@@ -127,8 +128,8 @@ impl Journal {
     }
 
     /// Waits until it would survive a power failure.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    pub(super) fn sync(&self) -> io::Result<Synced> {
+        sync_file(&self.file)
     }
 }
 

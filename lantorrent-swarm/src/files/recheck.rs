@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use lantorrent_core::store::Durability;
 
-use super::content::{Content, State};
+use super::content::{Content, Proof, State};
 use super::journal::Subject;
 use super::parallel::each_piece;
 use super::{FilesError, Progress};
@@ -48,12 +48,29 @@ impl Content {
         Ok(runs)
     }
 
+    /// Those of the pieces that are right. The partial files are read for that.
+    pub(super) fn right_of(&self, claimed: &Bitfield) -> Result<Bitfield, FilesError> {
+        let right = Mutex::new(Bitfield::none(claimed.pieces()));
+        each_piece(claimed.pieces(), |piece| {
+            if claimed.contains(piece) && self.verify(piece)? {
+                right.lock().unwrap_or_else(PoisonError::into_inner).insert(piece);
+            }
+            Ok::<_, FilesError>(())
+        })?;
+        Ok(right.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The journal says anew what is in the partial files.
     fn prove_partial(&self, found: Bitfield) -> Result<(), FilesError> {
         let mut proof = self.proof();
         self.flush(&mut proof)?;
         self.sync_files(&self.names.partial)?;
-        let Some((_, inode)) = proof.lock else { return Ok(()) };
+        self.say_anew(&mut proof, found)
+    }
+
+    /// These pieces are in the partial files, and no others.
+    pub(super) fn say_anew(&self, proof: &mut Proof, found: Bitfield) -> Result<(), FilesError> {
+        let Some(inode) = proof.held.as_ref().map(|held| held.inode) else { return Ok(()) };
         let subject = Subject { torrent: self.info.hash(), pieces: self.info.geometry().pieces(), inode };
         proof.journal = Some(self.begin_journal(&subject, &found)?);
         proof.have = found;

@@ -1,14 +1,13 @@
 //! How partial files are taken up, or made.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use lantorrent_core::store::{Durability, Permissions, What};
+use lantorrent_core::store::{Durability, Permissions, Synced, What};
 
 use super::FilesError;
-use super::content::{Content, State};
+use super::content::{Content, Held, State};
 use super::journal::{Journal, Subject};
 use crate::bitfield::Bitfield;
 use crate::metainfo::{FileEntry, Kind};
@@ -19,7 +18,7 @@ impl Content {
         if self.tree.find(&self.names.partial)?.is_none() {
             self.tree.check_space(self.info.geometry().length())?;
         }
-        let (lock, subject) = self.lock_partial()?;
+        let (held, subject) = self.lock_partial()?;
         let loaded = if known.is_none() { self.load_journal(&subject) } else { None };
         let (journal, found) = loaded.unzip();
         let mut have = known.or(found).unwrap_or_else(|| Bitfield::none(subject.pieces));
@@ -30,33 +29,47 @@ impl Content {
                 self.tree.sync_folder(folder)?;
             }
         }
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Partial;
+        self.handles.clear();
+        if let Some(journal) = &journal
+            && self.is_unsure_of(journal)?
+        {
+            have = self.right_of(&have)?;
+        }
         let journal = match journal {
             // It would go on saying what is no longer so.
             Some(journal) if have.count() == count => journal,
             _ => self.begin_journal(&subject, &have)?,
         };
         let mut proof = self.proof();
-        (proof.have, proof.journal, proof.lock) = (have, Some(journal), Some((lock, subject.inode)));
-        drop(proof);
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Partial;
-        self.handles.clear();
+        (proof.have, proof.journal, proof.held) = (have, Some(journal), Some(held));
         Ok(())
     }
 
+    /// Whether a journal may say more than a power failure has left, as its file system cannot sync.
+    fn is_unsure_of(&self, journal: &Journal) -> Result<bool, FilesError> {
+        if self.options.durability == Durability::NoSync {
+            return Ok(false);
+        }
+        let synced = journal.sync().map_err(|cause| self.cannot_record(cause))?;
+        Ok(synced == Synced::Unknown)
+    }
+
     /// Locks the partial file or folder, which is made if need be, against everybody else of our kind.
-    fn lock_partial(&self) -> Result<(File, Subject), FilesError> {
+    fn lock_partial(&self) -> Result<(Held, Subject), FilesError> {
         let partial = &self.names.partial;
-        let lock = match self.info.layout().files() {
+        let file = match self.info.layout().files() {
             [file] if !self.info.layout().is_folder() => self.tree.make(partial, permissions(file))?,
             _ => {
                 self.tree.make_folder(partial)?;
                 self.tree.open_folder(partial)?
             }
         };
-        self.tree.lock(&lock, partial)?;
+        let lock = self.tree.lock(&file, partial)?;
         let found = self.tree.find(partial)?.ok_or_else(|| self.foreign(partial))?;
         let pieces = self.info.geometry().pieces();
-        Ok((lock, Subject { torrent: self.info.hash(), pieces, inode: found.inode }))
+        let held = Held { inode: found.inode, lock, _file: file };
+        Ok((held, Subject { torrent: self.info.hash(), pieces, inode: found.inode }))
     }
 
     fn load_journal(&self, subject: &Subject) -> Option<(Journal, Bitfield)> {

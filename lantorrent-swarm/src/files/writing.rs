@@ -5,7 +5,7 @@ use std::fs::File;
 use std::mem;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use lantorrent_core::store::Durability;
+use lantorrent_core::store::{Durability, Synced};
 
 use super::FilesError;
 use super::blocks::cut;
@@ -92,7 +92,8 @@ impl Content {
         let Pending { pieces, dirty, .. } = mem::replace(&mut *self.pending(), none);
         for (&number, file) in &dirty {
             let path = self.path(&self.names.partial, number);
-            self.tree.sync(file, &path).inspect_err(|_| self.pending().lost = true)?;
+            let synced = self.tree.sync(file, &path).inspect_err(|_| self.pending().lost = true)?;
+            proof.is_unsure |= synced == Synced::Unknown;
         }
         for run in pieces.runs() {
             proof.have.insert_all(run.clone());
@@ -145,8 +146,9 @@ mod tests {
         content.write(1, &[b"x"]).unwrap();
         content.sync().unwrap();
         content.write(0, &[b"x"]).unwrap();
-        // Something that can not be synced.
-        content.pending().dirty.insert(0, Arc::new(File::open("/dev/null").unwrap()));
+        // Something that can not be synced: what is open only to look at it.
+        let look = lantorrent_core::store::look_beneath(File::open(folder.path()).unwrap(), "a.lantorrent");
+        content.pending().dirty.insert(0, Arc::new(look.unwrap().into()));
         assert!(matches!(content.sync(), Err(FilesError::Store(_))));
         let lost = |result| assert!(matches!(result, Err(FilesError::Lost { .. })), "{result:?}");
         lost(content.sync());

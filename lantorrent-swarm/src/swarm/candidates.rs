@@ -23,7 +23,6 @@ const TRIES: u32 = 8;
 enum State {
     /// Nothing before that time.
     Idle(Instant),
-    Connecting,
     Connected,
     /// It is never to be tried again: it is ourselves, or a liar.
     Barred,
@@ -34,6 +33,8 @@ struct Candidate {
     origin: Origin,
     failures: u32,
     state: State,
+    /// A connection to it is being made. Meanwhile the peer may connect to us, and go again.
+    dialling: bool,
     /// It had everything when we last saw it.
     seed: bool,
 }
@@ -75,7 +76,8 @@ impl Candidates {
             }
         } else if self.has_room_for(address.ip(), origin) && (!full || self.forget_one(origin)) {
             let state = State::Idle(now);
-            self.known.insert(address, Candidate { origin, failures: 0, state, seed: false });
+            self.known
+                .insert(address, Candidate { origin, failures: 0, state, dialling: false, seed: false });
         }
     }
 
@@ -91,7 +93,8 @@ impl Candidates {
     fn forget_one(&mut self, origin: Origin) -> bool {
         let is_barred = |candidate: &Candidate| candidate.state == State::Barred;
         let is_idle = |candidate: &Candidate| matches!(candidate.state, State::Idle(_));
-        let unused = self.known.iter().filter(|(_, known)| is_barred(known) || is_idle(known));
+        let unused =
+            self.known.iter().filter(|(_, known)| !known.dialling && (is_barred(known) || is_idle(known)));
         let worst = unused.max_by_key(|(_, known)| (is_barred(known), known.failures, known.origin));
         let worst =
             worst.filter(|(_, known)| is_barred(known) || known.failures > 0 || known.origin > origin);
@@ -111,7 +114,8 @@ impl Candidates {
             (rank, *address)
         });
         let (_, address) = best.min()?;
-        self.change(address, State::Connecting);
+        self.known.get_mut(&address)?.dialling = true;
+        self.connecting += 1;
         Some(address)
     }
 
@@ -121,21 +125,41 @@ impl Candidates {
     }
 
     fn due(&self, need: Need) -> impl Iterator<Item = (&SocketAddr, Instant, &Candidate)> {
-        let wanted = self.known.iter().filter(move |(_, candidate)| need == Need::Anyone || !candidate.seed);
+        let is_wanted = move |candidate: &Candidate| need == Need::Anyone || !candidate.seed;
+        let wanted = self.known.iter().filter(move |(_, known)| is_wanted(known) && !known.dialling);
         wanted.filter_map(|(address, candidate)| match candidate.state {
             State::Idle(at) => Some((address, at, candidate)),
-            State::Connecting | State::Connected | State::Barred => None,
+            State::Connected | State::Barred => None,
         })
     }
 
     fn change(&mut self, address: SocketAddr, state: State) -> Option<&mut Candidate> {
         let candidate = self.known.get_mut(&address).filter(|known| known.state != State::Barred)?;
-        let was = std::mem::replace(&mut candidate.state, state);
-        self.connecting -= usize::from(was == State::Connecting);
-        self.connecting += usize::from(state == State::Connecting);
+        candidate.state = state;
         Some(candidate)
     }
 
+    /// The connection to it that was being made is there, or will not be.
+    fn end_dialling(&mut self, address: SocketAddr) -> Option<State> {
+        let candidate = self.known.get_mut(&address)?;
+        self.connecting -= usize::from(std::mem::replace(&mut candidate.dialling, false));
+        Some(candidate.state)
+    }
+
+    /// It has answered.
+    pub(super) fn answered(&mut self, address: SocketAddr) {
+        self.end_dialling(address);
+        self.connected(address);
+    }
+
+    /// It has not answered.
+    pub(super) fn unreachable(&mut self, now: Instant, address: SocketAddr) {
+        if let Some(State::Idle(_)) = self.end_dialling(address) {
+            self.failed(now, address);
+        }
+    }
+
+    /// There is a connection with the peer that takes others there.
     pub(super) fn connected(&mut self, address: SocketAddr) {
         self.change(address, State::Connected);
     }
@@ -145,9 +169,10 @@ impl Candidates {
         let Some(candidate) = self.known.get_mut(&address) else { return };
         candidate.failures += 1;
         let (failures, given) = (candidate.failures, candidate.origin == Origin::Given);
+        let is_kept = given || candidate.dialling;
         let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_WAIT);
         self.change(address, State::Idle(now + wait));
-        if failures >= TRIES && !given {
+        if failures >= TRIES && !is_kept {
             self.known.remove(&address);
         }
     }
@@ -220,7 +245,7 @@ mod tests {
             now = at;
             while let Some(address) = candidates.next(now, Need::Anyone, random) {
                 tries += 1;
-                candidates.failed(now, address);
+                candidates.unreachable(now, address);
             }
         }
         // 2 + 4 + ... + 512 are nine waits, and 600 each from then on.
@@ -233,7 +258,7 @@ mod tests {
         let mut candidates = candidates();
         candidates.found(now, address(1), Origin::Tracker);
         let found = candidates.next(now, Need::Anyone, random).unwrap();
-        candidates.failed(now, found);
+        candidates.unreachable(now, found);
         candidates.found(now, found, Origin::Tracker);
         assert_eq!(candidates.next(now, Need::Anyone, random), None);
         candidates.found(now, found, Origin::Local);

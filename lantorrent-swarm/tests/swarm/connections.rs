@@ -20,6 +20,20 @@ fn who_is_found_is_dialled_at_once_and_again_when_it_fails() {
     assert_eq!(dialled(&hand.found(Origin::Local, &[1])), [address(1)], "it has just said that it is there");
 }
 
+/// The peer calls us while we call it, and hangs up.
+#[test]
+fn an_address_that_is_being_dialled_is_not_dialled_again() {
+    let mut hand = Hand::with([]);
+    assert_eq!(dialled(&hand.found(Origin::Tracker, &[1])), [address(1)]);
+    hand.connect(1, Direction::Incoming, ALL);
+    let port = Some(address(1).port());
+    hand.introduce(1, &ExtendedHandshake { port, ..ExtendedHandshake::default() });
+    hand.handle(Event::Closed(PeerKey(1)));
+    assert_eq!(dialled(&hand.pass(Duration::from_secs(30))), []);
+    assert_eq!(dialled(&hand.handle(Event::ConnectFailed(address(1)))), []);
+    assert_eq!(dialled(&hand.pass(Duration::from_secs(30))), [address(1)]);
+}
+
 #[test]
 fn private_torrents_know_only_trackers() {
     let mut private = content([]);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use lantorrent_core::store::sync_file;
 use redb::StorageBackend;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -68,7 +69,7 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        sync_file(&self.file).map(|_| ())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -80,8 +81,10 @@ fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
     loop {
         match fallocate(file, FallocateFlags::empty(), offset, len) {
             Err(Errno::INTR) => {}
-            // Not every file system can.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
+            // Not every file system can, nor does every sandbox let it.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
+                return Ok(());
+            }
             result => return Ok(result?),
         }
     }
@@ -95,7 +98,7 @@ pub(super) fn refresh(file: &File) -> io::Result<()> {
     let mut offset = 0;
     loop {
         let len = match file.read_at(&mut chunk, offset) {
-            Ok(0) => return file.sync_all(),
+            Ok(0) => return sync_file(file).map(|_| ()),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),

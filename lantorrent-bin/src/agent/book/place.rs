@@ -10,7 +10,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use lantorrent_core::store::{Lock, StoreError, sync_file, sync_folder};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::disk::{Disk, Latest};
@@ -48,7 +49,7 @@ impl Whereabouts {
 }
 
 /// Opens the file and locks it. Where there is none, one is made, with a database without requests.
-pub(super) fn open(path: &Path) -> Result<File, Failure> {
+pub(super) fn open(path: &Path) -> Result<(File, Lock), Failure> {
     let failed = |error: io::Error| {
         Failure::local(format_args!("cannot open the queue {}: {error}", path.display()), advice(&error))
     };
@@ -65,8 +66,8 @@ pub(super) fn open(path: &Path) -> Result<File, Failure> {
         Err(error) => return Err(failed(error)),
     }
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-    lock(&file, path)?;
-    Ok(file)
+    let lock = lock(&file, path)?;
+    Ok((file, lock))
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -83,24 +84,23 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+fn lock(file: &File, path: &Path) -> Result<Lock, Failure> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
-            Err(Errno::WOULDBLOCK) => {
+        match Lock::take(file, path) {
+            Ok(lock) => return Ok(lock),
+            Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(StoreError::InUse { .. }) => {
                 return Err(Failure::local(
                     format_args!("another agent has the queue {} open", path.display()),
                     "stop it, or name another file in `[db] file` of lt.ini",
                 ));
             }
-            Err(errno) => {
-                return Err(Failure::local(
-                    format_args!("cannot lock the queue {}: {}", path.display(), io::Error::from(errno)),
-                    "put it on a file system that knows locks",
-                ));
+            Err(error) => {
+                let what = format_args!("cannot lock the queue {}: {error}", path.display());
+                return Err(Failure::local(what, "name another file in `[db] file` of lt.ini"));
             }
         }
     }
@@ -122,7 +122,7 @@ fn make(path: &Path) -> Result<(), Failure> {
         .open(&unborn)
         .map_err(failed)?;
     // Two agents may be started at once: only one of them makes it.
-    lock(&file, &unborn)?;
+    let _lock = lock(&file, &unborn)?;
     // Another agent has made its database of this file while it was waited for.
     if renamed_meanwhile(&file, &unborn) {
         return Ok(());
@@ -147,7 +147,7 @@ fn fill(file: File) -> io::Result<()> {
         redb::Error::Io(error) => error,
         error => io::Error::other(error),
     })?;
-    file.sync_all()
+    sync_file(&file).map(|_| ())
 }
 
 fn give_name(unborn: &Path, path: &Path) -> io::Result<()> {
@@ -155,12 +155,18 @@ fn give_name(unborn: &Path, path: &Path) -> io::Result<()> {
         Ok(()) => {}
         // Somebody else was faster: theirs it is.
         Err(Errno::EXIST) => fs::remove_file(unborn)?,
-        // Not every file system can do it without replacing.
-        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(unborn, path)?,
+        // Not every file system can do it without replacing, nor does every sandbox let it.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+            if fs::exists(path)? {
+                fs::remove_file(unborn)?;
+            } else {
+                fs::rename(unborn, path)?;
+            }
+        }
         Err(errno) => return Err(errno.into()),
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    sync_folder(&File::open(folder)?).map(|_| ())
 }
 
 /// Whether the path does not lead to this file any more.

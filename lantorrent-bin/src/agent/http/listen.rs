@@ -134,10 +134,26 @@ fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 }
 
 fn place(new: &Path, path: &Path) -> io::Result<SocketFile> {
-    fs::set_permissions(new, Permissions::from_mode(MODE))?;
+    if let Err(refused) = fs::set_permissions(new, Permissions::from_mode(MODE)) {
+        accept_mode(new, fs::symlink_metadata(new)?.permissions().mode(), &refused)?;
+    }
     let inode = inode(new)?;
     fs::rename(new, path)?;
     Ok(SocketFile { path: path.into(), inode })
+}
+
+/// The file system refuses modes. The socket is good enough if others may not write to it, as they would to connect.
+fn accept_mode(path: &Path, mode: u32, refused: &io::Error) -> io::Result<()> {
+    let mode = mode & 0o777;
+    if mode & 0o002 != 0 {
+        let why = format!("its mode cannot be changed ({refused}), and with {mode:o} everybody may use it");
+        return Err(io::Error::new(refused.kind(), why));
+    }
+    log::warn!(
+        "the socket {} keeps mode {mode:o}, as its file system refuses another ({refused}): its group may lack access",
+        path.display()
+    );
+    Ok(())
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
@@ -162,6 +178,8 @@ impl Drop for SocketFile {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     fn refused(path: &Path) -> String {
@@ -178,6 +196,18 @@ mod tests {
         UnixStream::connect(&path).unwrap();
         drop(listener);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_socket_whose_mode_is_fixed_is_kept_from_others() {
+        let refused = Errno::PERM.into();
+        let accept = |mode| accept_mode(Path::new("agent.sock"), mode, &refused);
+        for mode in [0o140_777, 0o666, 0o662] {
+            assert!(accept(mode).unwrap_err().to_string().contains("everybody"), "{mode:o}");
+        }
+        for mode in [0o140_755, 0o660, 0o600] {
+            accept(mode).unwrap();
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Torrent {
     ) {
         let id = handshake.peer_id;
         if direction == Direction::Outgoing {
-            self.candidates.connected(address);
+            self.candidates.answered(address);
         }
         let replaced = match self.admit(now, address, direction, handshake) {
             Ok(replaced) => replaced,

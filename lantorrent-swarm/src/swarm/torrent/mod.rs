@@ -125,7 +125,7 @@ impl Torrent {
                 self.connected(now, peer, address, direction, &handshake);
             }
             Event::ConnectFailed(address) => {
-                self.candidates.failed(now, address);
+                self.candidates.unreachable(now, address);
                 self.dial(now);
             }
             Event::Message(peer, message) => self.message(now, peer, message),
