@@ -29,7 +29,7 @@ impl Bench {
     }
 
     /// What another machine would begin and still have open: the name that stands for the lock is let go.
-    fn begun_elsewhere(&self, version: &[u8], data: &[u8; 4]) -> File {
+    fn begun_elsewhere(&self, version: &[u8], data: [u8; 4]) -> File {
         let output = self.create(version).unwrap();
         write(&output, data, 0);
         output.keep();
@@ -43,9 +43,9 @@ impl Drop for Bench {
     }
 }
 
-fn write(output: &Output, data: &[u8; 4], offset: u64) {
-    output.write_at(data, offset).unwrap();
-    output.note(blake3::hash(data).as_bytes(), 1);
+fn write(output: &Output, data: [u8; 4], offset: u64) {
+    output.write_at(&data, offset).unwrap();
+    output.note(blake3::hash(&data).as_bytes(), 1);
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn without_locks_one_process_of_a_machine_writes_a_file() {
     let bench = Bench::new();
     let output = bench.create(b"one").unwrap();
     assert!(matches!(bench.create(b"one"), Err(StoreError::InUse { .. })));
-    write(&output, b"data", 0);
-    write(&output, b"more", 4);
+    write(&output, *b"data", 0);
+    write(&output, *b"more", 4);
     output.finish(8, Durability::Sync).unwrap();
     assert_eq!(fs::read(bench.at("a")).unwrap(), b"datamore");
     assert_eq!(fs::read_dir(bench.0.path()).unwrap().count(), 1);
@@ -63,14 +63,14 @@ fn without_locks_one_process_of_a_machine_writes_a_file() {
 #[test]
 fn without_locks_a_file_of_another_version_is_replaced_and_not_emptied() {
     let bench = Bench::new();
-    let other = bench.begun_elsewhere(b"one", b"data");
+    let other = bench.begun_elsewhere(b"one", *b"data");
     let output = bench.create(b"two").unwrap();
     assert_eq!(output.resumed(), 0);
     assert_eq!(other.metadata().unwrap().len(), 4, "it still has what was written");
-    write(&output, b"DATA", 0);
+    write(&output, *b"DATA", 0);
     // The other machine goes on, and its file is not ours.
     other.write_all_at(b"fail", 4).unwrap();
-    write(&output, b"MORE", 4);
+    write(&output, *b"MORE", 4);
     output.finish(8, Durability::Sync).unwrap();
     assert_eq!(fs::read(bench.at("a")).unwrap(), b"DATAMORE");
 }
@@ -78,13 +78,13 @@ fn without_locks_a_file_of_another_version_is_replaced_and_not_emptied() {
 #[test]
 fn without_locks_the_same_version_is_gone_on_with_and_not_cut() {
     let bench = Bench::new();
-    let other = bench.begun_elsewhere(b"one", b"data");
+    let other = bench.begun_elsewhere(b"one", *b"data");
     // Written since, and not in the journal.
     other.write_all_at(b"more", 4).unwrap();
     let output = bench.create(b"one").unwrap();
     assert_eq!((output.resumed(), other.metadata().unwrap().len()), (4, 8));
     output.begin(4);
-    write(&output, b"more", 4);
+    write(&output, *b"more", 4);
     output.finish(8, Durability::Sync).unwrap();
     assert_eq!(fs::read(bench.at("a")).unwrap(), b"datamore");
 }
@@ -92,7 +92,7 @@ fn without_locks_the_same_version_is_gone_on_with_and_not_cut() {
 #[test]
 fn without_locks_zeros_replace_what_is_there() {
     let bench = Bench::new();
-    let other = bench.begun_elsewhere(b"one", b"data");
+    let other = bench.begun_elsewhere(b"one", *b"data");
     other.write_all_at(b"junk", 4).unwrap();
     let output = bench.create(b"one").unwrap();
     output.begin(4);
