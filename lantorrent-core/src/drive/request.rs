@@ -43,6 +43,7 @@ pub(super) fn fault(error: &StoreError) -> FileFault {
         StoreError::CannotWrite { .. } | StoreError::Elsewhere { .. } => Code::CANNOT_WRITE,
         StoreError::TooLong { .. }
         | StoreError::NotAFile { .. }
+        | StoreError::OtherName { .. }
         | StoreError::CannotOpen { .. }
         | StoreError::NoRoot { .. }
         | StoreError::BadRoot { .. } => Code::CANNOT_OPEN,

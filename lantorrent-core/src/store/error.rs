@@ -42,6 +42,17 @@ pub enum StoreError {
         /// What is there.
         what: &'static str,
     },
+    /// A file is there under another name that its file system takes for the same.
+    #[error(
+        "cannot write {path:?}: its file system takes that name for {there:?}, which is there; remove that, or ask for it by \
+         its own name"
+    )]
+    OtherName {
+        /// The path as requested.
+        path: PathBuf,
+        /// The path of what is there.
+        there: PathBuf,
+    },
     /// The system refused to open or to create it.
     #[error("cannot open {path:?}: {cause}")]
     CannotOpen {
@@ -205,6 +216,23 @@ impl StoreError {
         }
     }
 
+    /// A refusal to make a file, which may be about its `name`.
+    pub(super) fn making(path: &Path, name: &Path, errno: Errno) -> Self {
+        let name = name.file_name().unwrap_or_default().to_string_lossy();
+        let cause = io::Error::from(errno);
+        let why = match (errno, unusual(&name)) {
+            (Errno::NAMETOOLONG, _) => format!(
+                "{cause}: its name has {} bytes, what is added until it is whole included; ask for a shorter one",
+                name.len()
+            ),
+            (Errno::INVAL | Errno::ILSEQ | Errno::NOENT | Errno::PERM | Errno::IO, Some(sign)) => format!(
+                "{cause}; its file system may not take {sign:?} in a name or at its end: ask for another name"
+            ),
+            _ => return Self::opening(path, errno),
+        };
+        Self::CannotOpen { path: path.to_owned(), cause: io::Error::other(why) }
+    }
+
     /// Whether it is only that too many files are open, in this process or on this machine.
     pub fn lacks_descriptors(&self) -> bool {
         matches!(self, Self::CannotOpen { cause, .. } | Self::NoRoot { cause, .. }
@@ -243,6 +271,15 @@ impl StoreError {
     }
 }
 
+/// What of a name some file systems do not take, as those of other systems.
+fn unusual(name: &str) -> Option<char> {
+    let is_unusual =
+        |sign: &char| !sign.is_ascii() || sign.is_ascii_control() || "\"*:<>?\\|".contains(*sign);
+    // What is asked for may end in a dot; what is added to it does not.
+    let end = name.strip_suffix(super::PARTIAL_SUFFIX).unwrap_or(name).chars().next_back();
+    name.chars().find(is_unusual).or(end.filter(|sign| matches!(sign, '.' | ' ')))
+}
+
 fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw_os_error)
 }
@@ -270,6 +307,20 @@ mod tests {
             assert!(matches!(writing(full), StoreError::NoSpace { needed: 7, available: None, .. }));
         }
         assert!(matches!(writing(Errno::IO), StoreError::CannotWrite { .. }));
+    }
+
+    #[test]
+    fn names_that_a_file_system_refuses_are_told() {
+        let making = |name: &str, errno| {
+            let path = Path::new("/srv").join(name);
+            StoreError::making(&path, &path, errno).to_string()
+        };
+        assert!(making("a:b.lantorrent", Errno::INVAL).contains("':'"));
+        assert!(making("caf\u{e9}.lantorrent", Errno::PERM).contains("'\u{e9}'"));
+        assert!(making("a..lantorrent", Errno::NOENT).contains("'.'"));
+        assert!(making("a.lantorrent", Errno::INVAL).ends_with("Invalid argument (os error 22)"));
+        assert!(making("a:b", Errno::ACCESS).ends_with("Permission denied (os error 13)"));
+        assert!(making(&"x".repeat(150), Errno::NAMETOOLONG).contains("150 bytes"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, Stat, fstat, major, minor, seek, statat};
 use rustix::io::Errno;
 
+use super::alias::refuse_other_name;
 use super::confine::{LOOK, READ_WRITE, open_beneath};
 use super::lock::Lock;
 use super::partial::{file_type, may_make_files};
@@ -50,7 +51,7 @@ pub(super) fn open(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreEr
         let file = match open_beneath(&folder, route.name(), READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => file,
             Err(Errno::EXIST) => continue,
-            Err(errno) => return Err(StoreError::opening(path, errno)),
+            Err(errno) => return Err(StoreError::making(path, path, errno)),
         };
         let lock = Some(Lock::take(&file, path)?);
         return Ok(Opened { file, lock, medium: Medium::File, length: 0, made_in: Some(folder) });
@@ -96,6 +97,9 @@ fn open_existing(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreErro
         return Err(StoreError::InUse { path: path.to_owned() });
     }
     let lock = if medium == Medium::Null { None } else { Some(Lock::take(&file, path)?) };
+    if medium == Medium::File && route.has_folder() {
+        refuse_other_name(&route.open_folder()?, route.name(), path)?;
+    }
     let length = match medium {
         Medium::File => u64::try_from(classify(&file)?.1.st_size).unwrap_or(0),
         Medium::Device => seek(&file, SeekFrom::End(0)).map_err(opening)?,

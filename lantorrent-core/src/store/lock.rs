@@ -99,6 +99,10 @@ fn is_name_taken(file: impl AsFd) -> bool {
 }
 
 fn try_flock(file: impl AsFd, operation: FlockOperation) -> Result<(), Errno> {
+    #[cfg(test)]
+    if LACKS_FLOCK.get() {
+        return Err(Errno::NOSYS);
+    }
     loop {
         match flock(&file, operation) {
             Err(Errno::INTR) => {}
@@ -111,6 +115,12 @@ fn name_of(file: impl AsFd) -> io::Result<SocketAddr> {
     let stat = fstat(file)?;
     let inode = [stat.st_dev.to_le_bytes(), stat.st_ino.to_le_bytes()].concat();
     SocketAddr::from_abstract_name(format!("lantorrent-lock-{}", blake3::hash(&inode).to_hex()))
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Whether this thread is to find no locks.
+    pub(super) static LACKS_FLOCK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 #[cfg(test)]

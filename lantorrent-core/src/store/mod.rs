@@ -14,6 +14,7 @@
 //! `openat2`, or where that is refused by a walk from name to name. What a file system cannot promise is a warning in the
 //! log, once.
 
+mod alias;
 mod beside;
 mod clean;
 mod confine;

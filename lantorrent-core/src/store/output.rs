@@ -347,6 +347,7 @@ impl Output {
             Place::Rename(partial) => {
                 // Before anything is replaced in a folder that is not meant any more.
                 partial.check_folder(&self.file)?;
+                partial.check_name()?;
                 partial.place().map_err(fail)?;
                 if durability == Durability::Sync {
                     partial.sync_name().map_err(fail)?;

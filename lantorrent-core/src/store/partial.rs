@@ -13,6 +13,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::alias::refuse_other_name;
 use super::beside::Beside;
 use super::confine::{READ_WRITE, open_beneath};
 use super::journal::{Header, Journal};
@@ -209,6 +210,11 @@ impl Partial {
         checked.inspect_err(|_| self.keep())
     }
 
+    /// Refuses to replace what has come under another name meanwhile, see [`refuse_other_name`].
+    pub(super) fn check_name(&self) -> Result<(), StoreError> {
+        refuse_other_name(&self.folder, self.route.name(), self.route.path())
+    }
+
     /// Gives the file its name, in place of whatever had it.
     pub(super) fn place(&mut self) -> io::Result<()> {
         if id_of_name(&self.folder, &self.name_until_whole) != Some(self.id) {
@@ -273,7 +279,7 @@ fn open_or_make(folder: &File, name: &str, path: &Path) -> Result<Option<(OwnedF
     match open_beneath(folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
         Ok(file) => return Ok(Some((file, true))),
         Err(Errno::EXIST) => {}
-        Err(errno) => return Err(StoreError::opening(path, errno)),
+        Err(errno) => return Err(StoreError::making(path, Path::new(name), errno)),
     }
     match open_plain(folder, name, OFlags::empty(), path) {
         Ok(file) => Ok(Some((file, false))),
@@ -352,12 +358,12 @@ pub(super) fn file_type(stat: &Stat) -> FileType {
 
 /// Refuses what a rename could not, or should not replace. It would fail for a folder, after the whole transfer; and
 /// a device would be gone, with the file on the wrong disk.
-pub(super) fn refuse_irreplaceable(folder: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_irreplaceable(folder: &File, name: &str, path: &Path) -> Result<(), StoreError> {
     let what = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(StoreError::opening(path, errno)),
         Ok(stat) => match file_type(&stat) {
-            FileType::RegularFile | FileType::Symlink => return Ok(()),
+            FileType::RegularFile | FileType::Symlink => return refuse_other_name(folder, name, path),
             FileType::Directory => "a folder",
             _ => "no regular file, so it is not replaced by one (rename: false writes to a device)",
         },
@@ -373,3 +379,6 @@ pub(super) fn still_named(folder: impl AsFd, name: &str, file: impl AsFd) -> boo
 pub(super) fn id_of_name(folder: impl AsFd, name: &str) -> Option<FileId> {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileId::of(&stat))
 }
+
+#[cfg(test)]
+mod tests;

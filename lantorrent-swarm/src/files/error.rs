@@ -71,6 +71,24 @@ pub enum FilesError {
         /// What is in the way.
         path: PathBuf,
     },
+    /// Two files of the torrent would be one.
+    #[error(
+        "{path:?} and {other:?} are one file there: the file system takes both names for the same; give a folder on another"
+    )]
+    SameFile {
+        /// One of them.
+        path: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
+    /// The name was given, and what bears it is not what was there before.
+    #[error(
+        "{path:?} lacks files since it was renamed, which its file system does not do right; give a folder on another"
+    )]
+    Torn {
+        /// The torrent.
+        path: PathBuf,
+    },
     /// Data was to be written that is no piece of this torrent, or to files that are whole.
     #[error("these {length} bytes are not piece {piece} of a torrent that is being written")]
     NoPiece {

@@ -34,6 +34,7 @@ impl Content {
         let inode = proof.held.as_ref().map(|held| held.inode);
         self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
         (proof.journal, proof.held) = (None, None);
+        self.check_renamed(&mut proof)?;
         drop(proof);
         self.settle()?;
         self.handles.clear();
@@ -53,6 +54,19 @@ impl Content {
         }
         self.say_anew(proof, right)?;
         Err(FilesError::NotWhole { missing })
+    }
+
+    /// Refuses what a file system has lost on the way. Where it gives renamed files other numbers, the record follows.
+    fn check_renamed(&self, proof: &mut Proof) -> Result<(), FilesError> {
+        let top = &self.names.whole;
+        match self.fingerprint(top)? {
+            Some(found) if proof.fingerprint.as_ref() == Some(&found) => Ok(()),
+            Some(_) => self.record_whole(proof, top),
+            None => {
+                *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Unproven;
+                Err(FilesError::Torn { path: self.tree.path().join(top) })
+            }
+        }
     }
 
     /// Refuses unless the path of the folder still leads to it.

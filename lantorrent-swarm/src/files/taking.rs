@@ -1,6 +1,6 @@
 //! How partial files are taken up, or made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -24,6 +24,7 @@ impl Content {
         let mut have = known.or(found).unwrap_or_else(|| Bitfield::none(subject.pieces));
         let count = have.count();
         let folders = self.prepare_files(&mut have)?;
+        self.refuse_same_files()?;
         if self.options.durability == Durability::Sync {
             for folder in &folders {
                 self.tree.sync_folder(folder)?;
@@ -101,6 +102,37 @@ impl Content {
             folders.extend(ancestors.map(Path::to_owned));
         }
         Ok(folders)
+    }
+
+    /// Refuses two files that are one, as where a file system ignores case.
+    fn refuse_same_files(&self) -> Result<(), FilesError> {
+        let mut numbers = HashMap::new();
+        for (number, file) in self.info.layout().files().iter().enumerate() {
+            if file.kind == Kind::Padding {
+                continue;
+            }
+            let path = self.path(&self.names.partial, number);
+            let Some(found) = self.tree.find(&path)? else { continue };
+            if let Some(other) = numbers.insert(found.inode, path.clone())
+                && self.is_same_file(&path, &other)?
+            {
+                let full = |path: &Path| self.tree.path().join(path);
+                return Err(FilesError::SameFile { path: full(&path), other: full(&other) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether both names are those of one file. Their numbers are the same, which not every file system keeps apart; so
+    /// one is made longer for a moment, to see whether the other is as well.
+    fn is_same_file(&self, path: &Path, other: &Path) -> Result<bool, FilesError> {
+        let file = self.tree.write(path)?;
+        let length = |path| Ok::<_, FilesError>(self.tree.find(path)?.map(|found| found.length));
+        let (Some(own), before) = (length(path)?, length(other)?) else { return Ok(false) };
+        self.tree.set_length(&file, path, own + 1)?;
+        let after = length(other);
+        self.tree.set_length(&file, path, own)?;
+        Ok(before == Some(own) && after? == Some(own + 1))
     }
 
     /// A journal that says this, in place of any that there is.

@@ -10,6 +10,7 @@ mod bench;
 mod full;
 mod killed;
 mod open_files;
+mod same_file;
 #[path = "../../../lantorrent-core/tests/common/system.rs"]
 #[allow(dead_code)] // The tests of the store make other disks, too.
 mod system;
