@@ -27,10 +27,21 @@ pub(crate) fn two_requests_for_one_file(root: &Path, one: &str, other: &str) {
         assert_eq!(succeeded, 1, "{}", finished.stdout);
         assert!(fs::read(node.file(one)).unwrap() == bytes);
         assert_eq!(names(root).len(), 1);
-        // One after the other they are what they are to every other program: the same file written again.
-        place.lab.send(&source, &to[..1], &[]).expect(0);
-        place.lab.send(&source, &to[1..], &[]).expect(0);
-        assert_eq!(names(root).len(), 1);
+        // Nor is the file replaced by what is asked for under a name that it has not.
+        let there = names(root);
+        let own = usize::from(!there[0].contains(one));
+        place.lab.send(&source, &to[own..=own], &[]).expect(0);
+        let again = place.lab.send(&source, &to[1 - own..=1 - own], &["--json"]);
+        if one.is_ascii() {
+            assert_eq!(again.codes(), [503], "{}", again.stdout);
+            assert_eq!(names(root), there);
+        } else {
+            // Which form is listed is the file system's own affair.
+            assert_eq!(again.codes(), [0], "{}", again.stdout);
+            assert!(place.warnings().iter().any(|line| line.contains("takes both names for one")));
+        }
+        assert!(fs::read(node.file(one)).unwrap() == bytes);
+        fs::remove_file(node.file(one)).unwrap();
     }
 }
 
