@@ -47,6 +47,7 @@ pub use error::{Remains, StoreError};
 pub use guarantee::{Synced, sync_file, sync_folder};
 pub use lock::Lock;
 pub use output::Output;
+pub use partial::resize;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
 pub use route::Identity;

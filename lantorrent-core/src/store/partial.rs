@@ -288,8 +288,8 @@ fn open_or_make(folder: &File, name: &str, path: &Path) -> Result<Option<(OwnedF
     }
 }
 
-/// Gives a file that length, if it has another one. Where a file cannot be made longer, its last byte is written.
-pub(super) fn resize(file: &File, length: u64) -> io::Result<()> {
+/// Gives a file that length, if it has another one. Where the file system makes no file longer, the last byte is written.
+pub fn resize(file: &File, length: u64) -> io::Result<()> {
     let before = file.metadata()?.len();
     if before == length {
         return Ok(());

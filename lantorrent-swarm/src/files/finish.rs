@@ -7,6 +7,7 @@ use lantorrent_core::store::{Durability, What};
 
 use super::FilesError;
 use super::content::{Content, Proof, State};
+use crate::metainfo::{FileEntry, Kind};
 
 impl Content {
     /// Gives the torrent its name, when all pieces are there. A file that has the name is replaced at once.
@@ -59,7 +60,11 @@ impl Content {
     /// Refuses what a file system has lost on the way. Where it gives renamed files other numbers, the record follows.
     fn check_renamed(&self, proof: &mut Proof) -> Result<(), FilesError> {
         let top = &self.names.whole;
-        match self.fingerprint(top)? {
+        // The kernel may show for a while what was there; what is opened has to be there.
+        let is_file = |file: &FileEntry| file.kind != Kind::Padding;
+        let first = self.info.layout().files().iter().position(is_file);
+        let opened = first.map(|number| self.tree.read(&self.path(top, number))).transpose();
+        match self.fingerprint(top)?.filter(|_| opened.is_ok()) {
             Some(found) if proof.fingerprint.as_ref() == Some(&found) => Ok(()),
             Some(_) => self.record_whole(proof, top),
             None => {
