@@ -7,13 +7,14 @@ use rustix::fs::{AtFlags, FileType, OFlags, fstat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::confine::{READ_WRITE, open_beneath};
-use super::partial::{FileId, file_type, id_of_name};
+use super::identity::Identity;
+use super::partial::file_type;
 
 /// The name of a journal that is ours, and the means to remove it.
 #[derive(Debug)]
 pub(super) struct Beside {
     name: String,
-    id: FileId,
+    id: Identity,
 }
 
 impl Beside {
@@ -30,19 +31,19 @@ impl Beside {
         if file_type(&stat) != FileType::RegularFile || stat.st_nlink > 1 {
             return Err(io::Error::other("there is no file, or one with several names"));
         }
-        Ok(Some((Self { name: name.to_owned(), id: FileId::of(&stat) }, file)))
+        Ok(Some((Self { name: name.to_owned(), id: Identity::of_file(&file)? }, file)))
     }
 
     /// Makes an empty one where there is none.
     pub(super) fn create(folder: &File, name: &str) -> io::Result<(Self, File)> {
         let file = File::from(open_beneath(folder, name, READ_WRITE | OFlags::CREATE | OFlags::EXCL)?);
-        let id = FileId::of(&fstat(&file)?);
+        let id = Identity::of_file(&file)?;
         Ok((Self { name: name.to_owned(), id }, file))
     }
 
     /// Takes the name of `other`, which is lost by that, at once: whoever looks finds the one or the other.
     pub(super) fn replace(&mut self, folder: &File, other: &Self) -> io::Result<()> {
-        if [&*self, other].iter().any(|this| id_of_name(folder, &this.name) != Some(this.id)) {
+        if !self.has_its_name(folder) || !other.has_its_name(folder) {
             return Err(io::Error::other("somebody removed or replaced it"));
         }
         renameat(folder, &self.name, folder, &other.name)?;
@@ -50,10 +51,14 @@ impl Beside {
         Ok(())
     }
 
+    fn has_its_name(&self, folder: &File) -> bool {
+        Identity::of_name(folder, &self.name).is_ok_and(|found| found == self.id)
+    }
+
     /// Removes it, if it still has its name. If that fails, it speaks of a file that is not there, and is removed when
     /// the next one comes or when somebody cleans up.
     pub(super) fn remove(self, folder: &File) {
-        if id_of_name(folder, &self.name) == Some(self.id) {
+        if self.has_its_name(folder) {
             let _ = unlinkat(folder, &self.name, AtFlags::empty());
         }
     }

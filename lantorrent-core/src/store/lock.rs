@@ -1,16 +1,17 @@
 //! Keeping other processes off a file, where its file system has locks and where it has none.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock, fstat};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::StoreError;
 use super::guarantee::Guarantee;
+use super::identity::Identity;
 
 /// Keeps every other process of our kind off a file, or a folder, until this is dropped and its last descriptor closed.
 #[derive(Debug)]
@@ -112,9 +113,14 @@ fn try_flock(file: impl AsFd, operation: FlockOperation) -> Result<(), Errno> {
 }
 
 fn name_of(file: impl AsFd) -> io::Result<SocketAddr> {
-    let stat = fstat(file)?;
-    let inode = [stat.st_dev.to_le_bytes(), stat.st_ino.to_le_bytes()].concat();
-    SocketAddr::from_abstract_name(format!("lantorrent-lock-{}", blake3::hash(&inode).to_hex()))
+    let identity = Identity::of_file(&file)?;
+    let mut what = identity.to_string().into_bytes();
+    if matches!(identity, Identity::File { inode: 0, .. }) {
+        // Its path, in place of a number.
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))?;
+        what.extend_from_slice(path.as_os_str().as_encoded_bytes());
+    }
+    SocketAddr::from_abstract_name(format!("lantorrent-lock-{}", blake3::hash(&what).to_hex()))
 }
 
 #[cfg(test)]

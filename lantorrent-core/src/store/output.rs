@@ -4,21 +4,20 @@ mod copy;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_setfl, fstat};
-use rustix::io::Errno;
 
 use super::digests::Digests;
+use super::identity::Identity;
 use super::in_place::{Medium, Opened, too_small};
 use super::lock::Lock;
 use super::partial::{Partial, resize};
 use super::recorder::Recorder;
 use super::resume::{self, Start};
-use super::route::{Identity, Route};
+use super::route::Route;
 use super::sparse::{self, Run};
 use super::writer::Writer;
 use super::{
@@ -90,13 +89,13 @@ struct State {
 
 impl Output {
     pub(super) fn from_partial(
-        (partial, file): (Partial, OwnedFd),
+        (partial, file): (Partial, Arc<File>),
         target: &Target<'_>,
         originals: &[&Self],
         wanted: &dyn Fn() -> bool,
     ) -> Result<Self, StoreError> {
         let route = partial.route().clone();
-        let mut this = Self::new(File::from(file), Place::Rename(partial), Medium::File, route, 0)?;
+        let mut this = Self::new(file, Place::Rename(partial), Medium::File, route, 0)?;
         if matches!(&this.place, Place::Rename(partial) if partial.is_ours_alone()) {
             this.copy_of = this.can_share_with(originals);
         }
@@ -109,12 +108,13 @@ impl Output {
         let path = self.route.path();
         let Place::Rename(partial) = &mut self.place else { return Ok(()) };
         let Start { digests, resumed, renewed } = if self.copy_of.is_some() {
-            resume::start_anew(partial, &self.file, path, target)?
+            resume::start_anew(partial, path, target)?
         } else {
             resume::start(partial, &self.file, path, target, wanted)?
         };
         if let Some(file) = renewed {
-            self.file = Arc::new(settled(file).map_err(|errno| StoreError::opening(path, errno))?);
+            settle(&file, path)?;
+            self.file = file;
         }
         // Asked only now: what is of no use takes no room any more. On error the new file goes.
         let needed = target.length.filter(|_| self.copy_of.is_none()).unwrap_or(0).saturating_sub(resumed);
@@ -143,11 +143,17 @@ impl Output {
 
     pub(super) fn in_place(opened: Opened, route: Route) -> Result<Self, StoreError> {
         let place = Place::InPlace { made_in: opened.made_in, _lock: opened.lock };
-        Self::new(File::from(opened.file), place, opened.medium, route, opened.length)
+        Self::new(Arc::new(File::from(opened.file)), place, opened.medium, route, opened.length)
     }
 
-    fn new(file: File, place: Place, medium: Medium, route: Route, length: u64) -> Result<Self, StoreError> {
-        let file = settled(file).map_err(|errno| StoreError::opening(route.path(), errno))?;
+    fn new(
+        file: Arc<File>,
+        place: Place,
+        medium: Medium,
+        route: Route,
+        length: u64,
+    ) -> Result<Self, StoreError> {
+        settle(&file, route.path())?;
         Ok(Self {
             early: Early::Nobody,
             digests: Arc::new(Digests::new(None)),
@@ -155,7 +161,7 @@ impl Output {
             block_size: 1,
             copy_of: None,
             place,
-            file: Arc::new(file),
+            file,
             medium,
             route,
             state: Mutex::new(State { length, failed: false, sealed: false }),
@@ -299,7 +305,7 @@ impl Output {
         recorder.complete();
         if self.digests.recorded() > 0 {
             // Who reads it back goes on doing so, and compares what he finds with the digests.
-            partial.let_go(&self.file);
+            partial.let_go();
         }
     }
 
@@ -346,7 +352,7 @@ impl Output {
         match &mut self.place {
             Place::Rename(partial) => {
                 // Before anything is replaced in a folder that is not meant any more.
-                partial.check_folder(&self.file)?;
+                partial.check_folder()?;
                 partial.check_name()?;
                 partial.place().map_err(fail)?;
                 if durability == Durability::Sync {
@@ -411,9 +417,9 @@ impl Output {
     }
 }
 
-/// Without the flags that were for opening only.
-fn settled(file: File) -> Result<File, Errno> {
-    fcntl_setfl(&file, OFlags::empty()).map(|()| file)
+/// Takes away the flags that were for opening only.
+fn settle(file: &File, path: &Path) -> Result<(), StoreError> {
+    fcntl_setfl(file, OFlags::empty()).map_err(|errno| StoreError::opening(path, errno))
 }
 
 /// No file can have `size` bytes.

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::alias::refuse_other_name;
 use super::beside::Beside;
 use super::confine::{READ_WRITE, open_beneath};
+use super::identity::is_named;
 use super::journal::{Header, Journal};
 use super::lock::Lock;
 use super::route::Route;
@@ -30,7 +31,7 @@ pub(super) struct Partial {
     route: Route,
     folder: Arc<File>,
     name_until_whole: String,
-    id: FileId,
+    file: Arc<File>,
     journal: Option<Beside>,
     /// None once it was let go.
     lock: Option<Lock>,
@@ -41,23 +42,10 @@ pub(super) struct Partial {
     settled: Option<Remains>,
 }
 
-/// What tells a file from every other one, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    pub(super) fn of(stat: &Stat) -> Self {
-        Self { device: stat.st_dev, inode: stat.st_ino }
-    }
-}
-
 impl Partial {
     /// Opens and locks the partial file for what is at the end of `route`. One that nobody has locked is what a killed
     /// process left, and is taken over as it is.
-    pub(super) fn open(route: Route) -> Result<(Self, OwnedFd), StoreError> {
+    pub(super) fn open(route: Route) -> Result<(Self, Arc<File>), StoreError> {
         let folder = route.open_folder()?;
         let path = route.path();
         refuse_irreplaceable(&folder, route.name(), path)?;
@@ -69,16 +57,17 @@ impl Partial {
             let Some((file, is_new)) = open_or_make(&folder, &partial, &beside)? else { continue };
             let lock = Lock::take(&file, path)?;
             // Asked under the lock: only now does nobody of our kind rename or remove it any more.
-            let stat = fstat(&file).map_err(opening)?;
-            let id = FileId::of(&stat);
-            if id_of_name(&folder, &partial) != Some(id) {
+            if !is_named(&folder, &partial, &file) {
                 continue;
             }
-            refuse_several_names(&stat, &beside)?;
+            refuse_several_names(&fstat(&file).map_err(opening)?, &beside)?;
+            let file = Arc::new(File::from(file));
             let (folder, name_until_whole) = (Arc::new(folder), partial);
             let (is_ours_alone, lock) = (is_new || lock.is_for_all(), Some(lock));
             let (journal, settled) = (None, None);
-            let this = Self { route, folder, name_until_whole, id, journal, lock, is_ours_alone, settled };
+            let own = Arc::clone(&file);
+            let this =
+                Self { route, folder, name_until_whole, file: own, journal, lock, is_ours_alone, settled };
             return Ok((this, file));
         }
         Err(StoreError::InUse { path: path.to_owned() })
@@ -91,11 +80,11 @@ impl Partial {
     }
 
     /// Empties the file, or where another machine may be writing to it gives a new one its name and returns that.
-    pub(super) fn empty(&mut self, file: &File) -> io::Result<Option<File>> {
+    pub(super) fn empty(&mut self) -> io::Result<Option<Arc<File>>> {
         if self.is_ours_alone {
-            return resize(file, 0).map(|()| None);
+            return resize(&self.file, 0).map(|()| None);
         }
-        if id_of_name(&self.folder, &self.name_until_whole) == Some(self.id) {
+        if self.has_name(&self.name_until_whole) {
             unlinkat(&self.folder, &self.name_until_whole, AtFlags::empty())?;
         }
         let flags = READ_WRITE | OFlags::CREATE | OFlags::EXCL;
@@ -105,16 +94,20 @@ impl Partial {
             errno => errno,
         })?;
         let lock = Lock::take(&new, self.route.path()).map_err(io::Error::other)?;
-        self.id = FileId::of(&fstat(&new)?);
+        self.file = Arc::new(File::from(new));
         (self.lock, self.is_ours_alone) = (Some(lock), true);
-        Ok(Some(File::from(new)))
+        Ok(Some(Arc::clone(&self.file)))
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        is_named(&self.folder, name, &self.file)
     }
 
     /// Lets somebody else take the file up while there are still descriptors of it.
-    pub(super) fn let_go(&mut self, file: impl AsFd) {
+    pub(super) fn let_go(&mut self) {
         self.keep();
         if let Some(lock) = self.lock.take() {
-            lock.release(file);
+            lock.release(&self.file);
         }
     }
 
@@ -205,8 +198,8 @@ impl Partial {
     }
 
     /// Refuses to go on in a folder to which the path does not lead any more, and leaves everything there as it is.
-    pub(super) fn check_folder(&mut self, file: &File) -> Result<(), StoreError> {
-        let checked = self.route.check_folder(&self.folder, file);
+    pub(super) fn check_folder(&mut self) -> Result<(), StoreError> {
+        let checked = self.route.check_folder(&self.folder, &self.file);
         checked.inspect_err(|_| self.keep())
     }
 
@@ -217,14 +210,14 @@ impl Partial {
 
     /// Gives the file its name, in place of whatever had it.
     pub(super) fn place(&mut self) -> io::Result<()> {
-        if id_of_name(&self.folder, &self.name_until_whole) != Some(self.id) {
+        if !self.has_name(&self.name_until_whole) {
             self.settled = Some(Remains::Foreign);
             return Err(io::Error::other("somebody removed or replaced the partial file"));
         }
         renameat(&self.folder, &self.name_until_whole, &self.folder, self.route.name())?;
         self.settled = Some(Remains::Placed);
         // A rename goes by name. Whoever took that in the last instant must not pass for us.
-        if id_of_name(&self.folder, self.route.name()) != Some(self.id) {
+        if !self.has_name(self.route.name()) {
             self.settled = Some(Remains::Foreign);
             self.give_back();
             return Err(io::Error::other("somebody replaced the file while it was being renamed"));
@@ -258,7 +251,7 @@ impl Partial {
     }
 
     fn remove_partial(&self) -> Remains {
-        if id_of_name(&self.folder, &self.name_until_whole) != Some(self.id) {
+        if !self.has_name(&self.name_until_whole) {
             Remains::Foreign
         } else if unlinkat(&self.folder, &self.name_until_whole, AtFlags::empty()).is_ok() {
             Remains::Nothing
@@ -288,8 +281,8 @@ fn open_or_make(folder: &File, name: &str, path: &Path) -> Result<Option<(OwnedF
     }
 }
 
-/// Gives a file that length, if it has another one. Where a file cannot be made longer, its last byte is written.
-pub(super) fn resize(file: &File, length: u64) -> io::Result<()> {
+/// Gives a file that length, if it has another one. Where the file system makes no file longer, the last byte is written.
+pub fn resize(file: &File, length: u64) -> io::Result<()> {
     let before = file.metadata()?.len();
     if before == length {
         return Ok(());
@@ -373,11 +366,7 @@ pub(super) fn refuse_irreplaceable(folder: &File, name: &str, path: &Path) -> Re
 
 /// Whether `name` is that of the open file, and no other name is.
 pub(super) fn still_named(folder: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    fstat(file).is_ok_and(|stat| stat.st_nlink <= 1 && id_of_name(folder, name) == Some(FileId::of(&stat)))
-}
-
-pub(super) fn id_of_name(folder: impl AsFd, name: &str) -> Option<FileId> {
-    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileId::of(&stat))
+    fstat(&file).is_ok_and(|stat| stat.st_nlink <= 1) && is_named(folder, name, file)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::digests::Digests;
 use super::journal::{Header, Journal};
@@ -19,7 +20,7 @@ pub(super) struct Start {
     /// writing to it.
     pub(super) resumed: u64,
     /// The file, if it is another one by now.
-    pub(super) renewed: Option<File>,
+    pub(super) renewed: Option<Arc<File>>,
 }
 
 /// Takes what the journal can prove and cuts off the rest, which without a journal is everything.
@@ -56,24 +57,23 @@ pub(super) fn start(
             }
         }
     }
-    afresh(partial, file, header.as_ref(), path).map_err(failed)
+    afresh(partial, header.as_ref(), path).map_err(failed)
 }
 
 /// Takes away whatever there is.
 pub(super) fn start_anew(
     partial: &mut Partial,
-    file: &File,
     path: &Path,
     target: &Target<'_>,
 ) -> Result<Start, StoreError> {
     partial.forget_next_journal();
     let header = target.resume.as_ref().and_then(|resume| Header::new(resume, target.length));
-    afresh(partial, file, header.as_ref(), path).map_err(|cause| StoreError::opening(path, cause))
+    afresh(partial, header.as_ref(), path).map_err(|cause| StoreError::opening(path, cause))
 }
 
-fn afresh(partial: &mut Partial, file: &File, header: Option<&Header>, path: &Path) -> io::Result<Start> {
+fn afresh(partial: &mut Partial, header: Option<&Header>, path: &Path) -> io::Result<Start> {
     // First this: a journal that is still there then finds nothing to agree with.
-    let renewed = partial.empty(file)?;
+    let renewed = partial.empty()?;
     let journal = match header {
         Some(header) => partial.make_journal(header).map(Some),
         None => partial.forget_journal().map(|()| None),

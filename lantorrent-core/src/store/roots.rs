@@ -9,9 +9,10 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
 use super::confine::{LOOK, open_beneath};
+use super::identity::Identity;
 use super::output::beyond_all_files;
 use super::partial::{Partial, file_type};
-use super::route::{Identity, Route, open_root};
+use super::route::{Route, open_root};
 use super::{LONGEST, Output, Placement, StoreError, Target, clean, in_place, path, probe};
 
 /// The folders below which files may be written, and the single files and devices that may be written.

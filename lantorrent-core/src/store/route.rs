@@ -1,20 +1,18 @@
 //! The way to a file: a root and the names below it. Nothing on the way is kept open: a disk may be mounted, a folder
 //! replaced or a link switched at any time, and a file counts only where its path leads when that is said.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, major, minor, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use super::confine::{FOLDER, LOOK, open_beneath};
-use super::partial::file_type;
+use super::identity::Identity;
 use super::{Placement, StoreError};
 
 /// How often, and how soon, to look again where only descriptors were lacking.
@@ -34,50 +32,6 @@ pub(super) struct Route {
 struct Below {
     parents: String,
     name: String,
-}
-
-/// What tells a file from every other one, whatever its name: the file system and the inode, or the number of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Identity {
-    /// A regular file.
-    File {
-        /// The number of its file system.
-        device: u64,
-        /// Its number there.
-        inode: u64,
-    },
-    /// The number of a block device, through whichever node it is reached.
-    Block(u64),
-    /// The same of a character device.
-    Character(u64),
-}
-
-impl Identity {
-    fn of(stat: &Stat) -> Self {
-        match file_type(stat) {
-            FileType::BlockDevice => Self::Block(stat.st_rdev),
-            FileType::CharacterDevice => Self::Character(stat.st_rdev),
-            _ => Self::File { device: stat.st_dev, inode: stat.st_ino },
-        }
-    }
-
-    /// That of an open file.
-    pub(super) fn of_file(file: impl AsFd) -> io::Result<Self> {
-        Ok(Self::of(&fstat(file)?))
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::File { device, inode } => {
-                write!(f, "inode {inode} on device {}:{}", major(device), minor(device))
-            }
-            Self::Block(number) => write!(f, "block device {}:{}", major(number), minor(number)),
-            Self::Character(number) => write!(f, "character device {}:{}", major(number), minor(number)),
-        }
-    }
 }
 
 impl Route {

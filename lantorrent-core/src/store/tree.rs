@@ -14,9 +14,9 @@ use rustix::io::{Errno, pwritev};
 
 use super::confine::{FOLDER, LOOK, READ_WRITE, open_strictly_beneath};
 use super::guarantee::{Guarantee, Synced, sync_file, sync_folder};
+use super::identity::{Identity, is_named};
 use super::lock::Lock;
 use super::partial::{file_type, refuse_several_names, resize};
-use super::route::Identity;
 use super::{Remains, StoreError, space};
 
 /// Folders are the owner's to change and everybody's to look into, less what the umask takes.
@@ -187,12 +187,26 @@ impl Tree {
     /// [`StoreError::InUse`] if somebody else has locked it, or if what is open has that path no more.
     pub fn lock(&self, file: &File, path: &Path) -> Result<Lock, StoreError> {
         let lock = Lock::take(file, &self.path.join(path))?;
-        let opened = fstat(file).map_err(|errno| self.opening(path, errno))?;
         // Asked under the lock: only now does nobody of our kind rename or remove it any more.
-        match self.find(path)? {
-            Some(found) if found.inode == opened.st_ino => Ok(lock),
-            _ => Err(StoreError::InUse { path: self.path.join(path) }),
-        }
+        if self.is_at(file, path)? { Ok(lock) } else { Err(StoreError::InUse { path: self.path.join(path) }) }
+    }
+
+    /// Whether a file or folder that is open has that path.
+    pub fn is_at(&self, file: &File, path: &Path) -> Result<bool, StoreError> {
+        let folder = match open_strictly_beneath(&self.folder, parent(path), LOOK | OFlags::DIRECTORY) {
+            Ok(folder) => folder,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+            Err(errno) => return Err(self.opening(path, errno)),
+        };
+        let name = name(path).map_err(|errno| self.opening(path, errno))?;
+        Ok(is_named(folder, name, file))
+    }
+
+    /// Opens whatever has that path, to tell later whether it [has](Self::is_at) another.
+    pub fn look(&self, path: &Path) -> Result<File, StoreError> {
+        open_strictly_beneath(&self.folder, path, LOOK)
+            .map(File::from)
+            .map_err(|errno| self.opening(path, errno))
     }
 
     /// Gives a file, or a folder with all that is in it, another path. A file there is replaced at once, a folder only if

@@ -86,7 +86,7 @@ pub(super) struct Held {
     pub(super) inode: u64,
     // Above the file, as it is the file's.
     pub(super) lock: Lock,
-    pub(super) _file: File,
+    pub(super) file: Arc<File>,
 }
 
 impl Content {

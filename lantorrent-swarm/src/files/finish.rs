@@ -1,12 +1,14 @@
 //! From partial to whole.
 
+use std::fs::File;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use lantorrent_core::store::{Durability, What};
 
 use super::FilesError;
 use super::content::{Content, Proof, State};
+use crate::metainfo::{FileEntry, Kind};
 
 impl Content {
     /// Gives the torrent its name, when all pieces are there. A file that has the name is replaced at once.
@@ -31,8 +33,9 @@ impl Content {
         // Before anything is replaced in a folder that is not meant any more.
         self.check_place()?;
         let recorded = self.record_whole(&mut proof, &self.names.partial);
-        let inode = proof.held.as_ref().map(|held| held.inode);
-        self.swap_names(&self.names.partial, &self.names.whole, inode, State::Whole)?;
+        let held = proof.held.as_ref().map(|held| Arc::clone(&held.file));
+        let held = held.ok_or_else(|| self.foreign(&self.names.partial))?;
+        self.swap_names(&self.names.partial, &self.names.whole, &held, State::Whole)?;
         (proof.journal, proof.held) = (None, None);
         self.check_renamed(&mut proof)?;
         drop(proof);
@@ -59,7 +62,11 @@ impl Content {
     /// Refuses what a file system has lost on the way. Where it gives renamed files other numbers, the record follows.
     fn check_renamed(&self, proof: &mut Proof) -> Result<(), FilesError> {
         let top = &self.names.whole;
-        match self.fingerprint(top)? {
+        // The kernel may show for a while what was there; what is opened has to be there.
+        let is_file = |file: &FileEntry| file.kind != Kind::Padding;
+        let first = self.info.layout().files().iter().position(is_file);
+        let opened = first.map(|number| self.tree.read(&self.path(top, number))).transpose();
+        match self.fingerprint(top)?.filter(|_| opened.is_ok()) {
             Some(found) if proof.fingerprint.as_ref() == Some(&found) => Ok(()),
             Some(_) => self.record_whole(proof, top),
             None => {
@@ -85,16 +92,15 @@ impl Content {
         }
     }
 
-    /// Gives the file or folder another name, durably, if it is the one of that inode. Then this is where it stands.
+    /// Gives the file or folder another name, durably, if it is the one that is open. Then this is where it stands.
     pub(super) fn swap_names(
         &self,
         from: &Path,
         to: &Path,
-        inode: Option<u64>,
+        open: &File,
         then: State,
     ) -> Result<(), FilesError> {
-        let is_it =
-            |name: &Path| Ok::<_, FilesError>(self.tree.find(name)?.map(|found| found.inode) == inode);
+        let is_it = |name: &Path| Ok::<_, FilesError>(self.tree.is_at(open, name)?);
         // Nobody opens a file by its path meanwhile.
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if !is_it(from)? {

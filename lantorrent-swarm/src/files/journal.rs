@@ -28,6 +28,8 @@ use crate::bitfield::Bitfield;
 
 const MAGIC: &[u8; 16] = b"LANTorrent swm 1";
 const HEADER: usize = 68;
+/// Where the header says which file it is about.
+const INODE: Range<usize> = 40..48;
 const COUNT: usize = 4;
 const RUN: usize = 8;
 const CHECKSUM: usize = 20;
@@ -40,6 +42,16 @@ pub(super) struct Subject {
     pub(super) torrent: InfoHash,
     pub(super) pieces: u32,
     pub(super) inode: u64,
+}
+
+/// A journal that was there.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) journal: Journal,
+    /// What it says is in the partial files.
+    pub(super) pieces: Bitfield,
+    /// Else it is about one with another number: such as some file systems give a file each time.
+    pub(super) is_of_this_file: bool,
 }
 
 /// A journal that is open for more.
@@ -65,11 +77,12 @@ impl Journal {
         Self { file, end: HEADER as u64, chain }
     }
 
-    /// Reads one that is there, up to the first record that is torn or damaged. None if it is about anything else.
-    pub(super) fn load(file: File, subject: &Subject) -> Option<(Self, Bitfield)> {
+    /// Reads one that is there, up to the first record that is torn or damaged. None if it is about another torrent.
+    pub(super) fn load(file: File, subject: &Subject) -> Option<Loaded> {
         let mut found = [0; HEADER];
         file.read_exact_at(&mut found, 0).ok()?;
-        if found != header(subject) {
+        let inode = u64::from_le_bytes(*found[INODE].as_array()?);
+        if found != header(&Subject { inode, ..*subject }) {
             return None;
         }
         let mut this = Self::empty(file, &found);
@@ -79,7 +92,7 @@ impl Journal {
                 pieces.insert_all(run);
             }
         }
-        Some((this, pieces))
+        Some(Loaded { journal: this, pieces, is_of_this_file: inode == subject.inode })
     }
 
     /// Takes the next record, if it is whole.
@@ -138,7 +151,7 @@ fn header(subject: &Subject) -> [u8; HEADER] {
     bytes[..16].copy_from_slice(MAGIC);
     bytes[16..36].copy_from_slice(&subject.torrent.0);
     bytes[36..40].copy_from_slice(&subject.pieces.to_le_bytes());
-    bytes[40..48].copy_from_slice(&subject.inode.to_le_bytes());
+    bytes[INODE].copy_from_slice(&subject.inode.to_le_bytes());
     let checksum = Sha1::digest(&bytes[..HEADER - CHECKSUM]);
     bytes[HEADER - CHECKSUM..].copy_from_slice(&checksum);
     bytes
@@ -163,7 +176,9 @@ mod tests {
     }
 
     fn load(file: &File) -> Option<(Journal, Bitfield)> {
-        Journal::load(file.try_clone().unwrap(), &SUBJECT)
+        let Loaded { journal, pieces, is_of_this_file } = Journal::load(file.try_clone().unwrap(), &SUBJECT)?;
+        assert!(is_of_this_file);
+        Some((journal, pieces))
     }
 
     #[test]
@@ -188,13 +203,13 @@ mod tests {
     fn what_is_about_something_else_says_nothing() {
         let file = tempfile::tempfile().unwrap();
         Journal::begin(file.try_clone().unwrap(), &SUBJECT).unwrap().add(&with(Some(0..9))).unwrap();
-        for other in [
-            Subject { torrent: InfoHash([8; 20]), ..SUBJECT },
-            Subject { pieces: 4999, ..SUBJECT },
-            Subject { inode: 8, ..SUBJECT },
-        ] {
+        for other in [Subject { torrent: InfoHash([8; 20]), ..SUBJECT }, Subject { pieces: 4999, ..SUBJECT }]
+        {
             assert!(Journal::load(file.try_clone().unwrap(), &other).is_none(), "{other:?}");
         }
+        let renumbered = Journal::load(file, &Subject { inode: 8, ..SUBJECT }).unwrap();
+        assert!(!renumbered.is_of_this_file);
+        assert_eq!(renumbered.pieces, with(Some(0..9)));
     }
 
     #[test]

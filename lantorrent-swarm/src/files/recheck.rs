@@ -100,16 +100,11 @@ impl Content {
         }
         let have = self.proof().have.clone();
         self.sync_files(&self.names.whole)?;
-        let found = self.tree.find(&self.names.whole)?;
+        let found = self.tree.look(&self.names.whole)?;
         if self.tree.find(&self.names.partial)?.is_some() {
             return Err(FilesError::Occupied { path: self.tree.path().join(&self.names.partial) });
         }
-        self.swap_names(
-            &self.names.whole,
-            &self.names.partial,
-            found.map(|found| found.inode),
-            State::Partial,
-        )?;
+        self.swap_names(&self.names.whole, &self.names.partial, &found, State::Partial)?;
         self.take_up(Some(have))
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use lantorrent_core::store::{Durability, Permissions, Synced, What};
 
 use super::FilesError;
 use super::content::{Content, Held, State};
-use super::journal::{Journal, Subject};
+use super::journal::{Journal, Loaded, Subject};
 use crate::bitfield::Bitfield;
 use crate::metainfo::{FileEntry, Kind};
 
@@ -20,7 +20,11 @@ impl Content {
         }
         let (held, subject) = self.lock_partial()?;
         let loaded = if known.is_none() { self.load_journal(&subject) } else { None };
-        let (journal, found) = loaded.unzip();
+        let is_sure = match &loaded {
+            Some(loaded) => loaded.is_of_this_file && !self.is_unsure_of(&loaded.journal)?,
+            None => true,
+        };
+        let (journal, found) = loaded.map(|loaded| (loaded.journal, loaded.pieces)).unzip();
         let mut have = known.or(found).unwrap_or_else(|| Bitfield::none(subject.pieces));
         let count = have.count();
         let folders = self.prepare_files(&mut have)?;
@@ -32,14 +36,12 @@ impl Content {
         }
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Partial;
         self.handles.clear();
-        if let Some(journal) = &journal
-            && self.is_unsure_of(journal)?
-        {
+        if !is_sure {
             have = self.right_of(&have)?;
         }
         let journal = match journal {
             // It would go on saying what is no longer so.
-            Some(journal) if have.count() == count => journal,
+            Some(journal) if is_sure && have.count() == count => journal,
             _ => self.begin_journal(&subject, &have)?,
         };
         let mut proof = self.proof();
@@ -69,11 +71,11 @@ impl Content {
         let lock = self.tree.lock(&file, partial)?;
         let found = self.tree.find(partial)?.ok_or_else(|| self.foreign(partial))?;
         let pieces = self.info.geometry().pieces();
-        let held = Held { inode: found.inode, lock, _file: file };
+        let held = Held { inode: found.inode, lock, file: Arc::new(file) };
         Ok((held, Subject { torrent: self.info.hash(), pieces, inode: found.inode }))
     }
 
-    fn load_journal(&self, subject: &Subject) -> Option<(Journal, Bitfield)> {
+    fn load_journal(&self, subject: &Subject) -> Option<Loaded> {
         // Whatever else has the name is replaced.
         let file = self.tree.write(&self.names.journal).ok()?;
         Journal::load(file, subject)

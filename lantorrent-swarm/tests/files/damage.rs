@@ -65,9 +65,12 @@ fn each_byte_of_the_journal_matters() {
 fn another_file_is_not_the_one_that_was_written() {
     let bench = Bench::file(100_000);
     begun(&bench);
-    fs::copy(bench.partial(), bench.at("copy")).unwrap();
+    let mut bytes = fs::read(bench.partial()).unwrap();
+    bytes[PIECE as usize] ^= 1;
+    fs::write(bench.at("copy"), bytes).unwrap();
     fs::rename(bench.at("copy"), bench.partial()).unwrap();
-    assert_eq!(bench.open().unwrap().proven(), []);
+    // Some file systems number files anew: what the journal says is read again.
+    assert_eq!(bench.open().unwrap().proven(), [0..1, 2..4]);
 
     let bench = Bench::folder();
     begun(&bench);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use lantorrent_core::store::sync_file;
+use lantorrent_core::store::{resize, sync_file};
 use redb::StorageBackend;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -56,12 +56,12 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        self.file.set_len(len)?;
+        resize(&self.file, len)?;
         // Space is taken when the file grows: so a full disk is found here, and not in the middle of a commit; and what
         // the file has got is enough to record how transfers end.
         match len.checked_sub(before).filter(|&more| more > 0) {
             Some(more) => reserve(&self.file, before, more).or_else(|error| {
-                self.file.set_len(before)?;
+                resize(&self.file, before)?;
                 Err(error)
             }),
             None => Ok(()),

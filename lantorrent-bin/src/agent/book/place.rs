@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::store::{Lock, StoreError, sync_file, sync_folder};
+use lantorrent_core::store::{Lock, StoreError, resize, sync_file, sync_folder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -136,7 +136,7 @@ fn make(path: &Path) -> Result<(), Failure> {
 
 /// Puts a database without requests into the file, whatever is in it.
 fn fill(file: File) -> io::Result<()> {
-    file.set_len(0)?;
+    resize(&file, 0)?;
     let file = Arc::new(file);
     let disk = Disk { file: Arc::clone(&file), latest: Latest::Named };
     let made = open_database(disk).and_then(|database| {

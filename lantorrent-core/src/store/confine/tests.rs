@@ -10,7 +10,7 @@ use rustix::fs::{FileType, fstat, mknodat, open};
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::partial::FileId;
+use crate::store::Identity;
 
 /// A folder with everything in it that could lead astray, in another one with a secret.
 fn folder() -> (TempDir, PathBuf) {
@@ -109,10 +109,10 @@ const PATHS: [&str; 53] = [
 ];
 
 /// What was opened, or why not.
-fn seen(result: Result<OwnedFd, Errno>) -> Result<(FileId, FileType), Errno> {
+fn seen(result: Result<OwnedFd, Errno>) -> Result<(Identity, FileType), Errno> {
     result.map(|file| {
         let stat = fstat(&file).unwrap();
-        (FileId::of(&stat), crate::store::partial::file_type(&stat))
+        (Identity::of_file(&file).unwrap(), crate::store::partial::file_type(&stat))
     })
 }
 
@@ -121,7 +121,7 @@ fn compare(
     path: &str,
     flags: OFlags,
     resolve: ResolveFlags,
-) -> Result<(FileId, FileType), Errno> {
+) -> Result<(Identity, FileType), Errno> {
     let folder = open(root, LOOK | OFlags::DIRECTORY, Mode::empty()).unwrap();
     let mode = if flags.contains(OFlags::CREATE) { MODE } else { Mode::empty() };
     let kernel = seen(by_kernel(&folder, Path::new(path), flags, mode, resolve));
@@ -154,7 +154,8 @@ fn both_ways_agree_on_all_paths() {
     }
     assert!(granted > 300, "{granted}");
     // In /proc, where symlinks are not what they say.
-    let magic = format!("{}", std::os::fd::AsRawFd::as_raw_fd(&fs::File::open(&root).unwrap()));
+    let open_file = fs::File::open(&root).unwrap();
+    let magic = std::os::fd::AsRawFd::as_raw_fd(&open_file).to_string();
     for (folder, path) in
         [("/proc/self", "root"), ("/proc/self", "cwd/a"), ("/proc/self", "exe"), ("/proc/self/fd", &magic)]
     {
@@ -208,7 +209,7 @@ fn a_symlink_that_is_swapped_in_never_leads_outside() {
     fs::write(outside.path().join("elsewhere/b"), "outside").unwrap();
     symlink("../elsewhere", root.join("bad")).unwrap();
     symlink("../../elsewhere/b", root.join("sub/bad")).unwrap();
-    let secret = FileId::of(&rustix::fs::stat(outside.path().join("elsewhere/b")).unwrap());
+    let secret = Identity::of_path(&outside.path().join("elsewhere/b")).unwrap();
     let folder = open(&root, LOOK | OFlags::DIRECTORY, Mode::empty()).unwrap();
     let exchange = |one: &str, other: &str| {
         let flags = rustix::fs::RenameFlags::EXCHANGE;

@@ -1,0 +1,124 @@
+//! What tells a file from every other one.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Stat, fstat, major, minor, statat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+use serde::{Deserialize, Serialize};
+
+use super::partial::file_type;
+
+/// What tells a file from every other one, whatever its name: the file system and the inode, or the number of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// A regular file, or a folder.
+    File {
+        /// The number of its file system.
+        device: u64,
+        /// Its number there; 0 where that is another one each time, or none at all, as with some servers of FUSE.
+        inode: u64,
+    },
+    /// The number of a block device, through whichever node it is reached.
+    Block(u64),
+    /// The same of a character device.
+    Character(u64),
+}
+
+impl Identity {
+    fn of(stat: &Stat) -> Self {
+        match file_type(stat) {
+            FileType::BlockDevice => Self::Block(stat.st_rdev),
+            FileType::CharacterDevice => Self::Character(stat.st_rdev),
+            _ => Self::File { device: stat.st_dev, inode: stat.st_ino },
+        }
+    }
+
+    /// Looks twice, as a number that changes is none.
+    fn found(look: impl Fn() -> Result<Stat, Errno>) -> io::Result<Self> {
+        let (first, second) = (Self::of(&look()?), Self::of(&look()?));
+        Ok(match first {
+            Self::File { device, .. } if first != second => Self::File { device, inode: 0 },
+            _ => first,
+        })
+    }
+
+    /// That of an open file.
+    pub fn of_file(file: impl AsFd) -> io::Result<Self> {
+        Self::found(|| fstat(&file))
+    }
+
+    /// That of what the path leads to.
+    pub fn of_path(path: &Path) -> io::Result<Self> {
+        Self::found(|| statat(CWD, path, AtFlags::empty()))
+    }
+
+    /// That of what has the name in a folder.
+    pub(super) fn of_name(folder: impl AsFd, name: impl Arg + Copy) -> io::Result<Self> {
+        Self::found(|| statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW))
+    }
+}
+
+/// Whether the name is that of the open file. Where files have no numbers, they are told by length and time.
+pub(super) fn is_named(folder: impl AsFd, name: impl Arg + Copy, file: impl AsFd) -> bool {
+    let (Ok(own), Ok(named)) = (Identity::of_file(&file), Identity::of_name(&folder, name)) else {
+        return false;
+    };
+    if !matches!(own, Identity::File { inode: 0, .. }) {
+        return own == named;
+    }
+    let looks = |stat: Stat| (file_type(&stat), stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    own == named
+        && fstat(file).map(looks).ok() == statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(looks).ok()
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::File { device, inode } => {
+                write!(f, "inode {inode} on device {}:{}", major(device), minor(device))
+            }
+            Self::Block(number) => write!(f, "block device {}:{}", major(number), minor(number)),
+            Self::Character(number) => write!(f, "character device {}:{}", major(number), minor(number)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_changes_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("a")).unwrap();
+        let count = Cell::new(7);
+        let changing = Identity::found(|| {
+            count.set(count.get() + 1);
+            let mut stat = fstat(&file)?;
+            stat.st_ino = count.get();
+            Ok(stat)
+        });
+        assert!(matches!(changing.unwrap(), Identity::File { inode: 0, .. }));
+        assert!(!matches!(Identity::of_file(&file).unwrap(), Identity::File { inode: 0, .. }));
+        assert_eq!(Identity::of_file(&file).unwrap(), Identity::of_path(&folder.path().join("a")).unwrap());
+    }
+
+    #[test]
+    fn a_name_is_that_of_the_open_file_or_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (open, file) = (File::open(folder.path()).unwrap(), File::create(at("a")).unwrap());
+        assert!(is_named(&open, "a", &file) && !is_named(&open, "b", &file));
+        fs::rename(at("a"), at("b")).unwrap();
+        fs::write(at("a"), "").unwrap();
+        assert!(!is_named(&open, "a", &file) && is_named(&open, "b", &file));
+    }
+}
