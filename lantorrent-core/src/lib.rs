@@ -18,5 +18,5 @@ pub mod wire;
 #[cfg(feature = "threads")]
 pub use drive::{
     Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Pace, Target, Transfer, TransferHandle,
+    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, look_up,
 };

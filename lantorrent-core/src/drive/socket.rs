@@ -3,10 +3,11 @@
 use std::io::{self, IoSlice, Write};
 #[cfg(feature = "event")]
 use std::net::TcpListener;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::dscp::Dscp;
@@ -47,9 +48,6 @@ pub(super) fn is_final(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// More addresses of a name than this would outlast the session's patience.
-pub(super) const ADDRESSES: usize = 4;
-
 /// Bytes in the queue of a socket that is read slowly: packets of a fast network fit in, and the kernel allows that much.
 const QUEUE_MIN: u64 = 32 << 10;
 const QUEUE_MAX: u64 = 4 << 20;
@@ -85,26 +83,20 @@ pub(super) fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result
     Ok(socket)
 }
 
-/// Connects to the first address of the name that answers, each within `timeout`.
-pub(super) fn connect(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    dscp: Option<Dscp>,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
-        let connected = make(address, dscp)
-            .and_then(|socket| socket.connect_timeout(&address.into(), timeout).map(|()| socket));
-        match connected.map(TcpStream::from) {
-            Ok(socket) => {
-                prepare(&socket);
-                return Ok((socket, address));
-            }
-            Err(error) => last = error,
+/// Waits until a connection that was begun stands, or cannot be made; to shut the socket down ends the wait.
+pub(super) fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    while let Err(error) = poll(&mut fds, None) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
         }
     }
-    Err(last)
+    match socket.take_error()? {
+        Some(error) => return Err(error),
+        // One that was shut down has no error to show.
+        None => socket.peer_addr()?,
+    };
+    socket.set_nonblocking(false)
 }
 
 /// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
@@ -146,18 +138,41 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
 mod tests {
     use super::*;
 
+    fn connect(to: SocketAddr, dscp: Option<Dscp>) -> TcpStream {
+        let socket = begin_to_connect(to, dscp).unwrap();
+        finish_to_connect(&socket).unwrap();
+        socket
+    }
+
+    #[test]
+    fn a_connection_that_is_not_wanted_any_more_is_not_waited_for() {
+        // The queue of the listener is full: the system drops what else comes, so that nothing answers.
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = make(address, None).unwrap();
+        listener.bind(&address.into()).unwrap();
+        listener.listen(0).unwrap();
+        let to = listener.local_addr().unwrap().as_socket().unwrap();
+        let full = [(); 4].map(|()| begin_to_connect(to, None).unwrap());
+        let stuck = begin_to_connect(to, None).unwrap();
+        let waiting = stuck.try_clone().unwrap();
+        let waiting = std::thread::spawn(move || finish_to_connect(&waiting));
+        stuck.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(waiting.join().unwrap().is_err());
+        drop(full);
+    }
+
     #[test]
     fn packets_are_marked_on_both_ends() {
         let dscp = Dscp::new(46);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         mark(&listener, dscp);
-        let port = listener.local_addr().unwrap().port();
-        let (socket, _) = connect("127.0.0.1", port, Duration::from_secs(30), dscp).unwrap();
+        let to = listener.local_addr().unwrap();
+        let socket = connect(to, dscp);
         let (accepted, _) = listener.accept().unwrap();
         for socket in [&socket, &accepted] {
             assert_eq!(SockRef::from(socket).tos_v4().unwrap(), 0xb8);
         }
-        let (plain, _) = connect("127.0.0.1", port, Duration::from_secs(30), None).unwrap();
+        let plain = connect(to, None);
         assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
     }
 

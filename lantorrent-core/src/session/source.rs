@@ -164,6 +164,11 @@ impl SourceSession {
                 self.downstream.payload_ended();
             }
             Input::Aborted(abort) => self.abort(now, &abort),
+            Input::Found(link, addresses) => {
+                self.downstream.found(&mut self.desk, now, link, &addresses);
+                self.lookout.found(&mut self.desk, now, link, &addresses);
+                self.cancels.found(&mut self.desk, now, link, &addresses);
+            }
             Input::Connected(link, to) => {
                 self.downstream.connected(&mut self.desk, now, link, to);
                 self.lookout.connected(&mut self.desk, now, link, to);
@@ -179,8 +184,8 @@ impl SourceSession {
             Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.desk, now, link, &why);
-                self.lookout.close(&mut self.desk, now, link);
-                self.cancels.closed(&mut self.desk, link, &why);
+                self.lookout.close(&mut self.desk, now, link, &why);
+                self.cancels.closed(&mut self.desk, now, link, &why);
             }
             Input::Unservable(link) => {
                 // The source's file is all there is: its children are lost where it fails.

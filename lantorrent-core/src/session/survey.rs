@@ -17,7 +17,7 @@ const AT_ONCE: usize = 256;
 
 /// The state machine of a question to many nodes: whether they could write what is requested ([`Verb::Check`]), or that
 /// nobody wants it any more ([`Verb::Cancel`]). See [the module](super) for how to drive it; it asks for
-/// [`Output::Connect`], [`Send`](Output::Send), [`Close`](Output::Close) and [`Report`](Output::Report), one for each
+/// [`Output::LookUp`], [`Connect`](Output::Connect), [`Send`](Output::Send), [`Close`](Output::Close) and [`Report`](Output::Report), one for each
 /// request, and is [`Done`](Output::Done).
 #[derive(Debug)]
 pub struct SurveySession {
@@ -56,9 +56,10 @@ impl SurveySession {
         match input {
             Input::Tick => self.inquiry.tick(desk, now),
             Input::Stop(_) => self.inquiry.stop(desk),
+            Input::Found(link, addresses) => self.inquiry.found(desk, now, link, &addresses),
             Input::Connected(link, to) => self.inquiry.connected(desk, now, link, to),
             Input::Bytes(link, bytes) => self.inquiry.bytes(desk, now, link, bytes),
-            Input::Closed(link, why) => self.inquiry.closed(desk, link, &why),
+            Input::Closed(link, why) => self.inquiry.closed(desk, now, link, &why),
             _ => {}
         }
         self.advance(now);

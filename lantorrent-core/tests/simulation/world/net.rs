@@ -49,6 +49,8 @@ pub(crate) struct Net {
     pub(crate) random: Random,
     pub(crate) conns: Vec<Conn>,
     pub(crate) routes: Routes,
+    /// Hosts whose name has the address of another one too, before their own.
+    pub(crate) decoys: Vec<(usize, usize)>,
     /// For each host, how many bits are still to be damaged on their way to it.
     pub(crate) damage: Vec<u32>,
     chunking: Chunking,
@@ -71,6 +73,7 @@ impl Net {
             random,
             conns: Vec::new(),
             routes: Routes::default(),
+            decoys: Vec::new(),
             damage: Vec::new(),
             chunking,
             latency,
