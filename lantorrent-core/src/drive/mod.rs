@@ -43,7 +43,7 @@ pub use config::{Driver, NodeConfig};
 pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
-pub use names::{Resolver, look_up};
+pub use names::{Resolver, host_of, look_up};
 pub use node::{Node, NodeHandle};
 pub use pace::Pace;
 pub use target::{DEFAULT_PORT, Target};

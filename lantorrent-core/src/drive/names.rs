@@ -73,6 +73,20 @@ pub fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Resolver::default().look_up(host, port, Zones::Own)
 }
 
+/// The host of a peer, as it is written: an address of a single link with the name of its interface, such as `fe80::1%eth0`.
+pub fn host_of(peer: SocketAddr) -> String {
+    match (peer.ip().to_canonical(), peer) {
+        (IpAddr::V6(ip), SocketAddr::V6(peer)) if peer.scope_id() != 0 => {
+            let index = peer.scope_id();
+            // An interface that is gone by now has no name any more.
+            let name =
+                any_socket().and_then(|socket| rustix::net::netdevice::index_to_name(&socket, index).ok());
+            format!("{ip}%{}", name.unwrap_or_else(|| index.to_string()))
+        }
+        (ip, _) => ip.to_string(),
+    }
+}
+
 /// The interfaces that an address of a single link may be behind, the likeliest first.
 fn interfaces(zone: Option<&str>, zones: Zones, links: &Links) -> io::Result<Vec<u32>> {
     let invalid = |text: String| Err(io::Error::new(ErrorKind::InvalidInput, text));
@@ -121,8 +135,12 @@ impl Links {
 
 /// An interface may be there without an address of its own, as loopback is.
 fn by_name(name: &str) -> Option<u32> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    rustix::net::netdevice::name_to_index(&socket, name).ok()
+    rustix::net::netdevice::name_to_index(&any_socket()?, name).ok()
+}
+
+/// Any socket can say what number a name has.
+fn any_socket() -> Option<UdpSocket> {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()
 }
 
 /// A line of the system's addresses: address, index, length of the prefix, scope and flags in hexadecimal, name.
@@ -166,6 +184,17 @@ mod tests {
         assert_eq!(foreign(Some("enp1s0")).unwrap(), [10, 2]);
         assert_eq!(foreign(None).unwrap(), [10, 2]);
         assert!(interfaces(Some("eth7"), Zones::Foreign, &Links(Vec::new())).is_err());
+    }
+
+    #[test]
+    fn a_peer_has_the_name_of_its_interface() {
+        let host = |text: &str| host_of(text.parse().unwrap());
+        assert_eq!(host("[fe80::1%1]:5"), "fe80::1%lo");
+        assert_eq!(host("[fe80::1%99999]:5"), "fe80::1%99999");
+        assert_eq!(
+            (host("[::ffff:10.0.0.1]:5"), host("[2001:db8::1]:5")),
+            ("10.0.0.1".into(), "2001:db8::1".into())
+        );
     }
 
     #[test]

@@ -278,12 +278,7 @@ impl SourceSession {
     fn advance(&mut self, now: Now) {
         self.cancels.advance(&mut self.desk, now);
         for Failure { node, code, why } in self.cancels.take_failures() {
-            log::warn!(
-                "{}:{} was not told what is cancelled: {} {why}",
-                node.host,
-                node.port,
-                code.meaning()
-            );
+            log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
         }
         while let Some(relayed) = self.desk.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.

@@ -68,7 +68,7 @@ impl SurveySession {
     fn advance(&mut self, now: Now) {
         self.inquiry.advance(&mut self.desk, now);
         for Failure { node, code, why } in self.inquiry.take_failures() {
-            let message = format!("{} {}:{}: {why}", code.meaning(), node.host, node.port);
+            let message = format!("{} {node}: {why}", code.meaning());
             self.desk.report_for([&node], None, code, &message);
         }
         while let Some(relayed) = self.desk.relayed.pop_front() {

@@ -98,7 +98,7 @@ impl Downstream {
         why: &str,
     ) {
         if !desk.ledger.heard_of_all([node]) {
-            log::warn!("skipped {}:{}: {why}", node.host, node.port);
+            log::warn!("skipped {node}: {why}");
             self.note(node, NodeState::Failed, 0);
         }
         // Who was fed before may be whole by now, and so may those behind.
@@ -107,7 +107,7 @@ impl Downstream {
         } else if self.runs[at].lost > Lost::Nobody {
             (Code::LOST, why.to_owned())
         } else {
-            (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
+            (code, format!("{} {node}: {why}", code.meaning()))
         };
         desk.report_for([node], self.by, code, &message);
     }
@@ -192,7 +192,7 @@ impl Downstream {
     fn report_lost(&mut self, desk: &mut Desk, child: &Child, code: Code, message: &str) {
         let node = &child.node;
         if !desk.ledger.heard_of_all([node]) {
-            log::warn!("bypassed {}:{}: {message}", node.host, node.port);
+            log::warn!("bypassed {node}: {message}");
             self.note(node, NodeState::Failed, child.sent);
         }
         desk.report_for([node], self.by, code, message);
@@ -214,7 +214,7 @@ impl Downstream {
     pub(super) fn left(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let Some(child) = run.child.take() else { return };
-        log::info!("{}:{} has another upstream", child.node.host, child.node.port);
+        log::info!("{} has another upstream", child.node);
         run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
         desk.out.push_back(Output::Close(child.link));
         run.left = Some(Left { place: child.place, claim_at: now.instant + desk.timing.reclaim });
@@ -223,7 +223,7 @@ impl Downstream {
     /// A child goes on by itself, and somebody else has to serve those behind it.
     pub(super) fn stepped_aside(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let Some(child) = &self.runs[at].child else { return };
-        log::info!("{}:{} cannot serve those behind it", child.node.host, child.node.port);
+        log::info!("{} cannot serve those behind it", child.node);
         let (node, place) = (child.node.clone(), child.place);
         let alone = Progress::of_node(NodeState::Receiving, child.progress.greatest);
         self.lose_sight(desk, at, place);
@@ -237,7 +237,7 @@ impl Downstream {
     /// A child is lost, and nobody takes its place.
     fn lose_for_good(&mut self, desk: &mut Desk, at: usize, child: &Child, code: Code, why: &str) {
         let node = &child.node;
-        let message = format!("lost {}:{}: {why}", node.host, node.port);
+        let message = format!("lost {node}: {why}");
         log::warn!("{message}");
         let run = &mut self.runs[at];
         run.over = true;
