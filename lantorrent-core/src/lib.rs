@@ -18,5 +18,5 @@ pub mod wire;
 #[cfg(feature = "threads")]
 pub use drive::{
     Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, host_of, look_up,
+    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, connect, host_of, look_up,
 };

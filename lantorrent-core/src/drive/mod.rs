@@ -8,6 +8,7 @@ mod block;
 mod clock;
 mod config;
 mod copies;
+mod dial;
 mod disk;
 mod dscp;
 mod error;
@@ -40,6 +41,7 @@ mod threads;
 use std::time::Duration;
 
 pub use config::{Driver, NodeConfig};
+pub use dial::connect;
 pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;

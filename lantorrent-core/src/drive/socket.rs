@@ -91,12 +91,17 @@ pub(super) fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
             return Err(error.into());
         }
     }
-    match socket.take_error()? {
-        Some(error) => return Err(error),
-        // One that was shut down has no error to show.
-        None => socket.peer_addr()?,
-    };
+    // One that was shut down has no error to show.
+    outcome(socket)?.ok_or(io::ErrorKind::NotConnected)?;
     socket.set_nonblocking(false)
+}
+
+/// What came of a connection that was begun. None if the network has not said yet.
+pub(super) fn outcome(socket: &TcpStream) -> io::Result<Option<()>> {
+    match socket.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(socket.peer_addr().is_ok().then_some(())),
+    }
 }
 
 /// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
@@ -135,8 +140,27 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An address at which nothing answers: the queue of its listener is full, and the system drops what else comes.
+    pub(in super::super) struct BlackHole {
+        pub(in super::super) address: SocketAddr,
+        _listener: Socket,
+        _full: [TcpStream; 4],
+    }
+
+    impl BlackHole {
+        pub(in super::super) fn new() -> Self {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = make(any, None).unwrap();
+            listener.bind(&any.into()).unwrap();
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap().as_socket().unwrap();
+            let full = [(); 4].map(|()| begin_to_connect(address, None).unwrap());
+            Self { address, _listener: listener, _full: full }
+        }
+    }
 
     fn connect(to: SocketAddr, dscp: Option<Dscp>) -> TcpStream {
         let socket = begin_to_connect(to, dscp).unwrap();
@@ -146,19 +170,12 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_not_wanted_any_more_is_not_waited_for() {
-        // The queue of the listener is full: the system drops what else comes, so that nothing answers.
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = make(address, None).unwrap();
-        listener.bind(&address.into()).unwrap();
-        listener.listen(0).unwrap();
-        let to = listener.local_addr().unwrap().as_socket().unwrap();
-        let full = [(); 4].map(|()| begin_to_connect(to, None).unwrap());
-        let stuck = begin_to_connect(to, None).unwrap();
+        let hole = BlackHole::new();
+        let stuck = begin_to_connect(hole.address, None).unwrap();
         let waiting = stuck.try_clone().unwrap();
         let waiting = std::thread::spawn(move || finish_to_connect(&waiting));
         stuck.shutdown(std::net::Shutdown::Both).unwrap();
         assert!(waiting.join().unwrap().is_err());
-        drop(full);
     }
 
     #[test]
