@@ -51,6 +51,7 @@ pub(crate) struct Scenario {
     pub(crate) flip_once: bool,
     pub(crate) broken_at: Option<usize>,
     pub(crate) source_micros: usize,
+    pub(crate) even_links: bool,
     /// When it must have come to its end.
     pub(crate) limit: Duration,
 }
@@ -124,6 +125,7 @@ impl Scenario {
             flip_once: false,
             broken_at: None,
             source_micros: 100,
+            even_links: false,
             // No run needs more, whatever goes wrong: the longest wait is for a result, half an hour.
             limit: Duration::from_secs(4000),
         }
@@ -237,6 +239,7 @@ impl Scenario {
         let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
         let decoys = self.decoys.iter().enumerate();
         world.net.decoys = decoys.map(|(at, (host, _))| (*host, self.source() + 1 + at)).collect();
+        world.net.even_links = self.even_links;
         world.flip = self.flip;
         world.flip_once = self.flip_once;
         let took = world.run(self.limit);
