@@ -18,5 +18,6 @@ pub mod wire;
 #[cfg(feature = "threads")]
 pub use drive::{
     Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, connect, host_of, look_up,
+    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, connect, host_of, look_up, look_up_all,
+    look_up_within,
 };

@@ -45,7 +45,7 @@ pub use dial::connect;
 pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
 pub use limit::Limit;
-pub use names::{Resolver, host_of, look_up};
+pub use names::{Resolver, host_of, look_up, look_up_all, look_up_within};
 pub use node::{Node, NodeHandle};
 pub use pace::Pace;
 pub use target::{DEFAULT_PORT, Target};

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
@@ -71,6 +73,37 @@ impl fmt::Debug for Resolver {
 /// The name has no address, or there is no interface of the zone's name.
 pub fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Resolver::default().look_up(host, port, Zones::Own)
+}
+
+/// As [`look_up`], but waits no longer than that. Where no thread can be had for the wait, it is as long as the system takes.
+///
+/// # Errors
+/// As those of [`look_up`]; [`ErrorKind::TimedOut`] where it takes longer.
+pub fn look_up_within(host: &str, port: u16, patience: Duration) -> io::Result<Vec<SocketAddr>> {
+    look_up_all([(host.to_owned(), port)], patience).remove(0)
+}
+
+/// As [`look_up_within`], of several hosts at once, none of which holds up another: one result for each.
+pub fn look_up_all(
+    hosts: impl IntoIterator<Item = (String, u16)>,
+    patience: Duration,
+) -> Vec<io::Result<Vec<SocketAddr>>> {
+    let until = Instant::now() + patience;
+    let begun: Vec<_> = hosts.into_iter().map(look_up_apart).collect();
+    let left = || until.saturating_duration_since(Instant::now());
+    let late = || io::Error::new(ErrorKind::TimedOut, "the name was not looked up in time");
+    begun.into_iter().map(|found| found.recv_timeout(left()).unwrap_or_else(|_| Err(late()))).collect()
+}
+
+fn look_up_apart((host, port): (String, u16)) -> mpsc::Receiver<io::Result<Vec<SocketAddr>>> {
+    let (told, heard) = mpsc::sync_channel(1);
+    let (name, here) = (host.clone(), told.clone());
+    // The caller may have given up.
+    let apart = move || drop(told.send(look_up(&name, port)));
+    if thread::Builder::new().name("look up".into()).spawn(apart).is_err() {
+        let _ = here.send(look_up(&host, port));
+    }
+    heard
 }
 
 /// The host of a peer, as it is written: an address of a single link with the name of its interface, such as `fe80::1%eth0`.

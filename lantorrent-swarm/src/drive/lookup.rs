@@ -1,9 +1,8 @@
 //! Addresses of names, for `ureq`, whose own way of it panics where there is no thread, and knows no zones.
 
-use std::io;
-use std::sync::mpsc;
-use std::thread;
+use std::io::{self, ErrorKind};
 
+use lantorrent_core::{look_up, look_up_within};
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -11,7 +10,7 @@ use ureq::http::uri::Scheme;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Asks the system on a thread of its own, so that the wait has an end; where there is none, on this one.
+/// Asks the system on a thread of its own, so that the wait has an end; where none can be had, on this one.
 #[derive(Debug, Default)]
 pub struct Lookup(());
 
@@ -19,21 +18,12 @@ impl Resolver for Lookup {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let (host, port) = endpoint(uri).ok_or(Error::HostNotFound)?;
         let found = match timeout.not_zero() {
-            None => lantorrent_core::look_up(&host, port),
-            Some(patience) => {
-                let (told, heard) = mpsc::sync_channel(1);
-                let own = host.clone();
-                // The caller may have given up.
-                let look_up = move || drop(told.send(lantorrent_core::look_up(&own, port)));
-                match thread::Builder::new().name("look up".into()).spawn(look_up) {
-                    Ok(_) => heard.recv_timeout(*patience).map_err(|_| Error::Timeout(timeout.reason))?,
-                    Err(_) => lantorrent_core::look_up(&host, port),
-                }
-            }
+            None => look_up(&host, port),
+            Some(patience) => look_up_within(&host, port, *patience),
         };
         let mut addresses = self.empty();
         // The array has room for some.
-        for address in found.map_err(unknown)?.into_iter().take(16) {
+        for address in found.map_err(|error| unknown(error, timeout))?.into_iter().take(16) {
             addresses.push(address);
         }
         if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
@@ -41,8 +31,12 @@ impl Resolver for Lookup {
 }
 
 /// The zone of an address is told what it lacks; of a name the system says nothing that helps.
-fn unknown(error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidInput { Error::Io(error) } else { Error::HostNotFound }
+fn unknown(error: io::Error, timeout: NextTimeout) -> Error {
+    match error.kind() {
+        ErrorKind::TimedOut => Error::Timeout(timeout.reason),
+        ErrorKind::InvalidInput => Error::Io(error),
+        _ => Error::HostNotFound,
+    }
 }
 
 /// The host of a URL, with its zone as RFC 6874 writes that, and the port.
@@ -51,8 +45,12 @@ fn endpoint(uri: &Uri) -> Option<(String, u16)> {
     let port = uri.port_u16().or_else(|| uri.scheme().map(usual))?;
     let host = uri.host()?;
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host = address.map_or_else(|| host.to_owned(), |address| address.replacen("%25", "%", 1));
-    Some((host, port))
+    Some((without_escape(address.unwrap_or(host)), port))
+}
+
+/// The host of a URL, in which an address has its zone behind `%25`.
+pub(super) fn without_escape(host: &str) -> String {
+    if host.contains(':') { host.replacen("%25", "%", 1) } else { host.to_owned() }
 }
 
 #[cfg(test)]
