@@ -44,9 +44,13 @@ fn main() {
         // 1. Do what the source says.
         while let Some(output) = source.poll() {
             match output {
-                Output::Connect { link, host, .. } => {
-                    println!("source: connect to {host}");
-                    source.handle(now, Input::Connected(link, address));
+                Output::LookUp { link, host, .. } => {
+                    println!("source: look up {host}");
+                    source.handle(now, Input::Found(link, vec![address]));
+                }
+                Output::Connect { link, to } => {
+                    println!("source: connect to {to}");
+                    source.handle(now, Input::Connected(link, to));
                 }
                 Output::Send(_, bytes) => down.extend(bytes),
                 Output::Feed(link, from) => {

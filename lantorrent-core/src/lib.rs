@@ -20,5 +20,6 @@ pub mod wire;
 #[cfg(feature = "threads")]
 pub use drive::{
     Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Pace, Target, Transfer, TransferHandle,
+    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, connect, host_of, look_up, look_up_all,
+    look_up_within,
 };

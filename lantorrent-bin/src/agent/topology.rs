@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs;
 use std::iter::Peekable;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::str::Chars;
 
@@ -29,6 +29,8 @@ pub(crate) struct Topology {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Host {
     Address(IpAddr),
+    /// An address of a single link, with the interface that it is behind.
+    OfLink(Ipv6Addr, String),
     Name(String),
 }
 
@@ -36,7 +38,12 @@ impl Host {
     fn new(text: &str) -> Self {
         // A dot at its end changes no name, nor do capitals.
         let name = || Self::Name(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase());
-        text.parse().map_or_else(|_| name(), |address: IpAddr| Self::Address(address.to_canonical()))
+        match text.split_once('%').map(|(address, zone)| (address.parse(), zone)) {
+            Some((Ok(address), zone)) => Self::OfLink(address, zone.to_owned()),
+            _ => {
+                text.parse().map_or_else(|_| name(), |address: IpAddr| Self::Address(address.to_canonical()))
+            }
+        }
     }
 }
 
@@ -84,7 +91,10 @@ impl Topology {
     fn key<'a>(&self, (host, port): (&'a str, u16)) -> (usize, Rank<'a>, u16) {
         let parsed = Host::new(host);
         let rank = match &parsed {
-            Host::Address(address) => Rank::Address(*address),
+            Host::Address(address) => Rank::Address(*address, ""),
+            Host::OfLink(address, _) => {
+                Rank::Address((*address).into(), host.split_once('%').map_or("", |(_, zone)| zone))
+            }
             Host::Name(_) => Rank::Name(Natural(host)),
         };
         let whole = self.places.get(&(parsed.clone(), Some(port)));
@@ -95,7 +105,7 @@ impl Topology {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Rank<'a> {
-    Address(IpAddr),
+    Address(IpAddr, &'a str),
     Name(Natural<'a>),
 }
 
@@ -103,7 +113,7 @@ enum Rank<'a> {
 fn is_rack(line: &str) -> bool {
     line.strip_prefix('[')
         .and_then(|line| line.strip_suffix(']'))
-        .is_some_and(|name| name.parse::<IpAddr>().is_err())
+        .is_some_and(|name| name.parse::<IpAddr>().is_err() && !(name.contains(':') && Target::is_host(name)))
 }
 
 fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
@@ -113,7 +123,8 @@ fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
+            // A name stands in no brackets.
+            host.contains(':').then_some(())?;
             (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
         }
         None => match text.split_once(':') {
@@ -186,6 +197,9 @@ mod tests {
             ("10.0.0.10", 2),
             ("2001:db8::2", 1),
             ("2001:db8::10", 1),
+            ("fe80::1%eth0", 1),
+            ("fe80::1%eth1", 1),
+            ("fe80::2%eth0", 1),
             ("node", 1),
             ("node2", 1),
             ("node02", 1),
@@ -206,7 +220,7 @@ mod tests {
     #[test]
     fn a_file_lists_hosts_rack_by_rack() {
         let topology = Topology::parse(
-            "\u{feff}# machines\n[rack 1]\nvmm3\n  VMM1  # the old one\n\n10.0.0.7:2894\r\n\n[2001:db8::1]:2893\n2001:db8::2\n"
+            "\u{feff}# machines\n[rack 1]\nvmm3\n  VMM1  # the old one\n\n10.0.0.7:2894\r\n\n[2001:db8::1]:2893\n2001:db8::2\n[fe80::A%eth0]\n[fe80::b%eth0]:7\n"
                 .as_bytes(),
         );
         let topology = topology.unwrap();
@@ -217,6 +231,8 @@ mod tests {
             ("10.0.0.7", 2894),
             ("2001:db8:0::1", 2893),
             ("2001:db8::2", 1),
+            ("fe80::a%eth0", 1),
+            ("fe80::b%eth0", 7),
             // Not listed: this port of the host, and these hosts.
             ("10.0.0.7", 2893),
             ("::1", 1),
@@ -241,6 +257,7 @@ mod tests {
             ":1",
             "[::1",
             "[::1]x",
+            "[fe80::1%]:1",
             "a:b:c",
         ] {
             let error = Topology::parse(format!("good\n{line}\n").as_bytes()).unwrap_err();

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use lantorrent_swarm::drive::Lookup;
+use lantorrent_swarm::drive::{Dialer, Lookup};
 use ureq::config::Config;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderValue, Method, Request, StatusCode};
-use ureq::unversioned::transport::TcpConnector;
 use ureq::{Body, Error};
 
 use super::place::Place;
@@ -61,8 +60,7 @@ impl Http {
         let config = config();
         Ok(match place {
             Place::Tcp(url) => Self {
-                // No default connector: that one would go through a proxy if the environment names one.
-                agent: ureq::Agent::with_parts(config, TcpConnector::default(), Lookup::default()),
+                agent: ureq::Agent::with_parts(config, Dialer::default(), Lookup::default()),
                 base: url.clone(),
                 authorization: token.map(|token| bearer(token.get())).transpose()?,
             },

@@ -4,11 +4,12 @@ mod args;
 pub(crate) mod say;
 mod stop;
 
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lantorrent_core::Limit;
+use lantorrent_core::{Limit, look_up_all};
 use lantorrent_swarm::drive::{Bounds, Dht, Settings, Swarm, SwarmError, Trust};
 use lantorrent_swarm::metainfo::Contact;
 
@@ -93,11 +94,15 @@ pub(crate) fn trust(check: bool) -> Trust {
     if check { Trust::Nothing } else { Trust::Records }
 }
 
+/// How long the names of peers may take, all together.
+const LOOKUP: Duration = Duration::from_secs(15);
+
 /// The addresses of these hosts. One that has none is named, and left out.
 pub(crate) fn addresses(contacts: &[Contact]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
-    for contact in contacts {
-        match (contact.host.as_str(), contact.port).to_socket_addrs() {
+    let hosts = contacts.iter().map(|contact| (contact.host.clone(), contact.port));
+    for (contact, found) in contacts.iter().zip(look_up_all(hosts, LOOKUP)) {
+        match found {
             Ok(found) => addresses.extend(found),
             Err(error) => log::warn!("{contact} is left out: {error}"),
         }

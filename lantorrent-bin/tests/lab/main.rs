@@ -3,6 +3,7 @@
 //!
 //! Needs root and iproute2. Says that it skips elsewhere; in CI that is a failure.
 
+mod addresses;
 mod harness;
 mod marked;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dscp::Dscp;
 use super::limit::Limit;
+use super::names::Resolver;
 use crate::session::Timing;
 use crate::store::Durability;
 use crate::wire::Keyring;
@@ -52,6 +53,8 @@ pub struct NodeConfig {
     pub send_limit: Limit,
     /// How packets are marked that this node sends, to those behind and back.
     pub dscp: Option<Dscp>,
+    /// Where the addresses of those behind come from.
+    pub resolver: Resolver,
     /// All deadlines.
     pub timing: Timing,
 }
@@ -62,6 +65,7 @@ pub(super) struct Traffic {
     pub(super) receive_limit: Limit,
     pub(super) send_limit: Limit,
     pub(super) dscp: Option<Dscp>,
+    pub(super) resolver: Resolver,
 }
 
 impl NodeConfig {
@@ -80,6 +84,7 @@ impl NodeConfig {
             receive_limit: Limit::default(),
             send_limit: Limit::default(),
             dscp: None,
+            resolver: Resolver::default(),
             timing: Timing::default(),
         }
     }

@@ -329,8 +329,8 @@ impl Hub {
         self.change(|state| state.children.insert(link, Mailbox::default()));
     }
 
-    /// The child's connection stands; from now on closing the link hangs up. False if it is closed already.
-    pub(super) fn connected(&self, link: LinkId, socket: TcpStream) -> bool {
+    /// The child's connection is being made; from now on closing the link hangs up. False if it is closed already.
+    pub(super) fn connects(&self, link: LinkId, socket: TcpStream) -> bool {
         self.change(|state| match state.children.get_mut(&link) {
             Some(mailbox) => {
                 mailbox.socket = Some(socket);

@@ -79,6 +79,7 @@ impl Site {
                 receive_limit: config.receive_limit,
                 send_limit: config.send_limit,
                 dscp: config.dscp,
+                resolver: config.resolver,
             },
             keep_partial: config.keep_partial,
         })

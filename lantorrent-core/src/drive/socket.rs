@@ -3,10 +3,11 @@
 use std::io::{self, IoSlice, Write};
 #[cfg(feature = "event")]
 use std::net::TcpListener;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::dscp::Dscp;
@@ -47,9 +48,6 @@ pub(super) fn is_final(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// More addresses of a name than this would outlast the session's patience.
-pub(super) const ADDRESSES: usize = 4;
-
 /// Bytes in the queue of a socket that is read slowly: packets of a fast network fit in, and the kernel allows that much.
 const QUEUE_MIN: u64 = 32 << 10;
 const QUEUE_MAX: u64 = 4 << 20;
@@ -85,26 +83,25 @@ pub(super) fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result
     Ok(socket)
 }
 
-/// Connects to the first address of the name that answers, each within `timeout`.
-pub(super) fn connect(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    dscp: Option<Dscp>,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()?.take(ADDRESSES) {
-        let connected = make(address, dscp)
-            .and_then(|socket| socket.connect_timeout(&address.into(), timeout).map(|()| socket));
-        match connected.map(TcpStream::from) {
-            Ok(socket) => {
-                prepare(&socket);
-                return Ok((socket, address));
-            }
-            Err(error) => last = error,
+/// Waits until a connection that was begun stands, or cannot be made; to shut the socket down ends the wait.
+pub(super) fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    while let Err(error) = poll(&mut fds, None) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
         }
     }
-    Err(last)
+    // One that was shut down has no error to show.
+    outcome(socket)?.ok_or(io::ErrorKind::NotConnected)?;
+    socket.set_nonblocking(false)
+}
+
+/// What came of a connection that was begun. None if the network has not said yet.
+pub(super) fn outcome(socket: &TcpStream) -> io::Result<Option<()>> {
+    match socket.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(socket.peer_addr().is_ok().then_some(())),
+    }
 }
 
 /// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
@@ -143,21 +140,56 @@ pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An address at which nothing answers: the queue of its listener is full, and the system drops what else comes.
+    pub(in super::super) struct BlackHole {
+        pub(in super::super) address: SocketAddr,
+        _listener: Socket,
+        _full: [TcpStream; 4],
+    }
+
+    impl BlackHole {
+        pub(in super::super) fn new() -> Self {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = make(any, None).unwrap();
+            listener.bind(&any.into()).unwrap();
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap().as_socket().unwrap();
+            let full = [(); 4].map(|()| begin_to_connect(address, None).unwrap());
+            Self { address, _listener: listener, _full: full }
+        }
+    }
+
+    fn connect(to: SocketAddr, dscp: Option<Dscp>) -> TcpStream {
+        let socket = begin_to_connect(to, dscp).unwrap();
+        finish_to_connect(&socket).unwrap();
+        socket
+    }
+
+    #[test]
+    fn a_connection_that_is_not_wanted_any_more_is_not_waited_for() {
+        let hole = BlackHole::new();
+        let stuck = begin_to_connect(hole.address, None).unwrap();
+        let waiting = stuck.try_clone().unwrap();
+        let waiting = std::thread::spawn(move || finish_to_connect(&waiting));
+        stuck.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(waiting.join().unwrap().is_err());
+    }
 
     #[test]
     fn packets_are_marked_on_both_ends() {
         let dscp = Dscp::new(46);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         mark(&listener, dscp);
-        let port = listener.local_addr().unwrap().port();
-        let (socket, _) = connect("127.0.0.1", port, Duration::from_secs(30), dscp).unwrap();
+        let to = listener.local_addr().unwrap();
+        let socket = connect(to, dscp);
         let (accepted, _) = listener.accept().unwrap();
         for socket in [&socket, &accepted] {
             assert_eq!(SockRef::from(socket).tos_v4().unwrap(), 0xb8);
         }
-        let (plain, _) = connect("127.0.0.1", port, Duration::from_secs(30), None).unwrap();
+        let plain = connect(to, None);
         assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
     }
 

@@ -11,7 +11,8 @@ use crate::wire::{Destination, Request, limits};
 /// The port of a node that says nothing else.
 pub const DEFAULT_PORT: u16 = 2893;
 
-/// One file on one node: `HOST[:PORT]/path`, with an IPv6 address in brackets.
+/// One file on one node: `HOST[:PORT]/path`, with an IPv6 address in brackets. One of a single link has the interface of this
+/// host behind it: `[fe80::1%eth0]/path`.
 ///
 /// ```
 /// # use lantorrent_core::Target;
@@ -56,8 +57,8 @@ impl FromStr for Target {
         let (host, rest) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest.split_once(']').ok_or_else(|| bad("the bracket is not closed"))?;
-                if host.parse::<Ipv6Addr>().is_err() {
-                    return Err(bad("what is in brackets is no IPv6 address, which has no zone here"));
+                if !(host.contains(':') && Self::is_host(host)) {
+                    return Err(bad("what is in brackets is no IPv6 address"));
                 }
                 (host, rest)
             }
@@ -141,7 +142,7 @@ fn check(list: &[Destination]) -> Result<(), Error> {
     }
     for node in list {
         if node.requests.len() > limits::REQUESTS {
-            return wrong(format!("more than {} files on {}:{}", limits::REQUESTS, node.host, node.port));
+            return wrong(format!("more than {} files on {node}", limits::REQUESTS));
         }
         if let Some(request) =
             node.requests.iter().find(|request| request.filename.len() > limits::FILENAME_BYTES)
@@ -162,6 +163,9 @@ mod tests {
         for (text, host, port, path) in [
             ("10.0.0.7:2893/srv/img/a.img", "10.0.0.7", 2893, "/srv/img/a.img"),
             ("[::1]:99/srv/a.img", "::1", 99, "/srv/a.img"),
+            ("[fe80::1%eth0]:99/srv/a.img", "fe80::1%eth0", 99, "/srv/a.img"),
+            ("[fe80::1%3]/a", "fe80::1%3", DEFAULT_PORT, "/a"),
+            ("[fe80::1%br-lan.10]/a", "fe80::1%br-lan.10", DEFAULT_PORT, "/a"),
             ("vmm3/a:b/c", "vmm3", DEFAULT_PORT, "/a:b/c"),
             ("h:1/", "h", 1, "/"),
             ("vmm-3.rack_1.example./a b #1%20.img", "vmm-3.rack_1.example.", DEFAULT_PORT, "/a b #1%20.img"),
@@ -196,7 +200,12 @@ mod tests {
             "h,i/p",
             "h%41/p",
             "h%eth0/p",
-            "[fe80::1%eth0]/p",
+            "[fe80::1%]/p",
+            "[fe80::1%a b]/p",
+            "[10.0.0.1]/p",
+            "[10.0.0.1%eth0]/p",
+            "[fe80::1]%eth0/p",
+            "fe80::1%eth0/p",
             "fe80::1/p",
             "::1/p",
             "http://h/p",

@@ -1,5 +1,6 @@
 //! One connection to a child: what stage it is in, how long that may last, and what the child says.
 
+use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::io::LinkId;
@@ -51,6 +52,8 @@ pub(super) struct Child {
     /// Its place in its run.
     pub(super) place: usize,
     pub(super) node: Destination,
+    /// The address that is connected to.
+    pub(super) to: SocketAddr,
     pub(super) stage: Stage,
     pub(super) reader: Reader,
     pub(super) challenge: Option<Nonce>,
@@ -61,7 +64,8 @@ pub(super) struct Child {
     pub(super) pace: Pace,
     /// How much of the payload it was sent, from where it began.
     pub(super) sent: u64,
-    asked: Instant,
+    /// When the node was asked, be it over another link.
+    pub(super) asked: Instant,
     since: Instant,
     heard: Instant,
     /// When it was last sent something, or asked to be.
@@ -71,12 +75,13 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(link: LinkId, place: usize, node: Destination, now: Instant) -> Self {
+    pub(super) fn new(link: LinkId, place: usize, node: Destination, to: SocketAddr, now: Instant) -> Self {
         Self {
             link,
             place,
             progress: Progress::of_node(NodeState::Waiting, 0),
             node,
+            to,
             stage: Stage::Connecting,
             reader: Reader::None,
             challenge: None,
@@ -89,11 +94,6 @@ impl Child {
             fed: now,
             took: now,
         }
-    }
-
-    /// The same over another connection, for which no more time is left than for this one.
-    pub(super) fn again(&self, link: LinkId, now: Instant) -> Self {
-        Self { asked: self.asked, ..Self::new(link, self.place, self.node.clone(), now) }
     }
 
     pub(super) fn enter(&mut self, stage: Stage, now: Instant) {
@@ -110,16 +110,6 @@ impl Child {
             *instant += late;
         }
         self.pace = Pace::default();
-    }
-
-    /// When it has been asked for that long.
-    pub(super) fn asked_until(&self, time: Duration) -> Instant {
-        self.asked + time
-    }
-
-    /// When a later candidate need not wait for this one any more.
-    pub(super) fn grace_until(&self, timing: &Timing) -> Instant {
-        self.asked_until(timing.grace)
     }
 
     /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.
@@ -181,8 +171,8 @@ impl Child {
         let silent = (self.heard + silence, SILENT);
         let earlier = |at: Instant, why| if at < silent.0 { (at, why) } else { silent };
         match self.stage {
-            // The driver tries several addresses of a name, each for the time that connecting may take.
-            Stage::Connecting => (self.since + timing.connect * 4, "no connection in time"),
+            // All addresses of a node share that time, and so does the lookup of its name.
+            Stage::Connecting => (self.asked + timing.connect, "no connection in time"),
             Stage::Greeting => (self.since + timing.handshake, "no answer to the header in time"),
             // It waits for the proof only so long, and is asked again if it is wanted later.
             Stage::Challenged => (self.since + timing.handshake, "not chosen in time"),

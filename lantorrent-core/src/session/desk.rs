@@ -93,7 +93,7 @@ impl Desk {
     ) -> Option<()> {
         let nonce = self.entropy.nonce();
         let expires = now.unix + self.timing.validity.as_secs();
-        let link = HeaderLink { verb, from, to, nonce, expires };
+        let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires };
         let header = self.header.for_child(child.node.clone(), rest, link).sign(&self.keys)?;
         self.out.push_back(Output::Send(child.link, header));
         match self.wire() {
@@ -151,6 +151,11 @@ impl Desk {
             self.report(report, None);
         }
     }
+}
+
+/// A zone names an interface of this host, and means nothing to another.
+fn without_zone(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
 }
 
 /// What another said of a node, by somebody who has lost sight of those before that node.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Reader, Stage};
 use super::desk::Desk;
-use super::io::{Control, LinkId, Now, Output};
+use super::io::{Control, LinkId, LinkIds, Now, Output};
 use super::run::{Lost, Run};
 use super::share::share;
 use crate::wire::{Abort, Change, Code, Destination, NodeState, Verb, Wire, proof};
@@ -39,7 +39,7 @@ pub(super) struct Downstream {
     by: Option<u32>,
     /// Runs that may be active at the same time.
     most: usize,
-    next_link: u32,
+    ids: LinkIds,
     aborting: Option<Instant>,
     end: End,
     /// Whether the source knows every result, which each child hears behind the end.
@@ -64,7 +64,7 @@ impl Downstream {
             runs,
             by,
             most: usize::MAX,
-            next_link: 0,
+            ids: LinkIds::from(0),
             aborting: None,
             end: End::Awaited,
             bye: false,
@@ -148,10 +148,7 @@ impl Downstream {
                 }
                 return;
             };
-            let link = LinkId(self.next_link);
-            self.next_link += 1;
-            let node = run.launch(link, place, desk, now.instant);
-            desk.out.push_back(Output::Connect { link, host: node.host.clone(), port: node.port });
+            run.launch(place, &mut self.ids, desk, now.instant);
         }
     }
 
@@ -170,13 +167,14 @@ impl Downstream {
     fn choose(&mut self, desk: &mut Desk, now: Now, at: usize, before: usize) {
         for _ in 0..before {
             let passed = self.runs[at].attempts.remove(0);
-            desk.out.push_back(Output::Close(passed.link));
+            passed.close(desk);
             if !self.runs[at].asks(passed.place) {
-                self.skip(desk, at, &passed, Code::CANNOT_CONNECT, "no answer in time");
+                let (place, node) = (passed.place, &passed.node);
+                self.skip(desk, at, place, node, Code::CANNOT_CONNECT, "no answer in time");
             }
         }
         let run = &mut self.runs[at];
-        let mut child = run.attempts.remove(0);
+        let Some(mut child) = run.attempts.remove(0).into_child() else { return };
         let (Reader::Wire2(reader), Some(challenge)) = (&child.reader, child.challenge) else { return };
         let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
         desk.out.push_back(Output::Send(child.link, proof));
@@ -190,9 +188,7 @@ impl Downstream {
         let Some(child) = &mut run.child else { return };
         child.enter(Stage::Opening, now.instant);
         let place = child.place;
-        for attempt in run.attempts.drain(..) {
-            desk.out.push_back(Output::Close(attempt.link));
-        }
+        run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
         run.left = None;
         run.resume_at(place + 1);
     }
@@ -202,15 +198,34 @@ impl Downstream {
         runs.find_map(|(at, run)| run.find(link).map(|child| (at, child)))
     }
 
+    /// The run in which a node is asked over that link, or its name looked up.
+    fn asking(&self, link: LinkId) -> Option<usize> {
+        let asks = |run: &Run| !run.over && run.attempts.iter().any(|attempt| attempt.has(link));
+        self.runs.iter().position(asks)
+    }
+
+    /// The name of a node has these addresses.
+    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        let Some(at) = self.asking(link) else { return };
+        let Some(mut attempt) = self.runs[at].take_attempt(link) else { return };
+        match attempt.found(addresses, &mut self.ids, desk, now.instant) {
+            None => self.runs[at].put_attempt(attempt),
+            Some(loss) => self.lose_attempt(desk, now, at, &attempt, &loss),
+        }
+    }
+
     /// A connection stands: the header goes out.
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
-        let Some(at) = self.find(link).map(|(at, _)| at) else { return };
+        let Some(at) = self.asking(link) else { return };
         let run = &mut self.runs[at];
         let Some(mut attempt) = run.take_attempt(link) else { return };
         let rest = run.behind(attempt.place).to_vec();
-        let introduced = desk.introduce(now, &mut attempt, Verb::Send, rest, self.by, to);
+        let Some(child) = attempt.find(link) else { return run.put_attempt(attempt) };
+        let introduced = desk.introduce(now, child, Verb::Send, rest, self.by, to);
         if introduced.is_some() && desk.wire() == Wire::One {
-            run.child = Some(attempt);
+            // It says nothing before it has the payload: who takes the connection is taken at his word.
+            attempt.settle(link, desk, now.instant);
+            run.child = attempt.into_child();
             return desk.out.push_back(Output::Feed(link, 0));
         }
         run.put_attempt(attempt);
@@ -308,8 +323,10 @@ impl Downstream {
 
     /// This side stood still for so long, and cannot tell who fell silent meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
-        let children = self.runs.iter_mut().flat_map(|run| run.child.iter_mut().chain(&mut run.attempts));
-        children.for_each(|child| child.excuse(late));
+        for run in &mut self.runs {
+            run.child.iter_mut().for_each(|child| child.excuse(late));
+            run.attempts.iter_mut().for_each(|attempt| attempt.excuse(late));
+        }
         self.aborting = self.aborting.map(|until| until + late);
     }
 
@@ -323,7 +340,7 @@ impl Downstream {
         for run in self.runs.iter_mut().filter(|run| !run.over) {
             if let Some(first) = run.attempts.first() {
                 let place = first.place;
-                desk.out.extend(run.attempts.drain(..).map(|attempt| Output::Close(attempt.link)));
+                run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
                 run.resume_at(place);
             }
             match &run.child {
@@ -351,8 +368,8 @@ impl Downstream {
     /// Closes every connection, without a word: who is behind has to be taken up by somebody else.
     pub(super) fn hang_up(&mut self, desk: &mut Desk) {
         for run in self.runs.iter_mut().filter(|run| !run.over) {
-            let children = run.attempts.drain(..).chain(run.child.take());
-            desk.out.extend(children.map(|child| Output::Close(child.link)));
+            run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
+            desk.out.extend(run.child.take().map(|child| Output::Close(child.link)));
             run.over = true;
         }
     }
@@ -377,14 +394,15 @@ impl Downstream {
         };
         let open = self.runs.iter().filter(|run| !run.over);
         open.flat_map(|run| {
-            let children = run.child.iter().chain(&run.attempts).flat_map(of_child);
+            let children = run.child.iter().flat_map(of_child);
+            let attempts = run.attempts.iter().map(|attempt| attempt.deadline(timing, desk.wire()));
             let star = self.most != usize::MAX;
-            let asked = run.attempts.iter().filter(|attempt| star && attempt.stage <= Stage::Greeting);
+            let asked = run.attempts.iter().filter(|attempt| star && attempt.stage() <= Stage::Greeting);
             let asked = asked.map(|attempt| attempt.asked_until(timing.direct)).min();
             let doubted = run.doubted_at(timing).filter(|_| star);
             let crowded = self.most != usize::MAX && !run.active();
             let seek = run.seek_at(desk).filter(|_| seeking && !crowded);
-            children.chain([seek, asked, doubted]).flatten().collect::<Vec<_>>()
+            children.chain(attempts).chain([seek, asked, doubted]).flatten().collect::<Vec<_>>()
         })
         .min()
     }
@@ -400,16 +418,7 @@ impl Downstream {
     fn tick_run(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let mut dead = Vec::new();
-        for attempt in &run.attempts {
-            // Who is asked directly was asked before, or is the last one who is waited for.
-            if self.most != usize::MAX
-                && attempt.stage <= Stage::Greeting
-                && attempt.asked_until(desk.timing.direct) <= now.instant
-            {
-                dead.push((attempt.link, Code::TIMED_OUT, "no answer in time"));
-            }
-        }
-        for child in run.child.iter_mut().chain(&mut run.attempts) {
+        if let Some(child) = &mut run.child {
             let idle = child.idle_at(&desk.timing).is_some_and(|idle| idle <= now.instant);
             // Who has no upstream sends no sign of life: those behind may then be taken up by others.
             if idle && desk.adopting && self.aborting.is_none() {
@@ -426,8 +435,31 @@ impl Downstream {
         for (link, code, why) in dead {
             self.lose(desk, now, link, code, why);
         }
+        self.tick_attempts(desk, now, at);
         self.ask_beside(desk, now, at);
         self.seek(desk, now, at);
+    }
+
+    fn tick_attempts(&mut self, desk: &mut Desk, now: Now, at: usize) {
+        let mut lost = Vec::new();
+        for mut attempt in std::mem::take(&mut self.runs[at].attempts) {
+            // A node that is asked directly was asked before, or is the last one that is waited for.
+            let is_late = self.most != usize::MAX
+                && attempt.stage() <= Stage::Greeting
+                && attempt.asked_until(desk.timing.direct) <= now.instant;
+            let loss = if is_late {
+                Some(attempt.give_up(desk))
+            } else {
+                attempt.tick(&mut self.ids, desk, now.instant)
+            };
+            match loss {
+                None => self.runs[at].attempts.push(attempt),
+                Some(loss) => lost.push((attempt, loss)),
+            }
+        }
+        for (attempt, loss) in lost {
+            self.lose_attempt(desk, now, at, &attempt, &loss);
+        }
     }
 
     /// Where each node is asked by itself, one that does not answer is asked over a second connection: what was damaged or
@@ -436,10 +468,7 @@ impl Downstream {
         let run = &mut self.runs[at];
         let doubted = run.doubted_at(&desk.timing).is_some_and(|at| at <= now.instant);
         let Some(first) = run.attempts.first().filter(|_| doubted && self.most != usize::MAX) else { return };
-        let link = LinkId(self.next_link);
-        self.next_link += 1;
-        desk.out.push_back(Output::Connect { link, host: first.node.host.clone(), port: first.node.port });
-        let second = first.again(link, now.instant);
+        let second = first.again(&mut self.ids, desk, now.instant);
         run.asked_again = true;
         run.put_attempt(second);
     }

@@ -5,9 +5,10 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::attempt::{Attempt, Loss};
 use super::child::{Child, Reader, Said, Stage};
 use super::desk::Desk;
-use super::io::{LinkId, Now, Output};
+use super::io::{LinkId, LinkIds, Now, Output};
 use crate::wire::{Code, Destination, Line, Report, Verb, proof};
 
 /// How often each is asked.
@@ -20,8 +21,9 @@ pub(super) struct Inquiry {
     /// Nodes that are asked at the same time.
     most: usize,
     waiting: VecDeque<Asked>,
-    open: Vec<(Child, Asked)>,
-    next_link: u32,
+    /// With how often each was asked before.
+    open: Vec<(Attempt, u32)>,
+    ids: LinkIds,
     failures: Vec<Failure>,
 }
 
@@ -43,14 +45,15 @@ impl Inquiry {
     /// Nobody yet. Its links have the numbers from `first_link` on.
     pub(super) fn new(verb: Verb, most: usize, first_link: u32) -> Self {
         let (waiting, open, failures) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { verb, most, waiting, open, next_link: first_link, failures }
+        Self { verb, most, waiting, open, ids: LinkIds::from(first_link), failures }
     }
 
     /// A node is to be asked about these of its requests, but for those that it is being asked about.
     pub(super) fn ask(&mut self, mut node: Destination) {
-        let asked = self.open.iter().map(|(_, asked)| asked).chain(&self.waiting);
-        for asked in asked.filter(|asked| asked.node.index == node.index) {
-            node.requests.retain(|request| !asked.node.requests.contains(request));
+        let open = self.open.iter().map(|(attempt, _)| &attempt.node);
+        let asked = open.chain(self.waiting.iter().map(|asked| &asked.node));
+        for asked in asked.filter(|asked| asked.index == node.index) {
+            node.requests.retain(|request| !asked.requests.contains(request));
         }
         if node.requests.is_empty() {
             return;
@@ -71,45 +74,52 @@ impl Inquiry {
     }
 
     pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
-        self.open.iter().map(|(child, _)| child.asked_until(desk.timing.check)).min()
+        let due = |attempt: &Attempt| {
+            let late = attempt.asked_until(desk.timing.check);
+            attempt.deadline(&desk.timing, desk.wire()).map_or(late, |due| due.min(late))
+        };
+        self.open.iter().map(|(attempt, _)| due(attempt)).min()
     }
 
     /// This side stood still for so long, and has not read yet what was answered meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
-        self.open.iter_mut().for_each(|(child, _)| child.excuse(late));
+        self.open.iter_mut().for_each(|(attempt, _)| attempt.excuse(late));
     }
 
     /// Lets go of those whose answer is known, whoever brought it, and asks the next ones.
     pub(super) fn advance(&mut self, desk: &mut Desk, now: Now) {
-        let (known, open) = self.open.drain(..).partition(|(_, asked)| desk.ledger.settled(&asked.node));
-        self.open = open;
-        let known: Vec<(Child, Asked)> = known;
-        desk.out.extend(known.iter().map(|(child, _)| Output::Close(child.link)));
+        let known = |(attempt, _): &mut (Attempt, u32)| desk.ledger.settled(&attempt.node);
+        let known: Vec<_> = self.open.extract_if(.., known).collect();
+        known.into_iter().for_each(|(attempt, _)| attempt.close(desk));
         while self.open.len() < self.most
-            && let Some(asked) = self.waiting.pop_front()
+            && let Some(Asked { node, tries }) = self.waiting.pop_front()
         {
-            if !desk.ledger.settled(&asked.node) {
-                self.launch(desk, now, asked);
+            if !desk.ledger.settled(&node) {
+                self.open.push((Attempt::begin(0, node, &mut self.ids, desk, now.instant), tries));
             }
         }
-    }
-
-    fn launch(&mut self, desk: &mut Desk, now: Now, asked: Asked) {
-        let link = LinkId(self.next_link);
-        self.next_link += 1;
-        let node = &asked.node;
-        desk.out.push_back(Output::Connect { link, host: node.host.clone(), port: node.port });
-        self.open.push((Child::new(link, 0, node.clone(), now.instant), asked));
     }
 
     /// Nobody is asked any more.
     pub(super) fn stop(&mut self, desk: &mut Desk) {
         self.waiting.clear();
-        desk.out.extend(self.open.drain(..).map(|(child, _)| Output::Close(child.link)));
+        self.open.drain(..).for_each(|(attempt, _)| attempt.close(desk));
+    }
+
+    fn position(&self, link: LinkId) -> Option<usize> {
+        self.open.iter().position(|(attempt, _)| attempt.has(link))
     }
 
     fn find(&mut self, link: LinkId) -> Option<&mut Child> {
-        self.open.iter_mut().map(|(child, _)| child).find(|child| child.link == link)
+        self.open.iter_mut().find_map(|(attempt, _)| attempt.find(link))
+    }
+
+    /// The name of a node has these addresses.
+    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        let Some(at) = self.position(link) else { return };
+        if let Some(loss) = self.open[at].0.found(addresses, &mut self.ids, desk, now.instant) {
+            self.retry(at, loss);
+        }
     }
 
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
@@ -130,7 +140,7 @@ impl Inquiry {
                         self.said(desk, now, link, said);
                     }
                 }
-                Err(error) => return self.retry(desk, link, Code::from(&error), &error.to_string()),
+                Err(error) => return self.lose(desk, now, link, Code::from(&error), &error.to_string()),
             }
         }
     }
@@ -138,11 +148,12 @@ impl Inquiry {
     fn said(&mut self, desk: &mut Desk, now: Now, link: LinkId, said: Said) {
         let Some(child) = self.find(link) else { return };
         match (said, child.stage) {
-            (Said::Bare(report), _) => self.refused(desk, link, &report),
+            (Said::Bare(report), _) => self.refused(desk, now, link, &report),
             (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
                 let Reader::Wire2(reader) = &child.reader else { return };
                 let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
                 child.enter(Stage::Proving, now.instant);
+                self.settle(desk, now, link);
                 desk.out.push_back(Output::Send(link, proof));
             }
             (Said::Line(Line::Accepted), Stage::Proving) => child.enter(Stage::Opening, now.instant),
@@ -161,68 +172,80 @@ impl Inquiry {
         }
     }
 
+    /// The node has answered there: its other addresses are not needed.
+    fn settle(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
+        let attempt = self.open.iter_mut().map(|(attempt, _)| attempt).find(|attempt| attempt.has(link));
+        attempt.into_iter().for_each(|attempt| attempt.settle(link, desk, now.instant));
+    }
+
     fn reported(&mut self, desk: &mut Desk, link: LinkId, report: Report) {
         desk.report(report, None);
         let Some(at) = self.position(link) else { return };
-        if desk.ledger.settled(&self.open[at].1.node) {
-            self.open.remove(at);
-            desk.out.push_back(Output::Close(link));
+        if desk.ledger.settled(&self.open[at].0.node) {
+            self.open.remove(at).0.close(desk);
         }
     }
 
     /// What a damaged header or proof is answered with cannot be told from a refusal.
-    fn refused(&mut self, desk: &mut Desk, link: LinkId, report: &Report) {
+    fn refused(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.retry(desk, link, code, &format!("it says {:?}", report.message));
+        self.lose(desk, now, link, code, &format!("it says {:?}", report.message));
     }
 
     /// A connection could not be made, or has ended.
-    pub(super) fn closed(&mut self, desk: &mut Desk, link: LinkId, why: &str) {
-        let Some(child) = self.find(link) else { return };
+    pub(super) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
+        let Some(child) = self.find(link) else {
+            // Its name could not be looked up.
+            return self.lose(desk, now, link, Code::CANNOT_CONNECT, why);
+        };
         if let Reader::Wire2(reader) = &child.reader
             && let Some(report) = reader.finish()
         {
-            return self.refused(desk, link, &report);
+            return self.refused(desk, now, link, &report);
         }
         let code = match child.stage {
             Stage::Connecting => Code::CANNOT_CONNECT,
             _ => Code::CONNECTION_LOST,
         };
-        self.retry(desk, link, code, why);
+        self.lose(desk, now, link, code, why);
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
-        let time = desk.timing.check;
-        let late = self.open.iter().filter(|(child, _)| child.asked_until(time) <= now.instant);
-        let late: Vec<(LinkId, Stage)> = late.map(|(child, _)| (child.link, child.stage)).collect();
-        for (link, stage) in late {
-            let (code, why) = match stage {
-                Stage::Connecting => (Code::CANNOT_CONNECT, "no connection in time"),
-                _ => (Code::TIMED_OUT, "connected, but no answer in time"),
+        for at in (0..self.open.len()).rev() {
+            let attempt = &mut self.open[at].0;
+            let loss = if attempt.asked_until(desk.timing.check) <= now.instant {
+                Some(attempt.give_up(desk))
+            } else {
+                attempt.tick(&mut self.ids, desk, now.instant)
             };
-            self.retry(desk, link, code, why);
+            if let Some(loss) = loss {
+                self.retry(at, loss);
+            }
         }
     }
 
-    fn position(&self, link: LinkId) -> Option<usize> {
-        self.open.iter().position(|(child, _)| child.link == link)
-    }
-
-    /// What may have been a mishap is tried once more.
-    fn retry(&mut self, desk: &mut Desk, link: LinkId, code: Code, why: &str) {
+    /// A link is of no use. What may have been a mishap is tried once more, unless another address may still answer.
+    fn lose(&mut self, desk: &mut Desk, now: Now, link: LinkId, code: Code, why: &str) {
         let Some(at) = self.position(link) else { return };
-        if self.open[at].1.tries + 1 >= TRIES {
-            return self.fail(desk, link, code, why);
+        if let Some(loss) = self.open[at].0.lose(link, code, why, &mut self.ids, desk, now.instant) {
+            self.retry(at, loss);
         }
-        let (_, asked) = self.open.remove(at);
-        desk.out.push_back(Output::Close(link));
-        self.waiting.push_back(Asked { tries: asked.tries + 1, ..asked });
     }
 
+    fn retry(&mut self, at: usize, loss: Loss) {
+        let (Attempt { node, .. }, tries) = self.open.remove(at);
+        if tries + 1 < TRIES {
+            self.waiting.push_back(Asked { node, tries: tries + 1 });
+        } else {
+            self.failures.push(Failure { node, code: loss.code, why: loss.why });
+        }
+    }
+
+    /// There is no use in asking that node once more.
     fn fail(&mut self, desk: &mut Desk, link: LinkId, code: Code, why: &str) {
         let Some(at) = self.position(link) else { return };
-        let (_, Asked { node, .. }) = self.open.remove(at);
-        desk.out.push_back(Output::Close(link));
-        self.failures.push(Failure { node, code, why: why.to_owned() });
+        let (attempt, _) = self.open.remove(at);
+        attempt.close(desk);
+        self.failures.push(Failure { node: attempt.node, code, why: why.to_owned() });
     }
 }

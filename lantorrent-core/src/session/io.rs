@@ -28,6 +28,22 @@ impl std::ops::Add<Duration> for Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u32);
 
+/// Gives out each number once.
+#[derive(Debug)]
+pub(super) struct LinkIds(u32);
+
+impl LinkIds {
+    pub(super) fn from(first: u32) -> Self {
+        Self(first)
+    }
+
+    pub(super) fn next(&mut self) -> LinkId {
+        let link = LinkId(self.0);
+        self.0 += 1;
+        link
+    }
+}
+
 /// Names a connection from upstream. The driver gives out each number once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub u64);
@@ -106,6 +122,8 @@ pub enum Input<'a> {
         cause: Option<PayloadError>,
     },
 
+    /// A name that was to be looked up has these addresses, as the resolver has sorted them.
+    Found(LinkId, Vec<SocketAddr>),
     /// A child is connected; this is its address.
     Connected(LinkId, SocketAddr),
     /// A child sent bytes.
@@ -116,7 +134,7 @@ pub enum Input<'a> {
     HeldBack(LinkId),
     /// A child was sent the end of the payload.
     SentEnd(LinkId),
-    /// A child could not be reached, or its connection has ended; the text says why.
+    /// A name could not be looked up, a child not be reached, or its connection has ended; the text says why.
     Closed(LinkId, String),
 
     /// What a child is to be sent next is neither in memory, nor can it be read back as it was written.
@@ -165,14 +183,22 @@ pub enum Output {
     /// Close the connection to an upstream at once.
     DropUpstream(UpstreamId),
 
-    /// Connect to a child.
+    /// Look up the addresses of a host, and say [`Input::Found`], or [`Input::Closed`] if that fails. No other lookup may
+    /// have to wait for this one.
+    LookUp {
+        /// Names the lookup from now on.
+        link: LinkId,
+        /// A name, or an IPv6 address of a single link, maybe with a zone behind a `%`.
+        host: String,
+        /// TCP port of the addresses.
+        port: u16,
+    },
+    /// Connect to a child, for as long as it takes.
     Connect {
         /// Names the connection from now on.
         link: LinkId,
-        /// Name or address.
-        host: String,
-        /// TCP port.
-        port: u16,
+        /// Address, with the zone that it has on this host.
+        to: SocketAddr,
     },
     /// Write to a child, ahead of any payload.
     Send(LinkId, Vec<u8>),
@@ -182,7 +208,7 @@ pub enum Output {
     Control(LinkId, Control),
     /// Wire 1: shut the sending half of the connection down behind what was sent. The child is still heard.
     Finish(LinkId),
-    /// Close the connection at once. Nothing is heard of the link after this.
+    /// Close the connection at once, or forget the lookup. Nothing is heard of the link after this.
     Close(LinkId),
     /// Close the connection behind the frame under way, so that the child gets all that it was sent. Who takes no more is
     /// not waited for long. Nothing is heard of the link after this.

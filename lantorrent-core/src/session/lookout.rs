@@ -4,10 +4,10 @@
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::child::Child;
+use super::attempt::{Attempt, Loss};
 use super::desk::Desk;
-use super::io::{LinkId, Now, Output};
-use crate::wire::{Destination, Verb};
+use super::io::{LinkId, LinkIds, Now};
+use crate::wire::{Code, Destination, Verb};
 
 /// Links from here on are the lookout's. A session would need years to give out as many others.
 const FIRST_LINK: u32 = 2 << 30;
@@ -33,14 +33,20 @@ struct Watched {
     waiting: Option<Instant>,
     /// How often it was asked since then.
     asked: usize,
-    asking: Vec<Child>,
+    asking: Vec<Attempt>,
 }
 
 /// Asks lost nodes, again and again, for as much as a challenge. That changes nothing for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lookout {
     watched: Vec<Watched>,
-    links: u32,
+    ids: LinkIds,
+}
+
+impl Default for Lookout {
+    fn default() -> Self {
+        Self { watched: Vec::new(), ids: LinkIds::from(FIRST_LINK) }
+    }
 }
 
 impl Lookout {
@@ -65,46 +71,47 @@ impl Lookout {
     pub(super) fn excuse(&mut self, late: Duration) {
         for known in &mut self.watched {
             known.waiting = known.waiting.map(|since| since + late);
-            known.asking.iter_mut().for_each(|child| child.excuse(late));
+            known.asking.iter_mut().for_each(|attempt| attempt.excuse(late));
         }
     }
 
     /// Nobody is watched any more.
     pub(super) fn stop(&mut self, desk: &mut Desk) {
         let open = self.watched.drain(..).flat_map(|known| known.asking);
-        desk.out.extend(open.map(|child| Output::Close(child.link)));
+        open.for_each(|attempt| attempt.close(desk));
     }
 
     pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
         let at = |known: &Watched| {
             let next = (known.asking.len() < QUESTIONS).then_some(known.ask_at);
-            let late = known.asking.iter().map(|child| child.asked_until(desk.timing.direct));
-            next.into_iter().chain(late).min()
+            let late = known.asking.iter().map(|attempt| attempt.asked_until(desk.timing.direct));
+            let due = known.asking.iter().filter_map(|attempt| attempt.deadline(&desk.timing, desk.wire()));
+            next.into_iter().chain(late).chain(due).min()
         };
         self.watched.iter().filter_map(at).min()
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
         for known in &mut self.watched {
-            let time = desk.timing.direct;
-            let late = known.asking.extract_if(.., |child| child.asked_until(time) <= now.instant);
-            desk.out.extend(late.map(|child| Output::Close(child.link)));
+            let (time, ids) = (desk.timing.direct, &mut self.ids);
+            known.asking.retain_mut(|attempt| {
+                let late = attempt.asked_until(time) <= now.instant;
+                late.then(|| attempt.give_up(desk)).or_else(|| attempt.tick(ids, desk, now.instant)).is_none()
+            });
             if known.asking.len() < QUESTIONS && known.ask_at <= now.instant {
-                let link = LinkId(FIRST_LINK + self.links);
-                self.links += 1;
-                known.ask(desk, now, link);
+                known.ask(ids, desk, now);
             }
         }
     }
 
     fn find(&mut self, link: LinkId) -> Option<&mut Watched> {
-        let asks = |known: &&mut Watched| known.asking.iter().any(|child| child.link == link);
+        let asks = |known: &&mut Watched| known.asking.iter().any(|attempt| attempt.has(link));
         self.watched.iter_mut().find(asks)
     }
 
     pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
         let Some(known) = self.find(link) else { return };
-        if let Some(child) = known.asking.iter_mut().find(|child| child.link == link) {
+        if let Some(child) = known.asking.iter_mut().find_map(|attempt| attempt.find(link)) {
             desk.introduce(now, child, Verb::Send, Vec::new(), None, to);
         }
     }
@@ -113,24 +120,45 @@ impl Lookout {
         let Some(known) = self.find(link) else { return };
         // Whatever it says, it is there.
         known.waiting = None;
-        let child = known.asking.iter_mut().find(|child| child.link == link);
+        let child = known.asking.iter_mut().find_map(|attempt| attempt.find(link));
         if child.is_some_and(|child| !matches!(child.read(input, now.instant), Ok((_, None)))) {
-            desk.out.extend(known.asking.drain(..).map(|child| Output::Close(child.link)));
+            known.asking.drain(..).for_each(|attempt| attempt.close(desk));
             known.ask_at = now.instant + desk.timing.reclaim;
         }
     }
 
-    /// That question is over. Another one is due after a while.
-    pub(super) fn close(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
-        let Some(known) = self.find(link) else { return };
-        known.asking.retain(|child| child.link != link);
-        known.ask_at = now.instant + desk.timing.reclaim;
-        desk.out.push_back(Output::Close(link));
+    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        self.step(desk, now, link, |attempt, ids, desk| attempt.found(addresses, ids, desk, now.instant));
+    }
+
+    /// A link is closed, or the name cannot be looked up.
+    pub(super) fn close(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
+        self.step(desk, now, link, |attempt, ids, desk| {
+            attempt.lose(link, Code::CANNOT_CONNECT, why, ids, desk, now.instant)
+        });
+    }
+
+    /// Something became of a link. Where that was the last one the question is over, and another one due after a while.
+    fn step(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        link: LinkId,
+        step: impl Fn(&mut Attempt, &mut LinkIds, &mut Desk) -> Option<Loss>,
+    ) {
+        let known =
+            self.watched.iter_mut().find(|known| known.asking.iter().any(|attempt| attempt.has(link)));
+        let Some(known) = known else { return };
+        let before = known.asking.len();
+        known.asking.retain_mut(|attempt| !attempt.has(link) || step(attempt, &mut self.ids, desk).is_none());
+        if known.asking.len() < before {
+            known.ask_at = now.instant + desk.timing.reclaim;
+        }
     }
 }
 
 impl Watched {
-    fn ask(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
+    fn ask(&mut self, ids: &mut LinkIds, desk: &mut Desk, now: Now) {
         if self.waiting.is_none() {
             self.waiting = Some(now.instant);
             self.asked = 0;
@@ -138,7 +166,6 @@ impl Watched {
         self.asked += 1;
         // Beside this one, unless that is answered before.
         self.ask_at = now.instant + desk.timing.direct / 2;
-        desk.out.push_back(Output::Connect { link, host: self.node.host.clone(), port: self.node.port });
-        self.asking.push(Child::new(link, 0, self.node.clone(), now.instant));
+        self.asking.push(Attempt::begin(0, self.node.clone(), ids, desk, now.instant));
     }
 }

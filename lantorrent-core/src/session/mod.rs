@@ -13,6 +13,7 @@
 
 mod answer;
 mod ask;
+mod attempt;
 mod child;
 mod desk;
 mod downstream;
@@ -26,6 +27,7 @@ mod lookout;
 mod node;
 mod pace;
 mod plan;
+mod race;
 mod roster;
 mod run;
 mod share;
@@ -42,6 +44,7 @@ pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
 pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
+pub use race::{ADDRESSES, Race};
 pub use roster::{Entrance, Recall, Roster};
 pub use share::share;
 pub use source::SourceSession;

@@ -219,6 +219,7 @@ impl NodeSession {
             }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
+            Input::Found(link, addresses) => self.downstream.found(&mut self.desk, now, link, &addresses),
             Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
             Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),

@@ -3,9 +3,10 @@
 use core::ops::RangeInclusive;
 use std::time::Instant;
 
+use super::attempt::Attempt;
 use super::child::{Child, Stage};
 use super::desk::Desk;
-use super::io::LinkId;
+use super::io::{LinkId, LinkIds};
 use super::timing::Timing;
 use crate::wire::{Destination, Wire};
 
@@ -42,7 +43,7 @@ pub(super) struct Run {
     /// When the next one is asked too, although another has not answered yet.
     launch_at: Option<Instant>,
     /// Candidates that are being asked, in order.
-    pub(super) attempts: Vec<Child>,
+    pub(super) attempts: Vec<Attempt>,
     /// Who was chosen.
     pub(super) child: Option<Child>,
     pub(super) left: Option<Left>,
@@ -109,7 +110,8 @@ impl Run {
         if self.over {
             return None;
         }
-        self.child.iter_mut().chain(&mut self.attempts).find(|child| child.link == link)
+        let asked = self.attempts.iter_mut().flat_map(Attempt::links_mut);
+        self.child.iter_mut().chain(asked).find(|child| child.link == link)
     }
 
     /// Whether its child is ready, or nobody is sought any more.
@@ -129,9 +131,9 @@ impl Run {
         !self.over && (serves || self.left.is_some())
     }
 
-    /// Takes an attempt out.
-    pub(super) fn take_attempt(&mut self, link: LinkId) -> Option<Child> {
-        let at = self.attempts.iter().position(|attempt| attempt.link == link)?;
+    /// Takes out the attempt that a link belongs to.
+    pub(super) fn take_attempt(&mut self, link: LinkId) -> Option<Attempt> {
+        let at = self.attempts.iter().position(|attempt| attempt.has(link))?;
         Some(self.attempts.remove(at))
     }
 
@@ -159,30 +161,30 @@ impl Run {
     }
 
     /// That candidate is being asked.
-    pub(super) fn launch(&mut self, link: LinkId, place: usize, desk: &Desk, now: Instant) -> &Destination {
+    pub(super) fn launch(&mut self, place: usize, ids: &mut LinkIds, desk: &mut Desk, now: Instant) {
         if self.left.is_none() {
             self.next = place + 1;
             self.launch_at = Some(now + desk.timing.race);
         }
-        self.put_attempt(Child::new(link, place, self.nodes[place].clone(), now));
-        &self.nodes[place]
+        self.put_attempt(Attempt::begin(place, self.nodes[place].clone(), ids, desk, now));
     }
 
     /// Puts an attempt where it belongs by its place.
-    pub(super) fn put_attempt(&mut self, attempt: Child) {
+    pub(super) fn put_attempt(&mut self, attempt: Attempt) {
         let at = self.attempts.partition_point(|other| other.place <= attempt.place);
         self.attempts.insert(at, attempt);
     }
 
     /// Whether there is a connection to the one at that place.
     pub(super) fn asks(&self, place: usize) -> bool {
-        self.child.iter().chain(&self.attempts).any(|child| child.place == place)
+        let asked = self.attempts.iter().map(|attempt| attempt.place);
+        self.child.iter().map(|child| child.place).chain(asked).any(|asked| asked == place)
     }
 
     /// When a node that is asked by itself, and once so far, should have answered unless something was damaged.
     pub(super) fn doubted_at(&self, timing: &Timing) -> Option<Instant> {
         let [attempt] = &self.attempts[..] else { return None };
-        let silent = attempt.stage <= Stage::Greeting && !self.asked_again;
+        let silent = attempt.stage() <= Stage::Greeting && !self.asked_again;
         silent.then(|| attempt.asked_until(timing.direct / 2))
     }
 
@@ -196,9 +198,9 @@ impl Run {
 
     /// The first candidate that has answered, if nobody before it is still waited for: how many come before it.
     pub(super) fn choice(&self, desk: &Desk, now: Instant) -> Option<usize> {
-        let best = self.attempts.iter().position(|attempt| attempt.stage == Stage::Challenged)?;
+        let best = self.attempts.iter().position(|attempt| attempt.stage() == Stage::Challenged)?;
         let before = &self.attempts[..best];
-        before.iter().all(|attempt| attempt.grace_until(&desk.timing) <= now).then_some(best)
+        before.iter().all(|attempt| attempt.asked_until(desk.timing.grace) <= now).then_some(best)
     }
 
     /// When something is due that has to do with candidates.
@@ -213,9 +215,10 @@ impl Run {
             .launch_at
             .filter(|_| self.next < self.nodes.len() && (1..RACE).contains(&self.attempts.len()))
             .filter(|_| desk.wire() == Wire::Two);
-        let best = self.attempts.iter().position(|attempt| attempt.stage == Stage::Challenged);
-        let before = best
-            .and_then(|best| self.attempts[..best].iter().map(|early| early.grace_until(&desk.timing)).max());
+        let best = self.attempts.iter().position(|attempt| attempt.stage() == Stage::Challenged);
+        let before = best.and_then(|best| {
+            self.attempts[..best].iter().map(|early| early.asked_until(desk.timing.grace)).max()
+        });
         [launch, before].into_iter().flatten().min()
     }
 }

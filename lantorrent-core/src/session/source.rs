@@ -164,6 +164,11 @@ impl SourceSession {
                 self.downstream.payload_ended();
             }
             Input::Aborted(abort) => self.abort(now, &abort),
+            Input::Found(link, addresses) => {
+                self.downstream.found(&mut self.desk, now, link, &addresses);
+                self.lookout.found(&mut self.desk, now, link, &addresses);
+                self.cancels.found(&mut self.desk, now, link, &addresses);
+            }
             Input::Connected(link, to) => {
                 self.downstream.connected(&mut self.desk, now, link, to);
                 self.lookout.connected(&mut self.desk, now, link, to);
@@ -179,8 +184,8 @@ impl SourceSession {
             Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.desk, now, link, &why);
-                self.lookout.close(&mut self.desk, now, link);
-                self.cancels.closed(&mut self.desk, link, &why);
+                self.lookout.close(&mut self.desk, now, link, &why);
+                self.cancels.closed(&mut self.desk, now, link, &why);
             }
             Input::Unservable(link) => {
                 // The source's file is all there is: its children are lost where it fails.
@@ -273,12 +278,7 @@ impl SourceSession {
     fn advance(&mut self, now: Now) {
         self.cancels.advance(&mut self.desk, now);
         for Failure { node, code, why } in self.cancels.take_failures() {
-            log::warn!(
-                "{}:{} was not told what is cancelled: {} {why}",
-                node.host,
-                node.port,
-                code.meaning()
-            );
+            log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
         }
         while let Some(relayed) = self.desk.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.

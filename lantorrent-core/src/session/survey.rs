@@ -17,7 +17,7 @@ const AT_ONCE: usize = 256;
 
 /// The state machine of a question to many nodes: whether they could write what is requested ([`Verb::Check`]), or that
 /// nobody wants it any more ([`Verb::Cancel`]). See [the module](super) for how to drive it; it asks for
-/// [`Output::Connect`], [`Send`](Output::Send), [`Close`](Output::Close) and [`Report`](Output::Report), one for each
+/// [`Output::LookUp`], [`Connect`](Output::Connect), [`Send`](Output::Send), [`Close`](Output::Close) and [`Report`](Output::Report), one for each
 /// request, and is [`Done`](Output::Done).
 #[derive(Debug)]
 pub struct SurveySession {
@@ -56,9 +56,10 @@ impl SurveySession {
         match input {
             Input::Tick => self.inquiry.tick(desk, now),
             Input::Stop(_) => self.inquiry.stop(desk),
+            Input::Found(link, addresses) => self.inquiry.found(desk, now, link, &addresses),
             Input::Connected(link, to) => self.inquiry.connected(desk, now, link, to),
             Input::Bytes(link, bytes) => self.inquiry.bytes(desk, now, link, bytes),
-            Input::Closed(link, why) => self.inquiry.closed(desk, link, &why),
+            Input::Closed(link, why) => self.inquiry.closed(desk, now, link, &why),
             _ => {}
         }
         self.advance(now);
@@ -67,7 +68,7 @@ impl SurveySession {
     fn advance(&mut self, now: Now) {
         self.inquiry.advance(&mut self.desk, now);
         for Failure { node, code, why } in self.inquiry.take_failures() {
-            let message = format!("{} {}:{}: {why}", code.meaning(), node.host, node.port);
+            let message = format!("{} {node}: {why}", code.meaning());
             self.desk.report_for([&node], None, code, &message);
         }
         while let Some(relayed) = self.desk.relayed.pop_front() {

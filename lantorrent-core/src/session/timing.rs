@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Timing {
     /// From a connection's first byte to the end of its header, and again to the end of the proof.
     pub greeting: Duration,
-    /// To reach a child over the network.
+    /// To reach a child over the network: to look up its name, and to connect to one of its addresses.
     pub connect: Duration,
     /// For a child to answer the header, and again to answer the proof.
     pub handshake: Duration,

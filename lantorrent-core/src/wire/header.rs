@@ -1,5 +1,6 @@
 //! What a header says: who writes what, and who comes next.
 
+use core::fmt;
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,14 @@ pub struct Destination {
     pub degree: Option<u32>,
     /// Its block size in bytes, where that differs from the header's.
     pub block_size: Option<u32>,
+}
+
+/// The endpoint, as it is written: an IPv6 address in brackets.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
 }
 
 /// What a header asks for.

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod addresses;
 mod cancelling;
 mod cancels;
 mod chains;

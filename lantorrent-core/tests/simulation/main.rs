@@ -6,6 +6,7 @@
 
 #![expect(clippy::struct_excessive_bools, reason = "what a socket or a driver remembers is yes or no")]
 
+mod addresses;
 mod any;
 mod asked;
 mod cancel;

@@ -34,6 +34,8 @@ pub(crate) struct Scenario {
     pub(crate) content: Vec<u8>,
     pub(crate) length_known: bool,
     pub(crate) manners: Vec<Manner>,
+    /// What is at addresses that the name of a host has besides its own, and before it.
+    pub(crate) decoys: Vec<(usize, Manner)>,
     /// The hosts in the order of the list, each with its files. A file's id is "place in the list/place in the node".
     pub(crate) list: Vec<(usize, Vec<String>)>,
     pub(crate) kinds: Vec<(usize, &'static str, Kind)>,
@@ -49,6 +51,7 @@ pub(crate) struct Scenario {
     pub(crate) flip_once: bool,
     pub(crate) broken_at: Option<usize>,
     pub(crate) source_micros: usize,
+    pub(crate) even_links: bool,
     /// When it must have come to its end.
     pub(crate) limit: Duration,
 }
@@ -110,6 +113,7 @@ impl Scenario {
             content: content(size),
             length_known: true,
             manners: vec![Manner::Node; nodes],
+            decoys: Vec::new(),
             list: (0..nodes).map(|node| (node, vec!["/f".to_owned()])).collect(),
             kinds: Vec::new(),
             micros_per_block: Vec::new(),
@@ -121,6 +125,7 @@ impl Scenario {
             flip_once: false,
             broken_at: None,
             source_micros: 100,
+            even_links: false,
             // No run needs more, whatever goes wrong: the longest wait is for a result, half an hour.
             limit: Duration::from_secs(4000),
         }
@@ -152,6 +157,7 @@ impl Scenario {
     }
 
     fn hosts(&self) -> Vec<Host> {
+        let strange = || Keyring::new(Password::new("wrong")).with_wire_1(Password::new("wrong as well"));
         let mut hosts: Vec<Host> =
             self.manners.iter().map(|manner| Host::new(manner.clone(), keys(), Timing::default())).collect();
         for &(host, name, kind) in &self.kinds {
@@ -161,8 +167,7 @@ impl Scenario {
             hosts[host].disk.micros_per_block = micros;
         }
         for &host in &self.strangers {
-            hosts[host].keys =
-                Keyring::new(Password::new("wrong")).with_wire_1(Password::new("wrong as well"));
+            hosts[host].keys = strange();
         }
         for &host in &self.solo {
             hosts[host].solo = true;
@@ -173,6 +178,8 @@ impl Scenario {
             hosts[host].disk.leave_partial("/f", self.version(), content.to_vec(), digests);
         }
         hosts.push(Host::new(Manner::Refuses, keys(), Timing::default()));
+        let decoys = self.decoys.iter().map(|(_, manner)| manner.clone());
+        hosts.extend(decoys.map(|manner| Host::new(manner, strange(), Timing::default())));
         hosts
     }
 
@@ -230,6 +237,9 @@ impl Scenario {
         let net = Net::new(Random::new(seed), self.content.len());
         let (content, mishaps) = (self.content.clone(), self.mishaps.clone());
         let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
+        let decoys = self.decoys.iter().enumerate();
+        world.net.decoys = decoys.map(|(at, (host, _))| (*host, self.source() + 1 + at)).collect();
+        world.net.even_links = self.even_links;
         world.flip = self.flip;
         world.flip_once = self.flip_once;
         let took = world.run(self.limit);

@@ -20,7 +20,7 @@ fn outputs(session: &mut SourceSession) -> Vec<Output> {
 /// A source with so many nodes.
 fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
     let node = |place: usize| Destination {
-        host: "child".into(),
+        host: "10.0.0.1".into(),
         port: 2893,
         index: 0,
         requests: vec![Request { filename: "/a".into(), id: place.to_string(), rename: true }],

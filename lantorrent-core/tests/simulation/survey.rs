@@ -16,8 +16,14 @@ fn keys() -> Keyring {
 
 fn survey(now: Now) -> SurveySession {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
-    let node =
-        Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
+    let node = Destination {
+        host: "10.0.0.1".into(),
+        port: 2893,
+        index: 0,
+        requests,
+        degree: None,
+        block_size: None,
+    };
     let plan = Plan {
         wire: Wire::Two,
         destinations: vec![node],

@@ -1,14 +1,17 @@
 //! Torrents announce themselves to their trackers: by HTTP in threads, by UDP through the loop.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lantorrent_core::look_up_within;
+
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
 use super::http;
+use super::lookup::without_escape;
 use super::mailbox::Mailbox;
 use super::message::Message;
 use super::running::TorrentKey;
@@ -47,7 +50,7 @@ pub(super) struct Asked {
 pub(super) enum TrackerNews {
     Answered(Result<Announced, TrackerError>),
     /// The tracker is there, and can be asked this by UDP.
-    Located(SocketAddr, UdpQuestion),
+    Located(Vec<SocketAddr>, UdpQuestion),
 }
 
 /// The announcements of all torrents.
@@ -176,9 +179,9 @@ impl Trackers {
                     return None;
                 }
                 if by_udp {
-                    return Some(locate(&tracker, families).map_or_else(
+                    return Some(locate(&tracker, families, patience).map_or_else(
                         |error| TrackerNews::Answered(Err(error)),
-                        |place| TrackerNews::Located(place, UdpQuestion::announce(&tracker, announce)),
+                        |places| TrackerNews::Located(places, UdpQuestion::announce(&tracker, announce)),
                     ));
                 }
                 let url = announce_url(&tracker, &announce, tracker_id.as_deref())?;
@@ -211,14 +214,22 @@ fn get(agent: &ureq::Agent, url: &str, patience: Duration) -> Result<Announced, 
     }
 }
 
-/// Where a tracker is, in one of the families: that of IPv4 rather than that of IPv6.
-fn locate(tracker: &TrackerUrl, [v4, v6]: [bool; 2]) -> Result<SocketAddr, TrackerError> {
+/// Where a tracker may be: its addresses of IPv4 before those of IPv6.
+fn locate(
+    tracker: &TrackerUrl,
+    [v4, v6]: [bool; 2],
+    patience: Duration,
+) -> Result<Vec<SocketAddr>, TrackerError> {
     let unreachable =
         |error: std::io::Error| TrackerError::Unreachable(readable(error.to_string().as_bytes()));
-    let places = tracker.endpoint().to_socket_addrs().map_err(unreachable)?;
-    let fit = places.filter(|place| if place.is_ipv4() { v4 } else { v6 });
-    fit.min_by_key(SocketAddr::is_ipv6)
-        .ok_or_else(|| TrackerError::Unreachable("it has no address of a family that this host has".into()))
+    let (host, port) = tracker.endpoint();
+    let mut places = look_up_within(&without_escape(host), port, patience).map_err(unreachable)?;
+    places.retain(|place| if place.is_ipv4() { v4 } else { v6 });
+    places.sort_by_key(SocketAddr::is_ipv6);
+    if places.is_empty() {
+        return Err(TrackerError::Unreachable("it has no address of a family that this host has".into()));
+    }
+    Ok(places)
 }
 
 impl Engine {
@@ -312,10 +323,10 @@ impl Engine {
     pub(super) fn heard_of_tracker(&mut self, asked: Asked, news: TrackerNews) {
         match news {
             TrackerNews::Answered(answer) => self.answered(asked, answer),
-            TrackerNews::Located(tracker, question) => {
+            TrackerNews::Located(places, question) => {
                 let herald = self.trackers.heralds.get(&asked.torrent);
                 if herald.is_some_and(|herald| herald.by_udp.contains(&asked.id)) {
-                    self.ask_by_udp(UdpEvent::Ask { key: asked, tracker, question });
+                    self.ask_by_udp(UdpEvent::Ask { key: asked, places, question });
                 }
             }
         }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::look_up_all;
 use lantorrent_core::store::sync_file;
 use mio::net::UdpSocket;
 
@@ -26,6 +27,8 @@ const SAVE: Duration = Duration::from_secs(600);
 const FILE: u64 = 64 << 10;
 /// Names of nodes of one torrent that are looked up.
 const NAMES: usize = 16;
+/// How long that may take, for all of them together.
+const LOOKUP: Duration = Duration::from_secs(15);
 
 /// A node with its socket.
 pub(super) struct Dht {
@@ -163,10 +166,10 @@ impl Engine {
     }
 }
 
-/// The addresses of these hosts, as far as they are found.
+/// The addresses of these hosts, as far as they are found in time.
 pub(super) fn look_up(hosts: &[Contact]) -> Vec<SocketAddr> {
-    let look_up = |host: &Contact| (host.host.as_str(), host.port).to_socket_addrs();
-    hosts.iter().filter_map(|host| look_up(host).ok()).flatten().collect()
+    let hosts = hosts.iter().map(|host| (host.host.clone(), host.port));
+    look_up_all(hosts, LOOKUP).into_iter().flat_map(Result::unwrap_or_default).collect()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn connected(config: Config, proxy: Option<Proxy>) -> Agent {
 
 #[cfg(not(feature = "tls"))]
 fn connected(config: Config, _: Option<Proxy>) -> Agent {
-    Agent::with_parts(config, ureq::unversioned::transport::DefaultConnector::default(), Lookup::default())
+    Agent::with_parts(config, super::connector::Dialer::default(), Lookup::default())
 }
 
 /// Every wait has an end.

@@ -26,6 +26,7 @@ mod adjusting;
 mod announce;
 mod assembly;
 mod connections;
+mod connector;
 mod datagrams;
 mod dht;
 mod door;
@@ -73,10 +74,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use announce::Trackers;
+#[doc(hidden)] // For the other program of ours that uses ureq.
+pub use connector::Dialer;
 use datagrams::Pair;
 use engine::{Engine, Parts};
 use local::Local;
-#[doc(hidden)] // For the other program of ours that uses ureq.
 pub use lookup::Lookup;
 use mailbox::Mailbox;
 use message::Message;

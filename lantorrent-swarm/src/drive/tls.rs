@@ -9,8 +9,9 @@ use ureq::Proxy;
 use ureq::config::Config;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 // What semantic versions do not cover: the lock file does.
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
+use super::connector::Dialer;
 use super::http;
 
 /// Names the file of trusted certificates, before all usual places.
@@ -47,12 +48,12 @@ enum TlsError {
 pub(super) struct Secure {
     proxy: Option<Proxy>,
     config: OnceLock<Result<Config, TlsError>>,
-    connector: DefaultConnector,
+    connector: Dialer,
 }
 
 impl Secure {
     pub(super) fn new(proxy: Option<Proxy>) -> Self {
-        Self { proxy, config: OnceLock::new(), connector: DefaultConnector::new() }
+        Self { proxy, config: OnceLock::new(), connector: Dialer::default() }
     }
 
     fn config(&self) -> Result<&Config, ureq::Error> {

@@ -31,7 +31,7 @@ pub fn tracker_reply(input: &[u8]) {
     let mut client = UdpClient::new(Seed([1; 32]), 3);
     let url = "udp://tracker:6969/announce".parse().expect("a good URL");
     let question = UdpQuestion::announce(&url, announce);
-    let mut actions = client.handle(now, UdpEvent::Ask { key: (), tracker, question });
+    let mut actions = client.handle(now, UdpEvent::Ask { key: (), places: vec![tracker], question });
     let mut script = Script::new(input);
     while !script.is_over() {
         // Under the transaction that waits, or nothing behind it would ever be read.

@@ -63,7 +63,8 @@ fn ask_udp(tracker: &TrackerUrl, announce: &Announce) -> Result<Announced, Track
     socket.set_read_timeout(Some(LONG)).unwrap();
     let mut client = UdpClient::new(Seed([announce.key.unwrap() as u8; 32]), 3);
     let question = UdpQuestion::announce(tracker, announce.clone());
-    let mut actions = client.handle(Instant::now(), UdpEvent::Ask { key: (), tracker: address, question });
+    let mut actions =
+        client.handle(Instant::now(), UdpEvent::Ask { key: (), places: vec![address], question });
     loop {
         for action in std::mem::take(&mut actions) {
             match action {

@@ -54,7 +54,7 @@ pub(super) fn submit(service: &Service, body: &[u8], peer: Peer) -> Result<Answe
 
 fn submission(request: NewRequest, peer: Peer) -> Submission {
     let NewRequest { source, destination, host, port, id } = request;
-    let host = host.unwrap_or_else(|| peer.host().to_string());
+    let host = host.unwrap_or_else(|| peer.host());
     Submission { id, wanted: Wanted { source, destination, host, port: port.unwrap_or(DEFAULT_PORT) } }
 }
 

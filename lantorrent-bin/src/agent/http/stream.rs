@@ -1,10 +1,11 @@
 //! A connection of either kind, whose every wait has an end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::host_of;
 use rustix::net::{RecvFlags, recv};
 
 /// How long a client may take to notice that a connection was closed.
@@ -105,11 +106,11 @@ pub(super) enum Peer {
 
 impl Peer {
     /// The host that a file goes to which is asked for without one.
-    pub(super) fn host(self) -> IpAddr {
+    pub(super) fn host(self) -> String {
         match self {
             // A listener for both families sees the old one within the new one.
-            Self::Network(address) => address.ip().to_canonical(),
-            Self::Process => Ipv4Addr::LOCALHOST.into(),
+            Self::Network(address) => host_of(address),
+            Self::Process => Ipv4Addr::LOCALHOST.to_string(),
         }
     }
 }
@@ -171,10 +172,11 @@ mod tests {
 
     #[test]
     fn hosts_of_peers() {
-        let host = |text: &str| Peer::Network(text.parse().unwrap()).host().to_string();
+        let host = |text: &str| Peer::Network(text.parse().unwrap()).host();
         assert_eq!(host("10.0.0.7:1"), "10.0.0.7");
         assert_eq!(host("[::ffff:10.0.0.7]:1"), "10.0.0.7");
         assert_eq!(host("[fd00::7]:1"), "fd00::7");
-        assert_eq!(Peer::Process.host().to_string(), "127.0.0.1");
+        assert_eq!(host("[fe80::7%1]:1"), "fe80::7%lo");
+        assert_eq!(Peer::Process.host(), "127.0.0.1");
     }
 }

@@ -95,6 +95,12 @@ impl Lab {
         batch("ip", Some(&self.host(host)), &lines);
     }
 
+    /// Has `ip` do that on a host.
+    #[allow(dead_code)] // The benchmark has no use for it.
+    pub(crate) fn configure(&self, host: usize, lines: &[String]) {
+        batch("ip", Some(&self.host(host)), lines);
+    }
+
     /// Starts a program on a host.
     pub(crate) fn spawn(&self, host: usize, command: &mut Command) -> Child {
         self.inside(host, || command.spawn()).expect("starting a program on a host")

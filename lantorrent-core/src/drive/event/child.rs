@@ -1,27 +1,22 @@
 //! A connection to a child: made, written to and heard.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::Token;
 use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::super::TELL;
-use super::super::limit::Limit;
 use super::super::pace::Pace;
-use super::super::socket::{ADDRESSES, begin_to_connect};
+use super::super::socket::begin_to_connect;
 use super::frames::{Meaning, Outgoing};
 use super::upstreams::reset;
 use super::world::{Owner, World};
 
 #[derive(Debug)]
 pub(super) struct Child {
-    owner: Owner,
-    /// For each of its addresses to answer.
-    timeout: Duration,
     state: State,
     outgoing: Option<Outgoing>,
     pace: Pace,
@@ -37,22 +32,19 @@ pub(super) struct Child {
 
 #[derive(Debug)]
 enum State {
-    /// Its name is being looked up.
-    Sought,
     Connecting(Connecting),
     Open(Open),
+    /// Between the two.
+    Gone,
 }
 
 #[derive(Debug)]
 struct Connecting {
     socket: TcpStream,
     token: Token,
-    address: SocketAddr,
-    until: Instant,
+    to: SocketAddr,
     /// Whether the network may have said how it went.
     nudged: bool,
-    /// To be tried next.
-    others: VecDeque<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -94,60 +86,26 @@ pub(super) enum Heard {
 }
 
 impl Child {
-    pub(super) fn new(owner: Owner, timeout: Duration, limit: Limit) -> Self {
+    /// Begins to connect.
+    pub(super) fn connect(owner: Owner, to: SocketAddr, world: &mut World) -> io::Result<Self> {
+        let mut socket = TcpStream::from_std(begin_to_connect(to, world.site.traffic.dscp)?);
+        let token = world.take_in(&mut socket, owner)?;
         let now = Instant::now();
-        Self {
-            owner,
-            timeout,
-            state: State::Sought,
+        Ok(Self {
+            state: State::Connecting(Connecting { socket, token, to, nudged: false }),
             outgoing: None,
-            pace: Pace::new(limit),
+            pace: Pace::new(world.site.traffic.send_limit.clone()),
             held_until: None,
             awaits_file: false,
             told: now,
             excused: now,
-        }
-    }
-
-    /// Begins to connect to the first of the addresses that answers.
-    pub(super) fn connect(
-        &mut self,
-        addresses: impl IntoIterator<Item = SocketAddr>,
-        world: &mut World,
-    ) -> io::Result<()> {
-        let addresses = addresses.into_iter().take(ADDRESSES).collect();
-        self.try_next(addresses, io::Error::new(ErrorKind::NotFound, "the name has no address"), world)
-    }
-
-    fn try_next(
-        &mut self,
-        mut others: VecDeque<SocketAddr>,
-        mut last: io::Error,
-        world: &mut World,
-    ) -> io::Result<()> {
-        while let Some(address) = others.pop_front() {
-            let begun = begin_to_connect(address, world.site.traffic.dscp);
-            let connected = begun.map(TcpStream::from_std).and_then(|mut socket| {
-                let token = world.take_in(&mut socket, self.owner)?;
-                Ok((socket, token))
-            });
-            match connected {
-                Ok((socket, token)) => {
-                    let (until, nudged) = (Instant::now() + self.timeout, false);
-                    self.state =
-                        State::Connecting(Connecting { socket, token, address, until, nudged, others });
-                    return Ok(());
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        })
     }
 
     /// Its socket may have something to read, or room to write.
     pub(super) fn wake(&mut self, event: &Event) {
         match &mut self.state {
-            State::Sought => {}
+            State::Gone => {}
             State::Connecting(connecting) => connecting.nudged = true,
             State::Open(open) => {
                 open.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
@@ -156,28 +114,19 @@ impl Child {
         }
     }
 
-    /// Goes on with connecting. Says once who has answered, or that nobody has.
-    pub(super) fn get_connected(&mut self, world: &mut World) -> Option<io::Result<SocketAddr>> {
+    /// Goes on with connecting. Says once whether the connection stands.
+    pub(super) fn get_connected(&mut self) -> Option<io::Result<SocketAddr>> {
         let State::Connecting(connecting) = &mut self.state else { return None };
-        let (token, address) = (connecting.token, connecting.address);
-        let error = match connecting.outcome() {
-            Some(Ok(())) => {
-                self.open();
-                return Some(Ok(address));
-            }
-            Some(Err(error)) => error,
-            None if connecting.until > Instant::now() => return None,
-            None => io::Error::new(ErrorKind::TimedOut, "connection timed out"),
-        };
-        world.forget(token);
-        let State::Connecting(former) = std::mem::replace(&mut self.state, State::Sought) else {
-            return None;
-        };
-        self.try_next(former.others, error, world).err().map(Err)
+        let to = connecting.to;
+        let result = connecting.outcome()?;
+        if result.is_ok() {
+            self.open();
+        }
+        Some(result.map(|()| to))
     }
 
     fn open(&mut self) {
-        if let State::Connecting(made) = std::mem::replace(&mut self.state, State::Sought) {
+        if let State::Connecting(made) = std::mem::replace(&mut self.state, State::Gone) {
             let Connecting { socket, token, .. } = made;
             let open = Open { socket, token, readable: true, writable: true, fault: None, mute: false };
             self.state = State::Open(open);
@@ -260,8 +209,8 @@ impl Child {
     /// When to look at it although nothing has happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Sought => None,
-            State::Connecting(connecting) => Some(connecting.until),
+            // The session knows for how long.
+            State::Gone | State::Connecting(_) => None,
             State::Open(open) => {
                 let fault = open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until);
                 fault.into_iter().chain(self.held_until).min()
@@ -272,7 +221,7 @@ impl Child {
     /// Hangs up. Nothing that is still under way matters.
     pub(super) fn close(self, world: &mut World) {
         let (socket, token) = match self.state {
-            State::Sought => return,
+            State::Gone => return,
             State::Connecting(connecting) => (connecting.socket, connecting.token),
             State::Open(open) => (open.socket, open.token),
         };

@@ -1,7 +1,5 @@
 //! What other threads have to say to the loop.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,8 +38,6 @@ pub(super) enum News {
     Summed(u64, Option<Box<RootHasher>>),
     /// What was to be read from a file for a child, or why it cannot be sent.
     ReadBack(LinkId, Result<Item, String>),
-    /// Where a child can be reached.
-    Found(LinkId, io::Result<Vec<SocketAddr>>),
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::super::baton::root_before;
 use super::super::clock::now;
 use super::super::disk::{Disk, Then};
 use super::super::hub::Hub;
+use super::super::names::Zones;
 use super::super::orders::{ChildOrder, DiskOrder};
 use super::super::ring::Ring;
 use super::super::shelf::ShelfReader;
@@ -25,7 +26,7 @@ use super::intake::{Intake, Needed, Told};
 use super::mailbox::{Message, News};
 use super::stranger::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
-use super::world::{Owner, World, literal};
+use super::world::{Owner, World};
 use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
@@ -172,7 +173,7 @@ impl Transfer {
     }
 
     /// What the workers say.
-    pub(super) fn news(&mut self, news: News, world: &mut World) {
+    pub(super) fn news(&mut self, news: News) {
         match news {
             News::Happened(input) => self.tell(input),
             News::Written => {}
@@ -183,12 +184,6 @@ impl Transfer {
             }
             News::ReadBack(link, item) => {
                 self.feed.take(link, self.children.get_mut(&link), item, &mut self.told);
-            }
-            News::Found(link, addresses) => {
-                let Some(child) = self.children.get_mut(&link) else { return };
-                if let Err(error) = addresses.and_then(|addresses| child.connect(addresses, world)) {
-                    self.tell(Input::Closed(link, error.to_string()));
-                }
             }
         }
     }
@@ -290,7 +285,7 @@ impl Transfer {
         while let Some(link) = self.link_after(last) {
             last = Some(link);
             let Some(child) = self.children.get_mut(&link) else { continue };
-            match child.get_connected(world) {
+            match child.get_connected() {
                 Some(Ok(address)) => self.told.push_back(Input::Connected(link, address)),
                 Some(Err(error)) => self.told.push_back(Input::Closed(link, error.to_string())),
                 None => {}
@@ -353,7 +348,8 @@ impl Transfer {
                     world.forget(upstream.token);
                 }
             }
-            Output::Connect { link, host, port } => self.connect(link, host, port, world),
+            Output::LookUp { link, host, port } => self.look_up(link, host, port, world),
+            Output::Connect { link, to } => self.connect(link, to, world),
             Output::Send(link, bytes) => hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => hub.feed(link, from),
@@ -407,24 +403,30 @@ impl Transfer {
         self.upstreams.remove(&id)
     }
 
-    fn connect(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
-        self.feed.hub.expect(link);
-        let (timeout, limit) = (world.site.gate.timing.connect, world.site.traffic.send_limit.clone());
-        let mut child = Child::new(Owner::Child(self.number, link), timeout, limit);
-        let begun = match literal(&host, port) {
-            Some(address) => child.connect([address], world),
-            None => {
-                let (number, mailbox) = (self.number, Arc::clone(&world.mailbox));
-                world.look_up(Box::new(move || {
-                    let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-                    mailbox.send(Message::News(number, News::Found(link, found)));
-                    Then::Over
-                }))
-            }
-        };
-        self.children.insert(link, child);
+    /// Has a worker look up a name.
+    fn look_up(&mut self, link: LinkId, host: String, port: u16, world: &mut World) {
+        let (number, mailbox) = (self.number, Arc::clone(&world.mailbox));
+        let resolver = world.site.traffic.resolver.clone();
+        let begun = world.look_up(Box::new(move || {
+            let input = match resolver.look_up(&host, port, Zones::Foreign) {
+                Ok(addresses) => Input::Found(link, addresses),
+                Err(error) => Input::Closed(link, error.to_string()),
+            };
+            mailbox.send(Message::News(number, News::Happened(input)));
+            Then::Over
+        }));
         if let Err(error) = begun {
             self.tell(Input::Closed(link, error.to_string()));
+        }
+    }
+
+    fn connect(&mut self, link: LinkId, to: SocketAddr, world: &mut World) {
+        match Child::connect(Owner::Child(self.number, link), to, world) {
+            Ok(child) => {
+                self.feed.hub.expect(link);
+                self.children.insert(link, child);
+            }
+            Err(error) => self.tell(Input::Closed(link, error.to_string())),
         }
     }
 

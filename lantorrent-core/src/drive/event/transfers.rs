@@ -278,7 +278,7 @@ impl Transfers {
     }
 
     pub(super) fn news(&mut self, number: u64, news: News, world: &mut World) {
-        self.wake(number, world, |transfer, world| transfer.news(news, world));
+        self.wake(number, world, |transfer, _| transfer.news(news));
     }
 
     /// Nothing is left of a session but its results. Who came too late for it has to find another way.

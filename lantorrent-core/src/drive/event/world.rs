@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -23,8 +22,8 @@ pub(super) const LISTENER: Token = Token(1);
 
 /// Bytes that are read at once of what does not go into blocks.
 const SCRATCH: usize = 64 << 10;
-/// Threads that look up names.
-const NAMES: usize = 4;
+/// Threads that look up names: more than a name server that is silent can keep busy.
+const NAMES: usize = 256;
 
 /// Whose a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,9 +186,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// The address that a host is, where it is no name.
-pub(super) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
-    host.parse().ok().map(|address| SocketAddr::new(address, port))
 }

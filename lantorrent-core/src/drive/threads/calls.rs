@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +12,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::super::dscp::Dscp;
+use super::super::names::{Resolver, Zones};
 use super::bell::Bell;
-use super::socket::{ADDRESSES, begin_to_connect};
+use super::socket::begin_to_connect;
 use crate::session::{Input, LinkId};
 
 /// What happened to one of them.
 #[derive(Debug)]
 pub(super) enum Heard {
+    /// The addresses of a name.
+    Found(LinkId, Vec<SocketAddr>),
     Connected(LinkId, SocketAddr),
     Bytes(LinkId, Vec<u8>),
     /// It is over, or was never to be: the text says why.
@@ -29,6 +32,7 @@ impl Heard {
     /// The same in the words of a session.
     pub(super) fn input(&self) -> Input<'_> {
         match self {
+            Self::Found(link, addresses) => Input::Found(*link, addresses.clone()),
             Self::Connected(link, address) => Input::Connected(*link, *address),
             Self::Bytes(link, bytes) => Input::Bytes(*link, bytes),
             Self::Closed(link, why) => Input::Closed(*link, why.clone()),
@@ -45,6 +49,9 @@ pub(super) struct Calls {
     bell: Bell,
     looked_up: (Sender<Lookup>, Receiver<Lookup>),
     dscp: Option<Dscp>,
+    resolver: Resolver,
+    /// What went wrong at once.
+    failed: Vec<(LinkId, String)>,
 }
 
 #[derive(Debug)]
@@ -54,8 +61,6 @@ enum Call {
     Connecting {
         socket: TcpStream,
         to: SocketAddr,
-        /// Tried when this one refuses. One that keeps silent may take all the time there is.
-        others: Vec<SocketAddr>,
     },
     Connected {
         socket: TcpStream,
@@ -79,31 +84,36 @@ impl Call {
 
 impl Calls {
     /// None yet. Their packets are marked as said.
-    pub(super) fn new(bell: Bell, dscp: Option<Dscp>) -> Self {
-        Self { open: BTreeMap::new(), bell, looked_up: mpsc::channel(), dscp }
+    pub(super) fn new(bell: Bell, dscp: Option<Dscp>, resolver: Resolver) -> Self {
+        Self { open: BTreeMap::new(), bell, looked_up: mpsc::channel(), dscp, resolver, failed: Vec::new() }
     }
 
-    /// Begins to connect. What comes of it is [heard](Self::wait).
-    pub(super) fn call(&mut self, link: LinkId, host: String, port: u16) {
+    /// Begins to look up a name. What comes of it is [heard](Self::wait).
+    pub(super) fn look_up(&mut self, link: LinkId, host: String, port: u16) {
         self.open.insert(link, Call::LookingUp);
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return self.tell(link, Ok(vec![(address, port).into()]));
-        }
-        let (looked_up, bell) = (self.looked_up.0.clone(), self.bell.clone());
+        let (looked_up, bell, resolver) =
+            (self.looked_up.0.clone(), self.bell.clone(), self.resolver.clone());
         let look_up = move || {
-            let found = (host.as_str(), port).to_socket_addrs();
             // Who has asked may be gone.
-            let _ = looked_up.send((link, found.map(|found| found.take(ADDRESSES).collect())));
+            let _ = looked_up.send((link, resolver.look_up(&host, port, Zones::Own)));
             bell.ring();
         };
         if let Err(error) = thread::Builder::new().name("look up".into()).spawn(look_up) {
-            self.tell(link, Err(error));
+            self.fail(link, &error);
         }
     }
 
-    fn tell(&self, link: LinkId, found: io::Result<Vec<SocketAddr>>) {
-        // The receiver is in this very struct.
-        let _ = self.looked_up.0.send((link, found));
+    /// Begins to connect.
+    pub(super) fn connect(&mut self, link: LinkId, to: SocketAddr) {
+        match begin_to_connect(to, self.dscp) {
+            Ok(socket) => drop(self.open.insert(link, Call::Connecting { socket, to })),
+            Err(error) => self.fail(link, &error),
+        }
+    }
+
+    fn fail(&mut self, link: LinkId, why: &io::Error) {
+        self.open.remove(&link);
+        self.failed.push((link, why.to_string()));
         self.bell.ring();
     }
 
@@ -132,10 +142,14 @@ impl Calls {
         }
         while let Ok((link, found)) = self.looked_up.1.try_recv() {
             if matches!(self.open.get(&link), Some(Call::LookingUp)) {
-                let why = found.as_ref().map_or_else(ToString::to_string, |_| NO_ADDRESS.to_owned());
-                self.dial(link, found.unwrap_or_default(), why, &mut heard);
+                self.open.remove(&link);
+                heard.push(match found {
+                    Ok(addresses) => Heard::Found(link, addresses),
+                    Err(error) => Heard::Closed(link, error.to_string()),
+                });
             }
         }
+        heard.extend(self.failed.drain(..).map(|(link, why)| Heard::Closed(link, why)));
         Ok(heard)
     }
 
@@ -164,12 +178,12 @@ impl Calls {
     fn attend(&mut self, link: LinkId, heard: &mut Vec<Heard>) {
         match self.open.remove(&link) {
             None | Some(Call::LookingUp) => {}
-            Some(Call::Connecting { socket, to, others }) => match socket.take_error() {
+            Some(Call::Connecting { socket, to }) => match socket.take_error() {
                 Ok(None) => {
                     self.open.insert(link, Call::Connected { socket, unsaid: Vec::new() });
                     heard.push(Heard::Connected(link, to));
                 }
-                Ok(Some(error)) | Err(error) => self.dial(link, others, error.to_string(), heard),
+                Ok(Some(error)) | Err(error) => heard.push(Heard::Closed(link, error.to_string())),
             },
             Some(Call::Connected { socket, unsaid }) => match exchange(link, &socket, unsaid, heard) {
                 Ok(unsaid) => drop(self.open.insert(link, Call::Connected { socket, unsaid })),
@@ -177,26 +191,7 @@ impl Calls {
             },
         }
     }
-
-    /// Asks the next address for a connection. Where there is none left, `why` is what the last one said.
-    fn dial(&mut self, link: LinkId, addresses: Vec<SocketAddr>, mut why: String, heard: &mut Vec<Heard>) {
-        let mut addresses = addresses.into_iter();
-        while let Some(to) = addresses.next() {
-            match begin_to_connect(to, self.dscp) {
-                Ok(socket) => {
-                    let others = addresses.collect();
-                    self.open.insert(link, Call::Connecting { socket, to, others });
-                    return;
-                }
-                Err(error) => why = error.to_string(),
-            }
-        }
-        self.open.remove(&link);
-        heard.push(Heard::Closed(link, why));
-    }
 }
-
-const NO_ADDRESS: &str = "the name has no address";
 
 /// Says what can be said without waiting, and hears what there is. Returns what is left to say, or why it is over.
 fn exchange(
@@ -243,7 +238,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn calls() -> Calls {
-        Calls::new(Bell::new().unwrap(), None)
+        Calls::new(Bell::new().unwrap(), None, Resolver::default())
     }
 
     /// The next thing that happens.
@@ -265,16 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_up_and_all_its_addresses_are_tried() {
+    fn a_name_that_is_not_found_holds_up_no_other() {
         let (listener, port) = listen();
-        let mut calls = calls();
-        // It has an IPv6 address too on most machines, where nobody listens.
-        calls.call(LINK, "localhost".into(), port);
+        let (done, waits) = mpsc::channel::<()>();
+        let waits = std::sync::Mutex::new(waits);
+        let resolver = Resolver::new(move |host, port| match host {
+            "dead" => {
+                let _ = waits.lock().unwrap().recv();
+                Err(io::Error::other("no answer"))
+            }
+            _ => Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]),
+        });
+        let mut calls = Calls::new(Bell::new().unwrap(), None, resolver);
+        calls.look_up(LinkId(8), "dead".into(), port);
+        calls.look_up(LINK, "alive".into(), port);
         let heard = next(&mut calls);
-        assert!(
-            matches!(heard, Heard::Connected(LINK, to) if to == listener.local_addr().unwrap()),
-            "{heard:?}"
-        );
+        let to = listener.local_addr().unwrap();
+        assert!(matches!(&heard, Heard::Found(LINK, found) if *found == [to]), "{heard:?}");
+        calls.connect(LINK, to);
+        let heard = next(&mut calls);
+        assert!(matches!(heard, Heard::Connected(LINK, address) if address == to), "{heard:?}");
+        drop(done);
+        let heard = next(&mut calls);
+        assert!(matches!(&heard, Heard::Closed(LinkId(8), why) if why == "no answer"), "{heard:?}");
     }
 
     #[test]
@@ -282,17 +290,21 @@ mod tests {
         let (listener, port) = listen();
         let mut calls = calls();
         // No name at all, so that nobody is asked for it.
-        calls.call(LINK, "a\0b".into(), port);
+        calls.look_up(LINK, "a\0b".into(), port);
         assert!(matches!(next(&mut calls), Heard::Closed(LINK, _)));
-        calls.call(LINK, "127.0.0.1".into(), port);
+        let to = listener.local_addr().unwrap();
+        calls.connect(LINK, to);
         assert!(matches!(next(&mut calls), Heard::Connected(LINK, _)));
         drop(listener.accept().unwrap());
         let heard = next(&mut calls);
         assert!(matches!(&heard, Heard::Closed(LINK, why) if why.contains("closed")), "{heard:?}");
         drop(listener);
-        calls.call(LINK, "127.0.0.1".into(), port);
+        calls.connect(LINK, to);
         let heard = next(&mut calls);
         assert!(matches!(&heard, Heard::Closed(LINK, why) if why.contains("refused")), "{heard:?}");
+        // One of a single link, without its interface: nothing is sent anywhere.
+        calls.connect(LINK, "[fe80::1]:1".parse().unwrap());
+        assert!(matches!(next(&mut calls), Heard::Closed(LINK, _)));
     }
 
     #[test]
@@ -300,7 +312,7 @@ mod tests {
         const SIZE: usize = 32 << 20;
         let (listener, port) = listen();
         let mut calls = calls();
-        calls.call(LINK, "127.0.0.1".into(), port);
+        calls.connect(LINK, ([127, 0, 0, 1], port).into());
         assert!(matches!(next(&mut calls), Heard::Connected(LINK, _)));
         calls.say(LINK, &vec![b'x'; SIZE]);
         let reading = thread::spawn(move || {
@@ -319,7 +331,7 @@ mod tests {
     #[test]
     fn whoever_rings_ends_the_wait() {
         let bell = Bell::new().unwrap();
-        let mut calls = Calls::new(bell.clone(), None);
+        let mut calls = Calls::new(bell.clone(), None, Resolver::default());
         let ringing = thread::spawn(move || bell.ring());
         assert!(calls.wait(None).unwrap().is_empty());
         ringing.join().unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::error::Error;
+use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
 use super::control::unix_millis;
 use super::origin;
@@ -36,6 +37,7 @@ pub struct Cancel {
     source: SourceHint,
     targets: Vec<Target>,
     timing: Timing,
+    resolver: Resolver,
 }
 
 impl Cancel {
@@ -52,7 +54,8 @@ impl Cancel {
 
     /// For transfers of that version of a file, with this password of wire 2.
     pub fn new(keys: Keyring, source: SourceHint) -> Self {
-        Self { keys, source, targets: Vec::new(), timing: Timing::default() }
+        let (timing, resolver) = (Timing::default(), Resolver::default());
+        Self { keys, source, targets: Vec::new(), timing, resolver }
     }
 
     /// One more target. Those with the same host and port are one node.
@@ -64,6 +67,12 @@ impl Cancel {
     /// Deadlines other than the default ones.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self
+    }
+
+    /// Where the addresses of names come from; the system unless said otherwise.
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -90,7 +99,9 @@ impl Cancel {
             sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Cancel, self.keys, self.timing, None, &Arc::default())?.reports;
+        let mut reports =
+            survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?
+                .reports;
         sort(&mut reports);
         Ok(reports)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::error::Error;
+use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
 use super::outcome::sort;
 use super::survey::survey;
@@ -32,13 +33,14 @@ pub struct Check {
     length: Option<u64>,
     placement: Placement,
     timing: Timing,
+    resolver: Resolver,
 }
 
 impl Check {
     /// Asks nodes that have this password, of wire 2.
     pub fn new(keys: Keyring) -> Self {
-        let (targets, timing) = (Vec::new(), Timing::default());
-        Self { keys, targets, length: None, placement: Placement::Rename, timing }
+        let (targets, timing, resolver) = (Vec::new(), Timing::default(), Resolver::default());
+        Self { keys, targets, length: None, placement: Placement::Rename, timing, resolver }
     }
 
     /// One more target. Those with the same host and port are one node.
@@ -65,6 +67,12 @@ impl Check {
         self
     }
 
+    /// Where the addresses of names come from; the system unless said otherwise.
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Asks, and waits until everybody has answered or had the time to. Returns one report for each target, in the
     /// order in which they were given.
     ///
@@ -86,7 +94,9 @@ impl Check {
             sparse: false,
             cancelled: BTreeSet::new(),
         };
-        let mut reports = survey(plan, Verb::Check, self.keys, self.timing, None, &Arc::default())?.reports;
+        let mut reports =
+            survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?
+                .reports;
         sort(&mut reports);
         Ok(reports)
     }

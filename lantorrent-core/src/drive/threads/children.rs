@@ -1,9 +1,8 @@
 //! The connections to children: a thread for each that connects and sends, and one that hears what the child says.
 
 use std::io::Read;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use super::super::block::Pool;
 use super::super::dscp::Dscp;
 use super::super::hub::Hub;
 use super::super::limit::Limit;
+use super::super::names::{Resolver, Zones};
 use super::super::orders::{ChildOrder, Work};
 use super::super::ring::{Item, Next};
 use super::super::shelf::ShelfReader;
@@ -25,17 +25,14 @@ use crate::wire::{Frame, PayloadWriter};
 /// How long a child may be silent that is sent nothing more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Nothing else could tell the session, which finds out by its deadline.
+const NO_THREAD: &str = "no thread for a child";
+
 /// What all children of one transfer share.
 #[derive(Debug)]
 pub(super) struct Children {
     shared: Arc<Shared>,
-    threads: Vec<Thread>,
-}
-
-#[derive(Debug)]
-struct Thread {
-    handle: JoinHandle<()>,
-    connected: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -50,8 +47,10 @@ struct Shared {
 /// How children are connected to and sent to.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// For each address to answer.
-    pub(super) timeout: Duration,
+    /// Where their addresses come from.
+    pub(super) resolver: Resolver,
+    /// Whose zones those are that stand in the list.
+    pub(super) zones: Zones,
     /// How the packets are marked.
     pub(super) dscp: Option<Dscp>,
     /// Of what is sent.
@@ -71,28 +70,41 @@ impl Children {
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
-    /// Begins to connect to a child.
-    pub(super) fn connect(&mut self, link: LinkId, host: String, port: u16) {
-        self.threads.retain(|thread| !thread.handle.is_finished());
-        self.shared.hub.expect(link);
-        let shared = Arc::clone(&self.shared);
-        let connected = Arc::new(AtomicBool::new(false));
-        let is_connected = Arc::clone(&connected);
-        let name = format!("to {host}");
-        let serve = move || shared.serve(link, &host, port, &is_connected);
-        let spawned = thread::Builder::new().name(name).spawn(serve);
-        match spawned {
-            Ok(handle) => self.threads.push(Thread { handle, connected }),
-            // The only thread that could tell the session cannot be had: it will find out by its deadline.
-            Err(error) => log::error!("no thread for a child: {error}"),
+    /// Begins to look up a name. What the system takes for that nobody waits for: such a thread holds nothing else.
+    pub(super) fn look_up(&self, link: LinkId, host: String, port: u16) {
+        let shared = Arc::downgrade(&self.shared);
+        let Outgoing { resolver, zones, .. } = &self.shared.outgoing;
+        let (resolver, zones) = (resolver.clone(), *zones);
+        let look_up = move || {
+            let found = resolver.look_up(&host, port, zones);
+            if let Some(shared) = shared.upgrade() {
+                shared.tell(match found {
+                    Ok(addresses) => Input::Found(link, addresses),
+                    Err(error) => Input::Closed(link, error.to_string()),
+                });
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("look up".into()).spawn(look_up) {
+            log::error!("{NO_THREAD}: {error}");
         }
     }
 
-    /// Waits for the threads, whose links must be closed. Those that still ask the network for a connection, which may
-    /// take long, find that out by themselves: they hold nothing that anybody waits for.
+    /// Begins to connect to a child.
+    pub(super) fn connect(&mut self, link: LinkId, to: SocketAddr) {
+        self.threads.retain(|thread| !thread.is_finished());
+        self.shared.hub.expect(link);
+        let shared = Arc::clone(&self.shared);
+        let serve = move || shared.serve(link, to);
+        match thread::Builder::new().name(format!("to {}", to.ip())).spawn(serve) {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => log::error!("{NO_THREAD}: {error}"),
+        }
+    }
+
+    /// Waits for the threads, whose links must be closed.
     pub(super) fn join(self) {
-        for thread in self.threads.into_iter().filter(|thread| thread.connected.load(Ordering::Acquire)) {
-            if thread.handle.join().is_err() {
+        for thread in self.threads {
+            if thread.join().is_err() {
                 log::error!("a thread of a child panicked");
             }
         }
@@ -105,19 +117,24 @@ impl Shared {
         let _ = self.happenings.send(input.into());
     }
 
-    fn serve(self: Arc<Self>, link: LinkId, host: &str, port: u16, connected: &AtomicBool) {
-        let why = match socket::connect(host, port, self.outgoing.timeout, self.outgoing.dscp) {
+    /// Begins to connect, and lets the hub close that.
+    fn begin(&self, link: LinkId, to: SocketAddr) -> std::io::Result<Option<TcpStream>> {
+        let socket = socket::begin_to_connect(to, self.outgoing.dscp)?;
+        let is_wanted = self.hub.connects(link, socket.try_clone()?);
+        Ok(is_wanted.then_some(socket))
+    }
+
+    fn serve(self: Arc<Self>, link: LinkId, to: SocketAddr) {
+        let connected = self.begin(link, to).and_then(|socket| {
+            socket.as_ref().map(socket::finish_to_connect).transpose()?;
+            Ok(socket)
+        });
+        let why = match connected {
             Err(error) => error.to_string(),
-            Ok((socket, address)) => {
-                let Ok(for_hub) = socket.try_clone() else {
-                    return self.tell(Input::Closed(link, "out of file descriptors".into()));
-                };
-                connected.store(true, Ordering::Release);
-                if !self.hub.connected(link, for_hub) {
-                    return;
-                }
+            Ok(None) => return,
+            Ok(Some(socket)) => {
                 // In this order: some services speak first, and the session must know by then who does.
-                self.tell(Input::Connected(link, address));
+                self.tell(Input::Connected(link, to));
                 let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
                 let parted = self.hub.has_parted(link);

@@ -171,8 +171,7 @@ fn run_session(
     let seed = Seed(random()?);
     let files = shared.site.files(patience);
     let traffic = shared.site.traffic.clone();
-    let Some(mut hands) = NodeHands::new(header, &keys, &timing, files, traffic, doorbell, &happenings)?
-    else {
+    let Some(mut hands) = NodeHands::new(header, &keys, files, traffic, doorbell, &happenings)? else {
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);

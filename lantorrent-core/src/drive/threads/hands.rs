@@ -10,6 +10,7 @@ use super::super::block::Pool;
 use super::super::config::Traffic;
 use super::super::disk::{Disk, Files};
 use super::super::hub::Hub;
+use super::super::names::Zones;
 use super::super::orders::{ChildOrder, DiskOrder};
 use super::super::ring::Ring;
 use super::children::{Children, Outgoing};
@@ -19,7 +20,7 @@ use super::doorbell::{Arrival, Doorbell, Knock};
 use super::receiver::Receiving;
 use super::ring_capacity;
 use super::upstreams::Upstreams;
-use crate::session::{Input, Output, Proven, Timing, UpstreamId};
+use crate::session::{Input, Output, Proven, UpstreamId};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 
 /// How soon to try again to say what upstream has not taken yet.
@@ -63,7 +64,6 @@ impl NodeHands {
     pub(super) fn new(
         header: &Header,
         keys: &Keyring,
-        timing: &Timing,
         files: Files,
         traffic: Traffic,
         doorbell: Arc<Doorbell>,
@@ -85,7 +85,12 @@ impl NodeHands {
             Arc::clone(&pool),
             writer,
             happenings.clone(),
-            Outgoing { timeout: timing.connect, dscp: traffic.dscp, limit: traffic.send_limit },
+            Outgoing {
+                resolver: traffic.resolver,
+                zones: Zones::Foreign,
+                dscp: traffic.dscp,
+                limit: traffic.send_limit,
+            },
         );
         let receiving = Arc::new(Receiving {
             header,
@@ -168,7 +173,8 @@ impl Hands for NodeHands {
             Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
             Output::CloseUpstream(id) => self.upstreams.close(id),
             Output::DropUpstream(id) => self.reset(id),
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
+            Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
+            Output::Connect { link, to } => self.children.connect(link, to),
             Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),

@@ -11,6 +11,7 @@ use super::super::error::Error;
 use super::super::hub::Hub;
 use super::super::limit::Limit;
 use super::super::memory::{self, Promise};
+use super::super::names::{Resolver, Zones};
 use super::super::orders::ChildOrder;
 use super::super::ring::Ring;
 use super::children::{Children, Outgoing};
@@ -36,6 +37,7 @@ pub(super) struct Desk {
     pub(super) limit: Limit,
     /// How its packets are marked.
     pub(super) dscp: Option<Dscp>,
+    pub(super) resolver: Resolver,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
 }
@@ -48,11 +50,10 @@ pub(super) fn run(
     desk: Desk,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let Desk { keys, timing, limit, dscp, mut listener, wishes } = desk;
+    let Desk { keys, timing, limit, dscp, resolver, mut listener, wishes } = desk;
     let _memory = Promise::of(memory::TRANSFER).map_err(Error::system("begin a transfer"))?;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
-    let connect_timeout = timing.connect;
     let mut session = SourceSession::new(now(), plan, keys.clone(), timing, seed);
     let Some(writer) = PayloadWriter::new(session.header(), &keys) else {
         return Err(Error::no_password(wire));
@@ -71,7 +72,7 @@ pub(super) fn run(
         Arc::clone(&pool),
         writer,
         happenings.clone(),
-        Outgoing { timeout: connect_timeout, dscp, limit },
+        Outgoing { resolver, zones: Zones::Own, dscp, limit },
     );
     let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
     // Not waited for at the end: a stream may never say another byte.
@@ -103,7 +104,8 @@ struct SourceHands<'a> {
 impl Hands for SourceHands<'_> {
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Connect { link, host, port } => self.children.connect(link, host, port),
+            Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
+            Output::Connect { link, to } => self.children.connect(link, to),
             Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
             Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
             Output::Feed(link, from) => self.hub.feed(link, from),

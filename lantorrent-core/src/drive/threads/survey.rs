@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::dscp::Dscp;
 use super::super::error::Error;
+use super::super::names::Resolver;
 use super::bell::Bell;
 use super::calls::Calls;
 use super::control::now;
@@ -28,7 +29,7 @@ pub(super) fn survey(
     verb: Verb,
     keys: Keyring,
     timing: Timing,
-    dscp: Option<Dscp>,
+    (dscp, resolver): (Option<Dscp>, Resolver),
     wishes: &Arc<Wishes>,
 ) -> Result<Findings, Error> {
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -36,7 +37,7 @@ pub(super) fn survey(
     let ringing = bell.clone();
     wishes.wakes(move || ringing.ring());
     let mut session = SurveySession::new(now(), plan, verb, keys, timing, seed);
-    let mut calls = Calls::new(bell, dscp);
+    let mut calls = Calls::new(bell, dscp, resolver);
     let mut findings = Findings::default();
     while carry_out(&mut session, &mut calls, &mut findings) {
         if wishes.is_ending() && !std::mem::replace(&mut findings.stopped, true) {
@@ -58,7 +59,8 @@ pub(super) fn survey(
 fn carry_out(session: &mut SurveySession, calls: &mut Calls, findings: &mut Findings) -> bool {
     while let Some(output) = session.poll() {
         match output {
-            Output::Connect { link, host, port } => calls.call(link, host, port),
+            Output::LookUp { link, host, port } => calls.look_up(link, host, port),
+            Output::Connect { link, to } => calls.connect(link, to),
             Output::Send(link, bytes) => calls.say(link, &bytes),
             Output::Close(link) => calls.hang_up(link),
             Output::Report(report) => findings.reports.push(report),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::limit::Limit;
+use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
 use super::check::leave_out;
 use super::control::unix_millis;
@@ -50,6 +51,7 @@ pub struct Transfer {
     limit: Limit,
     zeros: Zeros,
     dscp: Option<Dscp>,
+    resolver: Resolver,
     checks: bool,
     timing: Timing,
     listener: Listener,
@@ -112,6 +114,7 @@ impl Transfer {
             limit: Limit::default(),
             zeros: Zeros::Sent,
             dscp: None,
+            resolver: Resolver::default(),
             checks: true,
             timing: Timing::default(),
             listener: Box::new(|_| ()),
@@ -176,6 +179,13 @@ impl Transfer {
         self
     }
 
+    /// Where the addresses of names come from; the system unless said otherwise. Nodes look up by themselves the names of those
+    /// behind them.
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Begins at once. Otherwise all nodes are first asked, at the same time, whether they could write what they are
     /// asked for, and who could not is left out, so that nobody has to wait for it. (Wire 1 knows no such question.)
     pub fn no_check(mut self) -> Self {
@@ -218,8 +228,8 @@ impl Transfer {
         }
         let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
         if !plan.destinations.is_empty() {
-            let Self { keys, timing, limit, dscp, listener, wishes, .. } = self;
-            let desk = Desk { keys, timing, limit, dscp, listener, wishes };
+            let Self { keys, timing, limit, dscp, resolver, listener, wishes, .. } = self;
+            let desk = Desk { keys, timing, limit, dscp, resolver, listener, wishes };
             source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
         }
         sort(&mut outcome.reports);
@@ -229,8 +239,14 @@ impl Transfer {
 
     /// Asks all nodes, and returns what those say that cannot take part.
     fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
-        let found =
-            survey(plan, Verb::Check, self.keys.clone(), self.timing.clone(), self.dscp, &self.wishes)?;
+        let found = survey(
+            plan,
+            Verb::Check,
+            self.keys.clone(),
+            self.timing.clone(),
+            (self.dscp, self.resolver.clone()),
+            &self.wishes,
+        )?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
             return Ok(Vec::new());

@@ -43,6 +43,9 @@ enum Ear {
 /// The one connection that it is asked on.
 const UPSTREAM: UpstreamId = UpstreamId(1);
 
+/// Of a host. Some have the first alone.
+const ADDRESSES: [[u8; 4]; 2] = [[10, 0, 0, 2], [10, 0, 0, 3]];
+
 #[expect(clippy::struct_excessive_bools, reason = "what a driver remembers is yes or no")]
 pub(super) struct Node {
     greeting: Option<Incoming>,
@@ -239,11 +242,18 @@ impl Node {
                 Output::Accept(upstream, offset) => self.accept(upstream, offset),
                 Output::Halt => self.halted(now, None),
                 Output::Reply(upstream, bytes) => self.reply(upstream, &bytes),
+                Output::LookUp { link, .. } => {
+                    assert!(self.children.insert(link, Child::new(now)).is_none());
+                    let addresses =
+                        ADDRESSES[..=usize::from(link.0 % 4 == 2)].iter().map(|&ip| (ip, 1).into());
+                    let found = Input::Found(link, addresses.collect());
+                    self.session.as_mut().expect("it has asked").0.handle(now, found);
+                }
                 Output::Connect { link, .. } => {
                     assert!(self.children.insert(link, Child::new(now)).is_none());
                     assert!(
-                        self.children.len() <= BEHIND,
-                        "more children at once than there are nodes behind"
+                        self.children.len() <= BEHIND * ADDRESSES.len(),
+                        "more children at once than there are addresses behind"
                     );
                 }
                 Output::Send(link, bytes) => {

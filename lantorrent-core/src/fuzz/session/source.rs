@@ -21,7 +21,8 @@ impl Source {
             let request =
                 |file| Request { filename: "/f".into(), id: format!("{place}/{file}"), rename: true };
             let requests = (0..files).map(request).collect();
-            Destination { host: "h".into(), port: 1, index: 0, requests, degree: None, block_size: None }
+            let host = if place == 0 { "10.0.0.1" } else { "h" };
+            Destination { host: host.into(), port: 1, index: 0, requests, degree: None, block_size: None }
         };
         // The tested node is alone at the head of the list, and the degree is its own.
         let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
@@ -91,11 +92,11 @@ impl Source {
         while let Some(output) = self.session.poll() {
             match output {
                 // Of those behind the node none can be reached from here.
-                Output::Connect { link, .. } if link != LinkId(0) => {
+                Output::LookUp { link, .. } => {
                     self.session.handle(now, Input::Closed(link, "no such host".into()));
                 }
-                Output::Connect { link, .. } => {
-                    self.session.handle(now, Input::Connected(link, ([10, 0, 0, 1], 1).into()));
+                Output::Connect { link, to } if link == LinkId(0) => {
+                    self.session.handle(now, Input::Connected(link, to));
                 }
                 Output::Send(LinkId(0), bytes) => self.down.extend(bytes),
                 Output::Feed(LinkId(0), _) => self.feed(now),

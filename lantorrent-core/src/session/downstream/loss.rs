@@ -1,6 +1,7 @@
 //! What happens when a child, or somebody who might become one, is gone or of no use. PROTOCOL.md, "Repair".
 
 use super::Downstream;
+use crate::session::attempt::{Attempt, Loss};
 use crate::session::child::{Child, Reader, SILENT, Stage};
 use crate::session::desk::Desk;
 use crate::session::io::{LinkId, Now, Output};
@@ -11,7 +12,10 @@ use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 impl Downstream {
     /// A connection could not be made, or has ended.
     pub(in crate::session) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
-        let Some((_, child)) = self.find(link) else { return };
+        let Some((_, child)) = self.find(link) else {
+            // Its name could not be looked up.
+            return self.lose(desk, now, link, Code::CANNOT_CONNECT, why);
+        };
         let refusal = match &child.reader {
             Reader::Wire2(reader) => reader.finish(),
             Reader::Wire1(_) | Reader::None => child.refusal.take(),
@@ -29,11 +33,16 @@ impl Downstream {
     /// A link is of no use any more. Whose run it is goes on: with the same node over a fresh connection, with the
     /// next, or not at all.
     pub(super) fn lose(&mut self, desk: &mut Desk, now: Now, link: LinkId, code: Code, why: &str) {
+        if let Some(at) = self.asking(link) {
+            let Some(mut attempt) = self.runs[at].take_attempt(link) else { return };
+            // Other addresses of the same node may still answer.
+            return match attempt.lose(link, code, why, &mut self.ids, desk, now.instant) {
+                None => self.runs[at].put_attempt(attempt),
+                Some(loss) => self.lose_attempt(desk, now, at, &attempt, &loss),
+            };
+        }
         let Some((at, _)) = self.find(link) else { return };
-        if let Some(attempt) = self.runs[at].take_attempt(link) {
-            desk.out.push_back(Output::Close(link));
-            self.lose_attempt(desk, now, at, &attempt, code, why);
-        } else if let Some(child) = self.runs[at].child.take() {
+        if let Some(child) = self.runs[at].child.take() {
             desk.out.push_back(Output::Close(link));
             match (self.aborting, desk.wire()) {
                 (None, Wire::Two) => self.lose_child(desk, now, at, &child, code, why),
@@ -43,7 +52,15 @@ impl Downstream {
     }
 
     /// Somebody who was asked does not answer, or answers with no.
-    fn lose_attempt(&mut self, desk: &mut Desk, now: Now, at: usize, attempt: &Child, code: Code, why: &str) {
+    pub(super) fn lose_attempt(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        at: usize,
+        attempt: &Attempt,
+        loss: &Loss,
+    ) {
+        let Loss { stage, code, why } = loss;
         let run = &mut self.runs[at];
         if let Some(left) = &mut run.left {
             left.claim_at = now.instant + desk.timing.reclaim;
@@ -53,14 +70,13 @@ impl Downstream {
             // Over another connection.
             return;
         }
-        let once_more =
-            attempt.stage == Stage::Greeting && code != Code::TIMED_OUT && self.asks_once_more(at);
+        let once_more = *stage == Stage::Greeting && *code != Code::TIMED_OUT && self.asks_once_more(at);
         let run = &mut self.runs[at];
-        if attempt.stage == Stage::Challenged || once_more {
+        if *stage == Stage::Challenged || once_more {
             // It did its part, and nobody had use for it yet.
             run.resume_at(attempt.place);
         } else {
-            self.skip(desk, at, attempt, code, why);
+            self.skip(desk, at, attempt.place, &attempt.node, *code, why);
         }
         self.seek(desk, now, at);
     }
@@ -72,19 +88,26 @@ impl Downstream {
     }
 
     /// Reports a node that will not be a child, for now.
-    pub(super) fn skip(&mut self, desk: &mut Desk, at: usize, child: &Child, code: Code, why: &str) {
-        let node = &child.node;
+    pub(super) fn skip(
+        &mut self,
+        desk: &mut Desk,
+        at: usize,
+        place: usize,
+        node: &Destination,
+        code: Code,
+        why: &str,
+    ) {
         if !desk.ledger.heard_of_all([node]) {
-            log::warn!("skipped {}:{}: {why}", node.host, node.port);
+            log::warn!("skipped {node}: {why}");
             self.note(node, NodeState::Failed, 0);
         }
         // Who was fed before may be whole by now, and so may those behind.
-        let (code, message) = if self.runs[at].retried == Some(child.place) {
+        let (code, message) = if self.runs[at].retried == Some(place) {
             (Code::LOST, format!("connection lost, and then: {why}"))
         } else if self.runs[at].lost > Lost::Nobody {
             (Code::LOST, why.to_owned())
         } else {
-            (code, format!("{} {}:{}: {why}", code.meaning(), node.host, node.port))
+            (code, format!("{} {node}: {why}", code.meaning()))
         };
         desk.report_for([node], self.by, code, &message);
     }
@@ -123,7 +146,7 @@ impl Downstream {
             if self.asks_once_more(at) {
                 self.runs[at].resume_at(child.place);
             } else if !self.runs[at].asks(child.place) {
-                self.skip(desk, at, child, code, why);
+                self.skip(desk, at, child.place, &child.node, code, why);
             }
             return self.seek(desk, now, at);
         }
@@ -169,7 +192,7 @@ impl Downstream {
     fn report_lost(&mut self, desk: &mut Desk, child: &Child, code: Code, message: &str) {
         let node = &child.node;
         if !desk.ledger.heard_of_all([node]) {
-            log::warn!("bypassed {}:{}: {message}", node.host, node.port);
+            log::warn!("bypassed {node}: {message}");
             self.note(node, NodeState::Failed, child.sent);
         }
         desk.report_for([node], self.by, code, message);
@@ -191,16 +214,16 @@ impl Downstream {
     pub(super) fn left(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let Some(child) = run.child.take() else { return };
-        log::info!("{}:{} has another upstream", child.node.host, child.node.port);
-        let links = run.attempts.drain(..).map(|attempt| attempt.link).chain([child.link]);
-        desk.out.extend(links.map(Output::Close));
+        log::info!("{} has another upstream", child.node);
+        run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
+        desk.out.push_back(Output::Close(child.link));
         run.left = Some(Left { place: child.place, claim_at: now.instant + desk.timing.reclaim });
     }
 
     /// A child goes on by itself, and somebody else has to serve those behind it.
     pub(super) fn stepped_aside(&mut self, desk: &mut Desk, now: Now, at: usize) {
         let Some(child) = &self.runs[at].child else { return };
-        log::info!("{}:{} cannot serve those behind it", child.node.host, child.node.port);
+        log::info!("{} cannot serve those behind it", child.node);
         let (node, place) = (child.node.clone(), child.place);
         let alone = Progress::of_node(NodeState::Receiving, child.progress.greatest);
         self.lose_sight(desk, at, place);
@@ -214,7 +237,7 @@ impl Downstream {
     /// A child is lost, and nobody takes its place.
     fn lose_for_good(&mut self, desk: &mut Desk, at: usize, child: &Child, code: Code, why: &str) {
         let node = &child.node;
-        let message = format!("lost {}:{}: {why}", node.host, node.port);
+        let message = format!("lost {node}: {why}");
         log::warn!("{message}");
         let run = &mut self.runs[at];
         run.over = true;
@@ -235,11 +258,13 @@ impl Downstream {
     pub(in crate::session) fn suspend(&mut self, desk: &mut Desk) {
         for run in self.runs.iter_mut().filter(|run| !run.over) {
             let chosen = run.child.take_if(|child| child.stage == Stage::Proving);
-            let open: Vec<Child> = run.attempts.drain(..).chain(chosen).collect();
-            if let (Some(place), None) = (open.iter().map(|child| child.place).min(), run.left) {
+            let asked = run.attempts.iter().map(|attempt| attempt.place);
+            if let (Some(place), None) = (asked.chain(chosen.iter().map(|child| child.place)).min(), run.left)
+            {
                 run.resume_at(place);
             }
-            desk.out.extend(open.iter().map(|child| Output::Close(child.link)));
+            run.attempts.drain(..).for_each(|attempt| attempt.close(desk));
+            desk.out.extend(chosen.map(|child| Output::Close(child.link)));
         }
     }
 

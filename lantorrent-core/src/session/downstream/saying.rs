@@ -31,6 +31,7 @@ impl Downstream {
             (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
                 child.challenge = Some(challenge);
                 child.enter(Stage::Challenged, now.instant);
+                self.answered(desk, now, at, link);
                 self.seek(desk, now, at);
             }
             (Said::Line(Line::Accepted), Stage::Proving) => self.accepted(desk, now, at),
@@ -56,6 +57,12 @@ impl Downstream {
             }
             (Said::Line(_), _) => self.lose(desk, now, link, Code::PROTOCOL, "it sent a line out of turn"),
         }
+    }
+
+    /// A node has answered: its other addresses are not needed.
+    fn answered(&mut self, desk: &mut Desk, now: Now, at: usize, link: LinkId) {
+        let attempt = self.runs[at].attempts.iter_mut().find(|attempt| attempt.has(link));
+        attempt.into_iter().for_each(|attempt| attempt.settle(link, desk, now.instant));
     }
 
     /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
@@ -94,7 +101,7 @@ impl Downstream {
         };
         desk.out.push_back(Output::Close(link));
         run.resume_at(place + 1);
-        self.skip(desk, at, &child, code, &why);
+        self.skip(desk, at, place, &child.node, code, &why);
         self.seek(desk, now, at);
     }
 

@@ -1,7 +1,7 @@
 //! The driver of one session, as a program would have it: it carries out what the session asks for, moves bytes
 //! between connections, disk and memory, and decides nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::ring::{Backing, Ring};
 use super::storage::{Order, Storage};
 use super::supply::Supply;
 use super::upstream::Upstreams;
+use super::{address, host_at};
 
 /// What only a node has.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) struct Driver {
     pub(crate) supply: Option<Supply>,
     pub(crate) ring: Ring,
     feeds: BTreeMap<LinkId, Feed>,
+    lookups: BTreeSet<LinkId>,
     told: VecDeque<Happening>,
     armed: Option<Instant>,
     nudged: bool,
@@ -66,6 +68,7 @@ impl Driver {
             supply: None,
             ring: Ring::new(net.random.within(1, 8), header.block_size),
             feeds: BTreeMap::new(),
+            lookups: BTreeSet::new(),
             told: VecDeque::new(),
             armed: None,
             nudged: false,
@@ -259,12 +262,20 @@ impl Driver {
     fn carry_out(&mut self, net: &mut Net, host: &mut Host, output: Output) {
         net.note(self.at, || format!("-> {}", cut(&format!("{:?}", Said(&output)))));
         match output {
-            Output::Connect { link, host, port } => {
+            Output::LookUp { link, host, port } => {
                 assert_eq!(port, 2893);
-                let to = host.strip_prefix('h').and_then(|number| number.parse().ok());
-                let conn = net.dial(self.id, self.at, to);
+                let host: usize =
+                    host.strip_prefix('h').and_then(|number| number.parse().ok()).expect("a host");
+                let decoys = net.decoys.iter().filter(|(other, _)| *other == host).map(|(_, decoy)| *decoy);
+                let addresses = decoys.chain([host]).map(address).collect();
+                self.lookups.insert(link);
+                self.tell(Input::Found(link, addresses));
+            }
+            Output::Connect { link, to } => {
+                let conn = net.dial(self.id, self.at, Some(host_at(to)));
                 self.feeds.insert(link, Feed::new(link, conn));
             }
+            Output::Close(link) if self.lookups.remove(&link) => {}
             Output::Send(link, bytes) => self.feed(link).send(bytes),
             Output::Control(link, control) => self.feed(link).control(control),
             Output::Feed(link, from) => self.feed(link).position = Some(from),

@@ -191,7 +191,8 @@ impl Machine {
 
     fn check(&mut self, output: &Output) {
         match output {
-            Output::Connect { .. }
+            Output::LookUp { .. }
+            | Output::Connect { .. }
             | Output::Send(..)
             | Output::Control(..)
             | Output::Feed(..)
@@ -217,7 +218,7 @@ impl Machine {
 
     fn check_link(&mut self, output: &Output) {
         match output {
-            Output::Connect { link, .. } => {
+            Output::LookUp { link, .. } | Output::Connect { link, .. } => {
                 let new = self.links.insert(*link, Link::Connecting).is_none();
                 assert!(new, "{link:?} is given out twice");
             }

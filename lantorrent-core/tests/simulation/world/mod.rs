@@ -19,7 +19,7 @@ mod upstream;
 mod welcome;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use driver::Driver;
@@ -72,6 +72,12 @@ pub(crate) struct World {
 
 fn address(host: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, host as u8 + 1], 2893))
+}
+
+/// The host with that address.
+fn host_at(address: SocketAddr) -> usize {
+    let IpAddr::V4(address) = address.ip() else { panic!("{address} is no address of a host") };
+    usize::from(address.octets()[3]) - 1
 }
 
 impl World {

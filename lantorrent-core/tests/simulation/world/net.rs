@@ -49,6 +49,10 @@ pub(crate) struct Net {
     pub(crate) random: Random,
     pub(crate) conns: Vec<Conn>,
     pub(crate) routes: Routes,
+    /// Hosts whose name has the address of another one too, before their own.
+    pub(crate) decoys: Vec<(usize, usize)>,
+    /// Whether all connections take equally much that is not read yet. Else one may be much slower than another.
+    pub(crate) even_links: bool,
     /// For each host, how many bits are still to be damaged on their way to it.
     pub(crate) damage: Vec<u32>,
     chunking: Chunking,
@@ -71,6 +75,8 @@ impl Net {
             random,
             conns: Vec::new(),
             routes: Routes::default(),
+            decoys: Vec::new(),
+            even_links: false,
             damage: Vec::new(),
             chunking,
             latency,
@@ -140,7 +146,11 @@ impl Net {
 
     pub(crate) fn dial(&mut self, owner: ActorId, from: usize, to: Option<usize>) -> ConnId {
         let conn = ConnId(self.conns.len());
-        let pipe = |random: &mut Random| Pipe::with_capacity(random.pick(&[300, 5_000, 30_000, 70_000]));
+        let even = self.even_links;
+        let pipe = |random: &mut Random| {
+            let capacity = random.pick(&[300, 5_000, 30_000, 70_000]);
+            Pipe::with_capacity(if even { 70_000 } else { capacity })
+        };
         let pipes = [pipe(&mut self.random), pipe(&mut self.random)];
         self.conns.push(Conn {
             owners: [Some(owner), None],

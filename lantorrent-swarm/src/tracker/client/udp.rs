@@ -17,6 +17,10 @@ use crate::tracker::{PEERS, TrackerUrl};
 const CONNECTED: Duration = Duration::from_secs(60);
 /// How long the first datagram waits for its answer; each further one twice as long as the one before it.
 const FIRST_WAIT: Duration = Duration::from_secs(15);
+/// Until the next address of a tracker is asked too, beside those that have not answered yet.
+const NEXT_PLACE: Duration = Duration::from_millis(250);
+/// Addresses of one tracker that are asked.
+const PLACES: usize = 8;
 /// As often as BEP 15 sends one: the last then waits for an hour.
 const MOST_SENT: u32 = 9;
 
@@ -42,8 +46,8 @@ pub enum UdpEvent<'a, K> {
     Ask {
         /// Comes back with the answer.
         key: K,
-        /// Where the tracker is.
-        tracker: SocketAddr,
+        /// Where the tracker is: the first of these addresses that answers.
+        places: Vec<SocketAddr>,
         /// What to ask.
         question: UdpQuestion,
     },
@@ -90,11 +94,17 @@ struct Connection {
 #[derive(Debug)]
 struct Ask<K> {
     key: K,
-    tracker: SocketAddr,
+    /// One, once it has answered.
+    places: Vec<SocketAddr>,
+    /// How many of them were asked since the datagram was sent for the last time.
+    tried: usize,
     kind: Kind,
     phase: Phase,
     sent: u32,
+    /// When it is sent to the next place.
     due: Instant,
+    /// When it is sent again.
+    again: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,17 +146,25 @@ impl<K: Copy + PartialEq> UdpClient<K> {
     pub fn handle(&mut self, now: Instant, event: UdpEvent<'_, K>) -> Vec<UdpAction<K>> {
         match event {
             UdpEvent::Tick => self.tick(now),
-            UdpEvent::Ask { key, tracker, question } => {
-                let shared = self.asks.values().any(|ask| ask.connects_to(tracker));
+            UdpEvent::Ask { key, mut places, question } => {
+                places.truncate(PLACES);
+                let Some(first) = places.first().copied() else {
+                    return vec![UdpAction::Answered(key, Err(TrackerError::Silent))];
+                };
+                let known = places.iter().copied().find(|place| self.connection(now, *place).is_some());
+                let shared = self.asks.values().any(|ask| ask.connects_to(known.unwrap_or(first)));
+                let again = now + FIRST_WAIT;
                 let ask = Ask {
                     key,
-                    tracker,
+                    places: known.map_or(places, |known| vec![known]),
+                    tried: 0,
                     kind: question.0,
                     phase: Phase::Connecting,
                     sent: 0,
-                    due: now + FIRST_WAIT,
+                    due: again,
+                    again,
                 };
-                if shared && self.connection(now, tracker).is_none() {
+                if shared && known.is_none() {
                     let transaction = self.transaction();
                     self.asks.insert(transaction, ask);
                     return Vec::new();
@@ -163,6 +181,7 @@ impl<K: Copy + PartialEq> UdpClient<K> {
 
     fn tick(&mut self, now: Instant) -> Vec<UdpAction<K>> {
         self.connections.retain(|_, connection| connection.is_fresh(now));
+        let mut actions = self.try_next_places(now);
         let due = self.take_out(|ask| ask.due <= now);
         let act = |ask: Ask<K>| {
             if ask.sent < self.sent_at_most {
@@ -171,17 +190,34 @@ impl<K: Copy + PartialEq> UdpClient<K> {
                 UdpAction::Answered(ask.key, Err(TrackerError::Silent))
             }
         };
-        due.into_iter().map(act).collect()
+        actions.extend(due.into_iter().map(act));
+        actions
+    }
+
+    /// Asks further addresses of trackers, under the same transaction, so that each of them may answer.
+    fn try_next_places(&mut self, now: Instant) -> Vec<UdpAction<K>> {
+        let due = self.asks.iter_mut().filter(|(_, ask)| ask.due <= now && ask.again > now);
+        let send = |(transaction, ask): (&u32, &mut Ask<K>)| {
+            let place = ask.next_place(now)?;
+            let request = Request { transaction: *transaction, question: Question::Connect };
+            Some(UdpAction::Send(place, request.write()))
+        };
+        due.filter_map(send).collect()
     }
 
     /// None for a datagram that answers nothing.
     fn received(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Option<Vec<UdpAction<K>>> {
         let reply = Reply::read(datagram, Compact::of(&from))?;
-        let ask = self.asks.get(&reply.transaction).filter(|ask| ask.tracker == from)?;
+        let ask = self.asks.get_mut(&reply.transaction).filter(|ask| ask.has_asked(from))?;
         let answer = match (ask.phase, &ask.kind, reply.answer) {
             (Phase::Connecting, _, Answer::Connection(id)) => {
                 self.connections.insert(from, Connection { id, since: now });
                 return Some(self.ask_those_who_wait(now, from));
+            }
+            // Something else may be there, and the tracker at another of its addresses.
+            (Phase::Connecting, _, Answer::Error(_)) if ask.places.len() > 1 => {
+                ask.forget(from, now);
+                return Some(Vec::new());
             }
             (_, _, Answer::Error(reason)) => {
                 self.connections.remove(&from);
@@ -204,7 +240,8 @@ impl<K: Copy + PartialEq> UdpClient<K> {
     fn ask_those_who_wait(&mut self, now: Instant, tracker: SocketAddr) -> Vec<UdpAction<K>> {
         let waiting = self.take_out(|ask| ask.connects_to(tracker));
         // The wait begins anew: the tracker is there.
-        waiting.into_iter().map(|ask| self.send(now, Ask { sent: 0, ..ask })).collect()
+        let places = || vec![tracker];
+        waiting.into_iter().map(|ask| self.send(now, Ask { sent: 0, places: places(), ..ask })).collect()
     }
 
     fn take_out(&mut self, which: impl Fn(&Ask<K>) -> bool) -> Vec<Ask<K>> {
@@ -216,7 +253,8 @@ impl<K: Copy + PartialEq> UdpClient<K> {
     /// Sends what the question needs next, under a new transaction.
     fn send(&mut self, now: Instant, mut ask: Ask<K>) -> UdpAction<K> {
         let transaction = self.transaction();
-        let connection = self.connection(now, ask.tracker);
+        let place = ask.places[0];
+        let connection = self.connection(now, place);
         let question = match (connection, &ask.kind) {
             (None, _) => Question::Connect,
             (Some(connection), Kind::Announce { announce, target }) => {
@@ -227,11 +265,12 @@ impl<K: Copy + PartialEq> UdpClient<K> {
             }
         };
         ask.phase = if connection.is_some() { Phase::Asking } else { Phase::Connecting };
-        ask.due = now + FIRST_WAIT * 2_u32.pow(ask.sent);
+        ask.again = now + FIRST_WAIT * 2_u32.pow(ask.sent);
         ask.sent += 1;
-        let tracker = ask.tracker;
+        ask.tried = 0;
+        ask.next_place(now);
         self.asks.insert(transaction, ask);
-        UdpAction::Send(tracker, Request { transaction, question }.write())
+        UdpAction::Send(place, Request { transaction, question }.write())
     }
 
     fn connection(&self, now: Instant, tracker: SocketAddr) -> Option<u64> {
@@ -257,7 +296,30 @@ impl Connection {
 
 impl<K> Ask<K> {
     fn connects_to(&self, tracker: SocketAddr) -> bool {
-        self.tracker == tracker && self.phase == Phase::Connecting
+        self.places.contains(&tracker) && self.phase == Phase::Connecting
+    }
+
+    /// Whether it may be answered from there.
+    fn has_asked(&self, place: SocketAddr) -> bool {
+        self.places.iter().take(self.tried).any(|asked| *asked == place)
+    }
+
+    /// The next of its places is asked now.
+    fn next_place(&mut self, now: Instant) -> Option<SocketAddr> {
+        let place = self.places.get(self.tried).copied();
+        self.tried += usize::from(place.is_some());
+        let is_last = self.tried == self.places.len();
+        self.due = if is_last { self.again } else { self.again.min(now + NEXT_PLACE) };
+        place
+    }
+
+    /// That place is none of the tracker's: the next one is asked at once.
+    fn forget(&mut self, place: SocketAddr, now: Instant) {
+        self.places.retain(|other| *other != place);
+        self.tried -= 1;
+        if self.tried < self.places.len() {
+            self.due = now;
+        }
     }
 }
 

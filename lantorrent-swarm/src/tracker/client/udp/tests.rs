@@ -38,7 +38,7 @@ impl Lab {
     }
 
     fn ask(&mut self, seconds: u64, key: u8, question: UdpQuestion) -> Vec<Action> {
-        self.at(seconds, UdpEvent::Ask { key, tracker: tracker(), question })
+        self.at(seconds, UdpEvent::Ask { key, places: vec![tracker()], question })
     }
 
     fn hear(&mut self, seconds: u64, transaction: u32, answer: Answer) -> Vec<Action> {
@@ -131,6 +131,58 @@ fn many_questions_fetch_one_id() {
         .filter_map(|action| if let UdpAction::Answered(key, Ok(_)) = action { Some(key) } else { None })
         .collect();
     assert_eq!(keys, (0..100).filter(|&key| key != 5).collect());
+}
+
+#[test]
+fn the_first_address_that_answers_is_the_tracker() {
+    let mut lab = Lab::new(3);
+    let place = |last: u8| SocketAddr::from(([10, 0, 0, last], 6969));
+    let places: Vec<SocketAddr> = (1..=4).map(place).collect();
+    let mut at = lab.start;
+    let ask = |lab: &mut Lab, at: Instant, event| lab.client.handle(at, event);
+    let first = ask(&mut lab, at, UdpEvent::Ask { key: 1, places: places.clone(), question: question() });
+    let [UdpAction::Send(to, datagram)] = &first[..] else { panic!("{first:?}") };
+    let transaction = Request::read(datagram).unwrap().transaction;
+    assert_eq!(*to, place(1));
+    for last in 2..=3 {
+        at += Duration::from_millis(250);
+        assert_eq!(lab.client.deadline(), Some(at));
+        let next = ask(&mut lab, at, UdpEvent::Tick);
+        let [UdpAction::Send(to, datagram)] = &next[..] else { panic!("{next:?}") };
+        assert_eq!((*to, Request::read(datagram).unwrap().transaction), (place(last), transaction));
+    }
+    // The second is something else, and of the last nothing was asked yet.
+    let reply = |answer| Reply { transaction, answer }.write();
+    let error = reply(Answer::Error(b"what?".to_vec()));
+    assert_eq!(ask(&mut lab, at, UdpEvent::Received(place(2), &error)), []);
+    assert_eq!(lab.client.deadline(), Some(at), "the next one is asked at once");
+    let connection = reply(Answer::Connection(7));
+    assert_eq!(ask(&mut lab, at, UdpEvent::Received(place(4), &connection)), []);
+    let asked = ask(&mut lab, at, UdpEvent::Received(place(3), &connection));
+    assert!(matches!(&asked[..], [UdpAction::Send(to, _)] if *to == place(3)), "{asked:?}");
+    assert_eq!(lab.client.deadline(), Some(at + FIRST_WAIT), "no other is asked");
+    // Who asks next asks there at once.
+    let next = ask(&mut lab, at, UdpEvent::Ask { key: 2, places, question: question() });
+    assert!(matches!(&next[..], [UdpAction::Send(to, _)] if *to == place(3)), "{next:?}");
+}
+
+#[test]
+fn where_no_address_answers_all_are_asked_again() {
+    let mut lab = Lab::new(2);
+    let places: Vec<SocketAddr> = (1..=20).map(|last| SocketAddr::from(([10, 0, 0, last], 6969))).collect();
+    let mut actions =
+        lab.client.handle(lab.start, UdpEvent::Ask { key: 1, places: places.clone(), question: question() });
+    let mut asked = Vec::new();
+    loop {
+        asked.extend(actions.iter().filter_map(|action| match action {
+            UdpAction::Send(to, _) => Some(*to),
+            UdpAction::Answered(..) => None,
+        }));
+        let Some(due) = lab.client.deadline() else { break };
+        actions = lab.client.handle(due, UdpEvent::Tick);
+    }
+    assert_eq!(actions, [UdpAction::Answered(1, Err(TrackerError::Silent))]);
+    assert_eq!(asked, [&places[..PLACES], &places[..PLACES]].concat());
 }
 
 #[test]
