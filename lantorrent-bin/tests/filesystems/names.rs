@@ -84,10 +84,13 @@ fn names_that_are_too_long() {
         let place = Place::new(odd.path());
         let node = place.node(&[], plain);
         let (source, bytes) = place.source();
-        let finished = place.lab.send(&source, &[node.destination(&"x".repeat(longest + 1))], &[]).expect(1);
-        assert!(finished.stdout.contains("name"), "{}", finished.stdout);
-        assert_eq!(names(odd.path()), [""; 0]);
-        let name = "y".repeat(longest);
+        for length in [longest + 1, longest] {
+            let finished = place.lab.send(&source, &[node.destination(&"x".repeat(length))], &[]).expect(1);
+            assert!(finished.stdout.contains("bytes"), "{}", finished.stdout);
+            assert_eq!(names(odd.path()), [""; 0]);
+        }
+        // With room for what is added to it until it is whole.
+        let name = "y".repeat(longest - ".lantorrent-journal".len());
         place.lab.send(&source, &[node.destination(&name)], &[]).expect(0);
         assert!(fs::read(node.file(&name)).unwrap() == bytes);
         assert_eq!(names(odd.path()), [name]);

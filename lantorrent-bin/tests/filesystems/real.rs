@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::common::system::{SmallDisk, run};
 use crate::names::two_requests_for_one_file;
 use crate::place::{Place, plain};
+use crate::swarms::Running;
 
 const MIB: u64 = 1 << 20;
 
@@ -100,7 +101,19 @@ fn exfat() {
 
 #[test]
 fn fat() {
-    arrives(by_program("mkfs.vfat", &[], "fusefat", &["-o", "rw+"]));
+    let Some(disk) = by_program("mkfs.vfat", &[], "fusefat", &["-o", "rw+"]) else { return };
+    let root = disk.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let place = Place::new(&root);
+    place.receive(&place.node(&[], plain));
+    // A folder that is renamed loses there what is in it: no torrent of a folder may count as whole.
+    let tree = place.lab.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("a"), "content").unwrap();
+    place.lab.run(["torrent", "create", "tree"]).expect(0);
+    let (_seed, address) = Running::seed(&place.lab, ".", &["tree.torrent"]);
+    let finished = place.get("tree.torrent", &address, plain).expect(1);
+    assert!(finished.stderr.contains("lacks files since it was renamed"), "{finished:?}");
 }
 
 /// Another machine's files over SFTP; the connection is a socket of its own, with no SSH in it.
