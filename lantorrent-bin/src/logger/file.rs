@@ -2,12 +2,13 @@
 //! goes there.
 
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use lantorrent_core::store::Identity;
 use log::Level;
 
 use super::file_line;
@@ -15,15 +16,12 @@ use super::file_line;
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
-    place: Place,
+    place: Identity,
     /// The path leads nowhere, and what is open had it before.
     is_astray: bool,
     /// What could not be written since the last line that could.
     lost: Option<Lost>,
 }
-
-/// Device and inode.
-type Place = (u64, u64);
 
 /// Lines that are in no log.
 struct Lost {
@@ -59,7 +57,7 @@ impl LogFile {
 
     /// Opens what has the path by now. On error the one that is open stays.
     pub(super) fn follow(&mut self) -> io::Result<()> {
-        if !fs::metadata(&self.path).is_ok_and(|there| place(&there) == self.place) {
+        if !Identity::of_path(&self.path).is_ok_and(|there| there == self.place && there.is_unique()) {
             (self.file, self.place) = open(&self.path)?;
         }
         Ok(())
@@ -132,15 +130,11 @@ fn append(file: &mut File, mut line: &[u8]) -> Result<(), Torn> {
     Ok(())
 }
 
-fn open(path: &Path) -> io::Result<(File, Place)> {
+fn open(path: &Path) -> io::Result<(File, Identity)> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let place = place(&file.metadata()?);
+    let place = Identity::of_file(&file)?;
     Ok((file, place))
-}
-
-fn place(there: &Metadata) -> Place {
-    (there.dev(), there.ino())
 }
 
 #[cfg(test)]

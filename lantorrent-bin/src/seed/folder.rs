@@ -1,19 +1,20 @@
 //! The folder whose files are served, as its path leads to it.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use lantorrent_core::store::Identity;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Folder<'a> {
     path: &'a Path,
-    /// Device and inode; none while it is not there.
-    place: Option<(u64, u64)>,
+    /// None while it is not there.
+    place: Option<Identity>,
     /// The one that was there last.
-    last: Option<(u64, u64)>,
+    last: Option<Identity>,
     looked: Instant,
 }
 
@@ -27,7 +28,7 @@ pub(super) enum Change {
 
 impl<'a> Folder<'a> {
     pub(super) fn new(path: &'a Path) -> Self {
-        let place = place(path).ok();
+        let place = Identity::of_path(path).ok();
         Self { path, place, last: place, looked: Instant::now() }
     }
 
@@ -42,7 +43,7 @@ impl<'a> Folder<'a> {
 
     fn look(&mut self) -> Option<Change> {
         let before = self.place;
-        match place(self.path) {
+        match Identity::of_path(self.path) {
             Ok(place) => {
                 self.place = Some(place);
                 (self.last.replace(place) != Some(place)).then_some(Change::Other)
@@ -53,10 +54,6 @@ impl<'a> Folder<'a> {
             }
         }
     }
-}
-
-fn place(path: &Path) -> io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The disk, the device, the quota or the file system is too small for it.
-    #[error("no space for {path:?}: {needed} bytes needed, {}{remains}", Available(*available))]
+    #[error("no space for {path:?}: {needed} bytes needed, {}{remains}", Available(*available, *quota))]
     NoSpace {
         /// The path as requested.
         path: PathBuf,
@@ -109,6 +109,8 @@ pub enum StoreError {
         needed: u64,
         /// How many there are, where that is known.
         available: Option<u64>,
+        /// Whether it is the user's quota that is used up, and not the disk.
+        quota: bool,
         /// What is left of the file.
         remains: Remains,
     },
@@ -174,13 +176,14 @@ impl fmt::Display for Remains {
     }
 }
 
-struct Available(Option<u64>);
+struct Available(Option<u64>, bool);
 
 impl fmt::Display for Available {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(bytes) => write!(f, "{bytes} available"),
-            None => f.write_str("not all of them available"),
+        match (self.0, self.1) {
+            (Some(bytes), _) => write!(f, "{bytes} available"),
+            (None, false) => f.write_str("not all of them available"),
+            (None, true) => f.write_str("not all of them left of the quota"),
         }
     }
 }
@@ -209,8 +212,9 @@ impl StoreError {
             }
             // EBUSY: a device that is mounted or belongs to another one.
             Some(Errno::WOULDBLOCK | Errno::BUSY) => Self::InUse { path },
-            Some(Errno::NOSPC | Errno::DQUOT) => {
-                Self::NoSpace { path, needed: 1, available: None, remains: Remains::Nothing }
+            Some(full @ (Errno::NOSPC | Errno::DQUOT)) => {
+                let (quota, remains) = (full == Errno::DQUOT, Remains::Nothing);
+                Self::NoSpace { path, needed: 1, available: None, quota, remains }
             }
             _ => Self::CannotOpen { path, cause },
         }
@@ -253,7 +257,9 @@ impl StoreError {
     pub(super) fn writing(path: &Path, needed: u64, cause: impl Into<io::Error>) -> Self {
         let (path, cause, remains) = (path.to_owned(), cause.into(), Remains::Open);
         match errno(&cause) {
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace { path, needed, available: None, remains },
+            Some(full @ (Errno::NOSPC | Errno::DQUOT)) => {
+                Self::NoSpace { path, needed, available: None, quota: full == Errno::DQUOT, remains }
+            }
             Some(Errno::FBIG) => Self::TooLarge { path, needed, limit: space::limit(needed), remains },
             _ => Self::CannotWrite { path, cause, remains },
         }
@@ -328,6 +334,7 @@ mod tests {
         let text = writing(Errno::IO).leaving(Remains::Nothing).to_string();
         assert!(text.starts_with("cannot write \"/srv/a\": Input/output error"), "{text}");
         assert!(text.ends_with("; nothing of it is left"), "{text}");
+        assert!(writing(Errno::DQUOT).to_string().contains("quota"));
         let text = StoreError::opening(Path::new("/srv/\u{1b}[2J"), Errno::ACCESS).to_string();
         assert!(!text.contains('\u{1b}'), "control characters of a peer are escaped: {text}");
     }

@@ -52,11 +52,16 @@ impl Guarantee {
 
     /// Tells that the file system of `file` does not give this, once for each file system.
     pub(super) fn tell_lack(self, file: impl AsFd, why: &dyn std::fmt::Display) {
-        static TOLD: Mutex<BTreeSet<(u64, Guarantee)>> = Mutex::new(BTreeSet::new());
         let device = fstat(&file).map_or(0, |stat| stat.st_dev);
-        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((device, self)) {
+        if self.is_news_of(device) {
             log::warn!("the file system of {} {}", place(file, device), self.lack(why));
         }
+    }
+
+    /// Whether it is told of that file system for the first time.
+    fn is_news_of(self, device: u64) -> bool {
+        static TOLD: Mutex<BTreeSet<(u64, Guarantee)>> = Mutex::new(BTreeSet::new());
+        TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((device, self))
     }
 
     fn lack(self, why: &dyn std::fmt::Display) -> String {
@@ -145,6 +150,14 @@ mod tests {
         for errno in [Errno::WOULDBLOCK, Errno::INTR, Errno::IO, Errno::NOMEM] {
             assert!(!Guarantee::Locks.is_refused_by(errno), "{errno:?}");
         }
+    }
+
+    #[test]
+    fn a_lack_is_told_once_for_each_file_system() {
+        // Devices that there are not.
+        let [one, other] = [u64::MAX, u64::MAX - 1];
+        assert!(Guarantee::Names.is_news_of(one) && !Guarantee::Names.is_news_of(one));
+        assert!(Guarantee::Names.is_news_of(other) && Guarantee::Data.is_news_of(one));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::partial::file_type;
 
 /// What tells a file from every other one, whatever its name: the file system and the inode, or the number of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Identity {
     /// A regular file, or a folder.
@@ -47,6 +47,11 @@ impl Identity {
         })
     }
 
+    /// Whether no other file has it at the same time. Else it says no more than the file system.
+    pub fn is_unique(&self) -> bool {
+        !matches!(self, Self::File { inode: 0, .. })
+    }
+
     /// That of an open file.
     pub fn of_file(file: impl AsFd) -> io::Result<Self> {
         Self::found(|| fstat(&file))
@@ -68,7 +73,7 @@ pub(super) fn is_named(folder: impl AsFd, name: impl Arg + Copy, file: impl AsFd
     let (Ok(own), Ok(named)) = (Identity::of_file(&file), Identity::of_name(&folder, name)) else {
         return false;
     };
-    if !matches!(own, Identity::File { inode: 0, .. }) {
+    if own.is_unique() {
         return own == named;
     }
     let looks = |stat: Stat| (file_type(&stat), stat.st_size, stat.st_mtime, stat.st_mtime_nsec);

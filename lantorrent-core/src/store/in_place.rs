@@ -117,7 +117,7 @@ fn open_existing(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreErro
 /// A device of `available` bytes shall hold `needed`.
 pub(super) fn too_small(path: &Path, needed: u64, available: u64) -> StoreError {
     let (path, available, remains) = (path.to_owned(), Some(available), Remains::Open);
-    StoreError::NoSpace { path, needed, available, remains }
+    StoreError::NoSpace { path, needed, available, quota: false, remains }
 }
 
 fn medium(stat: &Stat) -> Result<Medium, &'static str> {

@@ -158,21 +158,23 @@ pub(super) struct Batch {
 
 impl Journal {
     /// Begins one in a file that is empty.
-    pub(super) fn begin(file: File, header: &Header) -> io::Result<Self> {
+    pub(super) fn begin(file: impl Into<Arc<File>>, header: &Header) -> io::Result<Self> {
+        let file = file.into();
         file.write_all_at(&header.0, 0)?;
         Ok(Self::empty(file, header))
     }
 
-    fn empty(file: File, header: &Header) -> Self {
+    fn empty(file: Arc<File>, header: &Header) -> Self {
         let mut chain = [0; CHECKSUM];
         chain.copy_from_slice(&header.0[HEADER - CHECKSUM..]);
         let block_size = header.block_size();
-        Self { file: Arc::new(file), block_size, records: Vec::new(), end: HEADER as u64, chain }
+        Self { file, block_size, records: Vec::new(), end: HEADER as u64, chain }
     }
 
     /// Reads one that is there, up to the first record that is torn or damaged. None if it is about other bytes; but
     /// its blocks may have another size than those of `header`.
-    pub(super) fn load(file: File, header: &Header) -> Option<Self> {
+    pub(super) fn load(file: impl Into<Arc<File>>, header: &Header) -> Option<Self> {
+        let file = file.into();
         let found = Header::read(&file)?;
         if !found.is_about_the_same(header) || found.block_size() == 0 {
             return None;

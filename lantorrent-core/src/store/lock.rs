@@ -115,7 +115,7 @@ fn try_flock(file: impl AsFd, operation: FlockOperation) -> Result<(), Errno> {
 fn name_of(file: impl AsFd) -> io::Result<SocketAddr> {
     let identity = Identity::of_file(&file)?;
     let mut what = identity.to_string().into_bytes();
-    if matches!(identity, Identity::File { inode: 0, .. }) {
+    if !identity.is_unique() {
         // Its path, in place of a number.
         let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))?;
         what.extend_from_slice(path.as_os_str().as_encoded_bytes());

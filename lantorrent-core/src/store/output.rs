@@ -425,7 +425,7 @@ fn settle(file: &File, path: &Path) -> Result<(), StoreError> {
 /// No file can have `size` bytes.
 pub(super) fn beyond_all_files(path: &Path, size: u64) -> StoreError {
     let (path, available, remains) = (path.to_owned(), Some(LONGEST), Remains::Open);
-    StoreError::NoSpace { path, needed: size, available, remains }
+    StoreError::NoSpace { path, needed: size, available, quota: false, remains }
 }
 
 #[cfg(test)]

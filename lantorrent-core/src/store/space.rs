@@ -15,6 +15,7 @@ pub(super) fn check(place: impl AsFd, path: &Path, needed: u64) -> Result<(), St
             path: path.to_owned(),
             needed,
             available: Some(available),
+            quota: false,
             remains: Remains::Nothing,
         }),
         // Where nobody knows, writing will tell.

@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pwritev};
 
+use super::alias::refuse_other_name;
 use super::confine::{FOLDER, LOOK, READ_WRITE, open_strictly_beneath};
 use super::guarantee::{Guarantee, Synced, sync_file, sync_folder};
 use super::identity::{Identity, is_named};
@@ -200,6 +201,16 @@ impl Tree {
         };
         let name = name(path).map_err(|errno| self.opening(path, errno))?;
         Ok(is_named(folder, name, file))
+    }
+
+    /// Refuses a path whose last name is not listed although something has it, as another name is that the file system
+    /// takes for the same.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherName`].
+    pub fn refuse_other_name(&self, path: &Path) -> Result<(), StoreError> {
+        let Some(name) = path.file_name().and_then(OsStr::to_str) else { return Ok(()) };
+        refuse_other_name(&self.open_folder(parent(path))?, name, &self.path.join(path))
     }
 
     /// Opens whatever has that path, to tell later whether it [has](Self::is_at) another.

@@ -203,17 +203,19 @@ fn write_block(
 
 /// Sends bytes of a file, without looking at them where the kernel can.
 fn copy(socket: &impl AsFd, file: &File, offset: u64, length: usize) -> Result<usize, Stop> {
+    use rustix::io::Errno as E;
+
     let mut place = offset;
     match rustix::fs::sendfile(socket, file, Some(&mut place), length) {
         Ok(0) => Err(Stop::Unreadable(io::ErrorKind::UnexpectedEof.into())),
         Ok(count) => Ok(count),
-        // Not from this kind of file.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+        // Not from this kind of file, or not in this sandbox.
+        Err(E::INVAL | E::NOSYS | E::OPNOTSUPP | E::PERM | E::ACCESS) => {
             let mut data = vec![0; length];
             file.read_exact_at(&mut data, offset).map_err(Stop::Unreadable)?;
             rustix::net::send(socket, &data, SendFlags::NOSIGNAL).map_err(|error| Stop::Socket(error.into()))
         }
-        Err(rustix::io::Errno::IO) => Err(Stop::Unreadable(rustix::io::Errno::IO.into())),
+        Err(E::IO) => Err(Stop::Unreadable(E::IO.into())),
         Err(error) => Err(Stop::Socket(error.into())),
     }
 }

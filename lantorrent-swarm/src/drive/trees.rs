@@ -1,24 +1,22 @@
 //! The folders that torrents are in, each open once.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use lantorrent_core::store::Identity;
 
 use crate::files::{FilesError, Tree};
 
 /// The folders that are open. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trees(Arc<Mutex<HashMap<Place, Weak<Tree>>>>);
-
-/// Device and inode: no other folder has those for as long as one is open.
-type Place = (u64, u64);
+pub(super) struct Trees(Arc<Mutex<HashMap<Identity, Weak<Tree>>>>);
 
 impl Trees {
     /// Opens the folder, unless it is open already.
     pub(super) fn open(&self, folder: &Path) -> Result<Arc<Tree>, FilesError> {
         let mut trees = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = std::fs::metadata(folder).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        let place = Identity::of_path(folder).ok().filter(Identity::is_unique);
         if let Some(tree) = place.and_then(|place| trees.get(&place)?.upgrade()) {
             return Ok(tree);
         }

@@ -81,7 +81,7 @@ impl Journal {
     pub(super) fn load(file: File, subject: &Subject) -> Option<Loaded> {
         let mut found = [0; HEADER];
         file.read_exact_at(&mut found, 0).ok()?;
-        let inode = u64::from_le_bytes(*found[INODE].as_array()?);
+        let inode = u64::from_le_bytes(found[INODE].try_into().ok()?);
         if found != header(&Subject { inode, ..*subject }) {
             return None;
         }

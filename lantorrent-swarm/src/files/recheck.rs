@@ -98,6 +98,7 @@ impl Content {
         if self.state() != State::Unproven {
             return Ok(());
         }
+        self.tree.refuse_other_name(&self.names.whole)?;
         let have = self.proof().have.clone();
         self.sync_files(&self.names.whole)?;
         let found = self.tree.look(&self.names.whole)?;
@@ -120,6 +121,7 @@ impl Content {
         if self.info.layout().is_folder() {
             return Err(FilesError::Occupied { path: self.tree.path().join(&self.names.whole) });
         }
+        self.tree.refuse_other_name(&self.names.whole)?;
         self.take_up(None)
     }
 }

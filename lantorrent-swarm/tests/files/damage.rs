@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, PIECE};
 
 /// A torrent of which pieces 0 to 3 are proven.
 fn begun(bench: &Bench) {

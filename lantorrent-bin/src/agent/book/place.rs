@@ -3,14 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::store::{Lock, StoreError, resize, sync_file, sync_folder};
+use lantorrent_core::store::{Identity, Lock, StoreError, resize, sync_file, sync_folder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -171,8 +171,8 @@ fn give_name(unborn: &Path, path: &Path) -> io::Result<()> {
 
 /// Whether the path does not lead to this file any more.
 fn renamed_meanwhile(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(own), Ok(there)) => (own.dev(), own.ino()) != (there.dev(), there.ino()),
+    match (Identity::of_file(file), Identity::of_path(path)) {
+        (Ok(own), Ok(there)) => own != there,
         _ => true,
     }
 }
