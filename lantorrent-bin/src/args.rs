@@ -114,7 +114,7 @@ pub(crate) struct Serve {
     subcommand,
     name = "send",
     help_triggers("-h", "--help"),
-    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img.",
+    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img, [::1]/srv/a.img or [fe80::1%eth0]/srv/a.img.",
     note = "Ctrl-C interrupts it, and the same command resumes it; not so a stream, --in-place or --wire 1, of which nothing is kept."
 )]
 #[allow(clippy::struct_excessive_bools)] // Switches are yes or no.
@@ -178,7 +178,7 @@ pub(crate) struct Send {
     subcommand,
     name = "check",
     help_triggers("-h", "--help"),
-    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img or [::1]/srv/a.img."
+    note = "A destination is HOST[:PORT]/PATH, as in 10.0.0.7:2893/srv/img/a.img, [::1]/srv/a.img or [fe80::1%eth0]/srv/a.img."
 )]
 pub(crate) struct Check {
     /// who is to be asked, and for which path

@@ -136,11 +136,11 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 /// The name of each node has an address of IPv6 at which nothing answers, and then its own.
 fn with_dead_addresses(stage: &Stage) -> Vec<String> {
     let names: Vec<String> = (1..=SMALL.nodes).map(|host| format!("n{host}")).collect();
-    let mut text = "127.0.0.1 localhost\n".to_owned();
-    for (place, name) in names.iter().enumerate() {
-        text += &format!("2001:db8:77::99 {name}\n{} {name}\n", address(place + 1));
-    }
-    fs::write(stage.path("hosts"), text).expect("names of hosts");
+    let lines = names
+        .iter()
+        .enumerate()
+        .map(|(place, name)| format!("2001:db8:77::99 {name}\n{} {name}\n", address(place + 1)));
+    fs::write(stage.path("hosts"), lines.collect::<String>()).expect("names of hosts");
     for host in 0..=SMALL.nodes {
         let lines = [
             format!("address add 2001:db8:77::{host}/64 dev eth0 nodad"),

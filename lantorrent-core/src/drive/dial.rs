@@ -90,15 +90,15 @@ mod tests {
     use super::super::socket::tests::BlackHole;
     use super::*;
 
-    fn soon() -> Option<Instant> {
-        Some(Instant::now() + Duration::from_secs(30))
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
     }
 
     #[test]
     fn an_address_that_swallows_everything_holds_up_no_other() {
         let (hole, listener) = (BlackHole::new(), TcpListener::bind("127.0.0.1:0").unwrap());
         let to = listener.local_addr().unwrap();
-        let socket = connect([hole.address, to], soon()).unwrap();
+        let socket = connect([hole.address, to], Some(soon())).unwrap();
         assert_eq!(socket.peer_addr().unwrap(), to);
         // It waits again.
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -118,12 +118,12 @@ mod tests {
     fn what_each_address_says_is_told() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let [one, other] = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
-        let error = connect([one, other], soon()).unwrap_err();
+        let error = connect([one, other], Some(soon())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert!(error.to_string().contains("127.0.0.2: "), "{error}");
         // There is no way to that one, which shows at once.
-        let error = connect(["[fe80::1]:1".parse().unwrap()], soon()).unwrap_err();
+        let error = connect(["[fe80::1]:1".parse().unwrap()], Some(soon())).unwrap_err();
         assert!(error.raw_os_error().is_some(), "{error}");
-        assert_eq!(connect([], soon()).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(connect([], Some(soon())).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

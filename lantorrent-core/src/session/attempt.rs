@@ -220,11 +220,11 @@ impl Attempt {
         };
         let Loss { stage, code, mut why } = first.loss.clone();
         if self.failures.len() > 1 {
-            let named = self.failures.iter().take(NAMED).map(Failure::told).collect::<Vec<_>>();
-            why = named.join("; ");
+            let mut told: Vec<String> = self.failures.iter().take(NAMED).map(Failure::told).collect();
             if let more @ 1.. = self.failures.len().saturating_sub(NAMED) {
-                why.push_str(&format!("; and {more} more addresses"));
+                told.push(format!("and {more} more addresses"));
             }
+            why = told.join("; ");
         }
         Loss { stage, code, why }
     }

@@ -90,7 +90,9 @@ impl Inquiry {
     pub(super) fn advance(&mut self, desk: &mut Desk, now: Now) {
         let known = |(attempt, _): &mut (Attempt, u32)| desk.ledger.settled(&attempt.node);
         let known: Vec<_> = self.open.extract_if(.., known).collect();
-        known.into_iter().for_each(|(attempt, _)| attempt.close(desk));
+        for (attempt, _) in known {
+            attempt.close(desk);
+        }
         while self.open.len() < self.most
             && let Some(Asked { node, tries }) = self.waiting.pop_front()
         {
@@ -174,8 +176,9 @@ impl Inquiry {
 
     /// The node has answered there: its other addresses are not needed.
     fn settle(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
-        let attempt = self.open.iter_mut().map(|(attempt, _)| attempt).find(|attempt| attempt.has(link));
-        attempt.into_iter().for_each(|attempt| attempt.settle(link, desk, now.instant));
+        if let Some((attempt, _)) = self.open.iter_mut().find(|(attempt, _)| attempt.has(link)) {
+            attempt.settle(link, desk, now.instant);
+        }
     }
 
     fn reported(&mut self, desk: &mut Desk, link: LinkId, report: Report) {

@@ -61,8 +61,9 @@ impl Downstream {
 
     /// A node has answered: its other addresses are not needed.
     fn answered(&mut self, desk: &mut Desk, now: Now, at: usize, link: LinkId) {
-        let attempt = self.runs[at].attempts.iter_mut().find(|attempt| attempt.has(link));
-        attempt.into_iter().for_each(|attempt| attempt.settle(link, desk, now.instant));
+        if let Some(attempt) = self.runs[at].attempts.iter_mut().find(|attempt| attempt.has(link)) {
+            attempt.settle(link, desk, now.instant);
+        }
     }
 
     /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
