@@ -18,10 +18,10 @@ use crate::swarm::Origin;
 use crate::text::readable;
 use crate::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity,
-    REPLY_LIMIT, Scheme, Standing, TrackerError, TrackerUrl, UdpAction, UdpAnswer, UdpClient, UdpEvent,
+    REPLY_LIMIT, Standing, TrackerError,  UdpAction, UdpAnswer, UdpClient, UdpEvent,
     UdpQuestion, announce_url, read_announced,
 };
-use crate::{InfoHash, PeerId, Seed};
+use crate::{InfoHash, PeerId, Scheme, Seed, Url};
 
 /// Trackers that are asked by HTTP, and names that are looked up, at the same time.
 pub(super) const ASKED: usize = 8;
@@ -124,7 +124,7 @@ impl Trackers {
     }
 
     /// A torrent with these trackers will announce itself.
-    fn add(&mut self, torrent: TorrentKey, (peer_id, port): (PeerId, u16), tiers: &[Vec<TrackerUrl>]) {
+    fn add(&mut self, torrent: TorrentKey, (peer_id, port): (PeerId, u16), tiers: &[Vec<Url>]) {
         let who = Identity { info_hash: torrent.0, peer_id, port, key: self.key };
         let waits = self.of(torrent.0).next().is_some();
         let herald = Herald {
@@ -155,7 +155,7 @@ impl Trackers {
     fn ask(
         &mut self,
         asked: Asked,
-        question: (TrackerUrl, Announce, Option<Vec<u8>>),
+        question: (Url, Announce, Option<Vec<u8>>),
         agent: &ureq::Agent,
         mailbox: &Arc<Mailbox<Message>>,
     ) {
@@ -212,7 +212,7 @@ fn get(agent: &ureq::Agent, url: &str, patience: Duration) -> Result<Announced, 
 }
 
 /// Where a tracker is, in one of the families: that of IPv4 rather than that of IPv6.
-fn locate(tracker: &TrackerUrl, [v4, v6]: [bool; 2]) -> Result<SocketAddr, TrackerError> {
+fn locate(tracker: &Url, [v4, v6]: [bool; 2]) -> Result<SocketAddr, TrackerError> {
     let unreachable =
         |error: std::io::Error| TrackerError::Unreachable(readable(error.to_string().as_bytes()));
     let places = tracker.endpoint().to_socket_addrs().map_err(unreachable)?;
@@ -223,23 +223,9 @@ fn locate(tracker: &TrackerUrl, [v4, v6]: [bool; 2]) -> Result<SocketAddr, Track
 
 impl Engine {
     /// A torrent is there that has these trackers, in tiers.
-    pub(super) fn herald(&mut self, torrent: TorrentKey, tiers: &[Vec<String>]) {
-        let mut known = Vec::new();
-        for tier in tiers {
-            let mut urls = Vec::new();
-            for url in tier {
-                match url.parse::<TrackerUrl>() {
-                    Ok(url) => urls.push(url),
-                    Err(error) => {
-                        let url = readable(url.as_bytes());
-                        self.warn(torrent.0, format!("the tracker {url} is left out: {error}"));
-                    }
-                }
-            }
-            known.push(urls);
-        }
-        if known.iter().any(|tier| !tier.is_empty()) {
-            self.trackers.add(torrent, (self.peer_id, self.port), &known);
+    pub(super) fn herald(&mut self, torrent: TorrentKey, tiers: &[Vec<Url>]) {
+        if !tiers.is_empty() {
+            self.trackers.add(torrent, (self.peer_id, self.port), tiers);
         }
     }
 
@@ -282,10 +268,10 @@ impl Engine {
                 }
                 AnnouncerAction::Found(peers) => self.found(torrent.0, Origin::Tracker, &peers),
                 AnnouncerAction::Warning(tracker, text) => {
-                    self.warn(torrent.0, format!("{}: {text}", tracker.as_str()));
+                    self.warn(torrent.0, format!("{tracker}: {text}"));
                 }
                 AnnouncerAction::Failed(tracker, error) => {
-                    self.warn(torrent.0, format!("{}: {error}", tracker.as_str()));
+                    self.warn(torrent.0, format!("{tracker}: {error}"));
                 }
                 AnnouncerAction::Stopped => self.forget_herald(now, torrent),
             }
