@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use argh::FromArgs;
+use lantorrent_swarm::url::shown;
 
 use crate::args::Arguments;
 use crate::exit::Failure;
@@ -34,11 +35,18 @@ pub(crate) fn parse_as<T: FromArgs>(
         Ok(arguments) => Ok(Asked::Run(Box::new(arguments))),
         Err(exit) if exit.status.is_ok() => Ok(Asked::Help(exit.output)),
         Err(exit) => {
-            let what = exit.output.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
+            let what = public(&exit.output, &words);
+            let what = what.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
             let what = what.trim_end_matches('.');
             Err(Failure::usage(what, format_args!("see `{}`", help_for(name, &words))))
         }
     }
+}
+
+/// The text without the credentials that URLs among the arguments have.
+fn public(text: &str, words: &[&str]) -> String {
+    let urls = words.iter().filter(|word| word.contains("://"));
+    urls.fold(text.to_owned(), |text, url| text.replace(url, &shown(url)))
 }
 
 /// All commands, and those of `torrent`.
@@ -170,6 +178,9 @@ mod tests {
             "request a h/a --TOKEN=s3cret",
             "agent --password_2=s3cret",
             "send -p=s3cret",
+            "get a --tracker wss://me:s3cret@a/",
+            "get a --web-seed=ftp://me:s3cret@a/",
+            "torrent create a --tracker http://me:s3cret@a,wss://me:s3cret@b",
         ] {
             let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
             assert!(!error.contains("s3cret"), "{error}");

@@ -8,7 +8,6 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::percent;
-use crate::text::readable;
 
 /// Bytes that a URL may have.
 pub(crate) const LONGEST: usize = 2048;
@@ -199,7 +198,11 @@ impl fmt::Display for Authority {
     /// Without the credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, .. } = self;
-        if host.contains(':') { write!(f, "[{host}]")? } else { f.write_str(host)? }
+        if host.contains(':') {
+            write!(f, "[{host}]")?
+        } else {
+            f.write_str(host)?
+        }
         port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -299,7 +302,8 @@ pub fn shown(text: &str) -> String {
     let begin = text.find("://").map_or(0, |at| at + 3);
     let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
     let place = text[begin..end].rfind('@').map_or(begin, |at| begin + at + 1);
-    readable(format!("{}{}", &text[..begin], &text[place..]).as_bytes())
+    let shown = format!("{}{}", &text[..begin], &text[place..]);
+    shown.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn wrong_arguments_are_named() {
         (&["torrent", "create", "tool-1.0/lib", "--piece-size", "1G"], "power of two"),
         (&["torrent", "create", "tool-1.0/lib", "--tracker", "10.0.0.1"], "http://"),
         (&["torrent", "create", "tool-1.0/lib", "--tracker", "http://a/,ftp://b/"], "udp://"),
-        (&["torrent", "create", "tool-1.0/lib", "--web-seed", "udp://a/"], "ftp://"),
+        (&["torrent", "create", "tool-1.0/lib", "--web-seed", "udp://a:1/"], "http://"),
         (&["torrent", "show", "nowhere"], "nowhere"),
         (&["torrent", "show", "odd.torrent"], "odd.torrent: this is no torrent"),
         (&["torrent", "show", "evil.torrent"], "slash"),

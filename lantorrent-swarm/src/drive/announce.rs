@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
-use super::http;
+use super::http::{Ask, Client, HttpError};
 use super::mailbox::Mailbox;
 use super::message::Message;
+use super::packing;
 use super::running::TorrentKey;
 use super::workers::Workers;
 use crate::entropy::Entropy;
@@ -18,8 +19,8 @@ use crate::swarm::Origin;
 use crate::text::readable;
 use crate::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity,
-    REPLY_LIMIT, Standing, TrackerError,  UdpAction, UdpAnswer, UdpClient, UdpEvent,
-    UdpQuestion, announce_url, read_announced,
+    REPLY_LIMIT, Retry, Standing, TrackerError, UdpAction, UdpAnswer, UdpClient, UdpEvent, UdpQuestion,
+    announce_url, read_announced,
 };
 use crate::{InfoHash, PeerId, Scheme, Seed, Url};
 
@@ -156,7 +157,7 @@ impl Trackers {
         &mut self,
         asked: Asked,
         question: (Url, Announce, Option<Vec<u8>>),
-        agent: &ureq::Agent,
+        client: &Client,
         mailbox: &Arc<Mailbox<Message>>,
     ) {
         let Some(herald) = self.heralds.get_mut(&asked.torrent) else { return };
@@ -169,7 +170,7 @@ impl Trackers {
         let patience = if is_last { FAREWELL } else { PATIENCE };
         let stale = Instant::now() + if is_last { FAREWELL } else { STALE };
         let (turn, families) = (Arc::clone(&herald.turn), self.sockets.families());
-        let (agent, mailbox) = (agent.clone(), Arc::clone(mailbox));
+        let (client, mailbox) = (client.clone(), Arc::clone(mailbox));
         self.threads.put(move || {
             let question = || {
                 if Instant::now() >= stale {
@@ -182,7 +183,7 @@ impl Trackers {
                     ));
                 }
                 let url = announce_url(&tracker, &announce, tracker_id.as_deref())?;
-                Some(TrackerNews::Answered(get(&agent, &url, patience)))
+                Some(TrackerNews::Answered(get(&client, url, patience)))
             };
             let news = if is_last { turn.say_last(question) } else { turn.say(question).flatten() };
             if let Some(news) = news {
@@ -192,20 +193,30 @@ impl Trackers {
     }
 }
 
-/// Asks by HTTP.
-fn get(agent: &ureq::Agent, url: &str, patience: Duration) -> Result<Announced, TrackerError> {
-    let unreachable = |error: ureq::Error| match error {
-        ureq::Error::Timeout(_) => TrackerError::Silent,
-        error => TrackerError::Unreachable(readable(http::explain(&error).as_bytes())),
-    };
-    let request = agent.get(url).config().timeout_global(Some(patience)).build();
-    let response = request.call().map_err(unreachable)?;
-    let status = response.status();
-    let limit = REPLY_LIMIT as u64;
-    let body = response.into_body().into_with_config().limit(limit).read_to_vec().map_err(unreachable)?;
-    match read_announced(&body) {
-        Err(TrackerError::Encoding(_) | TrackerError::Lacks(_)) if !status.is_success() => {
-            Err(TrackerError::Unreachable(format!("the server answers {}", status.as_u16())))
+/// Asks by HTTP. Many front ends pack what trackers say, whatever they are asked for.
+fn get(client: &Client, url: Url, patience: Duration) -> Result<Announced, TrackerError> {
+    let ask = Ask { url: &url, headers: Vec::new(), patience: Some(patience), is_verified: false };
+    let answer = client.get(&ask).map_err(|error| match error {
+        HttpError::Silent(_) => TrackerError::Silent,
+        error => TrackerError::Unreachable(readable(error.to_string().as_bytes())),
+    })?;
+    let (told, is_success) = (answer.told(), (200..300).contains(&answer.status));
+    let retry = answer.retry_after().filter(|_| matches!(answer.status, 429 | 503));
+    let coding = answer.coding();
+    let read = packing::read_all(coding.as_deref(), answer.body, REPLY_LIMIT as u64)
+        .map_err(|error| TrackerError::Unreachable(readable(error.to_string().as_bytes())));
+    match read.and_then(|body| read_announced(body.trim_ascii_start())) {
+        // What it says of itself is more than its status says.
+        Err(TrackerError::Refused { reason, retry: None }) => {
+            Err(TrackerError::Refused { reason, retry: retry.map(Retry::After) })
+        }
+        Err(TrackerError::Encoding(_) | TrackerError::Lacks(_) | TrackerError::Unreachable(_))
+            if !is_success =>
+        {
+            Err(retry.map_or_else(
+                || TrackerError::Unreachable(told.clone()),
+                |after| TrackerError::Refused { reason: told.clone(), retry: Some(Retry::After(after)) },
+            ))
         }
         answer => answer,
     }
@@ -264,7 +275,7 @@ impl Engine {
             match action {
                 AnnouncerAction::Ask { id, tracker, announce, tracker_id } => {
                     let question = (tracker, announce, tracker_id);
-                    self.trackers.ask(Asked { torrent, id }, question, &self.agent, &self.mailbox);
+                    self.trackers.ask(Asked { torrent, id }, question, &self.client, &self.mailbox);
                 }
                 AnnouncerAction::Found(peers) => self.found(torrent.0, Origin::Tracker, &peers),
                 AnnouncerAction::Warning(tracker, text) => {

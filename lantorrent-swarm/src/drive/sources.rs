@@ -2,6 +2,7 @@
 
 use super::settings::{Adding, Wanted};
 use crate::metainfo::Contact;
+use crate::text::readable;
 use crate::url::{Url, UrlError, shown};
 
 /// Web seeds of one torrent.
@@ -47,8 +48,7 @@ impl Sources {
     }
 
     fn add_tier(&mut self, urls: &[String]) {
-        let tier: Vec<Url> =
-            urls.iter().filter_map(|url| self.usable("tracker", url, url.parse())).collect();
+        let tier: Vec<Url> = urls.iter().filter_map(|url| self.usable("tracker", url, url.parse())).collect();
         if !tier.is_empty() {
             self.trackers.push(tier);
         }
@@ -64,7 +64,8 @@ impl Sources {
 
     fn usable(&mut self, what: &str, text: &str, url: Result<Url, UrlError>) -> Option<Url> {
         url.map_err(|error| {
-            self.left_out.push(format!("the {what} {} is left out: {error}", shown(text)));
+            let url = readable(shown(text).as_bytes());
+            self.left_out.push(format!("the {what} {url} is left out: {error}"));
         })
         .ok()
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::bencode::Value;
+use crate::text::readable;
 use crate::url::{self, Url, UrlError};
 
 /// How many addresses of one kind are taken from a torrent or a magnet link.
@@ -61,8 +62,10 @@ pub(super) struct LeftOuts(pub(super) Vec<LeftOut>);
 impl LeftOuts {
     pub(super) fn add(&mut self, key: &'static str, address: &str, why: WhyLeftOut) {
         match self.0.len() {
-            0..TOLD => self.0.push(LeftOut { key, address: url::shown(address), why }),
-            TOLD => self.0.push(LeftOut { key: "more", address: "addresses".into(), why: WhyLeftOut::TooMany }),
+            0..TOLD => self.0.push(LeftOut { key, address: readable(url::shown(address).as_bytes()), why }),
+            TOLD => {
+                self.0.push(LeftOut { key: "more", address: "addresses".into(), why: WhyLeftOut::TooMany })
+            }
             _ => {}
         }
     }

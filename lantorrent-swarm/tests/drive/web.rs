@@ -132,14 +132,14 @@ fn redirects_and_bodies_in_chunks() {
 
 #[test]
 fn servers_that_cannot_help_are_left_alone() {
-    for (reply, word) in [(Reply::status(404, ""), "404"), (Reply::all(b"<html>"), "parts")] {
+    for (reply, word) in [(Reply::status(404, ""), "404"), (Reply::all(b"<html>"), "6 bytes")] {
         let case = case();
         let (useless, honest) = (HttpServer::start(move |_| reply.clone()), case.honest());
         let warnings = case.fetch(&[&useless, &honest]);
         let asked = useless.heard().len();
         assert!(asked <= 2, "{asked}");
         assert_eq!(warnings.len(), asked, "{warnings:?}");
-        assert!(warnings.iter().all(|why| why.contains(word) || why.contains("less")), "{warnings:?}");
+        assert!(warnings.iter().all(|why| why.contains(word)), "{warnings:?}");
     }
 }
 

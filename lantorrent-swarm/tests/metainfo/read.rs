@@ -78,13 +78,17 @@ fn one_tracker_and_a_list_of_web_seeds() {
     assert_eq!(read.trackers, [["http://t.example/"]]);
     assert_eq!(read.web_seeds, ["http://a.example/x"]);
     let said: Vec<_> = read.left_out.iter().map(ToString::to_string).collect();
-    assert_eq!(said, ["url-list ftp://b.example/y is left out: only http://, https:// and udp:// are supported"]);
+    assert_eq!(
+        said,
+        ["url-list ftp://b.example/y is left out: only http://, https:// and udp:// are supported"]
+    );
     assert!(!read.info.is_private());
 }
 
 #[test]
 fn addresses_as_people_write_them() {
-    let (odd, long) = (&b"http://a.example/gr\xf6\xdfe/"[..], format!("http://a.example/{}", "x".repeat(2048)));
+    let (odd, long) =
+        (&b"http://a.example/gr\xf6\xdfe/"[..], format!("http://a.example/{}", "x".repeat(2048)));
     let seeds: Vec<Item> = vec![
         " http://a.example/My Images/größe 1.0/ \n".into(),
         odd.into(),

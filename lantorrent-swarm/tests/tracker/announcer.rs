@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity, Retry,
-    Scrape, Standing, Stats, TrackerError, 
+    Scrape, Standing, Stats, TrackerError,
 };
 use lantorrent_swarm::{InfoHash, PeerId, Seed, Url};
 

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
-    Announce, Announced, Announcer, AnnouncerAction, AnnouncerEvent, Identity, Standing, Stats,
-    Tracker, TrackerError, TrackerHandle, TrackerService, TrackerSettings,  UdpAction, UdpAnswer,
-    UdpClient, UdpEvent, UdpQuestion, announce_url, read_announced,
+    Announce, Announced, Announcer, AnnouncerAction, AnnouncerEvent, Identity, Standing, Stats, Tracker,
+    TrackerError, TrackerHandle, TrackerService, TrackerSettings, UdpAction, UdpAnswer, UdpClient, UdpEvent,
+    UdpQuestion, announce_url, read_announced,
 };
 use lantorrent_swarm::{InfoHash, PeerId, Scheme, Seed, Url};
 
@@ -113,8 +113,7 @@ fn clients_over_http_and_udp_find_each_other() {
     for host in ["127.0.0.1", "[::1]"] {
         let server = Server::start(&format!("{host}:0"));
         let port = server.address.port();
-        let url =
-            |scheme: &str| -> Url { format!("{scheme}://{host}:{port}/announce").parse().unwrap() };
+        let url = |scheme: &str| -> Url { format!("{scheme}://{host}:{port}/announce").parse().unwrap() };
         let urls = [url("http"), url("udp")];
         let mut ports = Vec::new();
         for number in 1..41 {

@@ -124,7 +124,11 @@ mod tests {
             ("udp://t:1/announce", None),
         ] {
             let expected = expected.map(|begin| format!("{begin}{query}"));
-            assert_eq!(scrape_url(&url(tracker), &torrents).map(|url| url.to_string()), expected, "{tracker}");
+            assert_eq!(
+                scrape_url(&url(tracker), &torrents).map(|url| url.to_string()),
+                expected,
+                "{tracker}"
+            );
         }
     }
 }

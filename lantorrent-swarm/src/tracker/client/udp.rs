@@ -9,9 +9,9 @@ use crate::InfoHash;
 use crate::compact::Compact;
 use crate::entropy::{Entropy, Seed};
 use crate::text::readable;
+use crate::tracker::PEERS;
 use crate::tracker::announce::{Announce, Scrape};
 use crate::tracker::udp::{Answer, Question, Reply, Request};
-use crate::tracker::PEERS;
 use crate::url::Url;
 
 /// How long a client may use a connection id.

@@ -257,8 +257,7 @@ mod tests {
         lab.get("10.0.0.1:999", &query("port=1&left=0"));
         let hashes = [InfoHash([b'a'; 20]), InfoHash([b'c'; 20])];
         let url = scrape_url(&"http://t/announce".parse().unwrap(), &hashes).unwrap();
-        let scraped =
-            read_scraped(&lab.get("10.0.0.2:1", url.target()).body).unwrap();
+        let scraped = read_scraped(&lab.get("10.0.0.2:1", url.target()).body).unwrap();
         let seed = Scrape { seeds: 1, ..Scrape::default() };
         assert_eq!(scraped, [(hashes[0], seed), (hashes[1], Scrape::default())]);
         assert_eq!(lab.text("10.0.0.2:1", "/scrape"), "d14:failure reason20:info_hash is missinge");
