@@ -100,7 +100,7 @@ fn from_web(get: &Get, to: To) -> Result<Status, Failure> {
         }
         Ok(Page::File(file)) => {
             folder(&get.output)?;
-            page::save(get, &url, file, &stop, to)
+            page::save(get, &url, *file, &stop, to)
         }
         Err(_) if stop.is_asked() => Ok(Status::Incomplete),
         Err(error) => Err(page::failure(&error)),

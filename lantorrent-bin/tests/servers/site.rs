@@ -23,7 +23,7 @@ pub(crate) fn lab() -> (Lab, PathBuf) {
         let path = site.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         // Text, so that it is worth packing.
-        let bytes = if name.ends_with(".txt") { b"some words ".repeat(60_000) } else { content(700_001) };
+        let bytes = if name.contains("notes") { b"some words ".repeat(60_000) } else { content(700_001) };
         fs::write(path, bytes).unwrap();
     }
     open(lab.path());

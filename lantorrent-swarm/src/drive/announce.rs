@@ -183,7 +183,7 @@ impl Trackers {
                     ));
                 }
                 let url = announce_url(&tracker, &announce, tracker_id.as_deref())?;
-                Some(TrackerNews::Answered(get(&client, url, patience)))
+                Some(TrackerNews::Answered(get(&client, &url, patience)))
             };
             let news = if is_last { turn.say_last(question) } else { turn.say(question).flatten() };
             if let Some(news) = news {
@@ -194,8 +194,8 @@ impl Trackers {
 }
 
 /// Asks by HTTP. Many front ends pack what trackers say, whatever they are asked for.
-fn get(client: &Client, url: Url, patience: Duration) -> Result<Announced, TrackerError> {
-    let ask = Ask { url: &url, headers: Vec::new(), patience: Some(patience), is_verified: false };
+fn get(client: &Client, url: &Url, patience: Duration) -> Result<Announced, TrackerError> {
+    let ask = Ask { url, headers: Vec::new(), patience: Some(patience), is_verified: false };
     let answer = client.get(&ask).map_err(|error| match error {
         HttpError::Silent(_) => TrackerError::Silent,
         error => TrackerError::Unreachable(readable(error.to_string().as_bytes())),

@@ -38,7 +38,7 @@ impl<C: Connector<()>> Connector<()> for Heads<C> {
             return self.forward(proxy, details).map(Some);
         }
         let transport = self.connector.connect(details, chained)?;
-        Ok(transport.map(|transport| Head::new(Box::new(transport), None)))
+        Ok(transport.map(|transport| Head::over(Box::new(transport), None)))
     }
 }
 
@@ -69,7 +69,7 @@ impl<C: Connector<()>> Heads<C> {
                 format!("Proxy-Authorization: Basic {}\r\n", BASE64_STANDARD.encode(both))
             }),
         };
-        Ok(Head::new(Box::new(transport), Some(forward)))
+        Ok(Head::over(Box::new(transport), Some(forward)))
     }
 }
 
@@ -109,7 +109,7 @@ struct Head {
 }
 
 impl Head {
-    fn new(inner: Box<dyn Transport>, forward: Option<Forward>) -> Box<dyn Transport> {
+    fn over(inner: Box<dyn Transport>, forward: Option<Forward>) -> Box<dyn Transport> {
         Box::new(Self { inner, forward, awaited: None })
     }
 

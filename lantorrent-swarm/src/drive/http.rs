@@ -198,7 +198,9 @@ impl Answer {
 
     /// The bytes of the body, if the server says so.
     pub(super) fn length(&self) -> Option<u64> {
-        self.header(CONTENT_LENGTH)?.parse().ok()
+        // Of what is in chunks it says nothing (RFC 9112, 6.3).
+        let in_chunks = self.headers.contains_key(TRANSFER_ENCODING);
+        self.header(CONTENT_LENGTH).filter(|_| !in_chunks)?.parse().ok()
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {

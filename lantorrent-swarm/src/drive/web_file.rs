@@ -42,7 +42,7 @@ pub enum Page {
     /// A torrent, whatever it is called there.
     Torrent(Box<Metainfo>),
     /// Anything else.
-    File(WebFile),
+    File(Box<WebFile>),
 }
 
 /// A file on the web, of which the first bytes have come.
@@ -88,7 +88,7 @@ impl Web {
         let (start, rest) = beginning(answer.body).map_err(|error| lost(url, &error))?;
         match Metainfo::read(&start) {
             Ok(torrent) => Ok(Page::Torrent(Box::new(torrent))),
-            Err(_) => Ok(Page::File(WebFile {
+            Err(_) => Ok(Page::File(Box::new(WebFile {
                 web: self.clone(),
                 url: url.clone(),
                 mirror: answer.url,
@@ -96,7 +96,7 @@ impl Web {
                 version: answer.version,
                 length: answer.length,
                 body: Box::new(Cursor::new(start).chain(rest)),
-            })),
+            }))),
         }
     }
 

@@ -64,7 +64,7 @@ impl LeftOuts {
         match self.0.len() {
             0..TOLD => self.0.push(LeftOut { key, address: readable(url::shown(address).as_bytes()), why }),
             TOLD => {
-                self.0.push(LeftOut { key: "more", address: "addresses".into(), why: WhyLeftOut::TooMany })
+                self.0.push(LeftOut { key: "more", address: "addresses".into(), why: WhyLeftOut::TooMany });
             }
             _ => {}
         }

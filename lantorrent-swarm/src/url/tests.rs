@@ -66,7 +66,7 @@ fn what_is_no_url() {
         ("http://träcker/", International),
     ];
     for (text, error) in cases {
-        assert_eq!(text.parse::<Url>().map_err(|error| error).err(), Some(error), "{text}");
+        assert_eq!(text.parse::<Url>().err(), Some(error), "{text}");
     }
     assert_eq!(format!("http://{}", "a".repeat(LONGEST)).parse::<Url>(), Err(TooLong));
 }
