@@ -300,7 +300,9 @@ pub(crate) fn text_of(bytes: &[u8]) -> String {
 pub fn shown(text: &str) -> String {
     let text = trimmed(text);
     let begin = text.find("://").map_or(0, |at| at + 3);
-    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
+    // Of what is no URL nobody knows where a password ends.
+    let is_url = text.parse::<Url>().is_ok();
+    let end = text[begin..].find(['/', '?', '#']).filter(|_| is_url).map_or(text.len(), |at| begin + at);
     let place = text[begin..end].rfind('@').map_or(begin, |at| begin + at + 1);
     let shown = format!("{}{}", &text[..begin], &text[place..]);
     shown.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()

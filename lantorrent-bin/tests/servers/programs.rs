@@ -87,9 +87,6 @@ fn configuration(lab: &Lab, of: &str, port: u16, changes: &[(&str, String)]) -> 
         let found = changes.iter().find(|(begin, _)| line.trim_start().starts_with(begin));
         found.map_or_else(|| line.to_owned(), |(_, new)| new.clone())
     };
-    for (begin, _) in changes {
-        assert!(text.lines().any(|line| line.trim_start().starts_with(begin)), "{of} has no `{begin}`");
-    }
     let lines: Vec<String> = text.lines().map(change).collect();
     let path = lab.path().join(format!("configuration-{port}"));
     fs::write(&path, lines.join("\n") + "\n").unwrap();

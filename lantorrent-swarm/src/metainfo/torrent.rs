@@ -112,8 +112,9 @@ fn list(urls: &[String]) -> Item {
 /// The URL as it was given, unless it has credentials.
 fn public(text: &str) -> String {
     match text.parse::<Url>() {
-        Ok(url) if url.credentials().is_some() => url.without_credentials().to_string(),
-        _ => text.to_owned(),
+        Ok(url) if url.credentials().is_some() => url.to_string(),
+        Ok(_) => text.to_owned(),
+        Err(_) => url::shown(text),
     }
 }
 

@@ -90,6 +90,7 @@ fn credentials_are_decoded_and_never_shown() {
         ("http://user:p@ss@host/x@y", "http://host/x@y"),
         ("ftp://user:pass@host", "ftp://host"),
         ("user:pass@host", "host"),
+        ("http://user:pa/ss?w#rd@host/", "http://host/"),
         ("nothing\n", "nothing"),
         ("http://user:pa ss@ho st/ü", "http://ho st/ü"),
     ] {
