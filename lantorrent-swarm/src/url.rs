@@ -98,13 +98,6 @@ impl Url {
         self.authority.credentials()
     }
 
-    /// The same without user and password.
-    #[must_use]
-    pub fn without_credentials(mut self) -> Self {
-        self.authority.userinfo = None;
-        self
-    }
-
     /// The same host with another path and query, which are encoded already.
     pub(crate) fn with_target(&self, target: String) -> Self {
         Self { target, ..self.clone() }

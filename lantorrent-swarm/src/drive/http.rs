@@ -1,6 +1,7 @@
 //! How web servers and trackers are asked: through proxies, along redirects, with the credentials of their URLs.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -33,9 +34,9 @@ const REDIRECTS: usize = 10;
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     direct: Agent,
-    /// One for each proxy.
-    proxied: Vec<(String, Agent)>,
-    proxies: std::sync::Arc<Proxies>,
+    /// Through the proxies for HTTP and HTTPS.
+    proxied: [Option<Agent>; 2],
+    proxies: Arc<Proxies>,
 }
 
 /// What is asked.
@@ -55,7 +56,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Box<dyn Read + Send>,
-    /// The proxy that it came through.
+    /// The proxy that it may have come from.
     proxy: Option<String>,
 }
 
@@ -77,14 +78,13 @@ impl Client {
     /// Through that proxy, or as the environment says.
     pub(super) fn new(proxy: Option<&str>) -> Result<Self, SwarmError> {
         let proxies = Proxies::find(proxy, |name| std::env::var(name).ok())?;
-        let proxied = |proxy: &Proxy| (proxy.to_string(), agent(Some(proxy)));
-        let proxied = proxies.all().into_iter().flatten().map(proxied).collect();
+        let proxied = proxies.both().map(|proxy| proxy.map(|proxy| agent(Some(proxy))));
         Ok(Self { direct: agent(None), proxied, proxies: proxies.into() })
     }
 
     /// Ends all that waits, in other threads too, with an error. Nothing can be asked for after that.
     pub(super) fn shut_down(&self) {
-        let proxied = self.proxied.iter().map(|(_, agent)| agent);
+        let proxied = self.proxied.iter().flatten();
         proxied.chain([&self.direct]).for_each(|agent| agent.clone().shutdown());
     }
 
@@ -118,15 +118,16 @@ impl Client {
     }
 
     fn ask_once(&self, url: &Url, ask: &Ask<'_>, deadline: Option<Instant>) -> Result<Answer, HttpError> {
-        let proxy = self.proxies.of(url).map(ToString::to_string);
-        let of_proxy = self.proxied.iter().find(|(name, _)| Some(name) == proxy.as_ref());
-        let agent = of_proxy.map_or(&self.direct, |(_, agent)| agent);
+        let proxy = self.proxies.of(url);
+        let [http, https] = &self.proxied;
+        let proxied = if url.scheme() == Scheme::Https { https } else { http };
+        let agent = proxied.as_ref().filter(|_| proxy.is_some()).unwrap_or(&self.direct);
         let mut again = true;
         let response = loop {
             match send(agent, url, ask, deadline) {
                 // The connection was kept from before, and the server has closed it meanwhile.
                 Err(ureq::Error::Io(error)) if again && was_closed(error.kind()) => again = false,
-                result => break result.map_err(|error| explain(&error, url, proxy.as_deref()))?,
+                result => break result.map_err(|error| explain(&error, url, proxy))?,
             }
         };
         plain_transfer(&response)?;
@@ -136,7 +137,7 @@ impl Client {
             status: head.status.as_u16(),
             headers: head.headers,
             body: Box::new(body.into_reader()),
-            proxy,
+            proxy: proxy.filter(|proxy| proxy.answers(url)).map(ToString::to_string),
         })
     }
 }
@@ -265,16 +266,13 @@ pub(super) fn config(proxy: Option<ureq::Proxy>) -> ConfigBuilder<AgentScope> {
 }
 
 /// What went wrong, for people: of an error of the system only what it says.
-fn explain(error: &ureq::Error, url: &Url, proxy: Option<&str>) -> HttpError {
+fn explain(error: &ureq::Error, url: &Url, proxy: Option<&Proxy>) -> HttpError {
     let server = proxy.map_or_else(|| "the server".to_owned(), |proxy| format!("the proxy {proxy}"));
+    let through = proxy.map(|proxy| format!("through the proxy {proxy}: ")).unwrap_or_default();
     match error {
-        ureq::Error::Io(error) if proxy.is_some() => HttpError::Lost(format!("{server}: {error}")),
-        ureq::Error::Io(error) => HttpError::Lost(error.to_string()),
+        ureq::Error::Io(error) => HttpError::Lost(format!("{through}{error}")),
         ureq::Error::Timeout(_) => HttpError::Silent(server),
-        ureq::Error::HostNotFound if proxy.is_some() => {
-            HttpError::Lost(format!("{server}: there is no host of that name"))
-        }
-        ureq::Error::HostNotFound => HttpError::Lost("there is no host of that name".into()),
+        ureq::Error::HostNotFound => HttpError::Lost(format!("{through}there is no host of that name")),
         ureq::Error::ConnectionFailed => HttpError::Lost(format!("{server} cannot be reached")),
         ureq::Error::ConnectProxyFailed(why) => HttpError::Lost(tunnel(&server, url, why)),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {

@@ -53,9 +53,16 @@ impl Proxies {
         proxy.as_ref().filter(|_| !is_direct(&self.direct, url.endpoint().0))
     }
 
-    /// Those there are.
-    pub(super) fn all(&self) -> [Option<&Proxy>; 2] {
+    /// Those for HTTP and HTTPS, whatever the host.
+    pub(super) fn both(&self) -> [Option<&Proxy>; 2] {
         [self.http.as_ref(), self.https.as_ref()]
+    }
+}
+
+impl Proxy {
+    /// Whether it answers by itself what it is asked for that URL: for other URLs or as another proxy it only connects.
+    pub(super) fn answers(&self, url: &Url) -> bool {
+        url.scheme() == Scheme::Http && matches!(self.scheme, "http" | "https")
     }
 }
 
