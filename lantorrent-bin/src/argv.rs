@@ -34,11 +34,18 @@ pub(crate) fn parse_as<T: FromArgs>(
         Ok(arguments) => Ok(Asked::Run(Box::new(arguments))),
         Err(exit) if exit.status.is_ok() => Ok(Asked::Help(exit.output)),
         Err(exit) => {
-            let what = exit.output.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
+            let what = public(&exit.output, &words);
+            let what = what.split_whitespace().collect::<Vec<_>>().join(" ").replace(STDIN, "-");
             let what = what.trim_end_matches('.');
             Err(Failure::usage(what, format_args!("see `{}`", help_for(name, &words))))
         }
     }
+}
+
+/// The text without the URLs among the arguments that have credentials, or several of which some may have.
+fn public(text: &str, words: &[&str]) -> String {
+    let urls = words.iter().filter(|word| word.contains("://") && word.contains('@'));
+    urls.fold(text.to_owned(), |text, url| text.replace(url, "..."))
 }
 
 /// All commands, and those of `torrent`.
@@ -170,6 +177,9 @@ mod tests {
             "request a h/a --TOKEN=s3cret",
             "agent --password_2=s3cret",
             "send -p=s3cret",
+            "get a --tracker wss://me:s3cret@a/",
+            "get a --web-seed=ftp://me:s3cret@a/",
+            "torrent create a --tracker http://me:s3cret@a/,wss://me:s3cret@b",
         ] {
             let error = run(line).err().unwrap_or_else(|| panic!("{line} was accepted"));
             assert!(!error.contains("s3cret"), "{error}");

@@ -5,6 +5,7 @@
 //!
 //! - [`bencode`]: the encoding that everything else is written in.
 //! - [`metainfo`]: torrents and magnet links.
+//! - [`url`]: where trackers, web seeds and files are.
 //! - [`wire`]: what peers say to each other.
 //! - [`swarm`]: what one torrent decides.
 //! - [`tracker`]: who tells peers of each other, and how it is asked.
@@ -39,9 +40,11 @@ mod rate;
 pub mod swarm;
 mod text;
 pub mod tracker;
+pub mod url;
 pub mod wire;
 
 pub use compact::Compact;
 pub use entropy::Seed;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};
+pub use url::{Scheme, Url, UrlError};

@@ -14,7 +14,13 @@ pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// The bytes that this text stands for. A `%` that no two digits follow is taken as it stands, and `+` is a space.
+/// The bytes that this text stands for in a form, or in the query of a tracker: `+` is a space.
+pub(crate) fn decode_form(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    decode(&spaced)
+}
+
+/// The bytes that this text stands for. A `%` that no two digits follow is taken as it stands.
 pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -28,7 +34,6 @@ pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
                 }
                 _ => b'%',
             },
-            (b'+', _) => b' ',
             (byte, _) => *byte,
         });
     }
@@ -55,9 +60,10 @@ mod tests {
     #[test]
     fn what_others_write() {
         for (text, bytes) in
-            [("a%2fb%2F", &b"a/b/"[..]), ("a+b", b"a b"), ("%", b"%"), ("%1", b"%1"), ("%zz%41", b"%zzA")]
+            [("a%2fb%2F", &b"a/b/"[..]), ("a+b", b"a+b"), ("%", b"%"), ("%1", b"%1"), ("%zz%41", b"%zzA")]
         {
             assert_eq!(decode(text.as_bytes()), bytes, "{text}");
         }
+        assert_eq!(decode_form(b"a+b%2B%20"), b"a b+ ");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lantorrent_swarm::drive::{Dialer, Lookup};
+use lantorrent_swarm::drive::{Dialer, Heads, Lookup, retry_after};
 use ureq::config::Config;
-use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use ureq::http::{HeaderValue, Method, Request, StatusCode};
 use ureq::{Body, Error};
 
@@ -57,15 +57,23 @@ pub(super) struct Http {
 impl Http {
     /// `token` is for TCP: who may open the socket needs none.
     pub(super) fn new(place: &Place, token: Option<&Secret>) -> Result<Self, Failure> {
-        let config = config();
+        let (config, plain) = (config(), config());
         Ok(match place {
             Place::Tcp(url) => Self {
-                agent: ureq::Agent::with_parts(config, Dialer::default(), Lookup::default()),
+                agent: ureq::Agent::with_parts(
+                    config,
+                    Heads::new(Dialer::default(), plain),
+                    Lookup::default(),
+                ),
                 base: url.clone(),
                 authorization: token.map(|token| bearer(token.get())).transpose()?,
             },
             Place::Socket(path) => Self {
-                agent: ureq::Agent::with_parts(config, SocketConnector(path.clone()), NoResolver),
+                agent: ureq::Agent::with_parts(
+                    config,
+                    Heads::new(SocketConnector(path.clone()), plain),
+                    NoResolver,
+                ),
                 base: "http://localhost".into(),
                 authorization: None,
             },
@@ -89,8 +97,10 @@ impl Http {
             self.agent.run(self.agent.configure_request(request).timeout_recv_response(wait).build())
         };
         let (head, body) = answer.map_err(told)?.into_parts();
-        let after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Ok(Answer { status: head.status, retry_after: after.map(Duration::from_secs), body: read(body)? })
+        if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() != b"identity") {
+            return Err(NoAnswer::Strange("it packs its answers, although it is asked not to".into()));
+        }
+        Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body: read(body)? })
     }
 }
 
@@ -105,6 +115,7 @@ fn config() -> Config {
         .max_idle_connections(0)
         .user_agent(concat!("lantorrent/", env!("CARGO_PKG_VERSION")))
         .accept("application/json")
+        .accept_encoding("identity")
         .timeout_resolve(Some(CONNECT))
         .timeout_connect(Some(CONNECT))
         .timeout_send_request(Some(ANSWER))

@@ -8,6 +8,7 @@ use std::path::Path;
 use lantorrent_core::Limit;
 use lantorrent_swarm::drive::{Adding, Page, Wanted, Web};
 use lantorrent_swarm::metainfo::Magnet;
+use lantorrent_swarm::url::shown;
 use serde_json::json;
 
 use crate::exit::{Failure, Status};
@@ -82,20 +83,24 @@ fn adding(get: &Get, wanted: Wanted) -> Adding {
 }
 
 fn from_web(get: &Get, to: To) -> Result<Status, Failure> {
-    torrent::url_of(&get.what, &["http", "https"])
-        .map_err(|error| Failure::usage(format_args!("{:?} is {error}", get.what), "give the whole URL"))?;
+    let url = torrent::web_url(&get.what).map_err(|error| {
+        Failure::usage(
+            format_args!("{} is not a URL that can be fetched: {error}", shown(&get.what)),
+            "give the whole URL",
+        )
+    })?;
     let web = Web::new(get.proxy.as_deref(), Limit::new(get.download))?;
     let stop = Stop::on_signals()?;
     let interrupted = web.clone();
     stop.then(move || interrupted.shut_down());
-    match web.open(&get.what) {
+    match web.open(&url) {
         Ok(Page::Torrent(metainfo)) => {
             folder(&get.output)?;
             fetching::run(get, adding(get, Wanted::Metainfo(metainfo)), &stop, to)
         }
         Ok(Page::File(file)) => {
             folder(&get.output)?;
-            page::save(get, file, &stop, to)
+            page::save(get, &url, *file, &stop, to)
         }
         Err(_) if stop.is_asked() => Ok(Status::Incomplete),
         Err(error) => Err(page::failure(&error)),

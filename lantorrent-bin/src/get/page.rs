@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use lantorrent_swarm::Url;
 use lantorrent_swarm::drive::{WebError, WebFile};
 use lantorrent_swarm::files::Durability;
 use serde_json::json;
@@ -15,12 +16,9 @@ use crate::swarm::{Get, Stop};
 use crate::terminal;
 use crate::text::clean;
 
-pub(super) fn save(get: &Get, file: WebFile, stop: &Stop, to: To) -> Result<Status, Failure> {
-    let Some(name) = file.name() else {
-        return Err(Failure::usage(
-            format_args!("{} ends in no name for a file", get.what),
-            "give a URL that does",
-        ));
+pub(super) fn save(get: &Get, url: &Url, file: WebFile, stop: &Stop, to: To) -> Result<Status, Failure> {
+    let Some(name) = file.name().map(str::to_owned) else {
+        return Err(Failure::usage(format_args!("{url} ends in no name for a file"), "give a URL that does"));
     };
     let path = get.output.join(&name);
     if path.symlink_metadata().is_ok() {

@@ -12,7 +12,7 @@ use lantorrent_swarm::metainfo::Contact;
 
 use crate::config::value;
 use crate::size;
-use crate::torrent::{file, tier, url_of, web_seed};
+use crate::torrent::{file, tier, web_seed};
 
 /// Fetch a torrent, or a file from the web.
 #[derive(FromArgs)]
@@ -92,8 +92,9 @@ pub(crate) struct Get {
     #[argh(switch)]
     pub(crate) check: bool,
 
-    /// the HTTP proxy (default: as the environment says, in http_proxy and so on)
-    #[argh(option, arg_name = "url", from_str_fn(proxy))]
+    /// the proxy, http://, https:// or socks5h:// (default: as http_proxy, https_proxy and all_proxy say). no_proxy holds for
+    /// it as well
+    #[argh(option, arg_name = "url")]
     pub(crate) proxy: Option<String>,
 
     /// print what happens as JSON, one object on each line
@@ -159,8 +160,9 @@ pub(crate) struct Seed {
     #[argh(switch)]
     pub(crate) check: bool,
 
-    /// the HTTP proxy for trackers (default: as the environment says, in http_proxy and so on)
-    #[argh(option, arg_name = "url", from_str_fn(proxy))]
+    /// the proxy for trackers, http://, https:// or socks5h:// (default: as http_proxy, https_proxy and all_proxy say). no_proxy
+    /// holds for it as well
+    #[argh(option, arg_name = "url")]
     pub(crate) proxy: Option<String>,
 
     /// print what happens as JSON, one object on each line
@@ -195,10 +197,6 @@ fn contact(text: &str) -> Result<Contact, String> {
 
 fn connections(text: &str) -> Result<usize, String> {
     value::within(text, &(1..=100_000))
-}
-
-fn proxy(text: &str) -> Result<String, String> {
-    url_of(text, &["http"])
 }
 
 #[cfg(test)]

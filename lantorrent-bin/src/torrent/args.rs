@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use argh::FromArgs;
+use lantorrent_swarm::{Url, UrlError};
 
 use crate::argv::STDIN;
 use crate::size;
@@ -46,7 +47,7 @@ pub(super) struct Create {
     pub(super) tracker: Vec<Vec<String>>,
 
     /// where the files are on the web, too: the URL of the file, or of the folder that it is in, with a / at the end
-    #[argh(option, arg_name = "url", from_str_fn(web_seed))]
+    #[argh(option, arg_name = "url", from_str_fn(any_web_seed))]
     pub(super) web_seed: Vec<String>,
 
     /// how long pieces are, a power of two from 16K to 64M (default: by the size, so that there are up to 1000)
@@ -101,25 +102,30 @@ pub(super) struct Verify {
 }
 
 pub(crate) fn tier(text: &str) -> Result<Vec<String>, String> {
-    text.split(',').map(|url| url_of(url, &["http", "https", "udp"])).collect()
+    text.split(',').map(|url| url_of(url).map(|_| url.trim().to_owned())).collect()
 }
 
 pub(crate) fn web_seed(text: &str) -> Result<String, String> {
-    url_of(text, &["http", "https", "ftp"])
+    web_url(text).map(|_| text.trim().to_owned())
 }
 
-/// The URL, if it has one of these schemes and a host.
-pub(crate) fn url_of(text: &str, schemes: &[&str]) -> Result<String, String> {
-    let rest =
-        text.split_once("://").filter(|(scheme, _)| schemes.contains(&scheme.to_ascii_lowercase().as_str()));
-    let is_url = rest.is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'))
-        && text.len() <= 2048
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    if is_url {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("not a URL that begins with {}://", schemes.join(":// or ")))
+/// Other programs know FTP.
+fn any_web_seed(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ftp") => {
+            web_url(&format!("http://{rest}")).map(|_| text.trim().to_owned())
+        }
+        _ => web_seed(text),
     }
+}
+
+/// The URL of something on the web.
+pub(crate) fn web_url(text: &str) -> Result<Url, String> {
+    url_of(text)?.http().map_err(|error| error.to_string())
+}
+
+fn url_of(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|error: UrlError| error.to_string())
 }
 
 fn piece_size(text: &str) -> Result<u32, String> {

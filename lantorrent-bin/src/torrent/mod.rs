@@ -15,7 +15,7 @@ use lantorrent_swarm::metainfo::{METAINFO, Metainfo};
 
 use crate::exit::{Failure, Status};
 use args::Command;
-pub(crate) use args::{Torrent, file, tier, url_of, web_seed};
+pub(crate) use args::{Torrent, file, tier, web_seed, web_url};
 
 pub(crate) fn run(torrent: &Torrent) -> Result<Status, Failure> {
     match &torrent.command {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use lantorrent_swarm::metainfo::{FileEntry, Info, Kind, Metainfo};
+use lantorrent_swarm::metainfo::{FileEntry, Info, Kind, LeftOut, Metainfo};
+use lantorrent_swarm::url::shown;
 use serde::Serialize;
 
 use super::args::Show;
@@ -45,8 +46,9 @@ fn text(torrent: &Metainfo) -> String {
         ("info hash", info.hash().to_string()),
         ("size", size_of(info)),
     ];
-    lines.extend(torrent.trackers.iter().map(|tier| ("trackers", tier.join(", "))));
-    lines.extend(torrent.web_seeds.iter().map(|url| ("web seed", url.clone())));
+    lines.extend(torrent.trackers.iter().map(|tier| ("trackers", public(tier).join(", "))));
+    lines.extend(torrent.web_seeds.iter().map(|url| ("web seed", shown(url))));
+    lines.extend(torrent.left_out.iter().map(|left_out| ("left out", left_out_of(left_out))));
     lines.extend(torrent.nodes.iter().map(|node| ("DHT node", node.to_string())));
     lines.extend(info.is_private().then(|| ("private", "peers are found by the trackers alone".to_owned())));
     lines.extend(torrent.comment.iter().map(|text| ("comment", text.clone())));
@@ -59,6 +61,15 @@ fn text(torrent: &Metainfo) -> String {
         format!("{:>14}  {}\n", file.length, clean(&path))
     });
     lines.chain(files).collect()
+}
+
+/// URLs without their credentials.
+fn public(urls: &[String]) -> Vec<String> {
+    urls.iter().map(|url| shown(url)).collect()
+}
+
+fn left_out_of(LeftOut { key, address, why }: &LeftOut) -> String {
+    format!("{key} {address}: {why}")
 }
 
 /// The time as people read it; nothing if it is before 1970 or beyond all calendars.
@@ -82,8 +93,9 @@ struct Shown<'a> {
     pieces: u32,
     private: bool,
     folder: bool,
-    trackers: &'a [Vec<String>],
-    web_seeds: &'a [String],
+    trackers: Vec<Vec<String>>,
+    web_seeds: Vec<String>,
+    left_out: Vec<String>,
     nodes: Vec<String>,
     comment: Option<&'a str>,
     created_by: Option<&'a str>,
@@ -116,8 +128,9 @@ impl<'a> Shown<'a> {
             pieces: info.geometry().pieces(),
             private: info.is_private(),
             folder: info.layout().is_folder(),
-            trackers: &torrent.trackers,
-            web_seeds: &torrent.web_seeds,
+            trackers: torrent.trackers.iter().map(|tier| public(tier)).collect(),
+            web_seeds: public(&torrent.web_seeds),
+            left_out: torrent.left_out.iter().map(left_out_of).collect(),
             nodes: torrent.nodes.iter().map(ToString::to_string).collect(),
             comment: torrent.comment.as_deref(),
             created_by: torrent.created_by.as_deref(),

@@ -238,10 +238,22 @@ fn refusals() {
 }
 
 #[test]
+fn answers_as_front_ends_send_them() {
+    let lab = Lab::empty();
+    let agent = FakeAgent::tcp(vec![Reply::Bytes(
+        "HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n\
+         HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\ncontent-LENGTH: 27\r\n\r\n{\"requests\":[],\"next\":null}",
+    )]);
+    assert_eq!(lab.run(["status", "--agent", &agent.url()]).expect(0).stdout, "no requests\n");
+    agent.finish();
+}
+
+#[test]
 fn what_is_no_agent() {
     let lab = Lab::empty();
     for reply in [
         Reply::Http(404, "", "<html>".into()),
+        Reply::Http(200, "Content-Encoding: gzip\r\n", "<html>".into()),
         Reply::Http(200, "", "<html>".into()),
         json(200, "{}"),
         Reply::Bytes("SSH-2.0-x\r\n\r\n"),

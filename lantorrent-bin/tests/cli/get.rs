@@ -247,8 +247,8 @@ fn wrong_arguments_are_named() {
         (&["get", "odd"], "odd: this is no torrent"),
         (&["get", "-"], "not a file"),
         (&["get", "magnet:?dn=x"], "urn:btih:"),
-        (&["get", "http://"], "not a URL"),
-        (&["get", "ftp://a/b"], "begins with http://"),
+        (&["get", "http://"], "not a URL that can be fetched"),
+        (&["get", "ftp://me:secret@a/b"], "ftp://a/b is not a URL"),
         (&["get", "a.img.torrent", "-o", "file/x"], "-o"),
         (&["get", "a.img.torrent", "--seed", "--seed-for", "1h"], "--seed"),
         (&["get", "a.img.torrent", "--seed-for", "x"], "lantorrent get --help"),
@@ -260,7 +260,10 @@ fn wrong_arguments_are_named() {
         (&["get", "a.img.torrent", "--web-seed", "a"], "http://"),
         (&["get", "a.img.torrent", "--download", "fast"], "800Mbit"),
         (&["get", "a.img.torrent", "--connections", "0"], "1 to"),
-        (&["get", "a.img.torrent", "--proxy", "proxy:3128"], "http://"),
+        (
+            &["get", "a.img.torrent", "--proxy", "ftp://me:secret@proxy:3128"],
+            "\"ftp://proxy:3128\" is no proxy",
+        ),
     ];
     for (args, part) in cases {
         let finished = lab.run(*args);

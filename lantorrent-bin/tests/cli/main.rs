@@ -20,6 +20,7 @@ mod password;
 mod seed;
 mod serve;
 mod signals;
+mod socks;
 mod swarms;
 mod torrent;
 mod tracker;

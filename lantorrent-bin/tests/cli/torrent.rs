@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::Value;
 
-use crate::common::{Finished, Lab, content, names};
+use crate::common::{Finished, Lab, content, finish, names};
 
 /// A lab with a folder of files and the torrent of it.
 fn lab() -> Lab {
@@ -129,7 +129,7 @@ fn wrong_arguments_are_named() {
         (&["torrent", "create", "tool-1.0/lib", "--piece-size", "1G"], "power of two"),
         (&["torrent", "create", "tool-1.0/lib", "--tracker", "10.0.0.1"], "http://"),
         (&["torrent", "create", "tool-1.0/lib", "--tracker", "http://a/,ftp://b/"], "udp://"),
-        (&["torrent", "create", "tool-1.0/lib", "--web-seed", "udp://a/"], "ftp://"),
+        (&["torrent", "create", "tool-1.0/lib", "--web-seed", "udp://a:1/"], "http://"),
         (&["torrent", "show", "nowhere"], "nowhere"),
         (&["torrent", "show", "odd.torrent"], "odd.torrent: this is no torrent"),
         (&["torrent", "show", "evil.torrent"], "slash"),
@@ -157,4 +157,25 @@ fn text_from_anybody_does_no_harm() {
         assert!(!shown.stdout.contains('\x1b') && shown.stdout.contains("[2Jhi"), "{shown:?}");
     }
     assert!(!lab.run(["torrent", "verify", "t"]).expect(1).stdout.contains('\x1b'));
+}
+
+#[test]
+fn addresses_are_shown_without_credentials() {
+    let lab = Lab::empty();
+    fs::write(lab.path().join("a.img"), "bytes").unwrap();
+    let mut create = lab.command(["torrent", "create", "a.img", "--tracker", "http://me:s3cret@t/announce"]);
+    create.args(["--web-seed", "http://me:s3cret@w/My Images/", "--web-seed", "ftp://me:s3cret@w/"]);
+    let created = finish(create).expect(0);
+    let torrent = fs::read(lab.path().join("a.img.torrent")).unwrap();
+    assert!(torrent.windows(9).any(|part| part == b"me:s3cret"), "it is in the torrent");
+    let shown = lab.run(["torrent", "show", "a.img.torrent"]).expect(0);
+    let json = lab.run(["torrent", "show", "a.img.torrent", "--json"]).expect(0);
+    for said in [&created, &shown, &json] {
+        assert!(!said.stdout.contains("s3cret") && said.stdout.contains("My"), "{said:?}");
+    }
+    assert!(shown.stdout.contains("web seed   http://w/My Images/\n"), "{shown:?}");
+    assert!(shown.stdout.contains("left out   url-list ftp://w/: only http://"), "{shown:?}");
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["web_seeds"], serde_json::json!(["http://w/My Images/"]));
+    assert_eq!(json["left_out"].as_array().unwrap().len(), 1);
 }

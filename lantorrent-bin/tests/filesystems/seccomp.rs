@@ -102,9 +102,7 @@ fn no_way_out_of_a_root_without_openat2() {
     let place = Place::new(&root);
     let node = place.node(&[], |command| without(&[OPENAT2], Errno::NOSYS, &command));
     let (source, bytes) = place.source();
-    for out in
-        ["absolute/a", "relative/a", "loop/a", "magic/a", "../outside/a", "inside/../../outside/a"]
-    {
+    for out in ["absolute/a", "relative/a", "loop/a", "magic/a", "../outside/a", "inside/../../outside/a"] {
         let finished = place.lab.send(&source, &[node.destination(out)], &["--json"]);
         assert_ne!(finished.status, Some(0), "{out}");
         let code = finished.codes()[0];

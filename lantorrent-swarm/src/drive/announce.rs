@@ -10,10 +10,11 @@ use lantorrent_core::look_up_within;
 
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
-use super::http;
+use super::http::{Ask, Client, HttpError};
 use super::lookup::without_escape;
 use super::mailbox::Mailbox;
 use super::message::Message;
+use super::packing;
 use super::running::TorrentKey;
 use super::workers::Workers;
 use crate::entropy::Entropy;
@@ -21,10 +22,10 @@ use crate::swarm::Origin;
 use crate::text::readable;
 use crate::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity,
-    REPLY_LIMIT, Scheme, Standing, TrackerError, TrackerUrl, UdpAction, UdpAnswer, UdpClient, UdpEvent,
-    UdpQuestion, announce_url, read_announced,
+    REPLY_LIMIT, Retry, Standing, TrackerError, UdpAction, UdpAnswer, UdpClient, UdpEvent, UdpQuestion,
+    announce_url, read_announced,
 };
-use crate::{InfoHash, PeerId, Seed};
+use crate::{InfoHash, PeerId, Scheme, Seed, Url};
 
 /// Trackers that are asked by HTTP, and names that are looked up, at the same time.
 pub(super) const ASKED: usize = 8;
@@ -127,7 +128,7 @@ impl Trackers {
     }
 
     /// A torrent with these trackers will announce itself.
-    fn add(&mut self, torrent: TorrentKey, (peer_id, port): (PeerId, u16), tiers: &[Vec<TrackerUrl>]) {
+    fn add(&mut self, torrent: TorrentKey, (peer_id, port): (PeerId, u16), tiers: &[Vec<Url>]) {
         let who = Identity { info_hash: torrent.0, peer_id, port, key: self.key };
         let waits = self.of(torrent.0).next().is_some();
         let herald = Herald {
@@ -158,8 +159,8 @@ impl Trackers {
     fn ask(
         &mut self,
         asked: Asked,
-        question: (TrackerUrl, Announce, Option<Vec<u8>>),
-        agent: &ureq::Agent,
+        question: (Url, Announce, Option<Vec<u8>>),
+        client: &Client,
         mailbox: &Arc<Mailbox<Message>>,
     ) {
         let Some(herald) = self.heralds.get_mut(&asked.torrent) else { return };
@@ -172,7 +173,7 @@ impl Trackers {
         let patience = if is_last { FAREWELL } else { PATIENCE };
         let stale = Instant::now() + if is_last { FAREWELL } else { STALE };
         let (turn, families) = (Arc::clone(&herald.turn), self.sockets.families());
-        let (agent, mailbox) = (agent.clone(), Arc::clone(mailbox));
+        let (client, mailbox) = (client.clone(), Arc::clone(mailbox));
         self.threads.put(move || {
             let question = || {
                 if Instant::now() >= stale {
@@ -185,7 +186,7 @@ impl Trackers {
                     ));
                 }
                 let url = announce_url(&tracker, &announce, tracker_id.as_deref())?;
-                Some(TrackerNews::Answered(get(&agent, &url, patience)))
+                Some(TrackerNews::Answered(get(&client, &url, patience)))
             };
             let news = if is_last { turn.say_last(question) } else { turn.say(question).flatten() };
             if let Some(news) = news {
@@ -195,31 +196,37 @@ impl Trackers {
     }
 }
 
-/// Asks by HTTP.
-fn get(agent: &ureq::Agent, url: &str, patience: Duration) -> Result<Announced, TrackerError> {
-    let unreachable = |error: ureq::Error| match error {
-        ureq::Error::Timeout(_) => TrackerError::Silent,
-        error => TrackerError::Unreachable(readable(http::explain(&error).as_bytes())),
-    };
-    let request = agent.get(url).config().timeout_global(Some(patience)).build();
-    let response = request.call().map_err(unreachable)?;
-    let status = response.status();
-    let limit = REPLY_LIMIT as u64;
-    let body = response.into_body().into_with_config().limit(limit).read_to_vec().map_err(unreachable)?;
-    match read_announced(&body) {
-        Err(TrackerError::Encoding(_) | TrackerError::Lacks(_)) if !status.is_success() => {
-            Err(TrackerError::Unreachable(format!("the server answers {}", status.as_u16())))
+/// Asks by HTTP. Many front ends pack what trackers say, whatever they are asked for.
+fn get(client: &Client, url: &Url, patience: Duration) -> Result<Announced, TrackerError> {
+    let ask = Ask { url, headers: Vec::new(), patience: Some(patience), is_verified: false };
+    let answer = client.get(&ask).map_err(|error| match error {
+        HttpError::Silent(_) => TrackerError::Silent,
+        error => TrackerError::Unreachable(readable(error.to_string().as_bytes())),
+    })?;
+    let (told, is_success) = (answer.told(), (200..300).contains(&answer.status));
+    let retry = answer.retry_after().filter(|_| matches!(answer.status, 429 | 503));
+    let coding = answer.coding();
+    let read = packing::read_all(coding.as_deref(), answer.body, REPLY_LIMIT as u64)
+        .map_err(|error| TrackerError::Unreachable(readable(error.to_string().as_bytes())));
+    match read.and_then(|body| read_announced(body.trim_ascii_start())) {
+        // What it says of itself is more than its status says.
+        Err(TrackerError::Refused { reason, retry: None }) => {
+            Err(TrackerError::Refused { reason, retry: retry.map(Retry::After) })
+        }
+        Err(TrackerError::Encoding(_) | TrackerError::Lacks(_) | TrackerError::Unreachable(_))
+            if !is_success =>
+        {
+            Err(retry.map_or_else(
+                || TrackerError::Unreachable(told.clone()),
+                |after| TrackerError::Refused { reason: told.clone(), retry: Some(Retry::After(after)) },
+            ))
         }
         answer => answer,
     }
 }
 
 /// Where a tracker may be: its addresses of IPv4 before those of IPv6.
-fn locate(
-    tracker: &TrackerUrl,
-    [v4, v6]: [bool; 2],
-    patience: Duration,
-) -> Result<Vec<SocketAddr>, TrackerError> {
+fn locate(tracker: &Url, [v4, v6]: [bool; 2], patience: Duration) -> Result<Vec<SocketAddr>, TrackerError> {
     let unreachable =
         |error: std::io::Error| TrackerError::Unreachable(readable(error.to_string().as_bytes()));
     let (host, port) = tracker.endpoint();
@@ -234,23 +241,9 @@ fn locate(
 
 impl Engine {
     /// A torrent is there that has these trackers, in tiers.
-    pub(super) fn herald(&mut self, torrent: TorrentKey, tiers: &[Vec<String>]) {
-        let mut known = Vec::new();
-        for tier in tiers {
-            let mut urls = Vec::new();
-            for url in tier {
-                match url.parse::<TrackerUrl>() {
-                    Ok(url) => urls.push(url),
-                    Err(error) => {
-                        let url = readable(url.as_bytes());
-                        self.warn(torrent.0, format!("the tracker {url} is left out: {error}"));
-                    }
-                }
-            }
-            known.push(urls);
-        }
-        if known.iter().any(|tier| !tier.is_empty()) {
-            self.trackers.add(torrent, (self.peer_id, self.port), &known);
+    pub(super) fn herald(&mut self, torrent: TorrentKey, tiers: &[Vec<Url>]) {
+        if !tiers.is_empty() {
+            self.trackers.add(torrent, (self.peer_id, self.port), tiers);
         }
     }
 
@@ -289,14 +282,14 @@ impl Engine {
             match action {
                 AnnouncerAction::Ask { id, tracker, announce, tracker_id } => {
                     let question = (tracker, announce, tracker_id);
-                    self.trackers.ask(Asked { torrent, id }, question, &self.agent, &self.mailbox);
+                    self.trackers.ask(Asked { torrent, id }, question, &self.client, &self.mailbox);
                 }
                 AnnouncerAction::Found(peers) => self.found(torrent.0, Origin::Tracker, &peers),
                 AnnouncerAction::Warning(tracker, text) => {
-                    self.warn(torrent.0, format!("{}: {text}", tracker.as_str()));
+                    self.warn(torrent.0, format!("{tracker}: {text}"));
                 }
                 AnnouncerAction::Failed(tracker, error) => {
-                    self.warn(torrent.0, format!("{}: {error}", tracker.as_str()));
+                    self.warn(torrent.0, format!("{tracker}: {error}"));
                 }
                 AnnouncerAction::Stopped => self.forget_herald(now, torrent),
             }

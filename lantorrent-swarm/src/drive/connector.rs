@@ -12,13 +12,14 @@ use ureq::unversioned::transport::RustlsConnector;
 // What semantic versions do not cover: the lock file does.
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle,
-    Transport,
+    SocksConnector, Transport,
 };
 
 /// Connects to the first address that takes the connection: all of them are tried, one beside the other. As ureq's own does,
 /// it asks proxies for tunnels, and puts TLS on top where that is built in.
 #[derive(Debug, Default)]
 pub struct Dialer {
+    socks: SocksConnector,
     proxy: ConnectProxyConnector,
     #[cfg(feature = "tls")]
     tls: RustlsConnector,
@@ -28,10 +29,15 @@ impl Connector for Dialer {
     type Out = Box<dyn Transport>;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Self::Out>, Error> {
-        let tunnel = Connector::<Socket>::connect(&self.proxy, details, None)?;
-        let transport: Box<dyn Transport> = match tunnel {
-            Some(tunnel) => Box::new(tunnel),
-            None => Box::new(dial(details)?),
+        let socks = Connector::<Socket>::connect(&self.socks, details, None)?;
+        let tunnel = match &socks {
+            Some(_) => None,
+            None => Connector::<Socket>::connect(&self.proxy, details, None)?,
+        };
+        let transport: Box<dyn Transport> = match (socks, tunnel) {
+            (Some(socks), _) => Box::new(socks),
+            (None, Some(tunnel)) => Box::new(tunnel),
+            (None, None) => Box::new(dial(details)?),
         };
         #[cfg(feature = "tls")]
         let transport: Box<dyn Transport> = match self.tls.connect(details, Some(transport))? {

@@ -13,6 +13,7 @@ use super::announce::Trackers;
 use super::connections::Line;
 use super::datagrams;
 use super::dht::Dht;
+use super::http::Client;
 use super::interfaces::Interface;
 use super::local::Local;
 use super::mailbox::Mailbox;
@@ -85,7 +86,7 @@ pub(super) struct Engine {
     pub(super) dht: Option<Dht>,
     pub(super) disk: Workers,
     pub(super) web: Workers,
-    pub(super) agent: ureq::Agent,
+    pub(super) client: Client,
     /// The networks that this host is in.
     pub(super) networks: Vec<Network>,
     pub(super) interfaces: Vec<Interface>,
@@ -115,7 +116,7 @@ pub(super) struct Parts {
     pub(super) port: u16,
     pub(super) disk: Workers,
     pub(super) web: Workers,
-    pub(super) agent: ureq::Agent,
+    pub(super) client: Client,
     pub(super) trackers: Trackers,
     pub(super) local: Option<Local>,
     pub(super) dht: Option<Dht>,
@@ -154,7 +155,7 @@ impl Engine {
             dht: parts.dht,
             disk: parts.disk,
             web: parts.web,
-            agent: parts.agent,
+            client: parts.client,
             networks: Vec::new(),
             interfaces: Vec::new(),
             records: parts.records,
@@ -214,7 +215,7 @@ impl Engine {
         // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
         self.trackers.abandon();
         self.web.abandon();
-        self.agent.shutdown();
+        self.client.shut_down();
         Ok(())
     }
 

@@ -70,6 +70,9 @@ impl Engine {
         torrent.webs = Webs::new(sources.web_seeds);
         let key = TorrentKey(hash, self.added);
         self.torrents.insert(hash, torrent);
+        for why in sources.left_out {
+            self.warn(hash, why);
+        }
         self.herald(key, &sources.trackers);
         self.meet_by_name(&sources.nodes);
         self.find_by_name(key, sources.peers);

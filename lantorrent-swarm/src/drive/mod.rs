@@ -32,6 +32,7 @@ mod dht;
 mod door;
 mod engine;
 mod finding;
+mod heads;
 mod http;
 mod intake;
 mod interfaces;
@@ -46,11 +47,14 @@ mod opening;
 mod outgoing;
 mod paced;
 mod paces;
+mod packing;
 mod parts;
 mod piece;
 mod pool;
+mod proxies;
 mod quota;
 mod recheck;
+mod retry;
 mod running;
 mod settings;
 mod sources;
@@ -64,6 +68,7 @@ mod warnings;
 mod web;
 mod web_answer;
 mod web_file;
+mod web_name;
 mod workers;
 
 use std::io;
@@ -78,13 +83,19 @@ use announce::Trackers;
 pub use connector::Dialer;
 use datagrams::Pair;
 use engine::{Engine, Parts};
+#[doc(hidden)]
+pub use heads::Heads;
+use http::Client;
 use local::Local;
+#[doc(hidden)]
 pub use lookup::Lookup;
 use mailbox::Mailbox;
 use message::Message;
 pub use message::Notice;
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
+#[doc(hidden)]
+pub use retry::retry_after;
 pub use running::Phase;
 pub use settings::{Adding, Bounds, Dht, Existing, Settings, Trust, Wanted};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -122,7 +133,7 @@ pub enum SwarmError {
     #[error(transparent)]
     Records(#[from] FilesError),
     /// The proxy is none.
-    #[error("{0:?} is no proxy; it looks like http://proxy:3128")]
+    #[error("{0:?} is no proxy; one looks like http://proxy:3128, or socks5h://proxy:1080")]
     Proxy(String),
     /// The system lacks something: threads, descriptors or random numbers.
     #[error("the system lacks what a swarm takes: {0}")]
@@ -148,7 +159,7 @@ impl Swarm {
     pub fn start(settings: Settings) -> Result<Self, SwarmError> {
         let (listener, port, datagrams) = listen(&settings)?;
         let records = settings.records.as_deref().map(Records::open).transpose()?;
-        let agent = http::agent(settings.proxy.as_deref())?;
+        let client = Client::new(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
         let (to, notices) = mpsc::channel();
@@ -173,7 +184,7 @@ impl Swarm {
             poll,
             listener,
             port,
-            agent,
+            client,
             records,
         })?;
         let run = move || {

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_body_that_trickles_ends_with_an_error() {
         let none = Limit::default();
-        let (_, fetch) = Webs::new(vec!["http://a/".into()]).begin(WebKey(0)).unwrap();
+        let (_, _, fetch) = Webs::new(vec!["http://a/".parse().unwrap()]).begin(WebKey(0)).unwrap();
         let mut tempo = Tempo { waited: WITHIN, bytes: LEAST - 2 };
         let paces = &mut Paces::new(&none, &none);
         let mut paced = Paced { body: io::repeat(7), paces, tempo: &mut tempo, fetch: &fetch };

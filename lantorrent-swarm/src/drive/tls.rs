@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
-use ureq::Proxy;
-use ureq::config::Config;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 // What semantic versions do not cover: the lock file does.
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
@@ -44,21 +42,15 @@ enum TlsError {
 
 /// Connects as usual. What TLS takes is looked for when it is needed for the first time: so it costs nobody who needs none,
 /// and what is missing is an error of that one request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Secure {
-    proxy: Option<Proxy>,
-    config: OnceLock<Result<Config, TlsError>>,
+    tls: OnceLock<Result<TlsConfig, TlsError>>,
     connector: Dialer,
 }
 
 impl Secure {
-    pub(super) fn new(proxy: Option<Proxy>) -> Self {
-        Self { proxy, config: OnceLock::new(), connector: Dialer::default() }
-    }
-
-    fn config(&self) -> Result<&Config, ureq::Error> {
-        let make = || Ok(http::config(self.proxy.clone()).tls_config(tls()?).build());
-        self.config.get_or_init(make).as_ref().map_err(|error| io::Error::other(error.clone()).into())
+    fn tls(&self) -> Result<TlsConfig, ureq::Error> {
+        self.tls.get_or_init(tls).clone().map_err(|error| io::Error::other(error).into())
     }
 }
 
@@ -73,10 +65,12 @@ impl Connector for Secure {
         if !details.needs_tls() {
             return self.connector.connect(details, chained);
         }
+        // Through the same proxy; the connection to a proxy itself is through none.
+        let config = http::config(details.config.proxy().cloned()).tls_config(self.tls()?).build();
         let details = ConnectionDetails {
             uri: details.uri,
             addrs: details.addrs.clone(),
-            config: self.config()?,
+            config: &config,
             request_level: false,
             resolver: details.resolver,
             now: details.now,

@@ -154,6 +154,11 @@ impl Engine {
                 fetch.taken();
                 torrent.receive(now, Sender::Web(web), span, data, &mut self.pool);
             }
+            WebNews::Skipped => torrent.machine.handle(now, Event::WebAlive(web)),
+            WebNews::NoRanges => {
+                torrent.webs.stop(web);
+                torrent.machine.handle(now, Event::WebInOrder(web));
+            }
             WebNews::Done => {
                 torrent.webs.stop(web);
                 torrent.machine.handle(now, Event::WebDone(web));
@@ -258,12 +263,12 @@ impl Engine {
 
     fn fetch(&mut self, hash: InfoHash, web: WebKey, pieces: std::ops::Range<u32>) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
-        let (Some(info), Some((url, fetch))) = (torrent.info.clone(), torrent.webs.begin(web)) else {
+        let (Some(info), Some((url, stream, fetch))) = (torrent.info.clone(), torrent.webs.begin(web)) else {
             return;
         };
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
         let paces = Paces::new(&self.settings.download, &torrent.download);
-        let server = Server { agent: self.agent.clone(), url, paces };
+        let server = Server { client: self.client.clone(), url, paces, stream };
         self.web.put(move || {
             let tell = |news| mailbox.send(Message::News(key, News::Web(web, fetch.clone(), news)));
             web::fetch(server, &info, pieces, &fetch, &tell);

@@ -1,27 +1,39 @@
 //! Web seeds (BEP 19): pieces from plain HTTP servers, in threads beside the loop.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::http;
+use ureq::http::header::RANGE;
+
+use super::http::{Ask, Client, HttpError};
 use super::paced::{Paced, Tempo};
 use super::paces::Paces;
 use super::pool::Buffer;
+use super::web_answer::Part;
+use super::web_name::is_packed_itself;
 use crate::metainfo::{Info, Kind};
 use crate::swarm::WebKey;
+use crate::url::Url;
 use crate::{BLOCK, Span};
 
 /// Blocks of one fetch that may wait for the loop.
 const AHEAD: usize = 64;
 
+/// Bytes that are passed over before the loop hears of it.
+const SKIPPED: u64 = 256 << 10;
+/// The shortest part of what was asked for that is worth another question.
+const SHORTEST: u64 = 16 << 10;
+
 /// The web seeds of one torrent.
 #[derive(Default)]
 pub(super) struct Webs {
-    pub(super) urls: Vec<String>,
+    pub(super) urls: Vec<Url>,
+    /// What those that know no ranges are sending.
+    streams: Vec<Arc<Mutex<Stream>>>,
     /// What is being fetched, by place.
     under_way: Vec<Option<Fetch>>,
 }
@@ -41,25 +53,31 @@ struct Shared {
 /// What a fetch has to say.
 pub(super) enum WebNews {
     Block(Span, Buffer),
+    /// It sends, but what comes before the pieces.
+    Skipped,
+    /// It sends files from their beginning alone.
+    NoRanges,
     Done,
     Failed(Option<Duration>, String),
     Useless(String),
 }
 
 impl Webs {
-    pub(super) fn new(urls: Vec<String>) -> Self {
-        Self { under_way: urls.iter().map(|_| None).collect(), urls }
+    pub(super) fn new(urls: Vec<Url>) -> Self {
+        let streams = urls.iter().map(|_| Arc::default()).collect();
+        Self { under_way: urls.iter().map(|_| None).collect(), streams, urls }
     }
 
     /// Begins a fetch, instead of the one before.
-    pub(super) fn begin(&mut self, web: WebKey) -> Option<(String, Fetch)> {
+    pub(super) fn begin(&mut self, web: WebKey) -> Option<(Url, Arc<Mutex<Stream>>, Fetch)> {
         let url = self.urls.get(web.0 as usize)?.clone();
+        let stream = Arc::clone(self.streams.get(web.0 as usize)?);
         let shared =
             Shared { stopped: AtomicBool::new(false), waiting: Mutex::new(0), changed: Condvar::new() };
         let fetch = Fetch { shared: Arc::new(shared) };
         self.stop(web);
         *self.under_way.get_mut(web.0 as usize)? = Some(fetch.clone());
-        Some((url, fetch))
+        Some((url, stream, fetch))
     }
 
     pub(super) fn stop(&mut self, web: WebKey) {
@@ -109,15 +127,32 @@ impl Fetch {
 /// Why a fetch has ended early.
 enum Stop {
     Asked,
+    NoRanges,
     Failed(Option<Duration>, String),
     Useless(String),
 }
 
+/// What a server is sending that knows no ranges, for the next pieces.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// It was found to be one.
+    is_one: bool,
+    body: Option<Body>,
+}
+
+/// A body, and where in which file its next byte is.
+struct Body {
+    file: usize,
+    at: u64,
+    bytes: Box<dyn Read + Send>,
+}
+
 /// Where pieces are fetched, and how fast that may be.
 pub(super) struct Server {
-    pub(super) agent: ureq::Agent,
-    pub(super) url: String,
+    pub(super) client: Client,
+    pub(super) url: Url,
     pub(super) paces: Paces,
+    pub(super) stream: Arc<Mutex<Stream>>,
 }
 
 /// Fetches the pieces, and tells of each block, and of the end.
@@ -130,26 +165,51 @@ pub(super) fn fetch(
 ) {
     let mut tempo = Tempo::default();
     let mut blocks = Blocks { info, fetch, tell, at: (pieces.start, 0), block: None };
-    let result = runs(info, pieces).try_for_each(|(file, offset, length)| {
-        // It may have waited for its turn for long.
-        if fetch.is_stopped() {
-            return Err(Stop::Asked);
+    let result = runs(info, pieces).try_for_each(|(file, mut offset, mut length)| {
+        if info.layout().files()[file].kind == Kind::Padding {
+            return blocks.take_all(&mut io::repeat(0).take(length), length);
         }
-        let entry = &info.layout().files()[file];
-        if entry.kind == Kind::Padding {
-            return blocks.take_all(&mut std::io::repeat(0).take(length), length);
+        while length > 0 {
+            // It may have waited for its turn for long.
+            if fetch.is_stopped() {
+                return Err(Stop::Asked);
+            }
+            let (mut body, count) = server.body(info, file, offset, length)?;
+            let mut paced =
+                Paced { body: &mut body.bytes, paces: &mut server.paces, tempo: &mut tempo, fetch };
+            skip(&mut paced, offset - body.at, fetch, tell)?;
+            blocks.take_all(&mut paced, count)?;
+            (offset, length) = (offset + count, length - count);
+            body.at = offset;
+            server.keep(body);
         }
-        let url = url_of(&server.url, info, file);
-        let body = open(&server.agent, &url, offset, length)?;
-        let mut body = Paced { body, paces: &mut server.paces, tempo: &mut tempo, fetch };
-        blocks.take_all(&mut body, length)
+        Ok(())
     });
     match result {
         Ok(()) => tell(WebNews::Done),
         Err(Stop::Asked) => {}
+        Err(Stop::NoRanges) => tell(WebNews::NoRanges),
         Err(Stop::Failed(retry_after, why)) => tell(WebNews::Failed(retry_after, why)),
         Err(Stop::Useless(why)) => tell(WebNews::Useless(why)),
     }
+}
+
+/// Passes over what comes before the pieces.
+fn skip(body: &mut impl Read, mut bytes: u64, fetch: &Fetch, tell: &dyn Fn(WebNews)) -> Result<(), Stop> {
+    while bytes > 0 {
+        let most = bytes.min(SKIPPED);
+        let count = io::copy(&mut body.take(most), &mut io::sink())
+            .map_err(|error| Stop::Failed(None, error.to_string()))?;
+        if fetch.is_stopped() {
+            return Err(Stop::Asked);
+        }
+        if count < most {
+            return Err(Stop::Failed(None, "the server has sent less than it was asked for".into()));
+        }
+        tell(WebNews::Skipped);
+        bytes -= count;
+    }
+    Ok(())
 }
 
 /// The parts of files that the pieces are, each as long as it can be: file, offset, length.
@@ -168,50 +228,85 @@ fn runs(info: &Info, pieces: Range<u32>) -> impl Iterator<Item = (usize, u64, u6
 }
 
 /// The URL of a file: of a single one the web seed's own, unless that ends with a slash.
-fn url_of(url: &str, info: &Info, file: usize) -> String {
+fn url_of(url: &Url, info: &Info, file: usize) -> Url {
     let layout = info.layout();
-    if !layout.is_folder() && !url.ends_with('/') {
-        return url.to_owned();
+    if !layout.is_folder() && !url.target().ends_with('/') {
+        return url.clone();
     }
-    let mut whole = url.trim_end_matches('/').to_owned();
+    let mut target = url.target().trim_end_matches('/').to_owned();
     for component in layout.files()[file].path.components() {
-        whole.push('/');
-        crate::percent::encode(component.as_os_str().as_encoded_bytes(), &mut whole);
+        target.push('/');
+        crate::percent::encode(component.as_os_str().as_encoded_bytes(), &mut target);
     }
-    whole
+    url.with_target(target)
+}
+
+impl Server {
+    /// So much of a file from an offset on, or less. What it begins with may have to be passed over.
+    fn body(&self, info: &Info, file: usize, offset: u64, length: u64) -> Result<(Body, u64), Stop> {
+        let (is_stream, kept) = {
+            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            (stream.is_one, stream.body.take())
+        };
+        if let Some(body) = kept.filter(|body| body.file == file && body.at <= offset) {
+            return Ok((body, length));
+        }
+        let whole = info.layout().files()[file].length;
+        let (part, bytes) = open(&self.client, &url_of(&self.url, info, file), (offset, length), whole)?;
+        let body = Body { file, at: part.begin, bytes };
+        if part.begin < offset && !is_stream {
+            // From now on it is asked for one piece after the other. This answer serves for them.
+            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            *stream = Stream { is_one: true, body: Some(body) };
+            return Err(Stop::NoRanges);
+        }
+        Ok((body, part.length.min(length)))
+    }
+
+    /// What is behind the pieces may be the next ones.
+    fn keep(&self, body: Body) {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if stream.is_one {
+            stream.body = Some(body);
+        }
+    }
 }
 
 /// Asks for so many bytes of a file from an offset on.
-fn open(agent: &ureq::Agent, url: &str, offset: u64, length: u64) -> Result<impl Read, Stop> {
-    let range = format!("bytes={offset}-{}", offset + length - 1);
-    let failed = |error: ureq::Error| Stop::Failed(None, format!("{url}: {}", http::explain(&error)));
-    let response = agent.get(url).header("Range", range).call().map_err(failed)?;
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(encoding) = http::packed(&response) {
-        return Err(Stop::Useless(format!("{url}: the server sends it packed ({encoding})")));
+fn open(
+    client: &Client,
+    url: &Url,
+    (offset, length): (u64, u64),
+    whole: u64,
+) -> Result<(Part, Box<dyn Read + Send>), Stop> {
+    let useless = |why: &str| Stop::Useless(format!("{url}: {why}"));
+    let headers = vec![(RANGE, format!("bytes={offset}-{}", offset + length - 1))];
+    // What comes is compared with the hashes of the torrent.
+    let ask = Ask { url, headers, patience: None, is_verified: true };
+    let answer = client.get(&ask).map_err(|error| match error {
+        HttpError::Wrong(why) => useless(&why),
+        error => Stop::Failed(None, format!("{url}: {error}")),
+    })?;
+    let part = match answer.status {
+        206 => Part::of(&answer).filter(|part| part.begin == offset),
+        // A server that knows no ranges sends all of it.
+        200 => Some(Part { begin: 0, length, whole: answer.length() }),
+        404 | 410 | 416 | 401 | 403 => return Err(useless(&answer.told())),
+        _ => return Err(Stop::Failed(answer.retry_after(), format!("{url}: {}", answer.told()))),
+    };
+    if let Some(coding) = answer.coding().filter(|coding| !is_packed_itself(&answer.url, coding)) {
+        return Err(useless(&format!("the server sends it packed ({coding})")));
     }
-    match response.status().as_u16() {
-        206 if header("content-range").is_none_or(|range| begins_at(range, offset)) => {}
-        // Who knows no ranges sends all of it.
-        200 if offset == 0 => {}
-        200 | 206 => return Err(Stop::Useless(format!("{url}: the server cannot send parts of a file"))),
-        status @ (404 | 410 | 416 | 401 | 403) => {
-            return Err(Stop::Useless(format!("{url}: the server answers {status}")));
-        }
-        status => {
-            let retry_after = header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
-            let retry_after = retry_after.map(Duration::from_secs);
-            return Err(Stop::Failed(retry_after, format!("{url}: the server answers {status}")));
-        }
+    let part = part.ok_or_else(|| useless("the server sends another part than it was asked for"))?;
+    if let Some(other) = part.whole.filter(|other| *other != whole) {
+        return Err(useless(&format!(
+            "the server has a file of {other} bytes there, and the torrent one of {whole}"
+        )));
     }
-    Ok(response.into_body().into_reader())
-}
-
-/// Whether a `Content-Range` begins there.
-fn begins_at(range: &str, offset: u64) -> bool {
-    let begin =
-        range.trim().strip_prefix("bytes").map(str::trim_start).and_then(|rest| rest.split('-').next());
-    begin.is_some_and(|begin| begin.trim().parse() == Ok(offset))
+    if part.length < length.min(SHORTEST) {
+        return Err(useless("the server sends less at a time than is worth asking for"));
+    }
+    Ok((part, answer.body))
 }
 
 /// Cuts what comes into blocks.

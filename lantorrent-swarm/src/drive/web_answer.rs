@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use lantorrent_core::store::StoreError;
 use thiserror::Error;
+use ureq::http::header::{
+    CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 
-use super::http;
-use crate::percent;
+use super::http::{self, Ask, Client, HttpError};
+use super::web_name::{is_packed_itself, name_in, name_of};
+use crate::url::Url;
 
 /// Why a file cannot be had from the web.
 #[derive(Debug, Error)]
@@ -21,13 +25,23 @@ pub enum WebError {
         /// What happened.
         why: String,
     },
-    /// The server does not send it.
-    #[error("{url}: the server answers {status}")]
+    /// It is at no place where it can be fetched.
+    #[error("{url}: {why}")]
+    Useless {
+        /// What was asked for.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The server, or a proxy on the way to it, does not send it.
+    #[error("{url}: {told}")]
     Refused {
         /// What was asked for.
         url: String,
         /// The status of HTTP.
         status: u16,
+        /// Who answers what.
+        told: String,
         /// How long the server wants to be left alone.
         retry_after: Option<Duration>,
     },
@@ -97,67 +111,85 @@ impl Version {
 
 /// The answer, and where in the file it begins.
 pub(super) struct Answer {
+    /// Where redirects have led.
+    pub(super) url: Url,
     pub(super) from: u64,
     /// Of the whole file.
     pub(super) length: Option<u64>,
     pub(super) version: Option<Version>,
+    /// What the server calls it.
+    pub(super) name: Option<String>,
+    /// How it is packed, although it was to be sent as it is.
+    pub(super) packed: Option<String>,
     pub(super) body: Box<dyn Read + Send>,
 }
 
 impl Answer {
     /// Asks for all of it, or for the rest if it is that version still.
-    pub(super) fn ask(
-        agent: &ureq::Agent,
-        url: &str,
-        from: Option<(u64, &Version)>,
-    ) -> Result<Self, WebError> {
-        let mut request = agent.get(url);
-        if let Some((at, version)) = from {
-            request = request.header("Range", format!("bytes={at}-")).header("If-Range", &version.0);
-        }
-        let response = request
-            .call()
-            .map_err(|error| WebError::Lost { url: url.to_owned(), why: http::explain(&error) })?;
-        if let Some(encoding) = http::packed(&response) {
-            return Err(WebError::Packed { url: url.to_owned(), encoding });
-        }
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let tag = header("etag").filter(|tag| !tag.starts_with("W/"));
-        let version = tag.or_else(|| header("last-modified")).map(|text| Version(text.to_owned()));
-        let (from, length) = match response.status().as_u16() {
-            200 => (0, header("content-length").and_then(|length| length.trim().parse().ok())),
-            206 => header("content-range")
-                .and_then(range)
-                .filter(|(begin, _)| from.is_some_and(|(at, _)| *begin == at))
-                .ok_or_else(|| WebError::Lost {
-                    url: url.to_owned(),
-                    why: "the server sends another part than it was asked for".into(),
-                })?,
-            416 => return Err(WebError::Changed { url: url.to_owned() }),
+    pub(super) fn ask(client: &Client, url: &Url, from: Option<(u64, &Version)>) -> Result<Self, WebError> {
+        let headers = from.map_or_else(Vec::new, |(at, version)| {
+            vec![(RANGE, format!("bytes={at}-")), (IF_RANGE, version.0.clone())]
+        });
+        let shown = url.to_string();
+        let lost = |why: &str| WebError::Lost { url: shown.clone(), why: why.to_owned() };
+        let answer = client.get(&Ask { url, headers, patience: None, is_verified: false }).map_err(
+            |error| match error {
+                HttpError::Wrong(why) => WebError::Useless { url: shown.clone(), why },
+                error => lost(&error.to_string()),
+            },
+        )?;
+        let (begin, length) = match answer.status {
+            200 => (0, answer.length()),
+            206 => {
+                let part = Part::of(&answer).filter(|part| from.is_some_and(|(at, _)| part.begin == at));
+                let part = part.ok_or_else(|| lost("the server sends another part than it was asked for"))?;
+                (part.begin, part.whole)
+            }
+            416 => return Err(WebError::Changed { url: shown }),
             status => {
-                let retry_after = header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
-                let retry_after = retry_after.map(Duration::from_secs);
-                return Err(WebError::Refused { url: url.to_owned(), status, retry_after });
+                let (told, retry_after) = (answer.told(), answer.retry_after());
+                return Err(WebError::Refused { url: shown, status, told, retry_after });
             }
         };
-        Ok(Self { from, length, version, body: Box::new(response.into_body().into_reader()) })
+        let packed = answer.coding().filter(|coding| !is_packed_itself(&answer.url, coding));
+        let tag = answer.header(ETAG).filter(|tag| !tag.starts_with("W/"));
+        let version = tag.or_else(|| answer.header(LAST_MODIFIED)).map(|text| Version(text.to_owned()));
+        let named = answer.headers.get(CONTENT_DISPOSITION).and_then(name_in);
+        let name = named.or_else(|| name_of(url)).or_else(|| name_of(&answer.url));
+        let length = length.filter(|_| packed.is_none());
+        Ok(Self { from: begin, length, version, name, packed, url: answer.url, body: answer.body })
     }
 }
 
-/// The first byte and the length of the whole in a `Content-Range`.
-fn range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (span, whole) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
-    let begin = span.split_once('-')?.0.trim().parse().ok()?;
-    Some((begin, whole.trim().parse().ok()))
+/// Which part of a file an answer has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) begin: u64,
+    pub(super) length: u64,
+    /// Bytes of the whole file, if the server says so.
+    pub(super) whole: Option<u64>,
 }
 
-/// The last name in the path of a URL, if a file can have it.
-pub(super) fn name_of(url: &str) -> Option<String> {
-    let path = url.split_once("://")?.1.split(['?', '#']).next()?.split_once('/')?.1;
-    let last = path.rsplit('/').next()?.replace('+', "%2B");
-    let name = String::from_utf8(percent::decode(last.as_bytes())).ok()?;
-    let is_one = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    is_one.then_some(name)
+impl Part {
+    /// None if it is not said, or if there are several.
+    pub(super) fn of(answer: &http::Answer) -> Option<Self> {
+        let kind = answer.header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        answer.header(CONTENT_RANGE).filter(|_| !kind.starts_with("multipart/")).and_then(Self::read)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (unit, rest) = text.trim().split_at_checked(5)?;
+        let (span, whole) = rest.trim_start_matches(['=', ' ', '\t']).split_once('/')?;
+        let (begin, end) = span.split_once('-')?;
+        let (begin, end): (u64, u64) = (begin.trim().parse().ok()?, end.trim().parse().ok()?);
+        let whole = whole.trim().parse().ok();
+        let fits =
+            unit.eq_ignore_ascii_case("bytes") && begin <= end && whole.is_none_or(|whole| end < whole);
+        if !fits {
+            return None;
+        }
+        Some(Self { begin, length: (end - begin).checked_add(1)?, whole })
+    }
 }
 
 #[cfg(test)]
@@ -165,34 +197,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_in_urls() {
-        for (url, name) in [
-            ("http://a/b/tool-1.0.tar.gz", Some("tool-1.0.tar.gz")),
-            ("http://a/b%20c+d?x=/y#z", Some("b c+d")),
-            ("http://a", None),
-            ("http://a/", None),
-            ("http://a/b/", None),
-            ("http://a/..", None),
-            ("http://a/%2e%2e", None),
-            ("http://a/b%2fc", None),
-            ("http://a/%00", None),
-            ("http://a/%ff", None),
-        ] {
-            assert_eq!(name_of(url).as_deref(), name, "{url}");
-        }
-    }
-
-    #[test]
     fn ranges_as_servers_write_them() {
         for (text, parsed) in [
-            ("bytes 5-9/10", Some((5, Some(10)))),
-            ("bytes 0-0/*", Some((0, None))),
-            (" bytes  7-8/ 9 ", Some((7, Some(9)))),
+            ("bytes 5-9/10", Some((5, 5, Some(10)))),
+            ("bytes 0-0/*", Some((0, 1, None))),
+            (" Bytes  7-8/ 9 ", Some((7, 2, Some(9)))),
+            ("bytes=7-8/9", Some((7, 2, Some(9)))),
             ("bytes */10", None),
+            ("bytes 5-4/10", None),
+            ("bytes 5-10/10", None),
+            ("bytes 0-18446744073709551615/*", None),
             ("bits 1-2/3", None),
             ("", None),
         ] {
-            assert_eq!(range(text), parsed, "{text}");
+            let parsed = parsed.map(|(begin, length, whole)| Part { begin, length, whole });
+            assert_eq!(Part::read(text), parsed, "{text}");
         }
     }
 }

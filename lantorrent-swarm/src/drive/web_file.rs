@@ -11,9 +11,11 @@ use lantorrent_core::wire::digest;
 use lantorrent_core::{Limit, Pace};
 
 use super::SwarmError;
-use super::http;
+use super::http::Client;
+use super::packing;
 use super::web_answer::{Answer, Version, WebError};
 use crate::metainfo::{METAINFO, Metainfo};
+use crate::url::Url;
 
 /// Bytes that are written at once, and that one line of the journal is about.
 const BLOCK: u32 = 256 << 10;
@@ -22,13 +24,15 @@ const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest time for which a server can ask to be left alone.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often a file that changes, or of which the server cannot say whether it has, is begun anew.
+const ANEW: u32 = 3;
 /// How long it may go unnoticed that nobody wants the file any more.
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Asks web servers for torrents and files, one after the other. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Web {
-    agent: ureq::Agent,
+    client: Client,
     download: Limit,
 }
 
@@ -38,13 +42,16 @@ pub enum Page {
     /// A torrent, whatever it is called there.
     Torrent(Box<Metainfo>),
     /// Anything else.
-    File(WebFile),
+    File(Box<WebFile>),
 }
 
 /// A file on the web, of which the first bytes have come.
 pub struct WebFile {
     web: Web,
-    url: String,
+    url: Url,
+    /// Where redirects led: what has begun on one mirror goes on there.
+    mirror: Url,
+    name: Option<String>,
     version: Option<Version>,
     length: Option<u64>,
     body: Box<dyn Read + Send>,
@@ -63,31 +70,39 @@ impl std::fmt::Debug for WebFile {
 }
 
 impl Web {
-    /// Through that HTTP proxy, a URL, or as the environment says; as fast as the limit allows.
+    /// Through that proxy, a URL, or as the environment says, by the rules of curl; as fast as the limit allows.
     pub fn new(proxy: Option<&str>, download: Limit) -> Result<Self, SwarmError> {
-        Ok(Self { agent: http::agent(proxy)?, download })
+        Ok(Self { client: Client::new(proxy)?, download })
     }
 
-    /// Asks for what is at that URL. Redirects are followed.
-    pub fn open(&self, url: &str) -> Result<Page, WebError> {
-        let answer = Answer::ask(&self.agent, url, None)?;
-        let (version, length) = (answer.version.clone(), answer.length);
+    /// Asks for what is at that URL. Redirects are followed, but not from HTTPS to HTTP.
+    pub fn open(&self, url: &Url) -> Result<Page, WebError> {
+        let answer = Answer::ask(&self.client, url, None)?;
+        if let Some(coding) = answer.packed {
+            // A torrent tells itself whether it was unpacked as it should be. Of anything else nobody could.
+            let unpacked = packing::read_all(Some(&coding), answer.body, METAINFO as u64);
+            let torrent = unpacked.ok().and_then(|bytes| Metainfo::read(&bytes).ok());
+            let packed = || WebError::Packed { url: url.to_string(), encoding: coding };
+            return torrent.map(|torrent| Page::Torrent(Box::new(torrent))).ok_or_else(packed);
+        }
         let (start, rest) = beginning(answer.body).map_err(|error| lost(url, &error))?;
         match Metainfo::read(&start) {
             Ok(torrent) => Ok(Page::Torrent(Box::new(torrent))),
-            Err(_) => Ok(Page::File(WebFile {
+            Err(_) => Ok(Page::File(Box::new(WebFile {
                 web: self.clone(),
-                url: url.to_owned(),
-                version,
-                length,
+                url: url.clone(),
+                mirror: answer.url,
+                name: answer.name,
+                version: answer.version,
+                length: answer.length,
                 body: Box::new(Cursor::new(start).chain(rest)),
-            })),
+            }))),
         }
     }
 
     /// Ends all that waits for a server, in other threads too, with an error. Nothing can be asked for after that.
     pub fn shut_down(&self) {
-        self.agent.clone().shutdown();
+        self.client.shut_down();
     }
 }
 
@@ -102,14 +117,15 @@ fn beginning<R: Read>(mut body: R) -> io::Result<(Vec<u8>, R)> {
     Ok((start, body))
 }
 
-fn lost(url: &str, error: &dyn std::fmt::Display) -> WebError {
-    WebError::Lost { url: url.to_owned(), why: error.to_string() }
+fn lost(url: &Url, error: &dyn std::fmt::Display) -> WebError {
+    WebError::Lost { url: url.to_string(), why: error.to_string() }
 }
 
 impl WebFile {
-    /// The last name in the path of the URL, if a file can have it: not to be trusted, but one name alone.
-    pub fn name(&self) -> Option<String> {
-        super::web_answer::name_of(&self.url)
+    /// What the server calls it, or else the last name in the path of the URL, if a file can have it: not to be trusted,
+    /// but one name alone.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Its bytes, if the server says so.
@@ -130,14 +146,37 @@ impl WebFile {
         let folder = std::path::absolute(folder)
             .map_err(|cause| WebError::Folder { path: folder.to_owned(), cause })?;
         let path = folder.join(name);
+        let mut begun = 0;
+        loop {
+            let error = match self.save_version(&folder, &path, durability, progress) {
+                Err(Stopped::Anew(error)) => error,
+                Err(Stopped::For(error)) => return Err(error),
+                Ok(bytes) => return Ok(bytes),
+            };
+            begun += 1;
+            if begun > ANEW {
+                return Err(error);
+            }
+            log::warn!("{error}; it is fetched anew");
+            self.begin_anew()?;
+        }
+    }
+
+    fn save_version(
+        &mut self,
+        folder: &Path,
+        path: &Path,
+        durability: Durability,
+        progress: WebProgress<'_>,
+    ) -> Result<u64, Stopped> {
         let version = self.version.as_ref().map(Version::to_bytes);
         let target = Target {
-            path: path.to_str().ok_or_else(|| WebError::Encoding { path: path.clone() })?,
+            path: path.to_str().ok_or_else(|| WebError::Encoding { path: path.to_owned() })?,
             placement: Placement::Rename,
             length: self.length,
             resume: version.as_ref().map(|version| Resume { version, block_size: BLOCK, durability }),
         };
-        let output = Roots::open(&[folder])?.create(&target)?;
+        let output = Roots::open(&[folder.to_owned()])?.create(&target)?;
         output.begin(output.resumed());
         let mut taking =
             Taking { at: output.resumed(), pace: Pace::new(self.web.download.clone()), progress };
@@ -147,7 +186,7 @@ impl WebFile {
                 Ok(taking.at)
             }
             // What there is of another version is of no use.
-            Err(error @ WebError::Changed { .. }) => Err(error),
+            Err(Stopped::Anew(error)) => Err(Stopped::Anew(error)),
             Err(error) => {
                 output.keep();
                 Err(error)
@@ -156,7 +195,7 @@ impl WebFile {
     }
 
     /// Takes all of it, from one answer after the other if need be.
-    fn take(&mut self, output: &Output, taking: &mut Taking<'_>) -> Result<(), WebError> {
+    fn take(&mut self, output: &Output, taking: &mut Taking<'_>) -> Result<(), Stopped> {
         let mut failures = 0;
         // The answer that is there is of use if nothing else is.
         let mut next = if taking.at == 0 {
@@ -171,37 +210,70 @@ impl WebFile {
                     Ended::Whole => return Ok(()),
                     Ended::Lost(why) => lost(&self.url, &why),
                 },
-                Err(error) if !error.may_pass() => return Err(error),
+                Err(error @ WebError::Changed { .. }) => return Err(Stopped::Anew(error)),
+                Err(error) if !error.may_pass() => return Err(error.into()),
                 Err(error) => error,
             };
             failures = if taking.at > before { 1 } else { failures + 1 };
             if failures >= TRIES {
-                return Err(error);
+                return Err(error.into());
             }
             log::warn!("{error}; it is tried again");
             let wait = FIRST_WAIT * (1 << (failures - 1));
             taking.wait(wait.max(error.retry_after().unwrap_or_default()).min(LONGEST_WAIT), self.length)?;
+            if self.version.is_none() && taking.at > 0 {
+                return Err(Stopped::Anew(error));
+            }
             next = self.go_on(taking.at);
         }
     }
 
-    /// Asks for the rest. A server that cannot send parts sends all again, and what is there is passed over.
-    fn go_on(&self, at: u64) -> Result<Box<dyn Read + Send>, WebError> {
-        let from = self.version.as_ref().map(|version| (at, version));
-        if let (Some(length), true) = (self.length, from.is_some())
-            && at == length
-        {
+    /// Asks for the rest, where it has begun if that is still there. A server that cannot send parts sends all again, and
+    /// what is there is passed over.
+    fn go_on(&mut self, at: u64) -> Result<Box<dyn Read + Send>, WebError> {
+        if self.length == Some(at) && self.version.is_some() {
             return Ok(Box::new(io::empty()));
         }
-        let mut answer = Answer::ask(&self.web.agent, &self.url, from)?;
-        if answer.version != self.version || answer.length != self.length {
-            return Err(WebError::Changed { url: self.url.clone() });
+        let from = self.version.as_ref().map(|version| (at, version));
+        let mut answer = match Answer::ask(&self.web.client, &self.mirror, from) {
+            Err(_) if self.mirror != self.url => Answer::ask(&self.web.client, &self.url, from)?,
+            answer => answer?,
+        };
+        let differs = |length: u64| answer.length.is_some_and(|other| other != length);
+        if answer.packed.is_some() || answer.version != self.version || self.length.is_some_and(differs) {
+            return Err(WebError::Changed { url: self.url.to_string() });
         }
         if answer.from < at {
             let skipped = io::copy(&mut answer.body.by_ref().take(at - answer.from), &mut io::sink());
             skipped.map_err(|error| lost(&self.url, &error))?;
         }
+        self.length = self.length.or(answer.length);
+        self.mirror = answer.url;
         Ok(answer.body)
+    }
+
+    /// Asks for all of it once more, whatever it is by now.
+    fn begin_anew(&mut self) -> Result<(), WebError> {
+        let answer = Answer::ask(&self.web.client, &self.url, None)?;
+        if let Some(encoding) = answer.packed {
+            return Err(WebError::Packed { url: self.url.to_string(), encoding });
+        }
+        self.mirror = answer.url;
+        (self.version, self.length, self.body) = (answer.version, answer.length, answer.body);
+        Ok(())
+    }
+}
+
+/// Why it does not go on as it has begun.
+enum Stopped {
+    /// What is there is of no use, and all of it may be fetched again.
+    Anew(WebError),
+    For(WebError),
+}
+
+impl<E: Into<WebError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::For(error.into())
     }
 }
 
@@ -221,7 +293,7 @@ enum Ended {
 impl Taking<'_> {
     fn all(
         &mut self,
-        url: &str,
+        url: &Url,
         body: &mut dyn Read,
         output: &Output,
         length: Option<u64>,

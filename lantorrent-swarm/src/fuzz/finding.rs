@@ -7,10 +7,10 @@ use super::Script;
 use crate::dht::{DhtAction, DhtEvent, DhtNode, DhtSettings, Mode, NodeId, Saved};
 use crate::local::{Discovery, LocalAction, LocalEvent};
 use crate::tracker::{
-    Announce, AnnounceEvent, Stats, Tracker, TrackerSettings, TrackerUrl, UdpAction, UdpClient, UdpEvent,
-    UdpQuestion, announce_url, read_announced, read_scraped, scrape_url,
+    Announce, AnnounceEvent, Stats, Tracker, TrackerSettings, UdpAction, UdpClient, UdpEvent, UdpQuestion,
+    announce_url, read_announced, read_scraped, scrape_url,
 };
-use crate::{Compact, InfoHash, PeerId, Seed};
+use crate::{Compact, InfoHash, PeerId, Seed, Url};
 
 /// Answers of trackers, over HTTP and UDP, and URLs of trackers.
 pub fn tracker_reply(input: &[u8]) {
@@ -21,9 +21,11 @@ pub fn tracker_reply(input: &[u8]) {
         assert!(scraped.len() <= input.len() / 20);
     }
     let announce = announce();
-    if let Some(url) = std::str::from_utf8(input).ok().and_then(|text| text.parse::<TrackerUrl>().ok()) {
+    if let Some(url) = std::str::from_utf8(input).ok().and_then(|text| text.parse::<Url>().ok()) {
         let asked = [announce_url(&url, &announce, Some(input)), scrape_url(&url, &[announce.info_hash])];
-        assert!(asked.iter().flatten().all(|url| url.bytes().all(|byte| byte.is_ascii_graphic())));
+        assert!(
+            asked.iter().flatten().all(|url| url.to_string().bytes().all(|byte| byte.is_ascii_graphic()))
+        );
         assert_ne!(url.endpoint().1, 0);
     }
     let tracker = address(1);

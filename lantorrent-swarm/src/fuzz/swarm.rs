@@ -259,6 +259,11 @@ impl Driver {
                 self.handle(Event::WebDone(key));
             }
             2 => self.handle(Event::WebUseless(key)),
+            3 => {
+                self.fetching.remove(&web);
+                self.handle(Event::WebInOrder(key));
+            }
+            4 => self.handle(Event::WebAlive(key)),
             _ => {
                 let (piece, block) = (u32::from(place / 3), u32::from(place % 3));
                 let span = self.geometry.block(pieces.start + piece % pieces.len() as u32, block);

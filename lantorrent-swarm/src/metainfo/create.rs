@@ -52,6 +52,7 @@ impl Draft {
             info: Info::read(&self.info(layout, piece_hashes).encode())?,
             trackers: self.trackers.clone(),
             web_seeds: self.web_seeds.clone(),
+            left_out: Vec::new(),
             nodes: Vec::new(),
             comment: self.comment.clone(),
             created_by: Some(CREATED_BY.to_owned()),

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::Contact;
-use super::torrent::{ADDRESSES, plain};
+use super::address::{ADDRESSES, Kind, LeftOut, LeftOuts, WhyLeftOut};
 use crate::InfoHash;
+use crate::percent;
+use crate::url;
 
 /// Bytes that a link may have.
 const LENGTH: usize = 64 << 10;
@@ -25,6 +27,8 @@ pub struct Magnet {
     pub web_seeds: Vec<String>,
     /// Peers to begin with (`x.pe`).
     pub peers: Vec<Contact>,
+    /// What else it names, and nothing is asked at. Not written.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Why text is no magnet link that can be used.
@@ -49,7 +53,8 @@ pub enum MagnetError {
 impl FromStr for Magnet {
     type Err = MagnetError;
 
-    /// What is unknown, or no address, is left out.
+    /// What is unknown is left out, and so are addresses that cannot be asked, which are named. `&amp;` stands for `&`, as
+    /// in links that are copied out of a page.
     fn from_str(text: &str) -> Result<Self, MagnetError> {
         if text.len() > LENGTH {
             return Err(MagnetError::TooLong);
@@ -58,25 +63,50 @@ impl FromStr for Magnet {
         if !scheme.eq_ignore_ascii_case("magnet:") {
             return Err(MagnetError::NoMagnet);
         }
-        let pairs: Vec<(&str, String)> = query
+        let pairs: Vec<(&str, &str)> = query
             .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (family(key), unescape(value)))
+            .filter_map(|pair| pair.strip_prefix("amp;").unwrap_or(pair).split_once('='))
+            .map(|(key, value)| (family(key), value))
             .collect();
-        let values =
-            |wanted| pairs.iter().filter(move |(key, _)| *key == wanted).map(|(_, value)| value.as_str());
-        let info_hash = values("xt").find_map(|topic| strip(topic, "urn:btih:")?.parse().ok());
+        let raw = |wanted| pairs.iter().filter(move |(key, _)| *key == wanted).map(|(_, value)| *value);
+        let values = |wanted| raw(wanted).map(|value| url::text_of(&percent::decode(value.as_bytes())));
+        let info_hash = values("xt").find_map(|topic| strip(&topic, "urn:btih:")?.parse().ok());
         let Some(info_hash) = info_hash else {
-            let is_newer = values("xt").any(|topic| strip(topic, "urn:btmh:").is_some());
+            let is_newer = values("xt").any(|topic| strip(&topic, "urn:btmh:").is_some());
             return Err(if is_newer { MagnetError::VersionTwo } else { MagnetError::NoHash });
         };
-        let urls = |key| values(key).filter_map(plain).take(ADDRESSES).collect();
+        let mut left_out = LeftOuts::default();
+        let mut urls = |key, kind| {
+            let mut urls = Vec::new();
+            for url in values(key) {
+                if urls.len() >= ADDRESSES {
+                    left_out.add(key, &url, WhyLeftOut::TooMany);
+                } else {
+                    urls.extend(left_out.usable(key, &url, kind));
+                }
+            }
+            urls
+        };
+        let (trackers, web_seeds) = (urls("tr", Kind::Tracker), urls("ws", Kind::Web));
+        for key in ["as", "xs"] {
+            values(key).for_each(|source| left_out.add(key, &source, WhyLeftOut::NotUsed));
+        }
+        let mut peers = Vec::new();
+        for peer in values("x.pe") {
+            match peer.parse() {
+                Ok(peer) if peers.len() < ADDRESSES => peers.push(peer),
+                Ok(_) => left_out.add("x.pe", &peer, WhyLeftOut::TooMany),
+                Err(_) => left_out.add("x.pe", &peer, WhyLeftOut::Peer),
+            }
+        }
+        let name = raw("dn").next().map(|name| percent::decode_form(name.as_bytes()));
         Ok(Self {
             info_hash,
-            name: values("dn").next().map(str::to_owned),
-            trackers: urls("tr"),
-            web_seeds: urls("ws"),
-            peers: values("x.pe").filter_map(|peer| peer.parse().ok()).take(ADDRESSES).collect(),
+            name: name.map(|name| String::from_utf8_lossy(&name).into_owned()),
+            trackers,
+            web_seeds,
+            peers,
+            left_out: left_out.0,
         })
     }
 }
@@ -92,25 +122,6 @@ fn family(key: &str) -> &str {
 fn strip<'a>(topic: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = topic.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
-}
-
-/// The value with its escapes undone. A `+` stands for a blank, as in forms; what is no escape stands for itself.
-fn unescape(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let escaped = match (first, behind) {
-            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
 impl fmt::Display for Magnet {
@@ -160,8 +171,48 @@ mod tests {
         assert_eq!(magnet.web_seeds, ["http://web.example/a%20b"]);
         let peers: Vec<_> = magnet.peers.iter().map(ToString::to_string).collect();
         assert_eq!(peers, ["10.0.0.1:6881", "[fe80::1]:2", "c.example:3"]);
-        assert_eq!(read(&magnet.to_string()), magnet, "{magnet}");
+        let said: Vec<_> = magnet.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["x.pe nowhere is left out: a peer is given as HOST:PORT"]);
+        assert_eq!(read(&magnet.to_string()), Magnet { left_out: Vec::new(), ..magnet.clone() }, "{magnet}");
         assert!(magnet.to_string().is_ascii());
+    }
+
+    #[test]
+    fn addresses_as_others_write_them() {
+        let link = format!(
+            "magnet:?xt=urn:btih:{HASH}&amp;dn=g+++x&amp;tr=http://a.example/g++/announce?key=a+b/c==&amp;tr=http%3A%2F%2Fb\
+             %2Fa%2Bb%3Fx%3D%2526&ws=http://web.example/My%20Images/gr%c3%b6%ff/&ws=http://web.example/My Images/"
+        );
+        let magnet = read(&link);
+        assert_eq!(magnet.name.as_deref(), Some("g   x"));
+        assert_eq!(magnet.trackers, ["http://a.example/g++/announce?key=a+b/c==", "http://b/a+b?x=%26"]);
+        let web_seeds = ["http://web.example/My Images/grö%FF/", "http://web.example/My Images/"];
+        assert_eq!(magnet.web_seeds, web_seeds);
+        assert_eq!(magnet.left_out, []);
+        assert_eq!(read(&magnet.to_string()), magnet, "{magnet}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_told() {
+        let link = format!(
+            "magnet:?xt=urn:btih:{HASH}&tr=wss://u:pw@a.example&tr=udp://b.example&ws=ftp://c.example/x&ws=udp://d:1\
+             &as=http://e.example/x&xs=http://f.example/x.torrent&tr=http://gä.example/&tr="
+        );
+        let magnet = read(&link);
+        assert_eq!((magnet.trackers.len(), magnet.web_seeds.len()), (0, 0));
+        let said: Vec<_> = magnet.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 7, "{said:?}");
+        for (said, part) in said.iter().zip([
+            "tr wss://a.example is left out: only http://",
+            "tr udp://b.example is left out: the port",
+            "tr http://gä.example/ is left out: international",
+            "ws ftp://c.example/x is",
+            "ws udp://d:1 is left out: only http:// and https://",
+            "as http://e.example/x is",
+            "xs http://f.example/x.torrent is",
+        ]) {
+            assert!(said.starts_with(part), "{said} {part}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod create;
 mod error;
 mod info;
@@ -29,6 +30,7 @@ mod magnet;
 mod path;
 mod torrent;
 
+pub use address::{LeftOut, WhyLeftOut};
 pub use create::{Draft, piece_length_for};
 pub use error::MetainfoError;
 pub use info::Info;

@@ -4,14 +4,10 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use super::address::{ADDRESSES, Kind, LeftOut, LeftOuts, WhyLeftOut};
 use super::{Info, METAINFO, Magnet, MetainfoError};
 use crate::bencode::{Dict, Item, List, Value, dict};
-
-/// How many addresses of one kind are taken from a torrent or a magnet link.
-pub(super) const ADDRESSES: usize = 200;
-
-/// Bytes that an address may have.
-pub(super) const ADDRESS: usize = 2048;
+use crate::url::{self, LONGEST, Url};
 
 /// What a `.torrent` file says (BEP 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +18,8 @@ pub struct Metainfo {
     pub trackers: Vec<Vec<String>>,
     /// URLs of servers that have the files (BEP 19).
     pub web_seeds: Vec<String>,
+    /// What else it names, and nothing is asked at. Not written.
+    pub left_out: Vec<LeftOut>,
     /// Nodes of the DHT (BEP 5).
     pub nodes: Vec<Contact>,
     /// What somebody wrote about it. From anybody: to be cleaned before it is shown.
@@ -53,10 +51,16 @@ impl Metainfo {
         let info = info.ok_or(MetainfoError::Missing { key: "info", expected: "dictionary" })?;
         let text =
             |key| top.get(key).and_then(Value::bytes).map(|text| String::from_utf8_lossy(text).into_owned());
+        let mut left_out = LeftOuts::default();
+        let trackers = trackers(&top, &mut left_out);
+        let web_seeds =
+            top.get("url-list").map(|urls| left_out.all("url-list", urls, Kind::Web)).unwrap_or_default();
+        http_seeds(&top, &mut left_out);
         Ok(Self {
             info: Info::read(info.encoded())?,
-            trackers: trackers(&top),
-            web_seeds: top.get("url-list").map(one_or_several).unwrap_or_default(),
+            trackers,
+            web_seeds,
+            left_out: left_out.0,
             nodes: top.get("nodes").and_then(Value::list).map(nodes).unwrap_or_default(),
             comment: text("comment"),
             created_by: text("created by"),
@@ -88,14 +92,15 @@ impl Metainfo {
         dict(entries).encode()
     }
 
-    /// The same torrent without its files and hashes, as a link.
+    /// The same torrent without its files and hashes, as a link. A link is passed on: it has no credentials.
     pub fn magnet(&self) -> Magnet {
         Magnet {
             info_hash: self.info.hash(),
             name: Some(self.info.layout().name().to_string_lossy().into_owned()),
-            trackers: self.trackers.concat(),
-            web_seeds: self.web_seeds.clone(),
+            trackers: self.trackers.iter().flatten().map(|url| public(url)).collect(),
+            web_seeds: self.web_seeds.iter().map(|url| public(url)).collect(),
             peers: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 }
@@ -104,33 +109,49 @@ fn list(urls: &[String]) -> Item {
     Item::List(urls.iter().map(|url| url.as_str().into()).collect())
 }
 
+/// The URL as it was given, unless it has credentials.
+fn public(text: &str) -> String {
+    match text.parse::<Url>() {
+        Ok(url) if url.credentials().is_some() => url.to_string(),
+        Ok(_) => text.to_owned(),
+        Err(_) => url::shown(text),
+    }
+}
+
 /// The tiers of `announce-list`; without any, `announce` alone (BEP 12).
-fn trackers(dict: &Dict<'_>) -> Vec<Vec<String>> {
-    let tiers = dict.get("announce-list").and_then(Value::list).into_iter().flatten();
-    let tiers: Vec<_> = tiers.take(ADDRESSES).map(one_or_several).filter(|tier| !tier.is_empty()).collect();
+fn trackers(dict: &Dict<'_>, left_out: &mut LeftOuts) -> Vec<Vec<String>> {
+    let mut tiers = Vec::new();
+    for tier in dict.get("announce-list").and_then(Value::list).into_iter().flatten() {
+        if tiers.len() >= ADDRESSES {
+            left_out.add("announce-list", "the rest", WhyLeftOut::TooMany);
+            break;
+        }
+        let tier = left_out.all("announce-list", tier, Kind::Tracker);
+        if !tier.is_empty() {
+            tiers.push(tier);
+        }
+    }
     if !tiers.is_empty() {
         return tiers;
     }
-    dict.get("announce").and_then(url).map(|url| vec![vec![url]]).unwrap_or_default()
+    let announce = dict.get("announce").map(|url| left_out.all("announce", url, Kind::Tracker));
+    announce.filter(|tier| !tier.is_empty()).into_iter().collect()
 }
 
-/// A list of URLs, or the one that stands there without a list.
-fn one_or_several(value: Value<'_>) -> Vec<String> {
-    match value.list() {
-        Some(list) => list.filter_map(url).take(ADDRESSES).collect(),
-        None => url(value).into_iter().collect(),
+/// Those of BEP 17, which are not used.
+fn http_seeds(dict: &Dict<'_>, left_out: &mut LeftOuts) {
+    let Some(value) = dict.get("httpseeds") else { return };
+    let seeds: Vec<Value<'_>> = value.list().map_or_else(|| vec![value], Iterator::collect);
+    for seed in seeds {
+        left_out.add("httpseeds", &url::text_of(seed.bytes().unwrap_or_default()), WhyLeftOut::HttpSeed);
     }
 }
 
-fn url(value: Value<'_>) -> Option<String> {
-    value.text().and_then(plain)
-}
-
-/// The address, if it can be one: short, and without blanks and control characters.
-pub(super) fn plain(text: &str) -> Option<String> {
+/// The name of a host, if it can be one: short, and without blanks and control characters.
+fn plain(text: &str) -> Option<String> {
     let text = text.trim();
     let fits =
-        (1..=ADDRESS).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+        (1..=LONGEST).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     fits.then(|| text.to_owned())
 }
 

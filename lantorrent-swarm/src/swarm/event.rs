@@ -148,6 +148,11 @@ pub enum Event<'a> {
     },
     /// A web seed will never be of use: it does not have the files, or they are others.
     WebUseless(WebKey),
+    /// A web seed sends files from their beginning alone, and nothing of what it was asked for: it is asked for one piece
+    /// after the other from now on.
+    WebInOrder(WebKey),
+    /// A web seed sends, but what comes before the pieces that it was asked for.
+    WebAlive(WebKey),
     /// What is there of the content is to be looked at again. All connections are closed, and there are no others before
     /// [`Event::Content`] says what was found. Not while the metadata is unknown.
     Recheck,

@@ -43,6 +43,8 @@ struct Web {
     state: State,
     failures: u32,
     run: u64,
+    /// It sends from the beginning alone: what it is asked for must not go back.
+    in_order: bool,
 }
 
 /// Why web seeds are asked.
@@ -94,7 +96,7 @@ pub(super) struct Webs {
 
 impl Webs {
     pub(super) fn new(now: Instant, count: u32) -> Self {
-        let web = Web { state: State::Idle(now), failures: 0, run: FIRST_RUN };
+        let web = Web { state: State::Idle(now), failures: 0, run: FIRST_RUN, in_order: false };
         Self { seeds: vec![web; count as usize], began: now, slow_since: now, term: FIRST_TERM }
     }
 
@@ -134,7 +136,7 @@ impl Webs {
         random: &mut Random,
     ) -> Option<Range<u32>> {
         let Gaps { pieces, availability, room, share } = gaps;
-        let run = self.seeds.get(web.0 as usize)?.run;
+        let Web { run, in_order, .. } = *self.seeds.get(web.0 as usize)?;
         let run = if share.of > 1 { run.min(SHARED_RUN) } else { run };
         let longest = run / u64::from(pieces.geometry.piece_length());
         let longest = usize::try_from(longest.max(1)).unwrap_or(usize::MAX).min(*room);
@@ -154,7 +156,7 @@ impl Webs {
         };
         let part = share.part(pieces.geometry.pieces());
         let own = fit.iter().position(|piece| share.of > 1 && part.contains(piece));
-        let at = own.unwrap_or_else(|| random.below(fit.len()));
+        let at = if in_order { 0 } else { own.unwrap_or_else(|| random.below(fit.len())) };
         let first = *fit.get(at)?;
         let run = fit[at..].iter().zip(first..).take_while(|(piece, expected)| *piece == expected);
         let count = run.take(longest).count() as u32;
@@ -212,7 +214,8 @@ impl Webs {
     /// All that it was asked for is there, be it from it or from others.
     pub(super) fn done(&mut self, now: Instant, web: WebKey) {
         if let Some(web) = self.seeds.get_mut(web.0 as usize) {
-            *web = Web { state: State::Idle(now), failures: 0, run: (web.run * 2).min(LONGEST_RUN) };
+            let run = (web.run * 2).min(LONGEST_RUN);
+            *web = Web { state: State::Idle(now), failures: 0, run, in_order: web.in_order };
         }
     }
 
@@ -223,7 +226,23 @@ impl Webs {
         let wait = wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY));
         let useless = matches!(web.state, State::Useless);
         let state = if useless { State::Useless } else { State::Idle(now + wait) };
-        *web = Web { state, failures: web.failures + 1, run: FIRST_RUN };
+        *web = Web { state, failures: web.failures + 1, run: FIRST_RUN, in_order: web.in_order };
+    }
+
+    /// It sends, although no block has come.
+    pub(super) fn alive(&mut self, now: Instant, web: WebKey) {
+        if let Some(State::Busy { progress, .. }) =
+            self.seeds.get_mut(web.0 as usize).map(|web| &mut web.state)
+        {
+            *progress = now;
+        }
+    }
+
+    /// It knows no ranges: it is asked for the first piece that is missing, and so on.
+    pub(super) fn in_order(&mut self, now: Instant, web: WebKey) {
+        if let Some(web) = self.seeds.get_mut(web.0 as usize) {
+            *web = Web { state: State::Idle(now), failures: 0, run: FIRST_RUN, in_order: true };
+        }
     }
 
     /// It is never to be asked again.
@@ -290,6 +309,32 @@ mod tests {
         availability.add(&Bitfield::all(32));
         assert_eq!(run(Want::Absent, &availability, 9, 1, 1), None);
         assert!(run(Want::Anything, &availability, 9, 1, 1).is_some());
+    }
+
+    #[test]
+    fn servers_without_ranges_are_asked_in_order() {
+        let now = Instant::now();
+        let mut webs = Webs::new(now, 1);
+        webs.asked(now, WEB, 9..12);
+        webs.in_order(now + SLOW_FOR, WEB);
+        assert_eq!((webs.task(WEB), webs.idle(now + SLOW_FOR, &mut Random::new(1))), (None, Some(WEB)));
+        let (pieces, availability) = (pieces(&[0, 1, 2]), Availability::new(32));
+        for seed in 0..100 {
+            let gaps = Gaps {
+                pieces: &pieces,
+                availability: &availability,
+                room: 99,
+                share: Share { place: 0, of: 1 },
+            };
+            assert_eq!(webs.run(WEB, Want::Absent, &gaps, &mut Random::new(seed)), Some(3..7));
+        }
+        webs.asked(now, WEB, 3..7);
+        webs.alive(now + PATIENCE, WEB);
+        assert_eq!(webs.silent(now + PATIENCE), []);
+        webs.done(now, WEB);
+        let gaps =
+            Gaps { pieces: &pieces, availability: &availability, room: 99, share: Share { place: 0, of: 1 } };
+        assert_eq!(webs.run(WEB, Want::Absent, &gaps, &mut Random::new(1)), Some(3..11), "it stays so");
     }
 
     #[test]

@@ -10,7 +10,6 @@ mod announce;
 mod client;
 mod server;
 mod udp;
-mod url;
 
 pub use announce::{Announce, AnnounceEvent, Scrape, Stats};
 pub use client::{
@@ -22,7 +21,6 @@ pub use server::{HttpAnswer, Tracker, TrackerSettings};
 #[cfg(feature = "tracker")]
 pub use server::{ServiceError, TrackerHandle, TrackerService};
 pub use udp::SCRAPED;
-pub use url::{Scheme, TrackerUrl, TrackerUrlError};
 
 /// Peers that are taken from one answer.
 const PEERS: usize = 2000;

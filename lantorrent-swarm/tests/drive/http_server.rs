@@ -17,6 +17,7 @@ pub(crate) struct Request {
     pub(crate) if_range: Option<String>,
     /// How the answer may be packed.
     pub(crate) encoding: Option<String>,
+    pub(crate) authorization: Option<String>,
 }
 
 /// What is answered.
@@ -41,6 +42,8 @@ pub(crate) enum How {
     Chunked,
     /// Nothing more after so many bytes.
     Stalled(usize),
+    /// The body is all that is sent, head and everything.
+    Raw,
 }
 
 impl Request {
@@ -56,6 +59,12 @@ impl Request {
 impl Reply {
     pub(crate) fn all(data: &[u8]) -> Self {
         Self { status: 200, body: data.to_vec(), ..Self::default() }
+    }
+
+    /// These bytes, and the end.
+    #[allow(dead_code)] // Not where it is used by others.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { body: bytes.into(), how: How::Raw, ..Self::default() }
     }
 
     pub(crate) fn status(status: u16, head: &str) -> Self {
@@ -141,6 +150,7 @@ fn read(stream: &mut impl BufRead) -> Option<Request> {
                 let (first, last) = value.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
                 request.range = Some((first.parse().unwrap(), last.parse().ok()));
             }
+            Some((name, value)) if name == "authorization" => request.authorization = Some(value.into()),
             Some((name, value)) if name == "accept-encoding" => request.encoding = Some(value.into()),
             Some((name, value)) if name == "if-range" => request.if_range = Some(value.into()),
             Some(_) => {}
@@ -150,6 +160,10 @@ fn read(stream: &mut impl BufRead) -> Option<Request> {
 }
 
 fn write(stream: &mut impl Write, reply: &Reply) -> std::io::Result<()> {
+    if matches!(reply.how, How::Raw) {
+        stream.write_all(&reply.body)?;
+        return stream.flush();
+    }
     let length = match reply.how {
         How::Chunked => "Transfer-Encoding: chunked".to_owned(),
         _ => format!("Content-Length: {}", reply.body.len()),
@@ -157,7 +171,7 @@ fn write(stream: &mut impl Write, reply: &Reply) -> std::io::Result<()> {
     let head = format!("HTTP/1.1 {} x\r\n{}{length}\r\nConnection: close\r\n\r\n", reply.status, reply.head);
     stream.write_all(head.as_bytes())?;
     match reply.how {
-        How::Plain => stream.write_all(&reply.body)?,
+        How::Plain | How::Raw => stream.write_all(&reply.body)?,
         How::Cut(count) => stream.write_all(&reply.body[..count.min(reply.body.len())])?,
         How::Slow(count) => {
             for bytes in reply.body.chunks(count) {

@@ -1,6 +1,7 @@
 //! Real swarms over real sockets.
 
 mod adjusting;
+mod answers;
 mod fetching;
 mod finding;
 #[allow(dead_code)] // Some of it is for the tests of the command.

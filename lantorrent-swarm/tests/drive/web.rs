@@ -132,14 +132,14 @@ fn redirects_and_bodies_in_chunks() {
 
 #[test]
 fn servers_that_cannot_help_are_left_alone() {
-    for (reply, word) in [(Reply::status(404, ""), "404"), (Reply::all(b"<html>"), "parts")] {
+    for (reply, word) in [(Reply::status(404, ""), "404"), (Reply::all(b"<html>"), "6 bytes")] {
         let case = case();
         let (useless, honest) = (HttpServer::start(move |_| reply.clone()), case.honest());
         let warnings = case.fetch(&[&useless, &honest]);
         let asked = useless.heard().len();
         assert!(asked <= 2, "{asked}");
         assert_eq!(warnings.len(), asked, "{warnings:?}");
-        assert!(warnings.iter().all(|why| why.contains(word) || why.contains("less")), "{warnings:?}");
+        assert!(warnings.iter().all(|why| why.contains(word)), "{warnings:?}");
     }
 }
 
@@ -234,4 +234,64 @@ fn slow_and_silent_ones_do_not_hold_up_the_end() {
     swarm.stop();
     // A silent server is waited for 15 s otherwise.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
+
+#[test]
+fn servers_without_ranges_send_all_of_it_once() {
+    let case = case();
+    let server = case.server(|_, data| Reply::all(data));
+    assert_eq!(case.fetch(&[&server]), [""; 0]);
+    // The first question was for something in the middle, maybe, and its answer serves for all.
+    let asked = server.heard().len();
+    assert!(asked <= 3, "{asked}");
+}
+
+#[test]
+fn parts_that_are_smaller_than_asked_for() {
+    let case = case();
+    let server = case.server(|request, data| {
+        let range = request.range.map(|(first, last)| (first, last.map(|last| last.min(first + 30_000))));
+        Request { range, ..request.clone() }.part(data)
+    });
+    assert_eq!(case.fetch(&[&server]), [""; 0]);
+}
+
+#[test]
+fn answers_that_are_no_part_of_the_file() {
+    for (reply, word) in [
+        (Reply::status(206, ""), "another part"),
+        (Reply::status(206, "Content-Range: bytes 3-1000001/1000002\r\n"), "part"),
+        (Reply::status(206, "Content-Type: multipart/byteranges; boundary=x\r\n"), "another part"),
+        (Reply::all(&[0; 10]), "a file of 10 bytes"),
+        (Reply::status(302, "Location: ftp://a/b\r\n"), "ftp://a/b"),
+    ] {
+        let case = case();
+        let (odd, honest) = (HttpServer::start(move |_| reply.clone()), case.honest());
+        let warnings = case.fetch(&[&odd, &honest]);
+        assert!(odd.heard().len() <= 2 && warnings.len() == odd.heard().len(), "{warnings:?}");
+        assert!(warnings.iter().all(|why| why.contains(word)), "{warnings:?}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let case = case();
+    let server = case.honest();
+    let mut swarm = swarm();
+    let web_seeds =
+        vec!["ftp://user:secret@a/b".into(), server.url("a.img").replace("http://", "http://user:secret@")];
+    let trackers = vec![vec!["wss://user:secret@b/".into()]];
+    swarm.add(Adding { web_seeds, trackers, ..adding(&case.metainfo, case.there.path()) });
+    let warnings = warnings_until_whole(&mut swarm);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].contains("wss://b/ is left out") && warnings[1].contains("ftp://a/b is left out"),
+        "{warnings:?}"
+    );
+    assert!(
+        server
+            .heard()
+            .iter()
+            .all(|request| request.authorization.as_deref() == Some("Basic dXNlcjpzZWNyZXQ="))
+    );
 }

@@ -51,7 +51,9 @@ fn one_file_and_all_around_it() {
     assert_eq!(read.comment.as_deref(), Some("a comment\u{1b}"));
     assert_eq!((read.created_by.as_deref(), read.creation_date), (Some("somebody"), Some(1_700_000_000)));
 
-    assert_eq!(Metainfo::read(&read.encode()).unwrap(), read);
+    assert_eq!(read.left_out[0].address, "http://with blank/");
+    let kept = Metainfo { left_out: Vec::new(), ..read.clone() };
+    assert_eq!(Metainfo::read(&read.encode()).unwrap(), kept);
     let magnet = read.magnet();
     assert_eq!((magnet.info_hash, magnet.trackers.len()), (read.info.hash(), 3));
 
@@ -74,8 +76,67 @@ fn one_tracker_and_a_list_of_web_seeds() {
     let bytes = dict([("announce", "http://t.example/".into()), ("info", info), ("url-list", seeds)]);
     let read = Metainfo::read(&bytes.encode()).unwrap();
     assert_eq!(read.trackers, [["http://t.example/"]]);
-    assert_eq!(read.web_seeds, ["http://a.example/x", "ftp://b.example/y"]);
+    assert_eq!(read.web_seeds, ["http://a.example/x"]);
+    let said: Vec<_> = read.left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["url-list ftp://b.example/y is left out: only http://, https:// and udp:// are supported"]
+    );
     assert!(!read.info.is_private());
+}
+
+#[test]
+fn addresses_as_people_write_them() {
+    let (odd, long) =
+        (&b"http://a.example/gr\xf6\xdfe/"[..], format!("http://a.example/{}", "x".repeat(2048)));
+    let seeds: Vec<Item> = vec![
+        " http://a.example/My Images/größe 1.0/ \n".into(),
+        odd.into(),
+        7.into(),
+        "".into(),
+        long.as_str().into(),
+        "udp://a.example:1".into(),
+        "http://user:secret@gä.example/".into(),
+    ];
+    let tiers = Item::List(vec![names(&["wss://t.example/", "http://t.example/g++/announce?k=a b"])]);
+    let http_seeds = names(&["http://old.example/seed"]);
+    let bytes = dict([
+        ("announce-list", tiers),
+        ("httpseeds", http_seeds),
+        ("info", dict(one_file())),
+        ("url-list", Item::List(seeds)),
+    ]);
+    let read = Metainfo::read(&bytes.encode()).unwrap();
+    assert_eq!(read.trackers, [["http://t.example/g++/announce?k=a b"]]);
+    let kept = ["http://a.example/My Images/größe 1.0/", "http://a.example/gr%F6%DFe/"];
+    assert_eq!(read.web_seeds, kept);
+    let said: Vec<_> = read.left_out.iter().map(ToString::to_string).collect();
+    for (said, (key, part)) in said.iter().zip([
+        ("announce-list", "wss://t.example/"),
+        ("url-list", "text"),
+        ("url-list", "2048 bytes"),
+        ("url-list", "udp://a.example:1"),
+        ("url-list", "xn--"),
+        ("httpseeds", "BEP 17"),
+    ]) {
+        assert!(said.starts_with(key) && said.contains(part), "{said}");
+    }
+    assert_eq!(said.len(), 6, "{said:?}");
+    assert!(!said.concat().contains("secret"));
+}
+
+#[test]
+fn links_are_passed_on_without_credentials() {
+    let bytes = dict([
+        ("announce", "http://u:secret@t.example/a b".into()),
+        ("info", dict(one_file())),
+        ("url-list", "https://u:secret@w.example/".into()),
+    ]);
+    let read = Metainfo::read(&bytes.encode()).unwrap();
+    assert_eq!(read.trackers, [["http://u:secret@t.example/a b"]], "they are used");
+    let magnet = read.magnet();
+    assert_eq!(magnet.trackers, ["http://t.example/a%20b"]);
+    assert_eq!(magnet.web_seeds, ["https://w.example/"]);
 }
 
 #[test]

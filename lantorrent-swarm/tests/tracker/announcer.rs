@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
     Announce, AnnounceEvent, Announced, Announcer, AnnouncerAction, AnnouncerEvent, AskId, Identity, Retry,
-    Scrape, Standing, Stats, TrackerError, TrackerUrl,
+    Scrape, Standing, Stats, TrackerError,
 };
-use lantorrent_swarm::{InfoHash, PeerId, Seed};
+use lantorrent_swarm::{InfoHash, PeerId, Seed, Url};
 
 const AT_ONCE: AnnouncerEvent = AnnouncerEvent::Start { within: Duration::ZERO };
 const SEED: Standing = Standing { stats: Stats { uploaded: 0, downloaded: 0, left: 0 }, peers: 0 };
@@ -30,7 +30,7 @@ struct Question {
 impl Lab {
     /// Names of trackers, one tier in each string.
     fn new(tiers: &[&str]) -> Self {
-        let url = |name: &str| -> TrackerUrl { format!("http://{name}/announce").parse().unwrap() };
+        let url = |name: &str| -> Url { format!("http://{name}/announce").parse().unwrap() };
         let tiers: Vec<Vec<_>> = tiers.iter().map(|tier| tier.split(' ').map(url).collect()).collect();
         let who =
             Identity { info_hash: InfoHash([1; 20]), peer_id: PeerId::ours([2; 12]), port: 6881, key: 7 };

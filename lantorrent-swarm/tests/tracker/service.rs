@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use lantorrent_swarm::tracker::{
-    Announce, Announced, Announcer, AnnouncerAction, AnnouncerEvent, Identity, Scheme, Standing, Stats,
-    Tracker, TrackerError, TrackerHandle, TrackerService, TrackerSettings, TrackerUrl, UdpAction, UdpAnswer,
-    UdpClient, UdpEvent, UdpQuestion, announce_url, read_announced,
+    Announce, Announced, Announcer, AnnouncerAction, AnnouncerEvent, Identity, Standing, Stats, Tracker,
+    TrackerError, TrackerHandle, TrackerService, TrackerSettings, UdpAction, UdpAnswer, UdpClient, UdpEvent,
+    UdpQuestion, announce_url, read_announced,
 };
-use lantorrent_swarm::{InfoHash, PeerId, Seed};
+use lantorrent_swarm::{InfoHash, PeerId, Scheme, Seed, Url};
 
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -37,16 +37,16 @@ impl Server {
 }
 
 /// Asks as a driver would, over either.
-fn ask(tracker: &TrackerUrl, announce: &Announce, id: Option<&[u8]>) -> Result<Announced, TrackerError> {
+fn ask(tracker: &Url, announce: &Announce, id: Option<&[u8]>) -> Result<Announced, TrackerError> {
     match tracker.scheme() {
         Scheme::Udp => ask_udp(tracker, announce),
         _ => ask_http(tracker, announce, id),
     }
 }
 
-fn ask_http(tracker: &TrackerUrl, announce: &Announce, id: Option<&[u8]>) -> Result<Announced, TrackerError> {
+fn ask_http(tracker: &Url, announce: &Announce, id: Option<&[u8]>) -> Result<Announced, TrackerError> {
     let url = announce_url(tracker, announce, id).unwrap();
-    let target = &url[url.find("/announce").unwrap()..];
+    let target = url.target();
     let mut stream = TcpStream::connect(tracker.endpoint()).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     write!(stream, "GET {target} HTTP/1.1\r\nHost: tracker\r\n\r\n").unwrap();
@@ -56,7 +56,7 @@ fn ask_http(tracker: &TrackerUrl, announce: &Announce, id: Option<&[u8]>) -> Res
     read_announced(&answer[body..])
 }
 
-fn ask_udp(tracker: &TrackerUrl, announce: &Announce) -> Result<Announced, TrackerError> {
+fn ask_udp(tracker: &Url, announce: &Announce) -> Result<Announced, TrackerError> {
     let (host, port) = tracker.endpoint();
     let address = SocketAddr::new(host.parse().unwrap(), port);
     let socket = UdpSocket::bind((if address.is_ipv4() { "127.0.0.1" } else { "::1" }, 0)).unwrap();
@@ -84,7 +84,7 @@ fn ask_udp(tracker: &TrackerUrl, announce: &Announce) -> Result<Announced, Track
 }
 
 /// A torrent that announces itself and tells whom it found.
-fn announce(number: u16, trackers: &[TrackerUrl]) -> (Announcer, Vec<SocketAddr>) {
+fn announce(number: u16, trackers: &[Url]) -> (Announcer, Vec<SocketAddr>) {
     let who = Identity {
         info_hash: InfoHash([1; 20]),
         peer_id: PeerId::ours([number as u8; 12]),
@@ -114,8 +114,7 @@ fn clients_over_http_and_udp_find_each_other() {
     for host in ["127.0.0.1", "[::1]"] {
         let server = Server::start(&format!("{host}:0"));
         let port = server.address.port();
-        let url =
-            |scheme: &str| -> TrackerUrl { format!("{scheme}://{host}:{port}/announce").parse().unwrap() };
+        let url = |scheme: &str| -> Url { format!("{scheme}://{host}:{port}/announce").parse().unwrap() };
         let urls = [url("http"), url("udp")];
         let mut ports = Vec::new();
         for number in 1..41 {

@@ -137,6 +137,8 @@ impl Torrent {
             Event::WebDone(web) => self.web_done(now, web),
             Event::WebFailed { web, retry_after } => self.web_failed(now, web, retry_after),
             Event::WebUseless(web) => self.web_useless(now, web),
+            Event::WebInOrder(web) => self.web_in_order(now, web),
+            Event::WebAlive(web) => self.web_alive(now, web),
             Event::Recheck => self.recheck(now),
             Event::Content(content) => self.content(now, &content),
             Event::Limits(limits) => self.limit(now, limits),

@@ -96,6 +96,22 @@ impl Torrent {
         }
     }
 
+    /// It sends from the beginning alone.
+    pub(super) fn web_in_order(&mut self, now: Instant, web: WebKey) {
+        let run = self.webs.task(web);
+        self.webs.in_order(now, web);
+        if let Some(run) = run {
+            self.release_web(web, run);
+        }
+        self.ask_webs(now);
+        self.refill_all(now);
+    }
+
+    /// It sends, but what comes before the pieces that it was asked for.
+    pub(super) fn web_alive(&mut self, now: Instant, web: WebKey) {
+        self.webs.alive(now, web);
+    }
+
     pub(super) fn web_useless(&mut self, now: Instant, web: WebKey) {
         if self.webs.task(web).is_some() {
             self.stop_fetch(now, web);

@@ -7,7 +7,7 @@ use super::reply::{Announced, TrackerError};
 use super::tiers::Tiers;
 use crate::entropy::{Entropy, Seed};
 use crate::tracker::announce::{Announce, AnnounceEvent};
-use crate::tracker::url::TrackerUrl;
+use crate::url::Url;
 
 /// How often to announce where the tracker does not say so.
 const USUAL: Duration = Duration::from_secs(30 * 60);
@@ -67,7 +67,7 @@ enum State {
 
 impl Announcer {
     /// For a torrent with these trackers, the first tier first. At most a hundred trackers count.
-    pub fn new(who: Identity, tiers: &[Vec<TrackerUrl>], seed: Seed) -> Self {
+    pub fn new(who: Identity, tiers: &[Vec<Url>], seed: Seed) -> Self {
         let mut entropy = Entropy::new(seed);
         Self {
             who,

@@ -5,21 +5,21 @@ use std::fmt::Write;
 use crate::InfoHash;
 use crate::percent::encode;
 use crate::tracker::announce::Announce;
-use crate::tracker::url::{Scheme, TrackerUrl};
+use crate::url::{Scheme, Url};
 
 /// The URL to `GET` for this announcement (BEP 3, 23). A query that the tracker's URL has is kept. `tracker_id` is what
 /// the tracker's last reply had, if it had one. None for a tracker that speaks UDP.
-pub fn announce_url(tracker: &TrackerUrl, announce: &Announce, tracker_id: Option<&[u8]>) -> Option<String> {
-    let mut url = begin(tracker, tracker.sent())?;
+pub fn announce_url(tracker: &Url, announce: &Announce, tracker_id: Option<&[u8]>) -> Option<Url> {
+    let mut target = begin(tracker, tracker.target())?;
     let Announce { info_hash, peer_id, port, stats, event, want, key } = announce;
-    url.push_str("info_hash=");
-    encode(&info_hash.0, &mut url);
-    url.push_str("&peer_id=");
-    encode(&peer_id.0, &mut url);
+    target.push_str("info_hash=");
+    encode(&info_hash.0, &mut target);
+    target.push_str("&peer_id=");
+    encode(&peer_id.0, &mut target);
     let (up, down, left) = (stats.uploaded, stats.downloaded, stats.left);
     let mut add = |text: std::fmt::Arguments<'_>| {
         // Writing to a String cannot fail.
-        let _ = url.write_fmt(text);
+        let _ = target.write_fmt(text);
     };
     add(format_args!("&port={port}&uploaded={up}&downloaded={down}&left={left}&compact=1&no_peer_id=1"));
     if let Some(want) = want {
@@ -32,41 +32,40 @@ pub fn announce_url(tracker: &TrackerUrl, announce: &Announce, tracker_id: Optio
         add(format_args!("&event={event}"));
     }
     if let Some(id) = tracker_id {
-        url.push_str("&trackerid=");
-        encode(id, &mut url);
+        target.push_str("&trackerid=");
+        encode(id, &mut target);
     }
-    Some(url)
+    Some(tracker.with_target(target))
 }
 
 /// The URL to `GET` for how many peers these torrents have (BEP 48). None for a tracker that has no such URL: one
 /// whose last part does not begin with `announce`, or that speaks UDP.
-pub fn scrape_url(tracker: &TrackerUrl, torrents: &[InfoHash]) -> Option<String> {
-    let sent = tracker.sent();
-    let target = sent.len() - tracker.target().len();
-    let end = sent[target..].find('?').map_or(sent.len(), |at| target + at);
-    let last = target + sent[target..end].rfind('/')? + 1;
+pub fn scrape_url(tracker: &Url, torrents: &[InfoHash]) -> Option<Url> {
+    let sent = tracker.target();
+    let end = sent.find('?').unwrap_or(sent.len());
+    let last = sent[..end].rfind('/')? + 1;
     let rest = sent[last..].strip_prefix("announce")?;
-    let mut url = begin(tracker, &format!("{}scrape{rest}", &sent[..last]))?;
+    let mut target = begin(tracker, &format!("{}scrape{rest}", &sent[..last]))?;
     for torrent in torrents {
-        url.push_str("info_hash=");
-        encode(&torrent.0, &mut url);
-        url.push('&');
+        target.push_str("info_hash=");
+        encode(&torrent.0, &mut target);
+        target.push('&');
     }
-    url.pop();
-    Some(url)
+    target.pop();
+    Some(tracker.with_target(target))
 }
 
-/// The URL up to where more can be added to its query.
-fn begin(tracker: &TrackerUrl, url: &str) -> Option<String> {
+/// The target up to where more can be added to its query.
+fn begin(tracker: &Url, target: &str) -> Option<String> {
     if tracker.scheme() == Scheme::Udp {
         return None;
     }
-    let separator = match url.rsplit_once('?') {
+    let separator = match target.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    Some(format!("{url}{separator}"))
+    Some(format!("{target}{separator}"))
 }
 
 #[cfg(test)]
@@ -75,7 +74,7 @@ mod tests {
     use crate::PeerId;
     use crate::tracker::{AnnounceEvent, Stats};
 
-    fn url(text: &str) -> TrackerUrl {
+    fn url(text: &str) -> Url {
         text.parse().unwrap()
     }
 
@@ -91,7 +90,7 @@ mod tests {
             key: Some(0xbeef),
         };
         assert_eq!(
-            announce_url(&url("http://t/announce"), &announce, Some(b"a b")).unwrap(),
+            announce_url(&url("http://t/announce"), &announce, Some(b"a b")).unwrap().to_string(),
             "http://t/announce?info_hash=0123456789%20%FF%26%3D%3F%2F%25%2B%23~&peer_id=-LT0100-abcdefghijkl&port=6881\
              &uploaded=1&downloaded=2&left=18446744073709551615&compact=1&no_peer_id=1&numwant=80&key=0000BEEF\
              &event=started&trackerid=a%20b"
@@ -103,7 +102,7 @@ mod tests {
             ("http://t?", "http://t?info_hash="),
             ("http://t", "http://t?info_hash="),
         ] {
-            let asked = announce_url(&url(tracker), &announce, None).unwrap();
+            let asked = announce_url(&url(tracker), &announce, None).unwrap().to_string();
             assert!(asked.starts_with(begin) && asked.ends_with("&no_peer_id=1"), "{asked}");
         }
         assert_eq!(announce_url(&url("udp://t:1/announce"), &announce, None), None);
@@ -125,7 +124,11 @@ mod tests {
             ("udp://t:1/announce", None),
         ] {
             let expected = expected.map(|begin| format!("{begin}{query}"));
-            assert_eq!(scrape_url(&url(tracker), &torrents), expected, "{tracker}");
+            assert_eq!(
+                scrape_url(&url(tracker), &torrents).map(|url| url.to_string()),
+                expected,
+                "{tracker}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reply::{Announced, TrackerError};
 use crate::tracker::announce::{Announce, Stats};
-use crate::tracker::url::TrackerUrl;
+use crate::url::Url;
 use crate::{InfoHash, PeerId};
 
 /// As whom a torrent announces itself.
@@ -61,7 +61,7 @@ pub enum AnnouncerAction {
         /// Comes back with the answer.
         id: AskId,
         /// Whom.
-        tracker: TrackerUrl,
+        tracker: Url,
         /// What to tell it.
         announce: Announce,
         /// What it wants to have back, by HTTP.
@@ -70,9 +70,9 @@ pub enum AnnouncerAction {
     /// Peers to connect to, ourselves maybe among them.
     Found(Vec<SocketAddr>),
     /// A tracker has something to say to the user.
-    Warning(TrackerUrl, String),
+    Warning(Url, String),
     /// A tracker has failed.
-    Failed(TrackerUrl, TrackerError),
+    Failed(Url, TrackerError),
     /// All trackers that have to know of the end do, or never will. Nothing follows.
     Stopped,
 }

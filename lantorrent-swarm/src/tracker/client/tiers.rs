@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::reply::Retry;
 use crate::entropy::Entropy;
-use crate::tracker::url::TrackerUrl;
+use crate::url::Url;
 
 /// Trackers that one torrent may have; those behind them are left out.
 pub(super) const MOST: usize = 100;
@@ -17,7 +17,7 @@ pub(super) struct Tiers {
 
 #[derive(Debug)]
 pub(super) struct Tracker {
-    pub(super) url: TrackerUrl,
+    pub(super) url: Url,
     /// To be given back to it.
     pub(super) id: Option<Vec<u8>>,
     /// Whether it knows that we are there.
@@ -34,8 +34,8 @@ enum Rest {
 
 impl Tiers {
     /// Shuffled within each tier. Who is named twice counts where it comes first.
-    pub(super) fn new(tiers: &[Vec<TrackerUrl>], entropy: &mut Entropy) -> Self {
-        let mut named: Vec<&TrackerUrl> = Vec::new();
+    pub(super) fn new(tiers: &[Vec<Url>], entropy: &mut Entropy) -> Self {
+        let mut named: Vec<&Url> = Vec::new();
         let mut shuffled = Vec::new();
         for tier in tiers {
             let first = named.len();
@@ -84,7 +84,7 @@ impl Tiers {
 }
 
 impl Tracker {
-    fn new(url: TrackerUrl) -> Self {
+    fn new(url: Url) -> Self {
         Self { url, id: None, knows_us: false, rest: Rest::None }
     }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::entropy::Seed;
 
-    fn urls(names: &[&str]) -> Vec<TrackerUrl> {
+    fn urls(names: &[&str]) -> Vec<Url> {
         names.iter().map(|name| format!("http://{name}/").parse().unwrap()).collect()
     }
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(tiers.all().count(), MOST);
     }
 
-    fn tracked(urls: &[TrackerUrl]) -> Vec<Tracker> {
+    fn tracked(urls: &[Url]) -> Vec<Tracker> {
         urls.iter().cloned().map(Tracker::new).collect()
     }
 }

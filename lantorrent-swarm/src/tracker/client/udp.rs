@@ -9,9 +9,10 @@ use crate::InfoHash;
 use crate::compact::Compact;
 use crate::entropy::{Entropy, Seed};
 use crate::text::readable;
+use crate::tracker::PEERS;
 use crate::tracker::announce::{Announce, Scrape};
 use crate::tracker::udp::{Answer, Question, Reply, Request};
-use crate::tracker::{PEERS, TrackerUrl};
+use crate::url::Url;
 
 /// How long a client may use a connection id.
 const CONNECTED: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ const MOST_SENT: u32 = 9;
 /// All questions of a client to UDP trackers, told apart by keys that the driver chooses.
 ///
 /// The driver has one UDP socket for each family. For a question it looks up the tracker's
-/// [`endpoint`](TrackerUrl::endpoint) and hands in [`UdpEvent::Ask`]; then it hands in what is received, and
+/// [`endpoint`](Url::endpoint) and hands in [`UdpEvent::Ask`]; then it hands in what is received, and
 /// [`UdpEvent::Tick`] at the [`deadline`](Self::deadline). Every question is answered once, sooner or later.
 #[derive(Debug)]
 pub struct UdpClient<K> {
@@ -115,7 +116,7 @@ enum Phase {
 
 impl UdpQuestion {
     /// An announcement. Of the tracker's URL the path and the query go with it (BEP 41).
-    pub fn announce(tracker: &TrackerUrl, announce: Announce) -> Self {
+    pub fn announce(tracker: &Url, announce: Announce) -> Self {
         Self(Kind::Announce { announce, target: tracker.target().as_bytes().to_vec() })
     }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::registry::{Answer, Kept, Reach, Registry};
 use crate::bencode::{Item, dict};
 use crate::compact::Compact;
-use crate::percent::decode;
+use crate::percent::decode_form as decode;
 use crate::tracker::announce::{Announce, AnnounceEvent, Scrape, Stats};
 use crate::{InfoHash, PeerId};
 
@@ -230,7 +230,7 @@ mod tests {
             key: Some(0xbeef),
         };
         let url = announce_url(&"http://t/announce?x=y".parse().unwrap(), &announce, Some(b"&")).unwrap();
-        let asked = read(url.split_once('?').unwrap().1.as_bytes()).unwrap();
+        let asked = read(url.to_string().split_once('?').unwrap().1.as_bytes()).unwrap();
         assert_eq!(asked, Asked { announce, form: Form::Compact, ip: None });
     }
 
@@ -257,8 +257,7 @@ mod tests {
         lab.get("10.0.0.1:999", &query("port=1&left=0"));
         let hashes = [InfoHash([b'a'; 20]), InfoHash([b'c'; 20])];
         let url = scrape_url(&"http://t/announce".parse().unwrap(), &hashes).unwrap();
-        let scraped =
-            read_scraped(&lab.get("10.0.0.2:1", url.strip_prefix("http://t").unwrap()).body).unwrap();
+        let scraped = read_scraped(&lab.get("10.0.0.2:1", url.target()).body).unwrap();
         let seed = Scrape { seeds: 1, ..Scrape::default() };
         assert_eq!(scraped, [(hashes[0], seed), (hashes[1], Scrape::default())]);
         assert_eq!(lab.text("10.0.0.2:1", "/scrape"), "d14:failure reason20:info_hash is missinge");
