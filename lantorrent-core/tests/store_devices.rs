@@ -249,7 +249,7 @@ fn a_block_device_that_is_too_small_is_refused() {
     device.probe(Some(size)).unwrap();
     too_small(device.create(None).unwrap().write_at(b"xy", size - 1));
     too_small(device.create(None).unwrap().zero(size - 1, 2));
-    too_small(device.create(None).unwrap().finish(size + 1, Durability::NoSync));
+    too_small(device.create(None).unwrap().finish(size + 1, Durability::NoSync).map(drop));
     assert!(device.content() == vec![7; 4 * MIB]);
 }
 

@@ -299,15 +299,14 @@ impl Disk {
         // Before it has its name: from then on anybody may change it.
         let sealed = self.make_copies(file, size);
         let output = self.outputs.get_mut(file)?.take()?;
-        let identity = output.identity();
         let result = match sealed {
             Ok(()) => output.finish(size, self.files.durability),
             Err(error) => Err(output.give_up(error)),
         };
-        if let (Ok(()), Ok(identity), Some(envelope)) = (&result, identity, &self.header.envelope) {
-            self.files.placed.add(envelope.transfer, &self.header.node.requests[file].id, identity);
+        if let (Ok(identity), Some(envelope)) = (&result, &self.header.envelope) {
+            self.files.placed.add(envelope.transfer, &self.header.node.requests[file].id, *identity);
         }
-        Some(result.map_err(|error| fault(&error)))
+        Some(result.map(drop).map_err(|error| fault(&error)))
     }
 
     /// Removes what this session writes for a request, and what others have left.

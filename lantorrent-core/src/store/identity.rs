@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Stat, fstat, major, minor, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, fstat, fstatfs, major, minor, statat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
@@ -61,24 +61,43 @@ impl Identity {
     pub fn of_path(path: &Path) -> io::Result<Self> {
         Self::found(|| statat(CWD, path, AtFlags::empty()))
     }
-
-    /// That of what has the name in a folder.
-    pub(super) fn of_name(folder: impl AsFd, name: impl Arg + Copy) -> io::Result<Self> {
-        Self::found(|| statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW))
-    }
 }
 
-/// Whether the name is that of the open file. Where files have no numbers, they are told by length and time.
+/// Whether the name is that of the open file.
 pub(super) fn is_named(folder: impl AsFd, name: impl Arg + Copy, file: impl AsFd) -> bool {
-    let (Ok(own), Ok(named)) = (Identity::of_file(&file), Identity::of_name(&folder, name)) else {
-        return false;
+    are_one(&file, || fstat(&file), || statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW))
+}
+
+/// Whether both are one file.
+pub(super) fn is_same(file: impl AsFd, other: impl AsFd) -> bool {
+    are_one(&file, || fstat(&file), || fstat(&other))
+}
+
+/// Where numbers do not tell, files are told by length and time.
+fn are_one(
+    file: impl AsFd,
+    one: impl Fn() -> Result<Stat, Errno>,
+    other: impl Fn() -> Result<Stat, Errno>,
+) -> bool {
+    let (Ok(own), Ok(found)) = (Identity::found(&one), Identity::found(&other)) else { return false };
+    let (Identity::File { device, .. }, Identity::File { device: there, .. }) = (own, found) else {
+        return own == found;
     };
-    if own.is_unique() {
-        return own == named;
+    if own == found && own.is_unique() {
+        return true;
     }
     let looks = |stat: Stat| (file_type(&stat), stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
-    own == named
-        && fstat(file).map(looks).ok() == statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(looks).ok()
+    device == there
+        && (own == found || has_invented_numbers(file))
+        && one().map(looks).ok() == other().map(looks).ok()
+}
+
+/// Some servers of FUSE, and CIFS where its server has no numbers, make them of names: a renamed file has another one.
+fn has_invented_numbers(file: impl AsFd) -> bool {
+    const FUSE: i64 = 0x6573_5546;
+    const CIFS: i64 = 0xff53_4d42;
+    const SMB2: i64 = 0xfe53_4d42;
+    fstatfs(file).is_ok_and(|found| [FUSE, CIFS, SMB2].contains(&(found.f_type as i64 & 0xffff_ffff)))
 }
 
 impl fmt::Display for Identity {

@@ -213,11 +213,6 @@ impl Output {
         }
     }
 
-    /// What the file can be told by later, see [`Roots::check_placed`](super::Roots::check_placed).
-    pub fn identity(&self) -> io::Result<Identity> {
-        Identity::of_file(&*self.file)
-    }
-
     fn path(&self) -> &Path {
         self.route.path()
     }
@@ -276,11 +271,10 @@ impl Output {
     /// Gives the file exactly `size` bytes and its name. Unless this returns `Ok`, the file is not whole; of a renamed
     /// one nothing is left then, and what was at the path before is still there. A file is whole only where its path, resolved
     /// anew, leads to it ([`StoreError::Elsewhere`]). [`Remains`] tells the exceptions.
-    pub fn finish(mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
-        match self.complete(size, durability) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.give_up(error)),
-        }
+    ///
+    /// Returns what the file can be told by later, see [`Roots::check_placed`](super::Roots::check_placed).
+    pub fn finish(mut self, size: u64, durability: Durability) -> Result<Identity, StoreError> {
+        self.complete(size, durability).map_err(|error| self.give_up(error))
     }
 
     /// Gives the file up because of an error, and has that say what is left. Of a renamed one that is nothing.
@@ -345,7 +339,7 @@ impl Output {
         }
     }
 
-    fn complete(&mut self, size: u64, durability: Durability) -> Result<(), StoreError> {
+    fn complete(&mut self, size: u64, durability: Durability) -> Result<Identity, StoreError> {
         self.seal(size, durability)?;
         let path = self.route.path();
         let fail = |cause: io::Error| StoreError::writing(path, size, cause);

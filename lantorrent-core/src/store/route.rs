@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
 use super::confine::{FOLDER, LOOK, open_beneath};
-use super::identity::Identity;
+use super::identity::{Identity, is_same};
 use super::{Placement, StoreError};
 
 /// How often, and how soon, to look again where only descriptors were lacking.
@@ -88,40 +88,41 @@ impl Route {
 
     /// Refuses unless the folder that is open is the one to which the path leads. `file` is what was written there.
     pub(super) fn check_folder(&self, folder: &File, file: &File) -> Result<(), StoreError> {
-        let found = look(|| self.open_folder()).and_then(Identity::of_file);
+        let found = look(|| self.open_folder()).and_then(|found| Ok((Identity::of_file(&found)?, found)));
         match found {
-            Ok(found) if Identity::of_file(folder).is_ok_and(|own| own == found) => Ok(()),
-            Ok(found) => Err(self.elsewhere(file, &format!("into another folder ({found})"))),
+            Ok((_, found)) if is_same(folder, &found) => Ok(()),
+            Ok((found, _)) => Err(self.elsewhere(file, &format!("into another folder ({found})"))),
             Err(error) => Err(self.elsewhere(file, &format!("nowhere ({error})"))),
         }
     }
 
-    /// Refuses unless the path leads to that very file.
-    pub(super) fn check(&self, file: &File, placement: Placement) -> Result<(), StoreError> {
-        let own = Identity::of_file(file).map_err(|cause| StoreError::writing(&self.path, 0, cause))?;
-        self.find(own, placement).map_err(|found| self.elsewhere(file, &found))
+    /// Refuses unless the path leads to that very file. Returns what it is told by there.
+    pub(super) fn check(&self, file: &File, placement: Placement) -> Result<Identity, StoreError> {
+        match self.look_up(placement) {
+            Ok((identity, found)) if is_same(file, &found) => Ok(identity),
+            Ok((found, _)) => Err(self.elsewhere(file, &format!("to {found}"))),
+            Err(error) => Err(self.elsewhere(file, &format!("nowhere ({error})"))),
+        }
     }
 
     /// The same for a file that is not open any more.
     pub(super) fn check_known(&self, known: Identity, placement: Placement) -> Result<(), StoreError> {
-        self.find(known, placement).map_err(|found| StoreError::Elsewhere {
-            path: self.path.clone(),
-            found,
-            place: known.to_string(),
-        })
+        let found = match self.look_up(placement) {
+            Ok((found, _)) if found == known => return Ok(()),
+            Ok((found, _)) => format!("to {found}"),
+            Err(error) => format!("nowhere ({error})"),
+        };
+        Err(StoreError::Elsewhere { path: self.path.clone(), found, place: known.to_string() })
     }
 
-    /// Says where the path leads, unless to that file.
-    fn find(&self, known: Identity, placement: Placement) -> Result<(), String> {
+    /// What the path leads to.
+    fn look_up(&self, placement: Placement) -> io::Result<(Identity, OwnedFd)> {
         let flags = match placement {
             Placement::Rename => LOOK | OFlags::NOFOLLOW,
             Placement::InPlace => LOOK,
         };
-        match look(|| self.open(flags)).and_then(Identity::of_file) {
-            Ok(found) if found == known => Ok(()),
-            Ok(found) => Err(format!("to {found}")),
-            Err(error) => Err(format!("nowhere ({error})")),
-        }
+        let found = look(|| self.open(flags))?;
+        Ok((Identity::of_file(&found)?, found))
     }
 
     fn elsewhere(&self, file: &File, found: &str) -> StoreError {

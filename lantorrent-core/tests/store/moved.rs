@@ -239,8 +239,7 @@ fn what_was_placed_can_be_asked_for_again() {
         let path = bench.text("a");
         let target = Target { path: &path, placement, length: None, resume: None };
         let output = written(bench.roots.create(&target).unwrap());
-        let identity = output.identity().unwrap();
-        output.finish(3, Durability::Sync).unwrap();
+        let identity = output.finish(3, Durability::Sync).unwrap();
         bench.roots.check_placed(&target, identity).unwrap();
         fs::rename(bench.at("a"), bench.at("b")).unwrap();
         let error = refused!(bench.roots.check_placed(&target, identity), StoreError::Elsewhere { .. });

@@ -243,7 +243,7 @@ fn whoever_wins_a_race_has_a_whole_file() {
                     }
                     // The next one may be through before this one has looked whether the file is its own.
                     match output.finish(content.len() as u64, Durability::NoSync) {
-                        Ok(())
+                        Ok(_)
                         | Err(
                             StoreError::CannotWrite { remains: Remains::Foreign, .. }
                             | StoreError::Elsewhere { .. },
