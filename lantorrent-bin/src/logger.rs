@@ -62,12 +62,18 @@ impl Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        if has_secrets(metadata) {
+            return false;
+        }
         let state = self.state();
         let to_file = state.file.as_ref().is_some_and(|(_, level)| metadata.level() <= *level);
         to_file || state.stderr.of(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
+        if has_secrets(record.metadata()) {
+            return;
+        }
         let mut state = self.state();
         let trouble = match &mut state.file {
             Some((file, level)) if record.level() <= *level => {
@@ -87,6 +93,11 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+/// The HTTP client tells every byte that it sends and receives, tokens and passwords among them.
+fn has_secrets(metadata: &Metadata<'_>) -> bool {
+    metadata.level() == Level::Trace && metadata.target().starts_with("ureq")
 }
 
 fn file_line(now: SystemTime, level: Level, text: &str) -> String {
@@ -157,6 +168,14 @@ fn cannot(path: &Path, error: &std::io::Error) -> Failure {
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn bytes_of_http_are_not_told() {
+        let metadata = |target, level| Metadata::builder().target(target).level(level).build();
+        assert!(has_secrets(&metadata("ureq_proto::util", Level::Trace)));
+        assert!(!has_secrets(&metadata("ureq::run", Level::Debug)));
+        assert!(!has_secrets(&metadata("lantorrent_swarm::drive", Level::Trace)));
+    }
 
     #[test]
     fn a_line_stays_one_line() {

@@ -71,6 +71,10 @@ pub(super) fn failure(error: &WebError) -> Failure {
         WebError::Lost { .. } => {
             Failure::local(error, "the same command tries again, and goes on with what is there")
         }
+        WebError::Refused { retry_after: Some(time), .. } => {
+            Failure::local(error, format_args!("try again in {}", size::seconds(*time)))
+        }
+        WebError::Refused { status: 408 | 429 | 500.., .. } => Failure::local(error, "try again later"),
         WebError::Refused { .. } => Failure::local(error, "look at the URL"),
         error => Failure::told(Status::Incomplete, error.to_string()),
     }

@@ -177,6 +177,9 @@ fn what_cannot_be_had_is_said() {
     let server = HttpServer::start(|_| Reply::status(404, ""));
     let said = get(&lab, &[&server.url("f")]).expect(1);
     assert!(said.stderr.contains("the server answers 404"), "{said:?}");
+    let busy = HttpServer::start(|_| Reply::status(429, "Retry-After: 7\r\n"));
+    let said = get(&lab, &[&busy.url("f")]).expect(1);
+    assert!(said.stderr.contains("the server answers 429; try again in 7.00 s"), "{said:?}");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let said = get(&lab, &[&format!("http://{closed}/f")]).expect(1);
     assert!(said.stderr.contains("refused") && said.stderr.contains("; "), "{said:?}");

@@ -108,7 +108,8 @@ fn through_a_tunnel() {
     let mut command = lab.command(["-vv", "get", &url]);
     command.env("SSL_CERT_FILE", TRUSTED).env("https_proxy", format!("http://me:s3cret@{proxy}"));
     let said = finish(command).expect(0);
-    assert!(!said.stderr.contains("s3cret"), "{said:?}");
+    assert!(said.stderr.contains("ureq::") && !said.stderr.contains("s3cret"), "{said:?}");
+    assert!(!said.stderr.contains("ureq_proto::util"), "every byte is told: {said:?}");
     assert_eq!(read(&lab, "f"), b"secret");
     let head = told.recv().unwrap();
     assert!(head.starts_with(&format!("CONNECT localhost:{} HTTP/1.1\n", server.port())), "{head}");

@@ -96,17 +96,7 @@ impl Client {
         loop {
             let answer = self.ask_once(&url, ask, deadline)?;
             let Some(location) = answer.location() else { return Ok(answer) };
-            let next = url.join(&location).and_then(Url::http).map_err(|error| {
-                HttpError::Wrong(format!(
-                    "the server redirects to {}, which cannot be followed: {error}",
-                    shown(&location)
-                ))
-            })?;
-            if url.scheme() == Scheme::Https && next.scheme() == Scheme::Http && !ask.is_verified {
-                return Err(HttpError::Wrong(format!(
-                    "the server redirects from HTTPS to {next}, where anybody could change it; ask for that URL if that is meant"
-                )));
-            }
+            let next = follow(&url, &location, ask.is_verified)?;
             seen.push(std::mem::replace(&mut url, next));
             if seen.contains(&url) {
                 return Err(HttpError::Wrong(format!("the server redirects in a circle, back to {url}")));
@@ -140,6 +130,20 @@ impl Client {
             proxy: proxy.filter(|proxy| proxy.answers(url)).map(ToString::to_string),
         })
     }
+}
+
+/// Where a redirect leads, if it is to be followed.
+fn follow(url: &Url, location: &str, is_verified: bool) -> Result<Url, HttpError> {
+    let next = url.join(location).and_then(Url::http).map_err(|error| {
+        let location = readable(shown(location).as_bytes());
+        HttpError::Wrong(format!("the server redirects to {location}, which cannot be followed: {error}"))
+    })?;
+    if url.scheme() == Scheme::Https && next.scheme() == Scheme::Http && !is_verified {
+        return Err(HttpError::Wrong(format!(
+            "the server redirects from HTTPS to {next}, where anybody could change it; ask for that URL if that is meant"
+        )));
+    }
+    Ok(next)
 }
 
 fn was_closed(kind: ErrorKind) -> bool {
