@@ -28,7 +28,7 @@ fn a_full_disk_and_a_quota() {
         let room = Some((BYTES as u64 / 2, errno));
         // What is free is not known before.
         let refuses = vec![(Call::Statfs, Errno::ENOSYS), (Call::Fallocate, Errno::EOPNOTSUPP)];
-        let Some(odd) = Odd::mount(Oddity { room, refuses, ..Oddity::default() }) else { return };
+        let Some(odd) = Odd::mount(Oddity { refuses, room, ..Oddity::default() }) else { return };
         let place = Place::new(odd.path());
         let node = place.node(&[], plain);
         let (source, _) = place.source();

@@ -94,10 +94,13 @@ fn are_one(
 
 /// Some servers of FUSE, and CIFS where its server has no numbers, make them of names: a renamed file has another one.
 fn has_invented_numbers(file: impl AsFd) -> bool {
-    const FUSE: i64 = 0x6573_5546;
-    const CIFS: i64 = 0xff53_4d42;
-    const SMB2: i64 = 0xfe53_4d42;
-    fstatfs(file).is_ok_and(|found| [FUSE, CIFS, SMB2].contains(&(found.f_type as i64 & 0xffff_ffff)))
+    const FUSE: u32 = 0x6573_5546;
+    const CIFS: u32 = 0xff53_4d42;
+    const SMB2: u32 = 0xfe53_4d42;
+    // As wide as a word of the machine.
+    let is = |magic: u32, kind: &[u8]| kind.starts_with(&magic.to_le_bytes());
+    fstatfs(file)
+        .is_ok_and(|found| [FUSE, CIFS, SMB2].iter().any(|magic| is(*magic, &found.f_type.to_le_bytes())))
 }
 
 impl fmt::Display for Identity {
