@@ -177,6 +177,19 @@ impl fmt::Display for Contact {
 #[error("a host and a port look like 10.0.0.7:6881, [fe80::1]:6881 or a.example:6881")]
 pub struct ParseContactError;
 
+/// An address of IPv6, one of a single link with its zone.
+fn address(text: &str) -> Option<String> {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let address: Ipv6Addr = address.parse().ok()?;
+    let is_zone = |zone: &str| {
+        !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    match zone {
+        None => Some(address.to_string()),
+        Some(zone) => is_zone(zone).then(|| format!("{address}%{zone}")),
+    }
+}
+
 impl FromStr for Contact {
     type Err = ParseContactError;
 
@@ -184,10 +197,25 @@ impl FromStr for Contact {
         let (host, port) = text.rsplit_once(':').ok_or(ParseContactError)?;
         let port = port.parse().ok().filter(|&port| port > 0).ok_or(ParseContactError)?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(host) => host.parse::<Ipv6Addr>().map_err(|_| ParseContactError)?.to_string(),
+            Some(host) => address(host).ok_or(ParseContactError)?,
             None if host.contains(':') => return Err(ParseContactError),
             None => plain(host).ok_or(ParseContactError)?,
         };
         Ok(Self { host, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contacts_of_a_single_link_have_a_zone() {
+        let contact: Contact = "[fe80::1%eth0]:6881".parse().unwrap();
+        assert_eq!((contact.host.as_str(), contact.port), ("fe80::1%eth0", 6881));
+        assert_eq!(contact.to_string(), "[fe80::1%eth0]:6881");
+        for text in ["[fe80::1%]:1", "[fe80::1%a b]:1", "[a%eth0]:1", "fe80::1%eth0:1"] {
+            assert_eq!(text.parse::<Contact>(), Err(ParseContactError), "{text}");
+        }
     }
 }
