@@ -4,11 +4,15 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::common::{Lab, wait_until};
 
 /// How often another port is tried, if somebody else was faster.
 const TRIES: usize = 5;
+
+/// How long a server may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Killed and reaped when dropped.
 pub(crate) struct Server {
@@ -52,9 +56,15 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // In good order: some have children of their own.
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+        let is_there = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_none());
+        if is_there(&mut self.child) {
             crate::common::kill("TERM", self.child.id());
         }
+        let asked = Instant::now();
+        while is_there(&mut self.child) && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -106,10 +116,9 @@ pub(crate) fn nginx(lab: &Lab, folder: &Path) -> Server {
         ];
         let path = configuration(lab, "/etc/nginx/nginx.conf", port, &changes);
         let mut command = command("nginx");
-        command.arg("-c").arg(path).args(["-g", "daemon off;"]).current_dir(lab.path());
-        if rustix::process::geteuid().is_root() {
-            command.args(["-g", "user root;"]);
-        }
+        // Of several options only the last would count.
+        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+        command.arg("-c").arg(path).arg("-g").arg(format!("daemon off; {user}")).current_dir(lab.path());
         command
     })
 }
