@@ -274,6 +274,8 @@ fn open_or_make(folder: &File, name: &str, path: &Path) -> Result<Option<(OwnedF
         Err(Errno::EXIST) => {}
         Err(errno) => return Err(StoreError::making(path, Path::new(name), errno)),
     }
+    // Where the kernel takes two names of one file for two files, no lock keeps them apart.
+    refuse_other_name(folder, name, path)?;
     match open_plain(folder, name, OFlags::empty(), path) {
         Ok(file) => Ok(Some((file, false))),
         Err(error) if error.is_missing() => Ok(None),

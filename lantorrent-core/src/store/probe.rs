@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
+use super::alias::refuse_other_name;
 use super::beside::Beside;
 use super::journal::{Header, Journal};
 use super::partial::{may_make_files, open_plain, refuse_irreplaceable, refuse_several_names};
@@ -22,6 +23,7 @@ pub(super) fn probe(route: &Route, target: &Target<'_>) -> Result<(), StoreError
     may_make_files(&folder, path)?;
     let partial = format!("{name}{PARTIAL_SUFFIX}");
     let beside = path.with_file_name(&partial);
+    refuse_other_name(&folder, &partial, &beside)?;
     let held = match open_plain(&folder, &partial, OFlags::empty(), &beside) {
         Ok(file) => {
             lock::probe(&file, path)?;

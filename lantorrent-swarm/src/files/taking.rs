@@ -17,6 +17,8 @@ impl Content {
     pub(super) fn take_up(&self, known: Option<Bitfield>) -> Result<(), FilesError> {
         if self.tree.find(&self.names.partial)?.is_none() {
             self.tree.check_space(self.info.geometry().length())?;
+        } else {
+            self.tree.refuse_other_name(&self.names.partial)?;
         }
         let (held, subject) = self.lock_partial()?;
         let loaded = if known.is_none() { self.load_journal(&subject) } else { None };
