@@ -16,7 +16,7 @@ fn pairs() -> [(Names, &'static str, &'static str); 2] {
 }
 
 /// Of two requests for one file one is refused, and the file is whole.
-pub(crate) fn two_requests_for_one_file(root: &Path, one: &str, other: &str) {
+fn two_requests_for_one_file(root: &Path, one: &str, other: &str) {
     let place = Place::new(root);
     for driver in [&[][..], &["--event-loop"]] {
         let node = place.node(driver, plain);
