@@ -56,7 +56,9 @@ impl Resolver {
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect))
+        Self::new(|host, port| {
+            in_any_case(host, |host| (host, port).to_socket_addrs().map(Iterator::collect))
+        })
     }
 }
 
@@ -64,6 +66,17 @@ impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolver").finish_non_exhaustive()
     }
+}
+
+/// A name is the same one in capitals, which not every C library knows of those in `/etc/hosts`.
+fn in_any_case(
+    host: &str,
+    look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
+) -> io::Result<Vec<SocketAddr>> {
+    look_up(host).or_else(|error| {
+        let small = host.to_ascii_lowercase();
+        if small == host { Err(error) } else { look_up(&small) }
+    })
 }
 
 /// The addresses of a host on this one: of a name, as the system has them, or of an IPv6 address with a zone, such as
@@ -228,6 +241,20 @@ mod tests {
             (host("[::ffff:10.0.0.1]:5"), host("[2001:db8::1]:5")),
             ("10.0.0.1".into(), "2001:db8::1".into())
         );
+    }
+
+    #[test]
+    fn a_name_in_capitals_is_the_same_name() {
+        // As musl reads `/etc/hosts`.
+        let known = ["node7", "Node8"];
+        let look_up = |host: &str| match known.contains(&host) {
+            true => Ok(Vec::new()),
+            false => Err(io::Error::other(host.to_owned())),
+        };
+        for host in ["node7", "NODE7", "Node7", "Node8"] {
+            assert!(in_any_case(host, look_up).is_ok(), "{host}");
+        }
+        assert_eq!(in_any_case("node9", look_up).unwrap_err().to_string(), "node9");
     }
 
     #[test]

@@ -29,6 +29,10 @@ const SILENCE: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_secs(30);
 /// Redirects that are followed, one after the other.
 const REDIRECTS: usize = 10;
+/// What servers say of bytes that are as they should be, such as those of charsets. Object stores keep `aws-chunked`, which is
+/// how the file was sent to them.
+const NO_CODINGS: [&str; 8] =
+    ["identity", "none", "binary", "8bit", "utf-8", "utf8", "iso-8859-1", "aws-chunked"];
 
 /// Asks by HTTP, and by HTTPS where that is built in. Clones are the same.
 #[derive(Clone, Debug)]
@@ -196,9 +200,13 @@ impl Answer {
 
     /// How the server has packed what it sends, although it was asked not to.
     pub(super) fn coding(&self) -> Option<String> {
-        let coding = readable(self.headers.get(CONTENT_ENCODING)?.as_bytes());
-        let is_none = coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
-        (!is_none).then_some(coding)
+        let values = self.headers.get_all(CONTENT_ENCODING).iter();
+        let codings = values.map(|value| readable(value.as_bytes())).collect::<Vec<_>>().join(",");
+        let is_one = |coding: &&str| {
+            !(coding.is_empty() || NO_CODINGS.iter().any(|none| coding.eq_ignore_ascii_case(none)))
+        };
+        let codings: Vec<&str> = codings.split(',').map(str::trim).filter(is_one).collect();
+        (!codings.is_empty()).then(|| codings.join(", "))
     }
 
     /// The bytes of the body, if the server says so.
@@ -214,7 +222,7 @@ impl Answer {
 
     /// Where it leads, if it is a redirect.
     fn location(&self) -> Option<String> {
-        let leads = matches!(self.status, 301 | 302 | 303 | 307 | 308);
+        let leads = matches!(self.status, 300..=303 | 307 | 308);
         leads.then(|| self.headers.get(LOCATION)).flatten().map(|value| text_of(value.as_bytes()))
     }
 

@@ -4,8 +4,6 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
 /// What that is, unpacked; none for a way of packing that is not known.
 pub(super) fn unpack(coding: &str, body: impl Read + Send + 'static) -> Option<Box<dyn Read + Send>> {
     let body = BufReader::new(body);
@@ -16,16 +14,23 @@ pub(super) fn unpack(coding: &str, body: impl Read + Send + 'static) -> Option<B
     }
 }
 
-/// All of it, unpacked where it is packed, as the head or its first bytes say; an error beyond so many bytes.
+/// All of it, which is bencoded, unpacked where it is packed, as its first bytes or the head say; an error beyond so many
+/// bytes.
 pub(super) fn read_all(
     coding: Option<&str>,
     mut body: impl Read + Send + 'static,
     most: u64,
 ) -> io::Result<Vec<u8>> {
     let mut first = Vec::new();
-    body.by_ref().take(GZIP.len() as u64).read_to_end(&mut first)?;
-    // Front ends forget to say so.
-    let coding = coding.or_else(|| (first == GZIP).then_some("gzip"));
+    body.by_ref().take(2).read_to_end(&mut first)?;
+    // Front ends forget to say so, or say so of what they have unpacked, or of what they have not packed.
+    let coding = match first[..] {
+        [0x1f, 0x8b] if coding.is_none_or(|coding| coding.trim().eq_ignore_ascii_case("deflate")) => {
+            Some("gzip")
+        }
+        [b'd', digit] if digit.is_ascii_digit() => None,
+        _ => coding,
+    };
     let body = io::Cursor::new(first).chain(body);
     let body: Box<dyn Read + Send> = match coding {
         Some(coding) => unpack(coding, body).ok_or_else(|| {
@@ -106,6 +111,15 @@ mod tests {
             let cut = bytes[..bytes.len() / 2].to_vec();
             assert!(read_all(coding, io::Cursor::new(cut), 27).is_err(), "{coding:?}");
         }
+        let wrongly = |coding, bytes: &[u8]| read_all(Some(coding), io::Cursor::new(bytes.to_vec()), 27);
+        assert_eq!(wrongly("deflate", &gzip).unwrap(), b"d8:intervali1800e5:peers0:e");
+        for coding in ["gzip", "deflate", "br", "gzip, gzip"] {
+            assert_eq!(
+                wrongly(coding, b"d8:intervali1800e5:peers0:e").unwrap(),
+                b"d8:intervali1800e5:peers0:e"
+            );
+        }
+        assert!(wrongly("gzip", b"<html>").is_err());
         assert!(read_all(Some("br"), io::empty(), 27).unwrap_err().to_string().contains("(br)"));
         assert_eq!(read_all(None, &b"plain"[..], 27).unwrap(), b"plain");
         assert_eq!(read_all(None, io::empty(), 27).unwrap(), b"");

@@ -59,6 +59,12 @@ pub enum WebError {
         /// What was asked for.
         url: String,
     },
+    /// The rest cannot be had by itself.
+    #[error("{url}: the server sends another part than it was asked for")]
+    Parts {
+        /// What was asked for.
+        url: String,
+    },
     /// It cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -140,11 +146,14 @@ impl Answer {
         )?;
         let (begin, length) = match answer.status {
             200 => (0, answer.length()),
-            206 => {
-                let part = Part::of(&answer).filter(|part| from.is_some_and(|(at, _)| part.begin == at));
-                let part = part.ok_or_else(|| lost("the server sends another part than it was asked for"))?;
-                (part.begin, part.whole)
-            }
+            206 => match (Part::of(&answer), from) {
+                (Some(part), Some((at, _))) if part.begin == at => (at, part.whole),
+                // All of it, which is what was asked for.
+                (Some(part), None) if part.begin == 0 && part.whole == Some(part.length) => (0, part.whole),
+                // A server that cannot say which part it sends has to send all again.
+                (_, Some(_)) => return Err(WebError::Parts { url: shown }),
+                _ => return Err(lost("the server sends another part than it was asked for")),
+            },
             416 => return Err(WebError::Changed { url: shown }),
             status => {
                 let (told, retry_after) = (answer.told(), answer.retry_after());

@@ -210,7 +210,9 @@ impl WebFile {
                     Ended::Whole => return Ok(()),
                     Ended::Lost(why) => lost(&self.url, &why),
                 },
-                Err(error @ WebError::Changed { .. }) => return Err(Stopped::Anew(error)),
+                Err(error @ (WebError::Changed { .. } | WebError::Parts { .. })) => {
+                    return Err(Stopped::Anew(error));
+                }
                 Err(error) if !error.may_pass() => return Err(error.into()),
                 Err(error) => error,
             };

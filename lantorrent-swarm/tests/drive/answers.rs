@@ -52,6 +52,9 @@ fn heads_as_servers_write_them() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: aws-chunked\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: ,None\r\nContent-Encoding: UTF-8\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/5\r\nContent-Length: 5\r\n\r\n",
     ] {
         let server = HttpServer::start(move |_| Reply::raw([head.as_bytes(), b"bytes"].concat()));
         assert_eq!(body(&server.url("f")), b"bytes", "{head:?}");
@@ -69,6 +72,10 @@ fn answers_that_nothing_can_be_made_of() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "gzip, chunked"),
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "chunked"),
         ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", "packed (gzip)"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Encoding: aws-chunked,gzip\r\nContent-Length: 1\r\n\r\nx",
+            "packed (gzip)",
+        ),
         ("HTTP/1.1 204 No Content\r\n\r\n", "answers 204"),
         (
             "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/2\r\nContent-Length: 1\r\n\r\nx",
@@ -114,7 +121,7 @@ fn redirects_as_servers_write_them() {
         ("/x#y", "/x"),
         (" /x ", "/x"),
     ] {
-        for status in [301, 302, 303, 307, 308] {
+        for status in [300, 301, 302, 303, 307, 308] {
             let server = HttpServer::start(move |request| match request.number {
                 0 => Reply::status(status, &format!("Location: {location}\r\n")),
                 _ => Reply::all(request.path.as_bytes()),
@@ -226,6 +233,24 @@ fn what_has_no_version_is_not_mixed() {
     });
     assert!(body(&server.url("f")) == vec![5; 1_000_000]);
     assert!(server.heard()[1].range.is_none());
+}
+
+#[test]
+fn a_rest_that_cannot_be_had_by_itself_is_no_end() {
+    let data = content(1_000_000);
+    for range in ["", "Content-Range: bytes 0-9/1000000", "Content-Type: multipart/byteranges; boundary=x"] {
+        let copy = data.clone();
+        let server = HttpServer::start(move |request| match (request.number, request.range) {
+            (0, _) => Reply::all(&copy).with("ETag: \"a\"").how(How::Cut(600_000)),
+            (_, None) => Reply::all(&copy).with("ETag: \"a\""),
+            (_, Some((from, _))) => {
+                let reply = Reply { status: 206, ..Reply::all(&copy[from..]) }.with("ETag: \"a\"");
+                if range.is_empty() { reply } else { reply.with(range) }
+            }
+        });
+        assert!(body(&server.url("f")) == data, "{range}");
+        assert!(server.heard()[1].range.is_some() && server.heard()[2].range.is_none(), "{range}");
+    }
 }
 
 #[test]
