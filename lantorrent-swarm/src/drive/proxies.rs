@@ -30,7 +30,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxies {
-    /// The proxy that is given, for all servers, or else those of the environment: `http_proxy` (not in capitals, which a
+    /// The proxy that is given, for all servers, where an empty one stands for none, or else those of the environment: `http_proxy` (not in capitals, which a
     /// server could set through CGI), `https_proxy`, and `all_proxy` for both. `no_proxy` holds for each of them.
     pub(super) fn find(
         given: Option<&str>,
@@ -38,8 +38,10 @@ impl Proxies {
     ) -> Result<Self, SwarmError> {
         let first =
             |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
-        let proxy =
-            |names: &[&str]| given.map(ToOwned::to_owned).or_else(|| first(names)).map(|text| parse(&text));
+        let proxy = |names: &[&str]| {
+            let text = given.map(ToOwned::to_owned).or_else(|| first(names));
+            text.filter(|text| !text.is_empty()).map(|text| parse(&text))
+        };
         Ok(Self {
             http: proxy(&["http_proxy", "all_proxy", "ALL_PROXY"]).transpose()?,
             https: proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).transpose()?,
@@ -186,6 +188,8 @@ mod tests {
         let given = proxies(Some("http://p:1"), &[("http_proxy", "q"), ("NO_PROXY", "b")]).unwrap();
         assert_eq!([of(&given, "http://a/"), of(&given, "https://a/")], ["http://p:1"; 2]);
         assert_eq!(of(&given, "http://b/"), "");
+        let none = proxies(Some(""), &[("ALL_PROXY", "q")]).unwrap();
+        assert_eq!([of(&none, "http://a/"), of(&none, "https://a/")], [""; 2]);
     }
 
     #[test]
