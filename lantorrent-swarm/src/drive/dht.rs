@@ -19,6 +19,7 @@ use super::settings;
 use crate::dht::{DhtAction, DhtEvent, DhtNode, DhtSettings, Mode, NodeId, Saved};
 use crate::metainfo::Contact;
 use crate::swarm::Origin;
+use crate::text::readable;
 use crate::{Compact, InfoHash, Seed};
 
 /// How often the nodes that are known are saved.
@@ -168,8 +169,13 @@ impl Engine {
 
 /// The addresses of these hosts, as far as they are found in time.
 pub(super) fn look_up(hosts: &[Contact]) -> Vec<SocketAddr> {
-    let hosts = hosts.iter().map(|host| (host.host.clone(), host.port));
-    look_up_all(hosts, LOOKUP).into_iter().flat_map(Result::unwrap_or_default).collect()
+    let names = hosts.iter().map(|host| (host.host.clone(), host.port));
+    let found = hosts.iter().zip(look_up_all(names, LOOKUP));
+    let told = found.map(|(host, found)| {
+        found
+            .inspect_err(|error| log::info!("{host} is left out: {}", readable(error.to_string().as_bytes())))
+    });
+    told.flat_map(Result::unwrap_or_default).collect()
 }
 
 #[cfg(test)]
