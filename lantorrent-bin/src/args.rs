@@ -404,12 +404,10 @@ impl FromStr for Input {
 pub(crate) struct Listen(pub(crate) std::net::SocketAddr);
 
 impl FromStr for Listen {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse()
-            .map(Listen)
-            .map_err(|_| "not an address and port such as 0.0.0.0:2893, 127.0.0.1:0 or [::]:2893")
+        value::address(text).map(Listen)
     }
 }
 

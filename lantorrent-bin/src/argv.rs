@@ -42,10 +42,15 @@ pub(crate) fn parse_as<T: FromArgs>(
     }
 }
 
-/// The text without the URLs among the arguments that have credentials, or several of which some may have.
+/// The text without the arguments that may have a password in them.
 fn public(text: &str, words: &[&str]) -> String {
-    let urls = words.iter().filter(|word| word.contains("://") && word.contains('@'));
-    urls.fold(text.to_owned(), |text, url| text.replace(url, "..."))
+    let secret = words.iter().filter(|word| may_be_secret(word));
+    secret.fold(text.to_owned(), |text, word| text.replace(word, "..."))
+}
+
+/// Whether there may be a password in that text, whether it is a URL or was to be one: before an `@`, behind a colon.
+pub(crate) fn may_be_secret(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'))
 }
 
 /// All commands, and those of `torrent`.
@@ -139,6 +144,18 @@ mod tests {
         }
         assert_eq!(run("-vv serve").ok().unwrap().verbose, 2);
         assert!(run("serve --config").err().unwrap().contains("--config"));
+    }
+
+    #[test]
+    fn passwords_are_not_repeated() {
+        for url in
+            ["htp://u:hidden@h/f", "http//u:hidden@h/f", "u:hidden@h:x", "http://u:hidden@h:x,http://h"]
+        {
+            let error = run(&format!("get --tracker {url} t.torrent")).err().unwrap();
+            assert!(!error.contains("hidden") && error.contains("--tracker"), "{error}");
+        }
+        let error = run("get --tracker me@home t.torrent").err().unwrap();
+        assert!(error.contains("me@home"), "no password: {error}");
     }
 
     #[test]

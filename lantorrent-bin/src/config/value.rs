@@ -1,11 +1,11 @@
 //! The values of lt.ini, one parser for each kind. An error says what would be right.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lantorrent_core::Dscp;
+use lantorrent_core::{Dscp, look_up};
 use log::LevelFilter;
 
 use super::Sync;
@@ -41,8 +41,16 @@ pub(super) fn roots(text: &str, home: Option<&Path>) -> Result<Vec<PathBuf>, Str
     list(text).map(|part| path(part, home).map_err(|error| format!("{part}: {error}"))).collect()
 }
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "it must be an address and port such as 0.0.0.0:2893 or [::]:2893".into())
+/// An address of this host and a port. That of a single link may have its interface by name, as in `[fe80::1%eth0]:2893`.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || "it must be an address and port such as 0.0.0.0:2893 or [::]:2893".to_owned();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).ok_or_else(wrong)?;
+    let is_address = host.split_once('%').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok());
+    let port = port.parse().ok().filter(|_| is_address).ok_or_else(wrong)?;
+    look_up(host, port).map_err(|error| error.to_string())?.first().copied().ok_or_else(wrong)
 }
 
 pub(super) fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
@@ -112,5 +120,21 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
         "warning" | "warn" => Ok(LevelFilter::Warn),
         "error" | "critical" => Ok(LevelFilter::Error),
         _ => Err("it must be debug, info, warning, error or critical".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_a_single_link() {
+        for text in ["[fe80::1%lo]:2893", "[fe80::1%1]:2893"] {
+            assert_eq!(address(text).map(|address| address.to_string()), Ok("[fe80::1%1]:2893".into()));
+        }
+        assert!(address("[fe80::1%none]:2893").unwrap_err().contains("no interface none"));
+        for wrong in ["[fe80::1%lo]", "[fe80::1%lo]:x", "[a.example%lo]:1", "[a.example]:1", "fe80::1%lo:1"] {
+            assert!(address(wrong).unwrap_err().starts_with("it must be"), "{wrong}");
+        }
     }
 }

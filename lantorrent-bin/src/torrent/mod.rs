@@ -12,7 +12,9 @@ use std::path::Path;
 
 use lantorrent_swarm::files::FilesError;
 use lantorrent_swarm::metainfo::{METAINFO, Metainfo};
+use lantorrent_swarm::url::shown;
 
+use crate::argv::may_be_secret;
 use crate::exit::{Failure, Status};
 use args::Command;
 pub(crate) use args::{Torrent, file, tier, web_seed, web_url};
@@ -33,11 +35,16 @@ pub(crate) fn read(path: &Path) -> Result<Metainfo, Failure> {
         File::open(path)?.take(METAINFO as u64 + 1).read_to_end(&mut bytes)?;
         Ok::<_, std::io::Error>(bytes)
     };
+    // It may have been meant for a URL.
+    let mut name = path.display().to_string();
+    if may_be_secret(&name) {
+        name = shown(&name);
+    }
     let bytes = read().map_err(|error| {
-        Failure::usage(format_args!("cannot read {}: {error}", path.display()), "give a .torrent file")
+        Failure::usage(format_args!("cannot read {name}: {error}"), "give a .torrent file")
     })?;
     Metainfo::read(&bytes).map_err(|error| {
-        Failure::usage(format_args!("{}: {error}", path.display()), "give a .torrent file that is in order")
+        Failure::usage(format_args!("{name}: {error}"), "give a .torrent file that is in order")
     })
 }
 

@@ -110,6 +110,19 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn passwords_of_urls_that_are_taken_for_files_are_not_shown() {
+    let lab = lab();
+    for args in [
+        ["torrent", "show", "http://u:hidden@h/a.torrent"],
+        ["torrent", "verify", "https://u:hid@den@h/a.torrent"],
+        ["torrent", "show", "u:hidden@h/a.torrent"],
+    ] {
+        let said = lab.run(args).expect(2).stderr;
+        assert!(said.contains("h/a.torrent") && !said.contains("hid"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_named() {
     let lab = lab();
     create(&lab, &[]);
