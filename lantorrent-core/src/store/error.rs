@@ -221,7 +221,7 @@ impl StoreError {
         }
     }
 
-    /// A refusal to make a file, which may be about its `name`.
+    /// A refusal to make a file, which may be about its `name` or one on the way to it.
     pub(super) fn making(path: &Path, name: &Path, errno: Errno) -> Self {
         let parts = || name.iter().map(OsStr::to_string_lossy);
         let cause = io::Error::from(errno);
@@ -236,6 +236,14 @@ impl StoreError {
             _ => return Self::opening(path, errno),
         };
         Self::CannotOpen { path: path.to_owned(), cause: io::Error::other(why) }
+    }
+
+    /// A refusal to look for `name`, where only some errors can be about that.
+    pub(super) fn looking(path: &Path, name: &Path, errno: Errno) -> Self {
+        match errno {
+            Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => Self::making(path, name, errno),
+            errno => Self::opening(path, errno),
+        }
     }
 
     /// Whether it is only that too many files are open, in this process or on this machine.

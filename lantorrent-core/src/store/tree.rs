@@ -315,10 +315,7 @@ impl Tree {
         match errno {
             Errno::LOOP => StoreError::NotAFile { path: full, what: "a symlink, or behind one" },
             Errno::NOTDIR => StoreError::NotAFile { path: full, what: "no folder, or behind what is none" },
-            errno @ (Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG) => {
-                StoreError::making(&full, path, errno)
-            }
-            errno => StoreError::opening(&full, errno),
+            errno => StoreError::looking(&full, path, errno),
         }
     }
 
