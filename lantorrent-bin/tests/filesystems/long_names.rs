@@ -48,6 +48,20 @@ fn long_names_in_a_folder() {
     assert!(fs::read(odd.path().join("got/tree").join(name)).unwrap() == content(LENGTH));
 }
 
+/// Where the file has room for what is added to its name, and the journal has not.
+#[test]
+fn torrents_whose_journal_has_no_name() {
+    let Some(odd) = Odd::mount(Oddity { longest: Some(143), ..Oddity::default() }) else { return };
+    let place = Place::new(odd.path());
+    let name = "n".repeat(130);
+    fs::write(place.lab.path().join(&name), content(LENGTH)).unwrap();
+    place.lab.run(["torrent", "create", &name, "-o", "t.torrent"]).expect(0);
+    let (_seed, address) = Running::seed(&place.lab, ".", &["t.torrent"]);
+    let finished = place.get("t.torrent", &address, plain).expect(1);
+    assert!(finished.stderr.contains("ask for a shorter one"), "{}", finished.stderr);
+    assert!(!odd.path().join("got").join(&name).exists());
+}
+
 /// The sign, or the length, that is at fault is told.
 #[test]
 fn torrents_with_names_that_are_not_taken() {

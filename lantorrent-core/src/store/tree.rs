@@ -233,7 +233,7 @@ impl Tree {
     /// Removes a file, if there is one.
     pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
         match self.in_parent(path, |folder, name| unlinkat(folder, name, AtFlags::empty())) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(()),
             Err(errno) => Err(self.removing(path, errno)),
         }
     }
