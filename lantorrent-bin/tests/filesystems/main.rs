@@ -9,6 +9,7 @@ mod agent;
 #[allow(dead_code, unused_imports)] // Some of it is for the other tests.
 mod common;
 mod daemons;
+mod long_names;
 mod names;
 mod odd;
 mod place;
@@ -18,4 +19,5 @@ mod seccomp;
 #[path = "../cli/swarms.rs"]
 #[allow(dead_code)]
 mod swarms;
+mod together;
 mod trouble;

@@ -6,7 +6,9 @@ mod memory;
 mod program;
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fuser::{BackgroundSession, Config, Errno, MountOption};
@@ -117,6 +119,21 @@ impl Odd {
         self.state.lock().unwrap().hanging.insert(call);
     }
 
+    /// Whether a call hangs.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.state.lock().unwrap().held.is_empty()
+    }
+
+    /// Cuts the program off: every call is an error from now on.
+    pub(crate) fn die(&self) {
+        let number = rustix::fs::minor(std::fs::metadata(self.path()).unwrap().dev());
+        let control = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "fusectl", "fusectl"]).arg(control.path()).status();
+        assert!(mounted.unwrap().success());
+        std::fs::write(control.path().join(format!("{number}/abort")), "1").unwrap();
+        assert!(Command::new("umount").arg(control.path()).status().unwrap().success());
+    }
+
     /// All that hangs ends in an error.
     pub(crate) fn release(&self) {
         let mut state = self.state.lock().unwrap();
@@ -129,7 +146,7 @@ impl Drop for Odd {
     fn drop(&mut self) {
         self.release();
         if let Some(session) = self.session.take() {
-            let _ = std::process::Command::new("umount").arg("-l").arg(self.folder.path()).status();
+            let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
             drop(session);
         }
     }

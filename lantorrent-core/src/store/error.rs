@@ -1,5 +1,6 @@
 //! Why a file cannot be written, sorted by what the caller will say about it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -220,14 +221,14 @@ impl StoreError {
         }
     }
 
-    /// A refusal to make a file, which may be about its `name`.
+    /// A refusal to make a file, which may be about its `name` or one on the way to it.
     pub(super) fn making(path: &Path, name: &Path, errno: Errno) -> Self {
-        let name = name.file_name().unwrap_or_default().to_string_lossy();
+        let parts = || name.iter().map(OsStr::to_string_lossy);
         let cause = io::Error::from(errno);
-        let why = match (errno, unusual(&name)) {
+        let why = match (errno, parts().find_map(|part| unusual(&part))) {
             (Errno::NAMETOOLONG, _) => format!(
                 "{cause}: its name has {} bytes, what is added until it is whole included; ask for a shorter one",
-                name.len()
+                name.iter().map(OsStr::len).max().unwrap_or_default()
             ),
             (Errno::INVAL | Errno::ILSEQ | Errno::NOENT | Errno::PERM | Errno::IO, Some(sign)) => format!(
                 "{cause}; its file system may not take {sign:?} in a name or at its end: ask for another name"
@@ -235,6 +236,14 @@ impl StoreError {
             _ => return Self::opening(path, errno),
         };
         Self::CannotOpen { path: path.to_owned(), cause: io::Error::other(why) }
+    }
+
+    /// A refusal to look for `name`, where only some errors can be about that.
+    pub(super) fn looking(path: &Path, name: &Path, errno: Errno) -> Self {
+        match errno {
+            Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => Self::making(path, name, errno),
+            errno => Self::opening(path, errno),
+        }
     }
 
     /// Whether it is only that too many files are open, in this process or on this machine.

@@ -99,8 +99,11 @@ fn has_invented_numbers(file: impl AsFd) -> bool {
     const SMB2: u32 = 0xfe53_4d42;
     // As wide as a word of the machine.
     let is = |magic: u32, kind: &[u8]| kind.starts_with(&magic.to_le_bytes());
-    fstatfs(file)
-        .is_ok_and(|found| [FUSE, CIFS, SMB2].iter().any(|magic| is(*magic, &found.f_type.to_le_bytes())))
+    match fstatfs(&file) {
+        Ok(found) => [FUSE, CIFS, SMB2].iter().any(|magic| is(*magic, &found.f_type.to_le_bytes())),
+        // A server of FUSE need not know the question. Then the file system is on no device.
+        Err(_) => fstat(&file).is_ok_and(|stat| major(stat.st_dev) == 0),
+    }
 }
 
 impl fmt::Display for Identity {

@@ -51,7 +51,9 @@ pub(super) fn open(route: &Route, wanted: Option<u64>) -> Result<Opened, StoreEr
         let file = match open_beneath(&folder, route.name(), READ_WRITE | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => file,
             Err(Errno::EXIST) => continue,
-            Err(errno) => return Err(StoreError::making(path, path, errno)),
+            Err(errno) => {
+                return Err(StoreError::making(path, Path::new(path.file_name().unwrap_or_default()), errno));
+            }
         };
         let lock = Some(Lock::take(&file, path)?);
         return Ok(Opened { file, lock, medium: Medium::File, length: 0, made_in: Some(folder) });

@@ -313,7 +313,7 @@ pub(super) fn open_plain(
         Err(Errno::LOOP) => return refuse("a symlink"),
         Err(Errno::ISDIR) => return refuse("a folder"),
         Err(Errno::NXIO) => return refuse("a socket or an unknown device"),
-        Err(errno) => return Err(StoreError::opening(path, errno)),
+        Err(errno) => return Err(StoreError::looking(path, Path::new(name), errno)),
     };
     let stat = fstat(&file).map_err(|errno| StoreError::opening(path, errno))?;
     if file_type(&stat) != FileType::RegularFile {
@@ -356,7 +356,7 @@ pub(super) fn file_type(stat: &Stat) -> FileType {
 pub(super) fn refuse_irreplaceable(folder: &File, name: &str, path: &Path) -> Result<(), StoreError> {
     let what = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(StoreError::opening(path, errno)),
+        Err(errno) => return Err(StoreError::looking(path, Path::new(name), errno)),
         Ok(stat) => match file_type(&stat) {
             FileType::RegularFile | FileType::Symlink => return refuse_other_name(folder, name, path),
             FileType::Directory => "a folder",

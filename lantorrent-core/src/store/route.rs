@@ -72,13 +72,13 @@ impl Route {
         open_beneath(root, parents, FOLDER).map(File::from).map_err(|errno| match errno {
             Errno::NOENT => say("the folder it should be in does not exist, and folders are not created"),
             Errno::NOTDIR => say("what should be the folder it is in is no folder"),
-            errno => StoreError::opening(&self.path, errno),
+            errno => StoreError::looking(&self.path, Path::new(parents), errno),
         })
     }
 
     /// Opens what is at the path.
     pub(super) fn open(&self, flags: OFlags) -> Result<OwnedFd, StoreError> {
-        let opening = |errno| StoreError::opening(&self.path, errno);
+        let opening = |errno| StoreError::looking(&self.path, Path::new(self.name()), errno);
         let Some(Below { parents, name }) = &self.below else {
             return open(&self.root, flags, Mode::empty()).map_err(opening);
         };

@@ -112,7 +112,8 @@ impl Tree {
             .and_then(|folder| statat(folder, name(path)?, AtFlags::SYMLINK_NOFOLLOW));
         match found {
             Ok(stat) => Ok(Some(Found::from(&stat))),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            // A name that is too long for the file system is that of nothing there.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
             Err(errno) => Err(self.opening(path, errno)),
         }
     }
@@ -169,7 +170,7 @@ impl Tree {
             match self.in_parent(folder, |parent, name| mkdirat(parent, name, FOLDER_MODE)) {
                 // By somebody else, a moment ago; or it is none.
                 Err(Errno::EXIST) => drop(self.open_folder(folder)?),
-                made => made.map_err(|errno| self.opening(folder, errno))?,
+                made => made.map_err(|errno| self.making(folder, errno))?,
             }
         }
         Ok(())
@@ -226,14 +227,14 @@ impl Tree {
         let renamed = self.in_parent(from, |old, old_name| {
             self.in_parent(to, |new, new_name| renameat(old, old_name, new, new_name))
         });
-        renamed.map_err(|errno| self.writing(to, errno, Remains::Partial))
+        renamed.map_err(|errno| StoreError::writing(&self.path.join(to), 0, errno))
     }
 
     /// Removes a file, if there is one.
     pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
         match self.in_parent(path, |folder, name| unlinkat(folder, name, AtFlags::empty())) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(self.writing(path, errno, Remains::Partial)),
+            Ok(()) | Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(()),
+            Err(errno) => Err(self.removing(path, errno)),
         }
     }
 
@@ -241,14 +242,16 @@ impl Tree {
     pub fn remove_empty_folder(&self, path: &Path) -> Result<(), StoreError> {
         match self.in_parent(path, |folder, name| unlinkat(folder, name, AtFlags::REMOVEDIR)) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-            Err(errno) => Err(self.writing(path, errno, Remains::Partial)),
+            Err(errno) => Err(self.removing(path, errno)),
         }
     }
 
-    /// Waits until the names in that folder would survive a power failure.
-    pub fn sync_folder(&self, path: &Path) -> Result<Synced, StoreError> {
+    /// Waits until the names in that folder would survive a power failure. An error says that this `remains`.
+    pub fn sync_folder(&self, path: &Path, remains: Remains) -> Result<Synced, StoreError> {
         let synced = sync_folder(&self.open_folder(path)?);
-        synced.map_err(|cause| StoreError::writing(&self.path.join(path), 0, cause).leaving(Remains::Placed))
+        // Without the dot of the folder itself.
+        let shown: PathBuf = self.path.join(path).components().collect();
+        synced.map_err(|cause| StoreError::writing(&shown, 0, cause).leaving(remains))
     }
 
     /// Refuses when the disk has less than `needed` bytes left.
@@ -285,7 +288,8 @@ impl Tree {
             Err(Errno::LOOP) => return refuse("a symlink, or behind one"),
             Err(Errno::ISDIR) => return refuse("a folder"),
             Err(Errno::NXIO) => return refuse("a socket or an unknown device"),
-            Err(errno) => return Err(StoreError::opening(&self.path.join(path), errno)),
+            Err(errno) if flags.contains(OFlags::CREATE) => return Err(self.making(path, errno)),
+            Err(errno) => return Err(self.opening(path, errno)),
         };
         let stat = fstat(&file).map_err(|errno| self.opening(path, errno))?;
         match file_type(&stat) {
@@ -307,16 +311,24 @@ impl Tree {
     }
 
     fn opening(&self, path: &Path, errno: Errno) -> StoreError {
-        let path = self.path.join(path);
+        let full = self.path.join(path);
         match errno {
-            Errno::LOOP => StoreError::NotAFile { path, what: "a symlink, or behind one" },
-            Errno::NOTDIR => StoreError::NotAFile { path, what: "no folder, or behind what is none" },
-            errno => StoreError::opening(&path, errno),
+            Errno::LOOP => StoreError::NotAFile { path: full, what: "a symlink, or behind one" },
+            Errno::NOTDIR => StoreError::NotAFile { path: full, what: "no folder, or behind what is none" },
+            errno => StoreError::looking(&full, path, errno),
         }
     }
 
-    fn writing(&self, path: &Path, errno: Errno, remains: Remains) -> StoreError {
-        StoreError::writing(&self.path.join(path), 0, errno).leaving(remains)
+    fn making(&self, path: &Path, errno: Errno) -> StoreError {
+        match errno {
+            Errno::LOOP | Errno::NOTDIR => self.opening(path, errno),
+            errno => StoreError::making(&self.path.join(path), path, errno),
+        }
+    }
+
+    fn removing(&self, path: &Path, errno: Errno) -> StoreError {
+        let cause = io::Error::other(format!("it cannot be removed: {}", io::Error::from(errno)));
+        StoreError::writing(&self.path.join(path), 0, cause)
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use lantorrent_core::store::{Permissions, StoreError, Tree, What};
+use lantorrent_core::store::{Permissions, Remains, StoreError, Tree, What};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -32,7 +32,7 @@ fn files_are_made_with_their_folders_and_found_again() {
     tree.write_at(&file, below, &[], 0).unwrap();
     tree.sync(&file, below).unwrap();
     for folder in ["", "a", "a/b"] {
-        tree.sync_folder(if folder.is_empty() { path(".") } else { path(folder) }).unwrap();
+        tree.sync_folder(if folder.is_empty() { path(".") } else { path(folder) }, Remains::Open).unwrap();
     }
     let content = fs::read(bench.at("a/b/c.img")).unwrap();
     assert_eq!((content.len(), &content[5000..5012]), (10_000, &b"out of order"[..]));

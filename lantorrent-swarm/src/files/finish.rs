@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use lantorrent_core::store::{Durability, What};
+use lantorrent_core::store::{Durability, Remains, What};
 
 use super::FilesError;
 use super::content::{Content, Proof, State};
@@ -116,10 +116,11 @@ impl Content {
         if !is_it(to)? {
             return Err(self.foreign(to));
         }
+        let remains = if then == State::Whole { Remains::Placed } else { Remains::Open };
         *state = then;
         drop(state);
         if self.options.durability == Durability::Sync {
-            self.tree.sync_folder(Path::new("."))?;
+            self.tree.sync_folder(Path::new("."), remains)?;
         }
         Ok(())
     }

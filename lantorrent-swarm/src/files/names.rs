@@ -32,9 +32,6 @@ impl Names {
         };
         let refuse = |why| Err(StoreError::NotAllowed { path: name.to_owned(), why });
         let text = name.as_os_str().as_encoded_bytes();
-        if text.len() + JOURNAL_SUFFIX.len() > NAME_LIMIT {
-            return refuse("the name is longer than 236 bytes, and more is added until it is whole");
-        }
         // Else what is whole would be taken for what somebody left unfinished.
         let is_taken = |suffix: &&str| text.ends_with(suffix.as_bytes());
         if [PARTIAL_SUFFIX, JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX].iter().any(is_taken) {
@@ -46,6 +43,17 @@ impl Names {
             journal: with(JOURNAL_SUFFIX),
             next_journal: with(NEXT_JOURNAL_SUFFIX),
         })
+    }
+
+    /// Refuses a name that has no room for what is added to it until all is there.
+    ///
+    /// What is whole is served under any name.
+    pub(super) fn check_length(&self) -> Result<(), StoreError> {
+        if self.journal.as_os_str().len() <= NAME_LIMIT {
+            return Ok(());
+        }
+        let why = "the name is longer than 236 bytes, and more is added until it is whole";
+        Err(StoreError::NotAllowed { path: self.whole.clone(), why })
     }
 
     /// Where a file is while the torrent has the name `top`.

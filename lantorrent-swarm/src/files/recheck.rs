@@ -98,6 +98,7 @@ impl Content {
         if self.state() != State::Unproven {
             return Ok(());
         }
+        self.names.check_length()?;
         self.tree.refuse_other_name(&self.names.whole)?;
         let have = self.proof().have.clone();
         self.sync_files(&self.names.whole)?;

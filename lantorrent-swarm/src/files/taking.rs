@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use lantorrent_core::store::{Durability, Permissions, Synced, What};
+use lantorrent_core::store::{Durability, Permissions, Remains, Synced, What};
 
 use super::FilesError;
 use super::content::{Content, Held, State};
@@ -15,6 +15,7 @@ use crate::metainfo::{FileEntry, Kind};
 impl Content {
     /// Takes up the partial files, or makes them. The journal says which pieces are in them, unless it is `known`.
     pub(super) fn take_up(&self, known: Option<Bitfield>) -> Result<(), FilesError> {
+        self.names.check_length()?;
         if self.tree.find(&self.names.partial)?.is_none() {
             self.tree.check_space(self.info.geometry().length())?;
         } else {
@@ -33,7 +34,7 @@ impl Content {
         self.refuse_same_files()?;
         if self.options.durability == Durability::Sync {
             for folder in &folders {
-                self.tree.sync_folder(folder)?;
+                self.tree.sync_folder(folder, Remains::Open)?;
             }
         }
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Partial;
