@@ -47,7 +47,8 @@ impl Guarantee {
             // A mount that can be written to, but whose modes are fixed.
             Self::Modes => &[Errno::ROFS],
         };
-        unknown.contains(&errno) || more.contains(&errno)
+        // ENOTSUPP is the kernel's own, and shows where a driver lets it out.
+        unknown.contains(&errno) || more.contains(&errno) || errno.raw_os_error() == 524
     }
 
     /// Tells that the file system of `file` does not give this, once for each file system.
@@ -132,7 +133,8 @@ mod tests {
     fn a_refusal_is_no_failure_and_a_failure_no_refusal() {
         let file = tempfile::tempfile().unwrap();
         let settled = |guarantee, errno: Errno| settle(guarantee, &file, Err(errno.into()));
-        for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM] {
+        let own = Errno::from_raw_os_error(524);
+        for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM, own] {
             for guarantee in [Guarantee::Data, Guarantee::Names] {
                 assert_eq!(settled(guarantee, errno).unwrap(), Synced::Unknown, "{errno:?}");
             }
