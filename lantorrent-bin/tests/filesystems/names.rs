@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::names;
 use crate::odd::{Names, Odd, Oddity};
-use crate::place::{Place, plain};
+use crate::place::{DRIVERS, Place, plain};
 use crate::swarms::Running;
 
 const COMPOSED: &str = "caf\u{e9}";
@@ -18,7 +18,7 @@ fn pairs() -> [(Names, &'static str, &'static str); 2] {
 /// Of two requests for one file one is refused, and the file is whole.
 fn two_requests_for_one_file(root: &Path, one: &str, other: &str) {
     let place = Place::new(root);
-    for driver in [&[][..], &["--event-loop"]] {
+    for driver in DRIVERS {
         let node = place.node(driver, plain);
         let (source, bytes) = place.source();
         let to = [node.destination(one), node.destination(other)];

@@ -9,6 +9,8 @@ use crate::common::{Finished, INI, Lab, Node, content, finish, names};
 use crate::swarms::{ALONE, Running, make};
 
 pub(crate) const BYTES: usize = 1_500_003;
+/// Options of both kinds of node.
+pub(crate) const DRIVERS: [&[&str]; 2] = [&[], &["--event-loop"]];
 
 /// A lab whose nodes and commands write below a root that is elsewhere, and log to a file.
 pub(crate) struct Place {
@@ -47,7 +49,7 @@ impl Place {
         (path, bytes)
     }
 
-    /// Sends two copies to the node, and again over the first; nothing else is left there.
+    /// Sends two copies to the node, and again over the first; nothing else is left there, and they are removed.
     pub(crate) fn receive(&self, node: &Node) {
         let (source, bytes) = self.source();
         let to = [node.destination("a"), node.destination("b")];
@@ -57,6 +59,9 @@ impl Place {
             assert!(fs::read(node.file(name)).unwrap() == bytes, "{name} differs");
         }
         assert_eq!(names(&self.root), ["a", "b"]);
+        for name in ["a", "b"] {
+            fs::remove_file(node.file(name)).unwrap();
+        }
     }
 
     /// Fetches a torrent with a program in it, and again, into a folder there.

@@ -10,7 +10,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::common::system::{LoopDevice, SmallDisk, run};
-use crate::place::{Place, plain};
+use crate::place::{DRIVERS, Place, plain};
 use crate::swarms::Running;
 
 const MIB: u64 = 1 << 20;
@@ -33,12 +33,9 @@ fn arrives(disk: Option<SmallDisk>) {
     let root = disk.path().join("root");
     fs::create_dir(&root).unwrap();
     let place = Place::new(&root);
-    for driver in [&[][..], &["--event-loop"]] {
+    for driver in DRIVERS {
         let node = place.node(driver, plain);
         place.receive(&node);
-        for name in ["a", "b"] {
-            fs::remove_file(node.file(name)).unwrap();
-        }
     }
     place.fetch(plain);
     println!("{:#?}", place.warnings());

@@ -3,20 +3,17 @@
 use fuser::Errno;
 
 use crate::odd::{Call, Odd, Oddity};
-use crate::place::{Place, plain};
+use crate::place::{DRIVERS, Place, plain};
 
 /// Files and torrents arrive although that is refused, on both drivers. Returns what was warned of by the first node.
 fn arrives(call: Call, errno: Errno) -> Option<Vec<String>> {
     let mut warnings = None;
-    for driver in [&[][..], &["--event-loop"]] {
+    for driver in DRIVERS {
         let odd = Odd::mount(Oddity { refuses: vec![(call, errno)], ..Oddity::default() })?;
         let place = Place::new(odd.path());
         let node = place.node(driver, plain);
         place.receive(&node);
         warnings.get_or_insert_with(|| place.warnings());
-        for name in ["a", "b"] {
-            std::fs::remove_file(node.file(name)).unwrap();
-        }
         place.fetch(plain);
         // What the kernel keeps to itself once it was told ENOSYS is refused once.
         assert!(odd.refusals(call) > 0, "{call:?} was never asked for");

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 use crate::common::names;
-use crate::place::Place;
+use crate::place::{DRIVERS, Place};
 
 /// What a child of this program is to become: the call's number, the errno, and the command.
 const FORBIDDEN: &str = "LANTORRENT_TEST_FORBIDDEN";
@@ -55,13 +55,10 @@ fn becomes_the_command_without_the_calls() {
 
 fn arrives_without(calls: &[i64], errno: Errno) {
     let folder = tempfile::tempdir().unwrap();
-    for driver in [&[][..], &["--event-loop"]] {
+    for driver in DRIVERS {
         let place = Place::new(folder.path());
         let node = place.node(driver, |command| without(calls, errno, &command));
         place.receive(&node);
-        for name in ["a", "b"] {
-            fs::remove_file(node.file(name)).unwrap();
-        }
         place.fetch(|command| without(calls, errno, &command));
     }
 }

@@ -10,12 +10,11 @@ use fuser::Errno;
 
 use crate::common::{content, finish, names, signal, wait_until};
 use crate::odd::{Call, Odd, Oddity};
-use crate::place::{BYTES, Place, plain};
+use crate::place::{BYTES, DRIVERS, Place, plain};
 use crate::swarms::{ALONE, Running, make};
 
 /// Enough to be stopped in the middle.
 const LONG: usize = 12_000_003;
-const DRIVERS: [&[&str]; 2] = [&[], &["--event-loop"]];
 
 /// What all file systems of the kind refuse together.
 fn poor() -> Oddity {

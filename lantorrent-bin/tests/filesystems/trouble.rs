@@ -6,18 +6,15 @@ use fuser::Errno;
 
 use crate::common::names;
 use crate::odd::{Call, Odd, Oddity};
-use crate::place::{BYTES, Place, plain};
+use crate::place::{BYTES, DRIVERS, Place, plain};
 
 #[test]
 fn a_file_that_has_another_number_once_it_is_renamed() {
-    for driver in [&[][..], &["--event-loop"]] {
+    for driver in DRIVERS {
         let Some(odd) = Odd::mount(Oddity { renumbers: true, ..Oddity::default() }) else { return };
         let place = Place::new(odd.path());
         let node = place.node(driver, plain);
         place.receive(&node);
-        for name in ["a", "b"] {
-            fs::remove_file(node.file(name)).unwrap();
-        }
         place.fetch(plain);
     }
 }

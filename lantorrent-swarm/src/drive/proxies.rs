@@ -30,8 +30,9 @@ pub(super) struct Proxy {
 }
 
 impl Proxies {
-    /// The proxy that is given, for all servers, where an empty one stands for none, or else those of the environment: `http_proxy` (not in capitals, which a
-    /// server could set through CGI), `https_proxy`, and `all_proxy` for both. `no_proxy` holds for each of them.
+    /// The proxy that is given, for all servers, where an empty one stands for none, or else those of the environment:
+    /// `http_proxy` (not in capitals, which a server could set through CGI), `https_proxy`, and `all_proxy` for both.
+    /// `no_proxy` holds for each of them.
     pub(super) fn find(
         given: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
