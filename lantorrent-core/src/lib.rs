@@ -6,10 +6,12 @@
 //!
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 
+mod digest;
 #[cfg(feature = "threads")]
 pub mod drive;
 #[doc(hidden)]
 pub mod fuzz;
+mod race;
 #[cfg(feature = "store")]
 pub mod rlimit;
 pub mod session;

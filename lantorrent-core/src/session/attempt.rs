@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::child::{Child, Stage};
 use super::desk::Desk;
 use super::io::{LinkId, LinkIds, Output};
-use super::race::Race;
 use super::timing::Timing;
+use crate::race::Race;
 use crate::wire::{Code, Destination, Wire};
 
 /// Addresses that are named where none has answered.

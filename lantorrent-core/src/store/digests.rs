@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::journal::{Batch, Journal};
-use super::runs::{Digest, Runs};
+use super::runs::Runs;
+use crate::digest::Digest;
 
 /// The digests of a file's blocks, in order and without a gap from the first block on.
 ///
@@ -23,13 +24,13 @@ struct Known {
 
 impl Digests {
     /// BLAKE3 of a block's data. None for a block that was not noted yet, and where the journal cannot be read.
-    pub fn get(&self, block: u64) -> Option<[u8; 32]> {
+    pub fn get(&self, block: u64) -> Option<Digest> {
         self.run(block).map(|(digest, _)| digest)
     }
 
     /// As [`get`](Self::get), with the number of blocks from that one on that are known to have the same: at least
     /// this one, and where a hole was noted most of what is left of it.
-    pub fn run(&self, block: u64) -> Option<([u8; 32], u64)> {
+    pub fn run(&self, block: u64) -> Option<(Digest, u64)> {
         let (record, file) = {
             let known = self.known();
             if block >= known.pending.first() {

@@ -8,7 +8,6 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::partial::resize;
-use super::runs::Digest;
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -33,22 +32,6 @@ pub(super) fn extend(file: &File, length: u64, end: u64) -> io::Result<()> {
 /// Zeroes the range of a block device. The blocks stay allocated: freed ones need not read as zeros everywhere.
 pub(super) fn zero_device(device: &File, offset: u64, span: u64) -> io::Result<()> {
     zero(device, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, span)
-}
-
-/// Has `hasher` take in `span` zeros.
-pub(super) fn hash(hasher: &mut blake3::Hasher, mut span: u64) {
-    while span > 0 {
-        let part = span.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..part as usize]);
-        span -= part;
-    }
-}
-
-/// BLAKE3 of `span` zeros.
-pub(super) fn digest(span: u64) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hash(&mut hasher, span);
-    *hasher.finalize().as_bytes()
 }
 
 fn zero(file: &File, how: FallocateFlags, offset: u64, span: u64) -> io::Result<()> {

@@ -23,7 +23,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::Resume;
-use super::runs::{Digest, Runs};
+use super::runs::Runs;
+use crate::digest::Digest;
 
 const MAGIC: &[u8; 16] = b"LANTorrent jrn 1";
 const HEADER: usize = 96;

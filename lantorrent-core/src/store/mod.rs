@@ -56,6 +56,8 @@ pub use roots::Roots;
 pub(crate) use sparse::is_zero;
 pub use tree::{Found, Permissions, Tree, What};
 
+pub use crate::digest::{Digest, digest};
+
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Placement {

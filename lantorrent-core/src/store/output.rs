@@ -23,6 +23,7 @@ use super::writer::Writer;
 use super::{
     Durability, LONGEST, Placement, Remains, Resume, StoreError, Target, hole, space, sync_file, sync_folder,
 };
+use crate::digest::Digest;
 
 /// A destination, open and locked. Dropped before [`finish`](Self::finish) or [`keep`](Self::keep), it is
 /// [discarded](Self::discard).
@@ -195,7 +196,7 @@ impl Output {
     /// were, which all have that digest, as those of a hole do.
     ///
     /// Waits for the disk when more than 64 MiB would be missing in the journal otherwise.
-    pub fn note(&self, digest: &[u8; 32], blocks: u64) {
+    pub fn note(&self, digest: &Digest, blocks: u64) {
         self.digests.note(digest, blocks);
         if let Early::Journal(recorder) = &self.early {
             // A hole counts as one block, however long it is: it costs neither the disk nor whoever receives it again more

@@ -4,9 +4,10 @@ use std::io;
 
 use super::journal::{Header, Journal, MOST_ENTRIES};
 use super::partial::Partial;
-use super::runs::{Digest, Runs};
+use super::runs::Runs;
 use super::verify::{Found, Interrupted, Listener};
-use super::{Durability, hole, sync_file};
+use super::{Durability, sync_file};
+use crate::digest::{Digest, hash_zeros, zero_digest};
 
 /// A journal as `header` wants it, for the bytes that were found and agree with the one that is there. Those are read
 /// once. Until the new journal is complete, it has another name and the old one stays what it is; then it takes that
@@ -57,7 +58,7 @@ struct Cutter {
 impl Cutter {
     fn new(journal: Journal) -> Self {
         let block_size = u64::from(journal.block_size());
-        let (zero_block, hasher) = (hole::digest(block_size), blake3::Hasher::new());
+        let (zero_block, hasher) = (zero_digest(block_size), blake3::Hasher::new());
         Self { runs: Runs::starting_at(journal.blocks()), journal, block_size, zero_block, hasher, filled: 0 }
     }
 
@@ -76,7 +77,7 @@ impl Cutter {
 
     /// Zeros for the block that is not complete yet, at most as many as it lacks.
     fn add_zeros(&mut self, span: u64) {
-        hole::hash(&mut self.hasher, span);
+        hash_zeros(&mut self.hasher, span);
         self.added(span);
     }
 

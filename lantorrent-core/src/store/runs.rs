@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// BLAKE3 of a block's data.
-pub(super) type Digest = [u8; 32];
+use crate::digest::Digest;
 
 /// The digests of the blocks from `first` on.
 #[derive(Debug, Default)]

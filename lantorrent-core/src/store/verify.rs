@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{Advice, SeekFrom, fadvise, seek};
 use rustix::io::Errno;
 
-use super::hole;
 use super::journal::Journal;
-use super::runs::{Digest, Runs};
+use super::runs::Runs;
+use crate::digest::{Digest, zero_digest};
 
 /// How much is read at once.
 const CHUNK: usize = 1 << 20;
@@ -93,7 +93,7 @@ impl<'a, L: Listener> Reader<'a, L> {
             .filter(|&length| length <= there)
             .map_or(whole, |length| length.div_ceil(block_size));
         let buffer = vec![0; CHUNK.min(block_size as usize)];
-        let zero_block = hole::digest(block_size);
+        let zero_block = zero_digest(block_size);
         Self { found, listener, block_size, there, whole, total, buffer, unasked: 0, zero_block }
     }
 

@@ -1,11 +1,12 @@
 //! Frames: the payload of wire 2. PROTOCOL.md, "Frames".
 
 use super::Code;
-use super::digest::{Digest, RootHasher, Sum};
 use super::error::PayloadError;
 use super::keys::FrameKey;
 use super::limits;
 use super::report::cut;
+use super::sum::{RootHasher, Sum};
+use crate::digest::Digest;
 
 /// Bytes of a frame's head.
 pub const HEAD_BYTES: usize = 24;

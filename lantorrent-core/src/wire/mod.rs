@@ -6,7 +6,6 @@
 
 mod bounded;
 mod code;
-mod digest;
 mod error;
 mod frame;
 mod header;
@@ -23,9 +22,9 @@ mod progress;
 pub mod proof;
 mod raw;
 mod report;
+mod sum;
 
 pub use code::Code;
-pub use digest::{Digest, Md5Sum, RootHasher, Sum, digest, zero_digest};
 pub use error::{HeaderError, LineError, PayloadError};
 pub use frame::{Abort, Frame, FrameReader, FrameWriter, HEAD_BYTES, TAG_BYTES};
 pub use header::{Destination, Envelope, Header, HeaderLink, Request, SourceHint, Verb, Wire};
@@ -38,3 +37,6 @@ pub use payload::{PayloadReader, PayloadWriter, Wrapping, block_size};
 pub use progress::{Change, NodeState, Progress};
 pub use raw::{Footer, RawReader, RawWriter};
 pub use report::{Report, ReportReader};
+pub use sum::{Md5Sum, RootHasher, Sum};
+
+pub use crate::digest::{Digest, digest, zero_digest};

@@ -1,11 +1,11 @@
 //! The payload of either wire behind one face, so that a driver need not know which it moves.
 
-use super::digest::{RootHasher, Sum};
 use super::error::PayloadError;
 use super::frame::{Frame, FrameReader, FrameWriter};
 use super::header::{Header, Wire};
 use super::keys::Keyring;
 use super::raw::{Footer, RawReader};
+use super::sum::{RootHasher, Sum};
 
 /// Reads the payload that belongs to a header.
 #[derive(Debug)]

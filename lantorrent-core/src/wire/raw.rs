@@ -3,11 +3,11 @@
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Md5Sum, Sum};
 use super::error::PayloadError;
 use super::frame::Frame;
 use super::json::{self, Scanner, Step};
 use super::limits;
+use super::sum::{Md5Sum, Sum};
 
 /// What follows the payload: `{"md5sum": "<32 hex digits>"}`, without a line end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

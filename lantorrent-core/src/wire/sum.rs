@@ -1,9 +1,7 @@
-//! The digests of the payload: h of a block, the root over all of them, and wire 1's MD5.
+//! What a whole file sums up to: the root over the h of all blocks, and wire 1's MD5.
 
 use super::id::{from_hex, to_hex};
-
-/// h: the BLAKE3 of one block's data.
-pub type Digest = [u8; 32];
+use crate::digest::{Digest, zero_digest};
 
 /// The MD5 of a whole file, as the footer of wire 1 carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +36,6 @@ impl Sum {
             Self::Root(root) => to_hex(&root),
         }
     }
-}
-
-/// h of a block's data.
-pub fn digest(data: &[u8]) -> Digest {
-    *blake3::hash(data).as_bytes()
 }
 
 /// Computes the root of a file from the h of its blocks, given in order.
@@ -104,22 +97,10 @@ impl std::fmt::Debug for RootHasher {
     }
 }
 
-/// h of a block of `len` zeros.
-pub fn zero_digest(len: u64) -> Digest {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let mut hasher = blake3::Hasher::new();
-    let mut left = len;
-    while left > 0 {
-        let part = left.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..part as usize]);
-        left -= part;
-    }
-    *hasher.finalize().as_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::digest;
 
     #[test]
     fn a_hole_counts_as_its_zero_blocks() {

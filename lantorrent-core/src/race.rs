@@ -60,7 +60,7 @@ impl Race {
     }
 
     /// The caller stood still for so long, and has not heard yet what was answered meanwhile.
-    pub(super) fn excuse(&mut self, late: Duration) {
+    pub(crate) fn excuse(&mut self, late: Duration) {
         self.due += late;
     }
 }
