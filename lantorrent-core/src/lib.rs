@@ -12,8 +12,12 @@ pub mod drive;
 #[doc(hidden)]
 pub mod fuzz;
 mod race;
+mod rate;
 #[cfg(feature = "store")]
 pub mod rlimit;
+#[cfg(feature = "threads")]
+#[doc(hidden)]
+pub mod runtime;
 pub mod session;
 #[cfg(feature = "store")]
 pub mod store;
@@ -21,7 +25,9 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Cancel, Check, Driver, Dscp, Error, Event, Fault, Limit, ListedNode, Node, NodeConfig, NodeHandle,
-    Outcome, Pace, Resolver, Target, Transfer, TransferHandle, connect, host_of, look_up, look_up_all,
-    look_up_within,
+    Cancel, Check, Driver, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target,
+    Transfer, TransferHandle,
 };
+pub use rate::{Limit, Pace};
+#[cfg(feature = "threads")]
+pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};

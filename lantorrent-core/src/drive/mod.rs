@@ -8,9 +8,7 @@ mod block;
 mod clock;
 mod config;
 mod copies;
-mod dial;
 mod disk;
-mod dscp;
 mod error;
 #[cfg(feature = "event")]
 mod event;
@@ -18,13 +16,10 @@ mod gap;
 mod grain;
 mod holes;
 mod hub;
-mod limit;
 mod memory;
-mod names;
 mod node;
 mod orders;
 mod outbox;
-mod pace;
 mod patience;
 mod placed;
 mod probing;
@@ -34,22 +29,20 @@ mod ring;
 mod shelf;
 mod signal;
 mod site;
-mod socket;
+mod slices;
 mod target;
 mod threads;
 
 use std::time::Duration;
 
 pub use config::{Driver, NodeConfig};
-pub use dial::connect;
-pub use dscp::{Dscp, NoDscp};
 pub use error::{Error, Fault};
-pub use limit::Limit;
-pub use names::{Resolver, host_of, look_up, look_up_all, look_up_within};
 pub use node::{Node, NodeHandle};
-pub use pace::Pace;
 pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
+
+use crate::rate::{limit, pace};
+use crate::runtime::{dscp, names, socket};
 
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 const TELL: Duration = Duration::from_millis(100);

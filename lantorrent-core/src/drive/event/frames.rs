@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::block::Block;
 use super::super::ring::Item;
-use super::super::socket::split_off_start;
+use super::super::slices::split_off_start;
 use crate::wire::{Frame, PayloadWriter};
 
 /// What to say when all of it is written.

@@ -15,6 +15,7 @@ use super::super::names::{Resolver, Zones};
 use super::super::orders::{ChildOrder, Work};
 use super::super::ring::{Item, Next};
 use super::super::shelf::ShelfReader;
+use super::super::slices::{split_off_start, write_all};
 use super::TELL;
 use super::brake::{Brake, Waiting};
 use super::control::Happening;
@@ -185,7 +186,7 @@ impl Shared {
         loop {
             match self.hub.child_work(link) {
                 Work::Over => return Ok(()),
-                Work::Order(ChildOrder::Send(bytes)) => socket::write_all(socket, [&bytes, &[], &[]])?,
+                Work::Order(ChildOrder::Send(bytes)) => write_all(socket, [&bytes, &[], &[]])?,
                 Work::Order(ChildOrder::Control(control)) => {
                     let offset = self.hub.child_position(link).unwrap_or(0);
                     let frame = match control {
@@ -283,8 +284,8 @@ impl Shared {
             }
             // Where it is of no use to wait the frame is ended at once, so that what follows is understood.
             let count = brake.turn(left, held).unwrap_or(left);
-            let turn = socket::split_off_start(&mut rest, count);
-            let result = socket::write_all(socket, turn);
+            let turn = split_off_start(&mut rest, count);
+            let result = write_all(socket, turn);
             brake.used(count);
             result?;
         }
@@ -292,7 +293,7 @@ impl Shared {
 
     fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {
         let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
-        socket::write_all(socket, [&wrapping.before, data, &wrapping.after])
+        write_all(socket, [&wrapping.before, data, &wrapping.after])
     }
 }
 

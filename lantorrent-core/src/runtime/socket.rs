@@ -1,9 +1,7 @@
-//! Options of the sockets, and writing several slices as one.
+//! Making connections without waiting for them, and the options of sockets.
 
-use std::io::{self, IoSlice, Write};
-#[cfg(feature = "event")]
-use std::net::TcpListener;
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -19,7 +17,7 @@ const UNSENT: u32 = 256 << 10;
 /// Lines and frames are written whole, so nothing is gained by holding back the last packet. Keep-alive finds a host
 /// that vanished while nobody speaks. A user timeout would not help: it also fires on a peer whose window is closed
 /// because the node behind it is slow.
-pub(super) fn prepare(socket: &impl AsFd) {
+pub fn prepare(socket: &impl AsFd) {
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
     // The transfer works without any of them, so a refusal is no reason to refuse the transfer.
@@ -30,8 +28,7 @@ pub(super) fn prepare(socket: &impl AsFd) {
 }
 
 /// Listens, with room for as many as the system allows to wait until they are accepted.
-#[cfg(feature = "event")]
-pub(super) fn listen(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpListener> {
     let socket = make(address, dscp)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -41,7 +38,7 @@ pub(super) fn listen(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpL
 }
 
 /// Whether a listener that says so will never accept a connection again.
-pub(super) fn is_final(error: &io::Error) -> bool {
+pub fn is_final(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP]
         .iter()
@@ -53,7 +50,7 @@ const QUEUE_MIN: u64 = 32 << 10;
 const QUEUE_MAX: u64 = 4 << 20;
 
 /// Marks all packets that the socket sends, and those of the connections that it accepts.
-pub(super) fn mark<'a>(socket: impl Into<SockRef<'a>>, dscp: Option<Dscp>) {
+pub fn mark<'a>(socket: impl Into<SockRef<'a>>, dscp: Option<Dscp>) {
     let (Some(dscp), socket) = (dscp, socket.into()) else { return };
     // One for IPv4 may also carry IPv4, and of both only what fits succeeds.
     let marked = [socket.set_tos_v4(dscp.byte()), socket.set_tclass_v6(dscp.byte())];
@@ -70,7 +67,7 @@ fn make(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<Socket> {
 }
 
 /// Begins to connect. The socket never waits, and can be written to when the connection stands or has failed.
-pub(super) fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpStream> {
+pub fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpStream> {
     let socket = make(to, dscp)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&to.into()) {
@@ -84,7 +81,7 @@ pub(super) fn begin_to_connect(to: SocketAddr, dscp: Option<Dscp>) -> io::Result
 }
 
 /// Waits until a connection that was begun stands, or cannot be made; to shut the socket down ends the wait.
-pub(super) fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
+pub fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
     while let Err(error) = poll(&mut fds, None) {
         if error != rustix::io::Errno::INTR {
@@ -97,7 +94,7 @@ pub(super) fn finish_to_connect(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// What came of a connection that was begun. None if the network has not said yet.
-pub(super) fn outcome(socket: &TcpStream) -> io::Result<Option<()>> {
+pub fn outcome(socket: &TcpStream) -> io::Result<Option<()>> {
     match socket.take_error()? {
         Some(error) => Err(error),
         None => Ok(socket.peer_addr().is_ok().then_some(())),
@@ -106,37 +103,10 @@ pub(super) fn outcome(socket: &TcpStream) -> io::Result<Option<()>> {
 
 /// Lets no more wait in the kernel than is read in about a second at that rate. Otherwise megabytes would, and the other
 /// side would take for done what is not.
-pub(super) fn keep_queue_short(socket: &impl AsFd, rate: u64) {
+pub fn keep_queue_short(socket: &impl AsFd, rate: u64) {
     let bytes = rate.clamp(QUEUE_MIN, QUEUE_MAX) as usize;
     // Without it the transfer works as well.
     let _ = SockRef::from(socket).set_recv_buffer_size(bytes);
-}
-
-/// Takes so many bytes from the beginning of what the parts make up together.
-pub(super) fn split_off_start<'a>(parts: &mut [&'a [u8]; 3], mut count: usize) -> [&'a [u8]; 3] {
-    parts.each_mut().map(|part| {
-        let (start, rest) = part.split_at(count.min(part.len()));
-        count -= start.len();
-        *part = rest;
-        start
-    })
-}
-
-/// Writes all of all slices, in order.
-pub(super) fn write_all(mut socket: &TcpStream, parts: [&[u8]; 3]) -> io::Result<()> {
-    let mut slices = parts.map(IoSlice::new);
-    let mut rest = &mut slices[..];
-    // Leading empty slices would make a write of nothing look like the end.
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        match socket.write_vectored(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => IoSlice::advance_slices(&mut rest, count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -191,19 +161,5 @@ pub(super) mod tests {
         }
         let plain = connect(to, None);
         assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
-    }
-
-    #[test]
-    fn what_is_split_off_in_pieces_is_all_of_it() {
-        for size in 1..12 {
-            let mut rest: [&[u8]; 3] = [b"abc", b"", b"defgh"];
-            let mut all = Vec::new();
-            while rest.iter().any(|part| !part.is_empty()) {
-                let piece = split_off_start(&mut rest, size).concat();
-                assert!(piece.len() == size || rest.concat().is_empty());
-                all.extend(piece);
-            }
-            assert_eq!(all, b"abcdefgh", "{size}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::socket::{begin_to_connect, outcome};
-use crate::session::Race;
+use crate::race::Race;
 
 /// Connects to the first of these addresses that takes the connection, each being tried beside those before it as RFC 8305
 /// says. The others are closed. The socket waits where it is read and written.

@@ -26,7 +26,7 @@ pub struct Resolver(Arc<Lookup>);
 
 /// What a zone is worth that another host has given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Zones {
+pub enum Zones {
     /// It was given on this host, and names an interface of it.
     Own,
     /// It names an interface of another host. This one may call it otherwise: where it has no such interface, or nothing
@@ -41,7 +41,7 @@ impl Resolver {
     }
 
     /// The addresses of a host, in the order in which they are to be tried.
-    pub(super) fn look_up(&self, host: &str, port: u16, zones: Zones) -> io::Result<Vec<SocketAddr>> {
+    pub fn look_up(&self, host: &str, port: u16, zones: Zones) -> io::Result<Vec<SocketAddr>> {
         let (text, zone) = host.split_once('%').map_or((host, None), |(text, zone)| (text, Some(zone)));
         match text.parse() {
             Ok(IpAddr::V6(ip)) if zone.is_some() || ip.is_unicast_link_local() => {

@@ -38,8 +38,8 @@ struct Shared {
 
 /// So many bytes may go, at a certain time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Turn {
-    pub(super) bytes: usize,
+pub(crate) struct Turn {
+    pub(crate) bytes: usize,
     at: Instant,
     /// Of which rate it is, where there was more than one. Nothing is waited for where there is no limit.
     regime: Option<u64>,
@@ -47,7 +47,7 @@ pub(super) struct Turn {
 
 /// How it is with a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// It has come.
     Now,
     /// It comes in so long, unless the limit is changed before.
@@ -94,7 +94,7 @@ impl Limit {
     }
 
     /// The next turn, for at most so many bytes. Who asks for one has it when it comes.
-    pub(super) fn ask(&self, now: Instant, most: usize) -> Turn {
+    pub(crate) fn ask(&self, now: Instant, most: usize) -> Turn {
         if self.get().is_some()
             && let Some(turns) = self.turns().as_mut().filter(|turns| turns.rate > 0)
         {
@@ -104,7 +104,7 @@ impl Limit {
     }
 
     /// How it is with a turn.
-    pub(super) fn standing(&self, now: Instant, turn: &Turn) -> Standing {
+    pub(crate) fn standing(&self, now: Instant, turn: &Turn) -> Standing {
         match turn.regime {
             None => Standing::Now,
             Some(_) => self.turns().as_ref().map_or(Standing::Void, |turns| turns.standing(now, turn)),
@@ -112,7 +112,7 @@ impl Limit {
     }
 
     /// Of a turn only so many bytes were of use.
-    pub(super) fn used(&self, turn: &Turn, bytes: usize) {
+    pub(crate) fn used(&self, turn: &Turn, bytes: usize) {
         let left = turn.bytes.saturating_sub(bytes);
         if left > 0
             && let Some(regime) = turn.regime
