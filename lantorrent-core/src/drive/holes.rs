@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-use crate::store::is_zero;
+use crate::digest::is_zero;
 
 /// How many holes are remembered, at 16 bytes each. A file that has more is read from there on.
 const MOST: usize = 1 << 18;

@@ -53,7 +53,6 @@ pub use partial::resize;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
 #[cfg(feature = "threads")]
-pub(crate) use sparse::is_zero;
 pub use tree::{Found, Permissions, Tree, What};
 
 pub use crate::digest::{Digest, digest};

@@ -2,22 +2,16 @@
 
 use std::ops::Range;
 
+use crate::digest::is_zero;
+
 /// What file systems give room in, most of them: what is smaller or not aligned cannot be left out.
 const GRANULE: usize = 4096;
-
-static ZEROS: [u8; GRANULE] = [0; GRANULE];
 
 /// Bytes in a row that are all zeros, or that are to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Run {
     Data(Range<usize>),
     Zeros(Range<usize>),
-}
-
-/// Whether there is nothing but zeros.
-pub(crate) fn is_zero(data: &[u8]) -> bool {
-    // Compared as wholes, which the compiler leaves to what is fastest here; most data differs in its first bytes.
-    data.chunks(GRANULE).all(|chunk| *chunk == ZEROS[..chunk.len()])
 }
 
 /// Divides `data`, which begins at the border of a granule, into runs of whole granules; the last one may be short.

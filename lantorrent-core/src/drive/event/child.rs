@@ -1,6 +1,6 @@
 //! A connection to a child: made, written to and heard.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Instant;
 
@@ -8,26 +8,45 @@ use mio::Token;
 use mio::event::Event;
 use mio::net::TcpStream;
 
-use super::super::TELL;
-use super::super::pace::Pace;
+use super::super::backing::BackingFile;
 use super::super::socket::begin_to_connect;
-use super::frames::{Meaning, Outgoing};
+use super::ring::SessionRing;
 use super::upstreams::reset;
 use super::world::{Owner, World};
+use crate::flow::{Backing, Item, SendStep, Sender, TELL, Tell};
+use crate::session::LinkId;
+use crate::wire::PayloadWriter;
 
 #[derive(Debug)]
 pub(super) struct Child {
     state: State,
-    outgoing: Option<Outgoing>,
-    pace: Pace,
-    /// When its turn comes, if it has to wait for that.
-    held_until: Option<Instant>,
-    /// Whether a worker reads for it what comes next.
-    pub(super) awaits_file: bool,
-    /// When the session heard last how far it is.
-    pub(super) told: Instant,
-    /// When the session heard last that the limit holds it back.
-    pub(super) excused: Instant,
+    sender: Sender,
+    /// What has to happen before there is something to send; none if there may be.
+    waits: Option<Waits>,
+}
+
+/// What a child's sender waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// Room in its socket.
+    Socket,
+    /// A change of the ring.
+    Ring,
+    /// Its turn within the limit, or a change of the ring.
+    Turn(Instant),
+    /// A worker, which reads what comes next.
+    File,
+}
+
+/// What came of sending.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// So many bytes went out, and more may.
+    Bytes(u64),
+    /// Nothing can for now.
+    Nothing,
+    /// A worker is to read at most `len` bytes from `offset` on.
+    NeedsFile { backing: Backing<BackingFile>, offset: u64, len: u64 },
 }
 
 #[derive(Debug)]
@@ -66,15 +85,6 @@ struct Fault {
     until: Instant,
 }
 
-/// How it is written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Haste {
-    /// As the limit allows.
-    Normal,
-    /// What is under way has to be out at once.
-    Urgent,
-}
-
 /// What came of hearing it.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -87,18 +97,19 @@ pub(super) enum Heard {
 
 impl Child {
     /// Begins to connect.
-    pub(super) fn connect(owner: Owner, to: SocketAddr, world: &mut World) -> io::Result<Self> {
+    pub(super) fn connect(
+        (session, link): (u64, LinkId),
+        writer: PayloadWriter,
+        to: SocketAddr,
+        world: &mut World,
+    ) -> io::Result<Self> {
         let mut socket = TcpStream::from_std(begin_to_connect(to, world.site.traffic.dscp)?);
-        let token = world.take_in(&mut socket, owner)?;
-        let now = Instant::now();
+        let token = world.take_in(&mut socket, Owner::Child(session, link))?;
+        let limit = world.site.traffic.send_limit.clone();
         Ok(Self {
             state: State::Connecting(Connecting { socket, token, to, nudged: false }),
-            outgoing: None,
-            pace: Pace::new(world.site.traffic.send_limit.clone()),
-            held_until: None,
-            awaits_file: false,
-            told: now,
-            excused: now,
+            sender: Sender::new(Instant::now(), link, writer, limit),
+            waits: None,
         })
     }
 
@@ -110,6 +121,9 @@ impl Child {
             State::Open(open) => {
                 open.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
                 open.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+                if open.writable {
+                    self.waits.take_if(|waits| *waits == Waits::Socket);
+                }
             }
         }
     }
@@ -150,56 +164,56 @@ impl Child {
         Heard::End(open.fault.as_ref().map_or(why, |fault| fault.why.clone()))
     }
 
-    /// Whether another frame can be begun.
-    pub(super) fn wants_more(&self) -> bool {
-        let State::Open(open) = &self.state else { return false };
-        self.outgoing.is_none() && !self.awaits_file && open.fault.is_none()
+    /// The ring has changed, in a way that concerns it.
+    pub(super) fn wake_sender(&mut self) {
+        self.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
     }
 
-    pub(super) fn begin(&mut self, frame: Outgoing) {
-        self.outgoing = Some(frame);
+    /// Its turn within the limit may have come.
+    pub(super) fn on_time(&mut self, now: Instant) {
+        self.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
     }
 
-    /// Writes what can be written without waiting, and what the limit allows. Says what the frame meant that is all out now.
-    pub(super) fn write(&mut self, haste: Haste) -> Option<Meaning> {
-        loop {
-            let State::Open(open) = &mut self.state else { return None };
-            let frame = self.outgoing.as_mut().filter(|_| open.writable)?;
-            let left = frame.left();
-            let limited = haste == Haste::Normal && frame.has_data();
-            let allowed = if limited { self.pace.allowance(Instant::now(), left) } else { Ok(left) };
-            self.held_until = allowed.err();
-            let allowed = allowed.ok()?;
-            let result = frame.write(&open.socket, allowed);
-            let written = left - frame.left();
-            self.pace.went(written);
-            if let Err(error) = result {
-                self.give_up(&error);
-                return None;
-            }
-            if written == left {
-                return self.outgoing.take().map(|frame| frame.meaning);
-            }
-            if written < allowed {
-                open.writable = false;
-            }
+    /// Sends one piece of what comes next.
+    pub(super) fn send(&mut self, now: Instant, ring: &SessionRing, tell: &mut Tell<'_>) -> Sent {
+        let State::Open(open) = &mut self.state else { return Sent::Nothing };
+        if self.waits.is_some() || open.fault.is_some() {
+            return Sent::Nothing;
         }
+        let waits = match self.sender.step(now, open, ring, tell) {
+            SendStep::Moved(bytes) => return Sent::Bytes(bytes),
+            SendStep::WouldBlock => Waits::Socket,
+            SendStep::Until(at) => Waits::Turn(at),
+            SendStep::Idle(_) | SendStep::Over => Waits::Ring,
+            SendStep::AwaitsFile => Waits::File,
+            SendStep::NeedsFile { backing, offset, len } => {
+                self.waits = Some(Waits::File);
+                return Sent::NeedsFile { backing, offset, len };
+            }
+            SendStep::Finish => match open.socket.shutdown(Shutdown::Write) {
+                Ok(()) => return Sent::Bytes(0),
+                Err(error) => {
+                    self.give_up(&error);
+                    return Sent::Nothing;
+                }
+            },
+            SendStep::Failed(error) => {
+                self.give_up(&error);
+                return Sent::Nothing;
+            }
+        };
+        self.waits = Some(waits);
+        Sent::Nothing
     }
 
-    /// Whether a limit keeps it from being written to.
-    pub(super) fn is_held_back(&self) -> bool {
-        self.held_until.is_some()
-    }
-
-    /// Shuts the sending half down: everything is out. It is still heard.
-    pub(super) fn finish(&self) -> io::Result<()> {
-        let State::Open(open) = &self.state else { return Ok(()) };
-        open.socket.shutdown(Shutdown::Write)
+    /// A worker has read what comes next, or could not.
+    pub(super) fn take(&mut self, item: Result<Item, String>, ring: &SessionRing, tell: &mut Tell<'_>) {
+        self.waits = None;
+        self.sender.take(item, ring, tell);
     }
 
     /// Nothing can be sent to it any more.
-    pub(super) fn give_up(&mut self, why: &io::Error) {
-        self.outgoing = None;
+    fn give_up(&mut self, why: &io::Error) {
         if let State::Open(open) = &mut self.state {
             let _ = open.socket.shutdown(Shutdown::Write);
             open.fault = Some(Fault { why: why.to_string(), until: Instant::now() + TELL });
@@ -213,7 +227,8 @@ impl Child {
             State::Gone | State::Connecting(_) => None,
             State::Open(open) => {
                 let fault = open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until);
-                fault.into_iter().chain(self.held_until).min()
+                let turn = if let Some(Waits::Turn(at)) = self.waits { Some(at) } else { None };
+                fault.into_iter().chain(turn).min()
             }
         }
     }
@@ -259,5 +274,30 @@ impl Open {
             }
             Err(error) => Heard::End(error.to_string()),
         }
+    }
+}
+
+/// Its socket, as long as that has room.
+impl Write for Open {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.writable {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let all: usize = slices.iter().map(|slice| slice.len()).sum();
+        let result = (&self.socket).write_vectored(slices);
+        // It says when there is room again. Having moved something is no reason to think that there is none.
+        self.writable = match &result {
+            Ok(count) => *count == all,
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        };
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -2,10 +2,15 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::super::disk::{Disk, Then};
+use super::super::disk::Then;
+use super::super::files::NodeFiles;
 use super::mailbox::{Mailbox, Message, News};
+use super::ring::SessionRing;
 use super::workers::Workers;
+use crate::flow::{Disk, DiskStep};
+use crate::session::Input;
 
 /// Things that are done before other sessions have a turn.
 const TURN: usize = 8;
@@ -23,7 +28,8 @@ pub(super) struct Files(Arc<Shared>);
 struct Shared {
     session: u64,
     mailbox: Arc<Mailbox>,
-    disk: Mutex<Disk>,
+    ring: Arc<SessionRing>,
+    disk: Mutex<Disk<NodeFiles>>,
     state: AtomicU8,
 }
 
@@ -34,9 +40,14 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Files {
-    pub(super) fn new(session: u64, mailbox: Arc<Mailbox>, disk: Disk) -> Self {
+    pub(super) fn new(
+        session: u64,
+        mailbox: Arc<Mailbox>,
+        ring: Arc<SessionRing>,
+        disk: Disk<NodeFiles>,
+    ) -> Self {
         let (disk, state) = (Mutex::new(disk), AtomicU8::new(IDLE));
-        Self(Arc::new(Shared { session, mailbox, disk, state }))
+        Self(Arc::new(Shared { session, mailbox, ring, disk, state }))
     }
 
     /// There may be something to do.
@@ -53,18 +64,19 @@ impl Shared {
         // Nobody else has this job, but for one who has just done with it.
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.store(AT_WORK, Ordering::Release);
+        let tell = &mut |input: Input<'static>| self.tell(News::Happened(input));
         for _ in 0..TURN {
-            match disk.try_one() {
-                Some(Then::Again) => return Then::Again,
-                Some(Then::Over) => {
+            match disk.step(Instant::now(), &*self.ring, tell) {
+                DiskStep::Until(_) => return Then::Again,
+                DiskStep::Over => {
                     self.tell(News::FilesLeft);
                     return Then::Over;
                 }
-                None if self.rests() => {
+                DiskStep::Idle(_) if self.rests() => {
                     self.tell(News::Written);
                     return Then::Over;
                 }
-                Some(Then::More) | None => {}
+                DiskStep::Moved | DiskStep::Idle(_) => {}
             }
         }
         self.tell(News::Written);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Token, Waker};
 
-use super::super::ring::Item;
 use super::stranger::Arrival;
+use crate::flow::Item;
 use crate::session::{FileFault, Input, LinkId};
 use crate::wire::{RootHasher, SealedReport};
 

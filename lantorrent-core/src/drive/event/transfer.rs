@@ -9,24 +9,23 @@ use std::time::{Duration, Instant};
 use mio::Token;
 use mio::event::Event;
 
-use super::super::baton::root_before;
+use super::super::backing::BackingReader;
 use super::super::clock::now;
-use super::super::disk::{Disk, Then};
-use super::super::hub::Hub;
+use super::super::disk::Then;
+use super::super::files::NodeFiles;
 use super::super::names::Zones;
-use super::super::orders::{ChildOrder, DiskOrder};
-use super::super::ring::Ring;
-use super::super::shelf::ShelfReader;
+use super::super::random;
+use super::super::resume::root_before;
 use super::super::socket::keep_queue_short;
-use super::super::{random, ring_capacity};
 use super::child::{Child, Heard};
-use super::feed::Feed;
 use super::files::Files;
-use super::intake::{Intake, Needed, Told};
 use super::mailbox::{Message, News};
+use super::payload::{Payload, Told};
+use super::ring::SessionRing;
 use super::stranger::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
+use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
 use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
@@ -51,8 +50,8 @@ pub(super) struct Transfer {
     pub(super) id: Option<TransferId>,
     session: NodeSession,
     files: Files,
-    intake: Intake,
-    feed: Feed,
+    payload: Payload,
+    writer: PayloadWriter,
     upstreams: HashMap<UpstreamId, Upstream>,
     children: BTreeMap<LinkId, Child>,
     /// Whether the payload has begun.
@@ -108,16 +107,15 @@ impl Transfer {
         let header = Header { destinations: Vec::new(), ..header.clone() };
         let seed = Seed(random()?);
 
-        let hub = Arc::new(Hub::new(Ring::for_node(ring_capacity(header.block_size))));
+        let ring = Arc::new(SessionRing::new(Ring::for_node(ring_capacity(header.block_size))));
         let pool = world.stock.pool(header.block_size);
         let mailbox = Arc::clone(&world.mailbox);
-        let files = site.files(patience);
-        let telling = Arc::clone(&mailbox);
-        let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
-        let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
-        let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
-        let intake =
-            Intake::new(header, keys.clone(), Arc::clone(&hub), pool, site.traffic.receive_limit.clone());
+        let files = NodeFiles::new(site.files(patience), header.clone());
+        let disk = Disk::new(Instant::now(), header.clone(), files, patience);
+        let files = Files::new(number, Arc::clone(&mailbox), Arc::clone(&ring), disk);
+        let backings = BackingReader::new(Arc::clone(&pool), writer.wire());
+        let receiver = Receiver::new(header, keys.clone(), pool, site.traffic.receive_limit.clone());
+        let payload = Payload::new(number, ring, receiver, backings, mailbox);
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
@@ -136,9 +134,9 @@ impl Transfer {
             number,
             id,
             session,
-            files: Files::new(number, Arc::clone(&mailbox), disk),
-            intake,
-            feed: Feed { session: number, hub, shelves, writer, mailbox, reads: 0 },
+            files,
+            payload,
+            writer,
             upstreams: HashMap::from([(upstream.id(), upstream)]),
             children: BTreeMap::new(),
             begun: false,
@@ -180,10 +178,10 @@ impl Transfer {
             News::FilesLeft => self.state = State::FilesLeft,
             News::Summed(from, root) => {
                 self.sums -= 1;
-                self.intake.begin(from, root.map(|root| *root), &mut self.told);
+                self.payload.begin(from, root.map(|root| *root), &mut self.told);
             }
             News::ReadBack(link, item) => {
-                self.feed.take(link, self.children.get_mut(&link), item, &mut self.told);
+                self.payload.take(self.children.get_mut(&link), item, &mut self.told);
             }
         }
     }
@@ -208,9 +206,12 @@ impl Transfer {
             self.tell(Input::Tick);
         }
         self.settle(world);
+        self.payload.look_for_room();
+        let now = Instant::now();
+        self.children.values_mut().for_each(|child| child.on_time(now));
         let mut turn = self.hear(world);
         for upstream in self.upstreams.values_mut() {
-            if self.intake.upstream() != Some(upstream.id()) && upstream.drain(&mut world.scratch) {
+            if self.payload.upstream() != Some(upstream.id()) && upstream.drain(&mut world.scratch) {
                 turn = Turn::More;
             }
         }
@@ -228,14 +229,14 @@ impl Transfer {
         for upstream in self.upstreams.values_mut() {
             upstream.outbox.flush(&upstream.socket);
         }
-        if self.feed.hub.has_disk_work() {
-            self.files.wake(&world.disks);
-        }
         if world.stock.is_short() {
-            self.feed.hub.trim();
+            self.payload.trim();
         }
-        // Workers that have its files open must have let go of them before anybody else is told that they are free.
-        if self.state == State::FilesLeft && self.feed.reads == 0 && self.sums == 0 {
+        if self.wake(world) {
+            turn = Turn::More;
+        }
+        // Workers that have its files open must have let go of them before a session is told that they are free.
+        if self.state == State::FilesLeft && self.payload.reads == 0 && self.sums == 0 {
             Turn::Over
         } else {
             turn
@@ -248,7 +249,7 @@ impl Transfer {
             return None;
         }
         let children = self.children.values().filter_map(Child::deadline);
-        [self.session.deadline(), self.intake.deadline()].into_iter().flatten().chain(children).min()
+        [self.session.deadline(), self.payload.deadline()].into_iter().flatten().chain(children).min()
     }
 
     /// When the transfer is over: what to tell who asks again.
@@ -305,33 +306,52 @@ impl Transfer {
         turn
     }
 
-    /// Moves at most one block to each child, and one from upstream. Returns how many bytes; None if nothing can be moved.
+    /// Has the machines of the payload look again that the ring names. Returns whether one of them has its turn here.
+    fn wake(&mut self, world: &World) -> bool {
+        let Wake { producer, disk, links } = self.payload.ring.take_woken();
+        let is_ours = self.state == State::Running && (producer || !links.is_empty());
+        if disk {
+            self.files.wake(&world.disks);
+        }
+        if producer {
+            self.payload.look_for_room();
+        }
+        for link in links {
+            if let Some(child) = self.children.get_mut(&link) {
+                child.wake_sender();
+            }
+        }
+        is_ours
+    }
+
+    /// Moves one piece to each child, and one from upstream. Returns how many bytes; None if nothing can be moved.
     fn step(&mut self, world: &mut World) -> Option<u64> {
+        self.wake(world);
         let mut moved = None;
         for (link, child) in &mut self.children {
-            if let Some(bytes) = self.feed.step(*link, child, &world.disks, &mut self.told) {
+            if let Some(bytes) = self.payload.send(*link, child, &world.disks, &mut self.told) {
                 *moved.get_or_insert(0) += bytes;
             }
         }
-        let upstream = self.intake.upstream().and_then(|id| self.upstreams.get_mut(&id));
-        if let Some(bytes) =
-            upstream.and_then(|upstream| self.intake.step(upstream, &world.stock, &mut self.told))
-        {
-            *moved.get_or_insert(0) += bytes as u64;
+        let upstream = self.payload.upstream().and_then(|id| self.upstreams.get_mut(&id));
+        if let Some(bytes) = upstream.and_then(|upstream| self.payload.receive(upstream, &mut self.told)) {
+            *moved.get_or_insert(0) += bytes;
         }
         moved
     }
 
     fn carry_out(&mut self, output: Output, world: &mut World) {
-        let hub = &self.feed.hub;
+        let ring = &*self.payload.ring;
+        let order_disk = |order| ring.change(|ring| ring.order_disk(order));
+        let order = |link, order| ring.change(|ring| ring.order_link(link, order));
         match output {
-            Output::Open(file) => hub.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => hub.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => hub.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
+            Output::Open(file) => order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => order_disk(DiskOrder::Remove(request)),
             Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.intake.halt(&mut self.told),
+            Output::Halt => self.payload.halt(&mut self.told),
             Output::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
@@ -350,12 +370,12 @@ impl Transfer {
             }
             Output::LookUp { link, host, port } => self.look_up(link, host, port, world),
             Output::Connect { link, to } => self.connect(link, to, world),
-            Output::Send(link, bytes) => hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => hub.feed(link, from),
-            Output::Finish(link) => hub.order_child(link, ChildOrder::Finish),
+            Output::Send(link, bytes) => order(link, LinkOrder::Send(bytes)),
+            Output::Control(link, control) => order(link, LinkOrder::Control(control)),
+            Output::Feed(link, from) => ring.change(|ring| ring.feed(link, from)),
+            Output::Finish(link) => order(link, LinkOrder::Finish),
             Output::Close(link) => {
-                hub.close_child(link);
+                ring.change(|ring| ring.remove_link(link));
                 if let Some(child) = self.children.remove(&link) {
                     child.close(world);
                 }
@@ -372,7 +392,7 @@ impl Transfer {
 
     fn accept(&mut self, id: UpstreamId, from: u64, world: &mut World) {
         if !std::mem::replace(&mut self.begun, true) {
-            self.feed.hub.begin(from);
+            self.payload.ring.change(|ring| ring.begin(from));
         }
         if let Some(upstream) = self.upstreams.get_mut(&id) {
             upstream.accepted = true;
@@ -380,16 +400,16 @@ impl Transfer {
                 keep_queue_short(&upstream.socket, rate);
             }
         }
-        if self.intake.accept(id, from, &mut self.told) == Needed::Nothing {
+        if self.payload.accept(id, from, &mut self.told) == Needed::Nothing {
             return;
         }
-        let (number, hub) = (self.number, Arc::clone(&self.feed.hub));
+        let (number, ring) = (self.number, Arc::clone(&self.payload.ring));
         let (mailbox, block_size) = (Arc::clone(&world.mailbox), self.session.header().block_size);
         self.sums += 1;
         world.disks.put(Box::new(move || {
             let tell = |news| mailbox.send(Message::News(number, news));
             // While nobody reads, silence is nobody's fault.
-            let root = root_before(&hub, block_size, from, || tell(News::Happened(Input::Heard)));
+            let root = root_before(&*ring, block_size, from, || tell(News::Happened(Input::Heard)));
             tell(News::Summed(from, root.map(Box::new)));
             Then::Over
         }));
@@ -397,8 +417,8 @@ impl Transfer {
 
     /// Takes out a connection from upstream, which is not read any more.
     fn take_upstream(&mut self, id: UpstreamId) -> Option<Upstream> {
-        if self.intake.upstream() == Some(id) {
-            self.intake.halt(&mut self.told);
+        if self.payload.upstream() == Some(id) {
+            self.payload.halt(&mut self.told);
         }
         self.upstreams.remove(&id)
     }
@@ -421,9 +441,9 @@ impl Transfer {
     }
 
     fn connect(&mut self, link: LinkId, to: SocketAddr, world: &mut World) {
-        match Child::connect(Owner::Child(self.number, link), to, world) {
+        match Child::connect((self.number, link), self.writer.clone(), to, world) {
             Ok(child) => {
-                self.feed.hub.expect(link);
+                self.payload.ring.with(|ring| (ring.add_link(link), Wake::NONE));
                 self.children.insert(link, child);
             }
             Err(error) => self.tell(Input::Closed(link, error.to_string())),
@@ -433,7 +453,7 @@ impl Transfer {
     /// The session is over: everything is let go.
     fn end(&mut self, world: &mut World) {
         self.state = State::Ending;
-        self.intake.end();
+        self.payload.end();
         self.told.clear();
         for (_, child) in std::mem::take(&mut self.children) {
             child.close(world);
@@ -442,7 +462,7 @@ impl Transfer {
         for (_, upstream) in self.upstreams.drain() {
             world.forget(upstream.token);
         }
-        self.feed.hub.close();
-        self.feed.hub.order_disk(DiskOrder::Leave);
+        self.payload.ring.change(Ring::close);
+        self.payload.ring.change(|ring| ring.order_disk(DiskOrder::Leave));
     }
 }

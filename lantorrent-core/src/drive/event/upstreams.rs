@@ -1,6 +1,6 @@
 //! The connections from upstream that a session has: one is read, others come to take its place.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::net::Shutdown;
 
 use mio::Token;
@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 
 use super::super::outbox::Outbox;
 use super::stranger::Arrival;
+use crate::flow::Behind;
 use crate::session::{Proven, UpstreamId};
 
 #[derive(Debug)]
@@ -39,6 +40,12 @@ impl Upstream {
         self.readable || !self.first.is_empty()
     }
 
+    /// What it brings: what came behind the greeting, and then its socket, as long as that may have something.
+    pub(super) fn payload(&mut self) -> Behind<'_, Readable<'_>> {
+        let Self { socket, first, readable, .. } = self;
+        Behind { first, rest: Readable { socket, readable } }
+    }
+
     pub(super) fn say(&mut self, bytes: &[u8]) {
         self.outbox.say(&self.socket, bytes);
     }
@@ -50,6 +57,28 @@ impl Upstream {
             self.readable = drain(&self.socket, scratch) == Drained::ForNow;
         }
         self.accepted && self.readable
+    }
+}
+
+/// A socket as long as it may have something to read.
+#[derive(Debug)]
+pub(super) struct Readable<'a> {
+    socket: &'a TcpStream,
+    readable: &'a mut bool,
+}
+
+impl Read for Readable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, slots: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if !*self.readable {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let result = self.socket.read_vectored(slots);
+        *self.readable = !matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        result
     }
 }
 

@@ -9,10 +9,10 @@ use mio::{Interest, Registry, Token};
 
 use super::super::site::Site;
 use super::mailbox::Mailbox;
-use super::stock::Stock;
 use super::stranger::{Look, Stranger};
 use super::timers::{Timers, Who};
 use super::workers::{Job, Workers};
+use crate::flow::Stock;
 use crate::session::LinkId;
 
 /// The poll wakes up for other threads.

@@ -1,27 +1,26 @@
 //! The connections to children: a thread for each that connects and sends, and one that hears what the child says.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::super::block::Pool;
+use socket2::SockRef;
+
+use super::super::backing::BackingReader;
 use super::super::dscp::Dscp;
-use super::super::hub::Hub;
-use super::super::limit::Limit;
 use super::super::names::{Resolver, Zones};
-use super::super::orders::{ChildOrder, Work};
-use super::super::ring::{Item, Next};
-use super::super::shelf::ShelfReader;
-use super::super::slices::{split_off_start, write_all};
-use super::TELL;
-use super::brake::{Brake, Waiting};
 use super::control::Happening;
+use super::monitor::{Monitor, Role};
+use super::receiver::LOOK_UP;
 use super::socket;
-use crate::session::{Control, Input, LinkId};
-use crate::wire::{Frame, PayloadWriter};
+use crate::flow::{DiskOrder, LinkOrder, Pool, Ring, SendStep, Sender, Shared as _, TELL, Wake};
+use crate::rate::Limit;
+use crate::session::{Input, LinkId};
+use crate::wire::PayloadWriter;
 
 /// How long a child may be silent that is sent nothing more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -38,11 +37,13 @@ pub(super) struct Children {
 
 #[derive(Debug)]
 struct Shared {
-    hub: Arc<Hub>,
-    shelves: ShelfReader,
+    monitor: Arc<Monitor>,
+    backings: BackingReader,
     writer: PayloadWriter,
     happenings: SyncSender<Happening>,
     outgoing: Outgoing,
+    /// By which a connection is closed that a thread waits for.
+    sockets: Mutex<HashMap<LinkId, TcpStream>>,
 }
 
 /// How children are connected to and sent to.
@@ -60,14 +61,15 @@ pub(super) struct Outgoing {
 
 impl Children {
     pub(super) fn new(
-        hub: Arc<Hub>,
+        monitor: Arc<Monitor>,
         pool: Arc<Pool>,
         writer: PayloadWriter,
         happenings: SyncSender<Happening>,
         outgoing: Outgoing,
     ) -> Self {
-        let shelves = ShelfReader::new(pool, writer.wire());
-        let shared = Shared { hub, shelves, writer, happenings, outgoing };
+        let backings = BackingReader::new(pool, writer.wire());
+        let sockets = Mutex::default();
+        let shared = Shared { monitor, backings, writer, happenings, outgoing, sockets };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
@@ -93,7 +95,7 @@ impl Children {
     /// Begins to connect to a child.
     pub(super) fn connect(&mut self, link: LinkId, to: SocketAddr) {
         self.threads.retain(|thread| !thread.is_finished());
-        self.shared.hub.expect(link);
+        self.shared.monitor.with(|ring| (ring.add_link(link), Wake::NONE));
         let shared = Arc::clone(&self.shared);
         let serve = move || shared.serve(link, to);
         match thread::Builder::new().name(format!("to {}", to.ip())).spawn(serve) {
@@ -102,13 +104,65 @@ impl Children {
         }
     }
 
-    /// Waits for the threads, whose links must be closed.
-    pub(super) fn join(self) {
-        for thread in self.threads {
+    /// Tells a child's connection to do something.
+    pub(super) fn order(&self, link: LinkId, order: LinkOrder) {
+        self.shared.monitor.change(|ring| ring.order_link(link, order));
+    }
+
+    /// A child gets the payload from that offset on.
+    pub(super) fn feed(&self, link: LinkId, from: u64) {
+        self.shared.monitor.change(|ring| ring.feed(link, from));
+    }
+
+    /// A child is sent the frame under way, and nothing more.
+    pub(super) fn part(&self, link: LinkId) {
+        self.shared.monitor.change(|ring| ring.part(link));
+    }
+
+    /// Closes the connection to a child. Nothing that is under way matters.
+    pub(super) fn close(&self, link: LinkId) {
+        // First the ring: a connection that is just being made is given up where its link is gone.
+        self.shared.monitor.change(|ring| ring.remove_link(link));
+        if let Some(socket) = self.shared.sockets().remove(&link) {
+            hang_up(&socket);
+        }
+    }
+
+    /// Waits until every child that is to have its last frame has it, but only for so long.
+    pub(super) fn wait_for_parting(&self, time: Duration) {
+        let (monitor, until) = (&self.shared.monitor, Instant::now() + time);
+        while Instant::now() < until {
+            let (is_parting, epoch) = monitor.look(|ring| (ring.is_parting(), ring.epoch()));
+            if !is_parting {
+                return;
+            }
+            monitor.wait(Role::Link, epoch, Some(until));
+        }
+    }
+
+    /// Ends the transfer: every wait, and every connection to a child. The disk still gets its orders, of which this is the
+    /// last.
+    fn close_all(&self) {
+        self.shared.monitor.change(Ring::close);
+        self.shared.monitor.change(|ring| ring.order_disk(DiskOrder::Leave));
+        self.shared.sockets().drain().for_each(|(_, socket)| hang_up(&socket));
+    }
+
+    /// Ends the transfer, and waits for the threads.
+    pub(super) fn end(mut self) {
+        self.close_all();
+        for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 log::error!("a thread of a child panicked");
             }
         }
+    }
+}
+
+/// Even if the session panics: the disk would wait for ever, with the files locked.
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.close_all();
     }
 }
 
@@ -118,11 +172,29 @@ impl Shared {
         let _ = self.happenings.send(input.into());
     }
 
-    /// Begins to connect, and lets the hub close that.
+    // No call under it can panic half-way.
+    fn sockets(&self) -> MutexGuard<'_, HashMap<LinkId, TcpStream>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to connect. None if the link is closed already; from now on closing it ends the wait.
     fn begin(&self, link: LinkId, to: SocketAddr) -> std::io::Result<Option<TcpStream>> {
         let socket = socket::begin_to_connect(to, self.outgoing.dscp)?;
-        let is_wanted = self.hub.connects(link, socket.try_clone()?);
-        Ok(is_wanted.then_some(socket))
+        let mut sockets = self.sockets();
+        if !self.monitor.look(|ring| ring.has_link(link)) {
+            return Ok(None);
+        }
+        sockets.insert(link, socket.try_clone()?);
+        Ok(Some(socket))
+    }
+
+    /// Whether the child's last frame is out, if it was to be that. Then its connection is closed here.
+    fn has_parted(&self, link: LinkId) -> bool {
+        let parted = self.monitor.with(|ring| ring.has_parted(link));
+        if parted {
+            self.sockets().remove(&link);
+        }
+        parted
     }
 
     fn serve(self: Arc<Self>, link: LinkId, to: SocketAddr) {
@@ -138,7 +210,7 @@ impl Shared {
                 self.tell(Input::Connected(link, to));
                 let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
-                let parted = self.hub.has_parted(link);
+                let parted = self.has_parted(link);
                 if result.is_err() {
                     // What the child said last is why: let it be heard before the connection counts as lost.
                     if let Some(hearing) = hearing {
@@ -179,138 +251,38 @@ impl Shared {
         thread::Builder::new().name("hear".into()).spawn(hear).ok()
     }
 
-    /// Does what the hub says until the link is closed.
+    /// Sends what there is for the link until it is closed.
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
-        let mut told = Instant::now();
-        let mut brake = Brake::new(self.outgoing.limit.clone());
+        // A thread that waits for room to write must notice what else has changed.
+        let _ = socket.set_write_timeout(Some(LOOK_UP));
+        let (monitor, tell) = (&*self.monitor, &mut |input| self.tell(input));
+        let (writer, limit) = (self.writer.clone(), self.outgoing.limit.clone());
+        let mut sender = Sender::new(Instant::now(), link, writer, limit);
         loop {
-            match self.hub.child_work(link) {
-                Work::Over => return Ok(()),
-                Work::Order(ChildOrder::Send(bytes)) => write_all(socket, [&bytes, &[], &[]])?,
-                Work::Order(ChildOrder::Control(control)) => {
-                    let offset = self.hub.child_position(link).unwrap_or(0);
-                    let frame = match control {
-                        Control::Idle => Frame::Idle { offset },
-                        Control::Abort(abort) => Frame::Abort(abort),
-                        Control::Bye => Frame::Bye,
-                    };
-                    self.write(socket, &frame, &[])?;
-                    self.tell(Input::Sent(link, offset));
+            let epoch = monitor.epoch();
+            match sender.step(Instant::now(), &mut &*socket, monitor, tell) {
+                SendStep::Moved(_) | SendStep::WouldBlock | SendStep::AwaitsFile => {}
+                SendStep::Until(at) => monitor.wait(Role::Link, epoch, Some(at)),
+                SendStep::Idle(epoch) => monitor.wait(Role::Link, epoch, None),
+                SendStep::NeedsFile { backing, offset, len } => {
+                    let item = self.backings.item(backing.file(), offset, len);
+                    let item = item.map_err(|why| format!("at offset {offset}, {why}"));
+                    sender.take(item, monitor, tell);
                 }
-                Work::Order(ChildOrder::Finish) => socket.shutdown(Shutdown::Write)?,
-                Work::Payload(Next::End { size, sum }) => {
-                    self.write(socket, &Frame::End { size, sum }, &[])?;
-                    self.tell(Input::SentEnd(link));
-                }
-                Work::Payload(next) => match self.pass_on(link, socket, &mut brake, next)? {
-                    Some(upto) => {
-                        self.hub.child_has(link, upto);
-                        if told.elapsed() >= TELL {
-                            told = Instant::now();
-                            self.tell(Input::Sent(link, upto));
-                        }
-                    }
-                    None => {
-                        self.hub.strand(link);
-                        self.tell(Input::Unservable(link));
-                    }
-                },
+                SendStep::Finish => socket.shutdown(Shutdown::Write)?,
+                SendStep::Over => return Ok(()),
+                SendStep::Failed(error) => return Err(error),
             }
         }
-    }
-
-    /// Sends a piece of the payload and returns where it ends. None if it is not to be had.
-    fn pass_on(
-        &self,
-        link: LinkId,
-        socket: &TcpStream,
-        brake: &mut Brake,
-        next: Next,
-    ) -> std::io::Result<Option<u64>> {
-        let held = HeldBack { shared: self, link };
-        match next {
-            Next::Item(item) => self.send_item(socket, brake, &held, &item).map(Some),
-            Next::File { shelf, offset, len } => match self.shelves.item(&shelf, offset, len) {
-                Ok(item) => self.send_item(socket, brake, &held, &item).map(Some),
-                Err(why) => {
-                    log::warn!("cannot serve link {}: at offset {offset}, {why}", link.0);
-                    Ok(None)
-                }
-            },
-            Next::Gone => {
-                log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
-                Ok(None)
-            }
-            // Neither is sent here.
-            Next::End { .. } | Next::Wait => Ok(None),
-        }
-    }
-
-    /// Returns where the item ends.
-    fn send_item(
-        &self,
-        socket: &TcpStream,
-        brake: &mut Brake,
-        held: &HeldBack<'_>,
-        item: &Item,
-    ) -> std::io::Result<u64> {
-        match item {
-            Item::Data(block) => {
-                let frame = Frame::Data { offset: block.offset, len: block.len, digest: block.digest };
-                self.write_in_turns(socket, brake, held, &frame, block.data())?;
-            }
-            Item::Hole { offset, span } => {
-                self.write(socket, &Frame::Hole { offset: *offset, span: *span }, &[])?;
-            }
-        }
-        Ok(item.range().1)
-    }
-
-    /// As [`write`](Self::write), but no faster than the limit allows.
-    fn write_in_turns(
-        &self,
-        socket: &TcpStream,
-        brake: &mut Brake,
-        held: &HeldBack<'_>,
-        frame: &Frame,
-        data: &[u8],
-    ) -> std::io::Result<()> {
-        let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
-        let mut rest = [&wrapping.before[..], data, &wrapping.after[..]];
-        loop {
-            let left = rest.iter().map(|part| part.len()).sum();
-            if left == 0 {
-                return Ok(());
-            }
-            // Where it is of no use to wait the frame is ended at once, so that what follows is understood.
-            let count = brake.turn(left, held).unwrap_or(left);
-            let turn = split_off_start(&mut rest, count);
-            let result = write_all(socket, turn);
-            brake.used(count);
-            result?;
-        }
-    }
-
-    fn write(&self, socket: &TcpStream, frame: &Frame, data: &[u8]) -> std::io::Result<()> {
-        let wrapping = self.writer.encode(frame).map_err(std::io::Error::other)?;
-        write_all(socket, [&wrapping.before, data, &wrapping.after])
     }
 }
 
-/// A child that has to wait for its turn.
-struct HeldBack<'a> {
-    shared: &'a Shared,
-    link: LinkId,
-}
-
-impl Waiting for HeldBack<'_> {
-    fn pause(&self, time: Duration) -> bool {
-        self.shared.hub.pause_child(self.link, time)
-    }
-
-    fn excuse(&self) {
-        self.shared.tell(Input::HeldBack(self.link));
-    }
+/// Nothing that is still under way matters, and a peer that waits for room to write would otherwise learn of the end only
+/// when it next probes for some.
+fn hang_up(socket: &TcpStream) {
+    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    // It may be gone already; then there is no peer to hang up on.
+    let _ = socket.shutdown(Shutdown::Both);
 }
 
 /// Hangs up behind the last frame, which may still be on its way.

@@ -4,22 +4,20 @@ use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::super::block::Pool;
 use super::super::config::Traffic;
-use super::super::disk::{Disk, Files};
-use super::super::hub::Hub;
+use super::super::disk::Files;
+use super::super::files::NodeFiles;
 use super::super::names::Zones;
-use super::super::orders::{ChildOrder, DiskOrder};
-use super::super::ring::Ring;
 use super::children::{Children, Outgoing};
 use super::control::{Hands, Happening};
 use super::counter::Askers;
 use super::doorbell::{Arrival, Doorbell, Knock};
+use super::monitor::{Monitor, Role};
 use super::receiver::Receiving;
-use super::ring_capacity;
 use super::upstreams::Upstreams;
+use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Shared as _, ring_capacity};
 use crate::session::{Input, Output, Proven, UpstreamId};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 
@@ -27,7 +25,7 @@ use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 const RETRY: Duration = Duration::from_millis(20);
 
 pub(super) struct NodeHands {
-    hub: OpenHub,
+    monitor: Arc<Monitor>,
     upstreams: Upstreams,
     children: Children,
     disk: JoinHandle<()>,
@@ -38,24 +36,6 @@ pub(super) struct NodeHands {
     askers: Askers,
     /// What nobody else can tell the session. Never sent to it: it would wait for itself.
     untold: VecDeque<Input<'static>>,
-}
-
-/// Closes the hub even if the session panics: the disk would wait for ever, with the files locked.
-struct OpenHub(Arc<Hub>);
-
-impl std::ops::Deref for OpenHub {
-    type Target = Hub;
-
-    fn deref(&self) -> &Hub {
-        &self.0
-    }
-}
-
-impl Drop for OpenHub {
-    fn drop(&mut self) {
-        self.0.close();
-        self.0.order_disk(DiskOrder::Leave);
-    }
 }
 
 impl NodeHands {
@@ -73,15 +53,15 @@ impl NodeHands {
         // The list behind this node may be long, and is the session's.
         let header = Header { destinations: Vec::new(), ..header.clone() };
         let capacity = ring_capacity(header.block_size);
-        let hub = Arc::new(Hub::new(Ring::for_node(capacity)));
+        let monitor = Arc::new(Monitor::new(Ring::for_node(capacity)));
         let pool = Pool::new(header.block_size, capacity);
-        let tell = happenings.clone();
-        // A send fails only when the session is over, and then nobody wants to know.
-        let tell = Box::new(move |input: Input<'static>| drop(tell.send(input.into())));
-        let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
-        let disk = thread::Builder::new().name("disk".into()).spawn(|| disk.run())?;
+        let patience = files.patience;
+        let files = NodeFiles::new(files, header.clone());
+        let disk = Disk::new(Instant::now(), header.clone(), files, patience);
+        let (waiting, tell) = (Arc::clone(&monitor), happenings.clone());
+        let disk = thread::Builder::new().name("disk".into()).spawn(move || work(disk, &waiting, &tell))?;
         let children = Children::new(
-            Arc::clone(&hub),
+            Arc::clone(&monitor),
             Arc::clone(&pool),
             writer,
             happenings.clone(),
@@ -93,16 +73,14 @@ impl NodeHands {
             },
         );
         let receiving = Arc::new(Receiving {
-            header,
-            keys: keys.clone(),
-            hub: Arc::clone(&hub),
-            pool,
+            monitor: Arc::clone(&monitor),
+            block_size: header.block_size,
             happenings: happenings.clone(),
-            limit: traffic.receive_limit,
-            baton: Mutex::default(),
+            limit: traffic.receive_limit.clone(),
+            receiver: Mutex::new(Receiver::new(header, keys.clone(), pool, traffic.receive_limit)),
         });
         Ok(Some(Self {
-            hub: OpenHub(hub),
+            monitor,
             upstreams: Upstreams::default(),
             children,
             disk,
@@ -121,12 +99,12 @@ impl NodeHands {
 
     fn accept(&mut self, id: UpstreamId, from: u64) {
         if !std::mem::replace(&mut self.begun, true) {
-            self.hub.begin(from);
+            self.monitor.change(|ring| ring.begin(from));
         }
-        self.hub.go_on();
+        self.monitor.go_on();
         let receiving = Arc::clone(&self.receiving);
         let begun = self.upstreams.read(id).is_some_and(|reading| {
-            let receive = move || receiving.run(&reading, from);
+            let receive = move || receiving.run(reading, from);
             match thread::Builder::new().name("receive".into()).spawn(receive) {
                 Ok(_) => true,
                 Err(error) => {
@@ -144,15 +122,18 @@ impl NodeHands {
 
     fn reset(&mut self, id: UpstreamId) {
         if self.upstreams.is_read(id) {
-            self.hub.halt();
+            self.monitor.halt();
         }
         self.upstreams.reset(id);
     }
 
+    fn order_disk(&self, order: DiskOrder) {
+        self.monitor.change(|ring| ring.order_disk(order));
+    }
+
     /// Ends every thread. Files that have no name by now are let go. Returns who waits for them.
     pub(super) fn finish(self) -> Askers {
-        drop(self.hub);
-        self.children.join();
+        self.children.end();
         if self.disk.join().is_err() {
             log::error!("the thread for the disk panicked");
         }
@@ -160,26 +141,40 @@ impl NodeHands {
     }
 }
 
+/// Does what there is for the disk, until it is told to leave.
+fn work(mut disk: Disk<NodeFiles>, monitor: &Monitor, happenings: &SyncSender<Happening>) {
+    // A send fails only when the session is over, and then nothing wants to know.
+    let tell = &mut |input: Input<'static>| drop(happenings.send(input.into()));
+    loop {
+        match disk.step(Instant::now(), monitor, tell) {
+            DiskStep::Moved => {}
+            DiskStep::Idle(epoch) => monitor.wait(Role::Disk, epoch, None),
+            DiskStep::Until(at) => thread::sleep(at.saturating_duration_since(Instant::now())),
+            DiskStep::Over => return,
+        }
+    }
+}
+
 impl Hands for NodeHands {
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open(file) => self.hub.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => self.hub.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => self.hub.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => self.hub.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => self.hub.order_disk(DiskOrder::Remove(request)),
+            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
             Output::Accept(id, from) => self.accept(id, from),
-            Output::Halt => self.hub.halt(),
+            Output::Halt => self.monitor.halt(),
             Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
             Output::CloseUpstream(id) => self.upstreams.close(id),
             Output::DropUpstream(id) => self.reset(id),
             Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
             Output::Connect { link, to } => self.children.connect(link, to),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => self.hub.feed(link, from),
-            Output::Finish(link) => self.hub.order_child(link, ChildOrder::Finish),
-            Output::Close(link) => self.hub.close_child(link),
+            Output::Send(link, bytes) => self.children.order(link, LinkOrder::Send(bytes)),
+            Output::Control(link, control) => self.children.order(link, LinkOrder::Control(control)),
+            Output::Feed(link, from) => self.children.feed(link, from),
+            Output::Finish(link) => self.children.order(link, LinkOrder::Finish),
+            Output::Close(link) => self.children.close(link),
             Output::Answer(answer) => self.askers.answer(answer),
             // These are a source's, or are dealt with before they come here.
             Output::Progress(_)

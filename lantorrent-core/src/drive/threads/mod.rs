@@ -5,7 +5,6 @@
 
 mod archive;
 mod bell;
-mod brake;
 mod calls;
 mod cancel;
 mod check;
@@ -17,21 +16,22 @@ mod doorbell;
 mod greeting;
 mod hands;
 mod live;
+mod monitor;
 mod node;
 mod origin;
 mod outcome;
 mod receiver;
 mod siblings;
+mod signal;
 mod solo;
 mod source;
-mod supply;
 mod survey;
 mod transfer;
 mod transfers;
 mod upstreams;
 mod wishes;
 
-use super::{TELL, random, ring_capacity, socket};
+use super::{random, socket};
 pub use cancel::Cancel;
 pub use check::Check;
 pub(super) use node::{Server, Stopper};

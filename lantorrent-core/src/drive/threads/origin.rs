@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use rustix::fs::{Mode, OFlags};
 
 use crate::drive::grain;
+use crate::drive::holes::Holes;
+use crate::flow::Content;
 use crate::wire::SourceHint;
 
 /// Where the payload comes from.
@@ -90,6 +92,45 @@ impl Origin {
                 spool.write_all_at(&buffer[..len], offset)?;
                 Ok(len)
             }
+        }
+    }
+}
+
+/// The same for the data plane, with the holes of a file.
+pub(super) struct SourceContent {
+    origin: Origin,
+    /// A stream says of none.
+    holes: Option<Holes>,
+}
+
+impl SourceContent {
+    pub(super) fn new(origin: Origin, block_size: u32) -> Self {
+        let holes = match &origin {
+            Origin::File(source) => Some(Holes::new(Arc::clone(&source.file), source.length, block_size)),
+            Origin::Stream { .. } => None,
+        };
+        Self { origin, holes }
+    }
+}
+
+impl Content for SourceContent {
+    fn is_stream(&self) -> bool {
+        matches!(self.origin, Origin::Stream { .. })
+    }
+
+    fn hole(&mut self, offset: u64, most: u64) -> u64 {
+        self.holes.as_mut().map_or(0, |holes| holes.take(offset, most))
+    }
+
+    fn read(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.origin.read(buffer, offset)
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        self.holes.as_ref().map_or(Ok(()), Holes::check)?;
+        match &self.origin {
+            Origin::File(source) => source.check_unchanged(),
+            Origin::Stream { .. } => Ok(()),
         }
     }
 }

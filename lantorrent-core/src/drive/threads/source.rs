@@ -1,26 +1,24 @@
 //! Runs a transfer from its source.
 
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::super::block::Pool;
+use super::super::backing::BackingFile;
 use super::super::dscp::Dscp;
 use super::super::error::Error;
-use super::super::hub::Hub;
-use super::super::limit::Limit;
 use super::super::memory::{self, Promise};
 use super::super::names::{Resolver, Zones};
-use super::super::orders::ChildOrder;
-use super::super::ring::Ring;
 use super::children::{Children, Outgoing};
-use super::control::{self, Hands, now};
-use super::origin::Origin;
+use super::control::{self, Hands, Happening, now};
+use super::monitor::{Monitor, Role};
+use super::origin::{Origin, SourceContent};
 use super::outcome::{Event, ListedNode, Outcome};
-use super::supply::{Supply, Zeros};
 use super::wishes::{Wish, Wishes};
-use super::{HAPPENINGS, random, ring_capacity};
+use super::{HAPPENINGS, random};
+use crate::flow::{LinkOrder, Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
+use crate::rate::Limit;
 use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
 use crate::wire::{Keyring, PayloadWriter};
 
@@ -65,35 +63,50 @@ pub(super) fn run(
     // Where there is no room the session is awake.
     wishes.wakes(move || drop(waking.try_send(Input::Tick.into())));
     let capacity = ring_capacity(block_size);
-    let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
+    let backing = BackingFile { file: origin.backing(), digests: None };
+    let monitor = Arc::new(Monitor::new(Ring::for_source(capacity, backing)));
     let pool = Pool::new(block_size, capacity);
     let children = Children::new(
-        Arc::clone(&hub),
+        Arc::clone(&monitor),
         Arc::clone(&pool),
         writer,
         happenings.clone(),
         Outgoing { resolver, zones: Zones::Own, dscp, limit },
     );
-    let supply = Supply { origin, zeros, wire, block_size, hub: Arc::clone(&hub), pool, happenings };
+    let content = SourceContent::new(origin, block_size);
+    let supply = Supply::new(Instant::now(), content, zeros, wire, block_size, pool);
+    let filled = Arc::clone(&monitor);
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
         .name("read".into())
-        .spawn(|| supply.run())
+        .spawn(move || bring(supply, &filled, &happenings))
         .map_err(Error::system("start a thread"))?;
-    let mut hands = SourceHands { hub, children, listener, wishes, length, outcome };
+    let mut hands = SourceHands { monitor, children, listener, wishes, length, outcome };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
-    let SourceHands { hub, children, outcome, .. } = hands;
-    outcome.size = hub.farthest();
-    hub.wait_for_parting(PARTING);
-    hub.close();
-    children.join();
+    let SourceHands { monitor, children, outcome, .. } = hands;
+    outcome.size = monitor.look(Ring::farthest);
+    children.wait_for_parting(PARTING);
+    children.end();
     Ok(())
+}
+
+/// Brings everything, or tells the session why not.
+fn bring(mut supply: Supply<SourceContent>, monitor: &Monitor, happenings: &SyncSender<Happening>) {
+    // A send fails only when the session is over, and then nothing wants to know.
+    let tell = &mut |input: Input<'static>| drop(happenings.send(input.into()));
+    loop {
+        match supply.step(Instant::now(), monitor, tell) {
+            SupplyStep::Moved(_) => {}
+            SupplyStep::NeedsRoom { epoch, until } => monitor.wait(Role::Producer, epoch, Some(until)),
+            SupplyStep::Over => return,
+        }
+    }
 }
 
 /// What a session of a source works with.
 struct SourceHands<'a> {
-    hub: Arc<Hub>,
+    monitor: Arc<Monitor>,
     children: Children,
     listener: Listener,
     wishes: Arc<Wishes>,
@@ -106,14 +119,15 @@ impl Hands for SourceHands<'_> {
         match output {
             Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
             Output::Connect { link, to } => self.children.connect(link, to),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => self.hub.feed(link, from),
-            Output::Finish(link) => self.hub.order_child(link, ChildOrder::Finish),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Part(link) => self.hub.part_from_child(link),
+            Output::Send(link, bytes) => self.children.order(link, LinkOrder::Send(bytes)),
+            Output::Control(link, control) => self.children.order(link, LinkOrder::Control(control)),
+            Output::Feed(link, from) => self.children.feed(link, from),
+            Output::Finish(link) => self.children.order(link, LinkOrder::Finish),
+            Output::Close(link) => self.children.close(link),
+            Output::Part(link) => self.children.part(link),
             Output::Progress(nodes) => {
-                let event = Event::Progress { size: self.length, sent: self.hub.farthest(), nodes };
+                let event =
+                    Event::Progress { size: self.length, sent: self.monitor.look(Ring::farthest), nodes };
                 (self.listener)(&event);
             }
             Output::Report(report) => {

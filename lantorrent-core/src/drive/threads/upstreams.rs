@@ -34,8 +34,8 @@ pub(super) struct Reading {
     pub(super) guest: Arc<Guest>,
     /// What came behind the greeting.
     pub(super) first: Vec<u8>,
-    /// Dropped with this, at the thread's end.
-    _gone: mpsc::Sender<()>,
+    /// Dropped at the thread's end.
+    pub(super) gone: mpsc::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl Upstreams {
         upstream.reader = Some(gone);
         self.current = Some(id);
         let first = std::mem::take(&mut upstream.first);
-        Some(Reading { guest: Arc::clone(&upstream.guest), first, _gone: running })
+        Some(Reading { guest: Arc::clone(&upstream.guest), first, gone: running })
     }
 
     /// Whether that one is the last one that was read.

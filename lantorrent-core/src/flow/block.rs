@@ -1,4 +1,4 @@
-//! Blocks of payload: taken from a pool, shared by everybody who writes them somewhere, and returned by the last.
+//! Blocks of payload: taken from a pool, shared by all consumers, and returned by the last.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,31 +7,44 @@ use crate::wire::Digest;
 
 /// Buffers of one size, for one transfer or several.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub struct Pool {
     block_size: usize,
     most: usize,
     /// Bytes that are on loan, from this pool and others.
     on_loan: Arc<AtomicUsize>,
+    /// Bytes on loan above which no transfer is to have more blocks than it needs.
+    plenty: usize,
     free: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Pool {
     /// Keeps at most `most` unused buffers.
-    pub(super) fn new(block_size: u32, most: usize) -> Arc<Self> {
-        Self::counted(block_size, most, Arc::default())
+    pub fn new(block_size: u32, most: usize) -> Arc<Self> {
+        Self::counted(block_size, most, Arc::default(), usize::MAX)
     }
 
-    /// The same, and counts what is on loan.
-    pub(super) fn counted(block_size: u32, most: usize, on_loan: Arc<AtomicUsize>) -> Arc<Self> {
-        Arc::new(Self { block_size: block_size as usize, most, on_loan, free: Mutex::default() })
+    /// The same, and counts what is on loan together with other pools.
+    pub(super) fn counted(
+        block_size: u32,
+        most: usize,
+        on_loan: Arc<AtomicUsize>,
+        plenty: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self { block_size: block_size as usize, most, on_loan, plenty, free: Mutex::default() })
+    }
+
+    /// Whether so much is on loan that a transfer which has a block is to do with it for now.
+    pub fn is_short(&self) -> bool {
+        self.on_loan.load(Ordering::Relaxed) >= self.plenty
     }
 
     /// Bytes of a block.
-    pub(super) fn block_size(&self) -> u64 {
+    pub fn block_size(&self) -> u64 {
         self.block_size as u64
     }
 
-    pub(super) fn take(self: &Arc<Self>) -> Buffer {
+    /// A buffer of one block, with whatever is in it.
+    pub fn take(self: &Arc<Self>) -> Buffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| vec![0; self.block_size]);
         self.on_loan.fetch_add(self.block_size, Ordering::Relaxed);
@@ -41,7 +54,7 @@ impl Pool {
 
 /// A buffer on loan.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     pool: Arc<Pool>,
 }
@@ -72,15 +85,20 @@ impl Drop for Buffer {
 
 /// One block of the file, verified.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) buffer: Buffer,
-    pub(super) offset: u64,
-    pub(super) len: u32,
-    pub(super) digest: Option<Digest>,
+pub struct Block {
+    /// Its data, at the start of the buffer.
+    pub buffer: Buffer,
+    /// Where it begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u32,
+    /// BLAKE3 of the data; none on wire 1.
+    pub digest: Option<Digest>,
 }
 
 impl Block {
-    pub(super) fn data(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn data(&self) -> &[u8] {
         &self.buffer[..self.len as usize]
     }
 }

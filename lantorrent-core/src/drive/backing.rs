@@ -4,51 +4,50 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
 
-use super::block::{Block, Pool};
 use super::holes::hole_at;
-use super::ring::Item;
+use crate::flow::{Block, Item, Pool};
 use crate::store::Digests;
 use crate::wire::{Digest, Wire, digest, limits, zero_digest};
 
-/// A file that blocks can be read from again.
+/// A file that blocks can be read from again: the handle by which a ring names it.
 #[derive(Debug, Clone)]
-pub(super) struct Shelf {
+pub(super) struct BackingFile {
     pub(super) file: Arc<File>,
     /// What each block has to be. None where nobody could say: on wire 1, and at the source, whose file is the truth.
     pub(super) digests: Option<Arc<Digests>>,
 }
 
-/// Reads from the shelves of one transfer.
+/// Reads the backing files of one transfer.
 #[derive(Debug)]
-pub(super) struct ShelfReader {
+pub(super) struct BackingReader {
     pool: Arc<Pool>,
     wire: Wire,
     // Made when it is needed: most children are served from memory.
     zero_block: OnceLock<Digest>,
 }
 
-impl ShelfReader {
+impl BackingReader {
     pub(super) fn new(pool: Arc<Pool>, wire: Wire) -> Self {
         Self { pool, wire, zero_block: OnceLock::new() }
     }
 
     /// What begins at `offset`, and has no more than `len` bytes. What is not as it was received is given to nobody.
-    pub(super) fn item(&self, shelf: &Shelf, offset: u64, len: u64) -> Result<Item, String> {
-        match self.hole(shelf, offset, len) {
-            0 => self.block(shelf, offset, len).map(|block| Item::Data(Arc::new(block))),
+    pub(super) fn item(&self, backing: &BackingFile, offset: u64, len: u64) -> Result<Item, String> {
+        match self.hole(backing, offset, len) {
+            0 => self.block(backing, offset, len).map(|block| Item::Data(Arc::new(block))),
             span => Ok(Item::Hole { offset, span }),
         }
     }
 
     /// How many bytes are known to be zeros: by what they were when they came, or at the source by its file system.
-    fn hole(&self, shelf: &Shelf, offset: u64, len: u64) -> u64 {
+    fn hole(&self, backing: &BackingFile, offset: u64, len: u64) -> u64 {
         if self.wire == Wire::One {
             return 0;
         }
         let block_size = self.pool.block_size();
         let len = len.min(limits::HOLE_BLOCKS * block_size);
-        let Some(digests) = &shelf.digests else {
-            return hole_at(&shelf.file, offset, offset + len, block_size);
+        let Some(digests) = &backing.digests else {
+            return hole_at(&backing.file, offset, offset + len, block_size);
         };
         match digests.run(offset / block_size) {
             Some((found, blocks)) if found == *self.zero_block() => {
@@ -62,14 +61,14 @@ impl ShelfReader {
         self.zero_block.get_or_init(|| zero_digest(self.pool.block_size()))
     }
 
-    fn block(&self, shelf: &Shelf, offset: u64, len: u64) -> Result<Block, String> {
+    fn block(&self, backing: &BackingFile, offset: u64, len: u64) -> Result<Block, String> {
         let mut buffer = self.pool.take();
         let len = len.min(buffer.len() as u64) as u32;
         let data = &mut buffer[..len as usize];
-        let read = shelf.file.read_exact_at(data, offset);
+        let read = backing.file.read_exact_at(data, offset);
         read.map_err(|error| format!("the file cannot be read: {error}"))?;
         let digest = (self.wire == Wire::Two).then(|| digest(data));
-        let known = shelf.digests.as_ref().filter(|_| self.wire == Wire::Two);
+        let known = backing.digests.as_ref().filter(|_| self.wire == Wire::Two);
         match known {
             Some(digests) if digests.get(offset / self.pool.block_size()) != digest => {
                 Err("the file is not what was written".to_owned())
@@ -87,17 +86,17 @@ mod tests {
     const SIZE: u32 = 4096;
     const AT: u64 = SIZE as u64;
 
-    fn shelf(blocks: &[u8]) -> Shelf {
+    fn backing(blocks: &[u8]) -> BackingFile {
         let file = tempfile::tempfile().unwrap();
         for (place, &fill) in (0..).zip(blocks) {
             // Zeros are written, so that only what is known of them tells.
             file.write_all_at(&[fill; SIZE as usize], place * AT).unwrap();
         }
-        Shelf { file: Arc::new(file), digests: None }
+        BackingFile { file: Arc::new(file), digests: None }
     }
 
-    fn reader(wire: Wire) -> ShelfReader {
-        ShelfReader::new(Pool::new(SIZE, 2), wire)
+    fn reader(wire: Wire) -> BackingReader {
+        BackingReader::new(Pool::new(SIZE, 2), wire)
     }
 
     fn data(item: &Item) -> &[u8] {
@@ -107,9 +106,9 @@ mod tests {
 
     #[test]
     fn a_block_comes_with_its_digest_where_the_wire_has_any() {
-        let shelf = shelf(&[1, 2]);
+        let backing = backing(&[1, 2]);
         for wire in [Wire::One, Wire::Two] {
-            let item = reader(wire).item(&shelf, AT, 10).unwrap();
+            let item = reader(wire).item(&backing, AT, 10).unwrap();
             assert_eq!(data(&item), [2; 10]);
             let Item::Data(block) = &item else { panic!() };
             assert_eq!(block.digest, (wire == Wire::Two).then(|| digest(&[2; 10])));
@@ -118,13 +117,13 @@ mod tests {
 
     #[test]
     fn a_hole_of_the_source_is_served_as_one_but_for_wire_1() {
-        let shelf = shelf(&[1]);
-        shelf.file.set_len(9 * AT).unwrap();
-        let Item::Hole { offset, span } = reader(Wire::Two).item(&shelf, AT, 7 * AT).unwrap() else {
+        let backing = backing(&[1]);
+        backing.file.set_len(9 * AT).unwrap();
+        let Item::Hole { offset, span } = reader(Wire::Two).item(&backing, AT, 7 * AT).unwrap() else {
             panic!("no hole")
         };
         assert_eq!((offset, span), (AT, 7 * AT));
-        assert_eq!(data(&reader(Wire::One).item(&shelf, AT, 7 * AT).unwrap()), [0; SIZE as usize]);
+        assert_eq!(data(&reader(Wire::One).item(&backing, AT, 7 * AT).unwrap()), [0; SIZE as usize]);
     }
 
     #[test]
@@ -140,19 +139,19 @@ mod tests {
             output.write_at(&block, place as u64 * AT).unwrap();
             output.note(&digest(&block), 1);
         }
-        let shelf = Shelf { file: output.read_back().unwrap(), digests: Some(output.digests()) };
+        let backing = BackingFile { file: output.read_back().unwrap(), digests: Some(output.digests()) };
         let reader = reader(Wire::Two);
         for (offset, len, expected) in [(0, 5 * AT, 3 * AT), (AT, 5 * AT, 2 * AT), (0, 2 * AT, 2 * AT)] {
-            let Ok(Item::Hole { span, .. }) = reader.item(&shelf, offset, len) else { panic!("no hole") };
+            let Ok(Item::Hole { span, .. }) = reader.item(&backing, offset, len) else { panic!("no hole") };
             assert_eq!(span, expected);
         }
-        assert_eq!(data(&reader.item(&shelf, 3 * AT, AT).unwrap()), [5; SIZE as usize]);
-        shelf.file.write_all_at(b"x", 4 * AT).unwrap();
-        assert!(reader.item(&shelf, 4 * AT, AT).unwrap_err().contains("not what was written"));
+        assert_eq!(data(&reader.item(&backing, 3 * AT, AT).unwrap()), [5; SIZE as usize]);
+        backing.file.write_all_at(b"x", 4 * AT).unwrap();
+        assert!(reader.item(&backing, 4 * AT, AT).unwrap_err().contains("not what was written"));
     }
 
     #[test]
     fn what_is_cut_off_is_said_to_be_missing() {
-        assert!(reader(Wire::One).item(&shelf(&[1]), AT, AT).unwrap_err().contains("cannot be read"));
+        assert!(reader(Wire::One).item(&backing(&[1]), AT, AT).unwrap_err().contains("cannot be read"));
     }
 }

@@ -3,9 +3,8 @@
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
-use super::super::block::Block;
-use super::super::ring::Item;
-use super::super::slices::split_off_start;
+use super::block::Block;
+use super::ring::Item;
 use crate::wire::{Frame, PayloadWriter};
 
 /// What to say when all of it is written.
@@ -74,33 +73,38 @@ impl Outgoing {
         self.before.len() + body + self.after.len() - self.sent
     }
 
-    /// Writes what can be written without waiting, but no more than so many bytes.
-    pub(super) fn write(&mut self, mut socket: impl Write, most: usize) -> io::Result<()> {
+    /// Writes once, and no more than so many bytes. Returns how many those were.
+    pub(super) fn write(&mut self, to: &mut impl Write, most: usize) -> io::Result<usize> {
         let body = self.body.as_deref().map_or(&[][..], Block::data);
         let mut parts = [&self.before[..], body, &self.after];
         split_off_start(&mut parts, self.sent);
-        let mut slices = split_off_start(&mut parts, most).map(IoSlice::new);
-        let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match socket.write_vectored(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.sent += count;
-                    IoSlice::advance_slices(&mut rest, count);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let slices = split_off_start(&mut parts, most).map(IoSlice::new);
+        // Empty slices in front would make a write of nothing look like the end.
+        let empty = slices.iter().take_while(|slice| slice.is_empty()).count();
+        match to.write_vectored(&slices[empty..]) {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                self.sent += count;
+                Ok(count)
             }
+            Err(error) => Err(error),
         }
-        Ok(())
     }
+}
+
+/// Takes so many bytes from the beginning of what the parts make up together.
+fn split_off_start<'a>(parts: &mut [&'a [u8]; 3], mut count: usize) -> [&'a [u8]; 3] {
+    parts.each_mut().map(|part| {
+        let (start, rest) = part.split_at(count.min(part.len()));
+        count -= start.len();
+        *part = rest;
+        start
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::block::Pool;
+    use super::super::block::Pool;
     use super::*;
     use crate::wire::{FrameWriter, Keyring, Password, TransferId};
 
@@ -145,10 +149,26 @@ mod tests {
             let mut narrow = Narrow { taken: Vec::new(), width, full: false };
             while outgoing.left() > 0 {
                 let before = outgoing.left();
-                outgoing.write(&mut narrow, most).unwrap();
-                assert!(before - outgoing.left() <= most);
+                match outgoing.write(&mut narrow, most) {
+                    Ok(count) => assert!(count <= most && before - outgoing.left() == count),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
             }
             assert!(narrow.taken == whole, "{width} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn what_is_split_off_in_pieces_is_all_of_it() {
+        for size in 1..12 {
+            let mut rest: [&[u8]; 3] = [b"abc", b"", b"defgh"];
+            let mut all = Vec::new();
+            while rest.iter().any(|part| !part.is_empty()) {
+                let piece = split_off_start(&mut rest, size).concat();
+                assert!(piece.len() == size || rest.concat().is_empty());
+                all.extend(piece);
+            }
+            assert_eq!(all, b"abcdefgh", "{size}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Wakes who waits for a change of something shared. To wake nobody costs a call of the kernel too, and every block changes
-//! the state of its transfer several times: so those who wait are counted.
+//! Wakes threads that wait for a change of something shared. To wake none costs a call of the kernel too, and every block
+//! changes the state of its transfer several times: so those that wait are counted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What somebody waits for while the lock of the state is open.
+/// What threads wait for while the lock of the state is open.
 #[derive(Debug, Default)]
 pub(super) struct Signal {
     condvar: Condvar,
@@ -21,21 +21,16 @@ impl Signal {
         state
     }
 
-    /// Returns also whether the time has passed.
-    pub(super) fn wait_for<'a, T>(
-        &self,
-        state: MutexGuard<'a, T>,
-        time: Duration,
-    ) -> (MutexGuard<'a, T>, bool) {
+    pub(super) fn wait_for<'a, T>(&self, state: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let waited = self.condvar.wait_timeout(state, time);
-        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        (state, timeout.timed_out())
+        state
     }
 
-    /// Wakes all who wait. Called when the state has changed.
-    pub(super) fn ring(&self) {
+    /// Wakes every thread that waits. Called when the state has changed.
+    pub(super) fn notify(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.condvar.notify_all();
         }
