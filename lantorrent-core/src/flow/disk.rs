@@ -160,6 +160,11 @@ impl<F: Files> Disk<F> {
         }
     }
 
+    /// Its files, for a driver that has to lend them something before each step.
+    pub fn files(&mut self) -> &mut F {
+        &mut self.files
+    }
+
     /// Does one thing, if there is something to do.
     pub fn step(
         &mut self,
@@ -277,7 +282,10 @@ impl<F: Files> Disk<F> {
 
     /// Children that fall behind are served from the first file that can be read. Returns whether this one can be.
     fn use_for_children(&mut self, file: usize, ring: &impl Shared<Ring<F::Backing>>) -> bool {
-        let Some(backing) = self.files.backing(file).filter(|_| self.is_written(file)) else { return false };
+        if !self.is_written(file) {
+            return false;
+        }
+        let Some(backing) = self.files.backing(file) else { return false };
         if self.backing.is_none() {
             ring.change(|ring| ring.set_backing(backing));
             self.backing = Some(file);

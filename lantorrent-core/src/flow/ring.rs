@@ -2,7 +2,7 @@
 //!
 //! Only the disk throttles what comes in, but for a little [patience](patience) with a child that nearly keeps pace:
 //! serving it from a file costs more. A slower child falls behind the ring and is served from the backing file until it
-//! has caught up. Without a backing file nothing leaves the ring before every child that is being fed has it. At the
+//! has caught up. Without a backing file nothing leaves the ring before every child has it, or is closed. At the
 //! source, whose file is all there, the fastest child throttles.
 
 mod patience;
@@ -195,7 +195,7 @@ struct Link {
 /// How a child stands to the payload. `Not` → `From` → `Ended` or `Stranded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Feeding {
-    /// Nothing is kept for it yet.
+    /// Where it is going to begin is not known yet.
     #[default]
     Not,
     /// It has everything before that.
@@ -330,6 +330,11 @@ impl<F: Clone> Ring<F> {
         Wake { producer: false, disk, links }
     }
 
+    /// Whether an item can be appended at no cost to any child.
+    pub fn has_room(&self) -> bool {
+        matches!(self.room(), Room::Free | Room::ForTheOldest)
+    }
+
     /// Drops the oldest items that no consumer needs any more. Returns whether nothing is left.
     pub fn trim(&mut self) -> (bool, Wake) {
         let was_full = self.window.is_full();
@@ -377,7 +382,12 @@ impl<F: Clone> Ring<F> {
     /// Whether every consumer that needs the ring for what ends there has passed it.
     fn is_dispensable(&self, end: u64) -> bool {
         let has = |link: &Link| link.feeding.position().is_some_and(|position| position >= end);
-        let is_kept_for = |link: &Link| matches!(link.feeding, Feeding::From(position) if position < end);
+        // A child that is still to be fed may need all there is, and there is nowhere else to get it from.
+        let is_kept_for = |link: &Link| match link.feeding {
+            Feeding::Not => !link.parting,
+            Feeding::From(position) => position < end,
+            Feeding::Ended(_) | Feeding::Stranded(_) => false,
+        };
         match self.backing {
             Some(Backing::Whole(_)) => self.links.values().any(has),
             _ if self.disk.as_ref().is_some_and(|disk| disk.position < end) => false,
@@ -470,8 +480,7 @@ impl<F: Clone> Ring<F> {
 
     // The children's side.
 
-    /// There is a child, which is fed nothing yet: nothing is kept for it. A parent that asks several candidates at once
-    /// would otherwise wait for all of them.
+    /// There is a child, which is fed nothing yet. Only where there is no backing file are items kept for it.
     pub fn add_link(&mut self, link: LinkId) {
         self.links.insert(link, Link::default());
     }

@@ -1,23 +1,25 @@
 //! One run: who is there, what is sent, what goes wrong, and what must be true of every run whatever happened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
+use lantorrent_core::flow::{Pool, Supply, Zeros};
 use lantorrent_core::session::{Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
-    Code, Destination, Keyring, NodeState, Password, Progress, RawWriter, Report, Request, RootHasher,
-    SourceHint, Wire, digest,
+    Code, Destination, Keyring, NodeState, Password, Progress, Report, Request, SourceHint, Wire, digest,
 };
 
 use crate::random::Random;
+use crate::world::backing::Backing;
+use crate::world::content::SimContent;
 use crate::world::disk::{Kind, Version};
-use crate::world::driver::Driver;
+use crate::world::driver::{Driver, SourceSide};
 use crate::world::fault::{Fault, Mishap};
 use crate::world::host::{Host, Manner};
 use crate::world::link::Side;
 use crate::world::machine::{Machine, Session};
 use crate::world::net::{ActorId, Net};
-use crate::world::supply::Supply;
 use crate::world::{Launch, World};
 
 pub(crate) const BLOCK: u32 = 4096;
@@ -217,19 +219,13 @@ impl Scenario {
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
         let header = session.header().clone();
         let machine = Machine::new(Session::Source(Box::new(session)));
-        let mut driver = Driver::new(net, id, self.source(), machine, &header, &keys());
-        driver.supply = Some(Supply {
-            content: self.content.clone(),
-            block_size: BLOCK,
-            wire: self.wire,
-            broken_at: self.broken_at,
-            micros_per_block: self.source_micros,
-            root: RootHasher::new(BLOCK),
-            md5: RawWriter::default(),
-            busy: false,
-            over: false,
-        });
-        driver
+        let content = Rc::new(self.content.clone());
+        let backing = Backing::Source { content: Rc::clone(&content), broken_at: self.broken_at };
+        let content = SimContent { content, block_size: BLOCK, broken_at: self.broken_at };
+        let (now, pool) = (net.now().instant, Pool::new(BLOCK, 8));
+        let supply = Supply::new(now, content, Zeros::Sent, self.wire, BLOCK, pool);
+        let source = SourceSide::new(supply, self.source_micros);
+        Driver::of_source(net, id, self.source(), machine, (&header, &keys()), (source, backing))
     }
 
     /// Runs to the end. Panics if anything is not as it must be in every run.

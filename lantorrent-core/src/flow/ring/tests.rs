@@ -125,6 +125,27 @@ fn without_a_file_every_child_that_is_fed_is_waited_for() {
 }
 
 #[test]
+fn without_a_file_a_child_that_is_still_to_be_fed_is_waited_for_too() {
+    let mut bench = Bench::of(Ring::for_node(1));
+    let _ = bench.ring.set_backing(());
+    bench.ring.add_link(ONE);
+    assert!(bench.push());
+    let _ = bench.ring.disk_has(at(1));
+    assert!(bench.push(), "the file has it");
+    bench.ring.retire_backing();
+    let _ = bench.ring.disk_has(at(2));
+    assert!(!bench.push());
+    let _ = bench.ring.feed(ONE, at(2));
+    assert!(bench.push());
+    bench.ring.add_link(TWO);
+    let _ = bench.ring.link_has(ONE, at(3));
+    let _ = bench.ring.disk_has(at(3));
+    assert!(!bench.push());
+    assert!(bench.ring.remove_link(TWO).producer, "it could not be reached");
+    assert!(bench.push());
+}
+
+#[test]
 fn a_child_whose_next_block_is_gone_holds_up_nothing() {
     let mut bench = Bench::of(Ring::for_node(1));
     for place in 1..=2 {

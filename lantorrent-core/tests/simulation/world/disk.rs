@@ -1,10 +1,13 @@
 //! Disks in memory, each file with its own way to fail. A disk also watches over what it is told to do.
 
+use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use lantorrent_core::session::{FileFault, ReadBack};
 use lantorrent_core::wire::{Code, Digest, SourceHint};
 
+use super::backing::Inode;
 use crate::random::Random;
 
 /// What becomes of a file.
@@ -34,8 +37,7 @@ pub(crate) struct Version {
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub(crate) version: Option<Version>,
-    pub(crate) data: Vec<u8>,
-    pub(crate) digests: Vec<Digest>,
+    pub(crate) inode: Rc<RefCell<Inode>>,
     /// What a power cut leaves.
     durable: u64,
     pub(crate) locked: bool,
@@ -83,7 +85,8 @@ impl Disk {
         digests: Vec<Digest>,
     ) {
         let durable = data.len() as u64;
-        let partial = Partial { version: Some(version), data, digests, durable, locked: false };
+        let inode = Rc::new(RefCell::new(Inode { data, digests }));
+        let partial = Partial { version: Some(version), inode, durable, locked: false };
         self.partials.insert(name.into(), partial);
     }
 
@@ -110,13 +113,12 @@ impl Disk {
         });
         let mut partial = found.unwrap_or_else(|| Partial {
             version: version.cloned(),
-            data: Vec::new(),
-            digests: Vec::new(),
+            inode: Rc::default(),
             durable: 0,
             locked: false,
         });
         partial.locked = true;
-        let resumed = partial.data.len() as u64;
+        let resumed = partial.len();
         self.partials.insert(name.into(), partial);
         Ok((if kind == Kind::NotReadable { ReadBack::Impossible } else { ReadBack::Possible }, resumed))
     }
@@ -138,9 +140,9 @@ impl Disk {
     /// What was found beyond that is forgotten.
     pub(crate) fn begin(&mut self, name: &str, from: u64, digests: usize) {
         let partial = self.partial(name);
-        assert!(from <= partial.data.len() as u64, "{name}: begun where nothing was found");
-        partial.data.truncate(from as usize);
-        partial.digests.truncate(digests);
+        assert!(from <= partial.len(), "{name}: begun where nothing was found");
+        partial.change().data.truncate(from as usize);
+        partial.change().digests.truncate(digests);
         partial.durable = partial.durable.min(from);
     }
 
@@ -160,28 +162,22 @@ impl Disk {
             return Err(fault(Code::NO_SPACE, "the disk is full"));
         }
         let partial = self.partial(name);
-        assert_eq!(partial.data.len() as u64, offset, "{name}: written without gap or overlap");
-        partial.data.extend_from_slice(data);
-        partial.digests.extend_from_slice(digests);
+        assert_eq!(partial.len(), offset, "{name}: written without gap or overlap");
+        partial.change().data.extend_from_slice(data);
+        partial.change().digests.extend_from_slice(digests);
         partial.sync_at_times(random, data.len() as u64);
         Ok(())
     }
 
-    /// The bytes of one block, if it is there and agrees with the journal.
-    pub(crate) fn read(&self, name: &str, offset: u64, block: u64) -> Option<(Vec<u8>, Option<Digest>)> {
-        let (data, digest) = match (self.partials.get(name), self.files.get(name)) {
-            (Some(partial), _) => (&partial.data, partial.digests.get((offset / block) as usize).copied()),
-            (None, Some(file)) => (file, None),
-            (None, None) => return None,
-        };
-        let end = (offset + block).min(data.len() as u64);
-        (!self.broken && offset < end).then(|| (data[offset as usize..end as usize].to_vec(), digest))
+    /// What an open file leads to, whatever becomes of its name.
+    pub(crate) fn inode(&self, name: &str) -> Rc<RefCell<Inode>> {
+        Rc::clone(&self.partials[name].inode)
     }
 
     pub(crate) fn place(&mut self, name: &str, size: u64) -> Result<(), FileFault> {
         let partial = self.partial(name);
-        assert_eq!(partial.data.len() as u64, size, "{name}: placed when whole");
-        let data = std::mem::take(&mut partial.data);
+        assert_eq!(partial.len(), size, "{name}: placed when whole");
+        let data = partial.look().data.clone();
         self.partials.remove(name);
         if self.kind(name) == Kind::CannotPlace {
             return Err(fault(Code::CANNOT_WRITE, "the name was taken by a folder"));
@@ -220,7 +216,7 @@ impl Disk {
         let kind = self.kind(name);
         let partial = self.partial(name);
         partial.locked = false;
-        partial.durable = partial.data.len() as u64;
+        partial.durable = partial.len();
         if partial.version.is_none() || kind == Kind::NotReadable {
             self.partials.remove(name);
         }
@@ -230,19 +226,32 @@ impl Disk {
     pub(crate) fn crash(&mut self) {
         for partial in self.partials.values_mut() {
             partial.locked = false;
-            partial.data.truncate(partial.durable as usize);
+            let durable = partial.durable;
+            partial.change().data.truncate(durable as usize);
             let block = partial.version.as_ref().map_or(1, |version| u64::from(version.block_size));
-            partial.digests.truncate(partial.durable.div_ceil(block) as usize);
+            partial.change().digests.truncate(durable.div_ceil(block) as usize);
         }
         self.partials.retain(|_, partial| partial.version.is_some());
     }
 }
 
 impl Partial {
+    fn look(&self) -> Ref<'_, Inode> {
+        self.inode.borrow()
+    }
+
+    fn change(&self) -> RefMut<'_, Inode> {
+        self.inode.borrow_mut()
+    }
+
+    fn len(&self) -> u64 {
+        self.look().data.len() as u64
+    }
+
     /// Some of what is written becomes durable now and then, and never much later than it is written.
     fn sync_at_times(&mut self, random: &mut Random, block: u64) {
         let block = self.version.as_ref().map_or(block, |version| u64::from(version.block_size)).max(1);
-        let behind = (self.data.len() as u64 - self.durable) / block;
+        let behind = (self.len() - self.durable) / block;
         if behind > LAG || random.chance(25) {
             let some = random.below(behind as usize + 1) as u64;
             self.durable += some * block;

@@ -3,30 +3,66 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::Limit;
+use lantorrent_core::flow::{
+    Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Sender, Shared as _, Supply, SupplyStep, Wake,
+};
 use lantorrent_core::session::{Answer, Input, LinkId, Output, UpstreamId};
-use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, TransferId};
+use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, RootHasher, TransferId, Wire};
 
-use super::feed::{Feed, Next};
+use super::backing::{Backing, SimRing};
+use super::child::{Child, Sent, Waits};
+use super::content::SimContent;
+use super::files::SimFiles;
 use super::host::Host;
 use super::link::{ConnId, Read, Side};
 use super::machine::{Happening, Machine};
 use super::net::{ActorId, Event, Net};
-use super::ring::{Backing, Ring};
-use super::storage::{Order, Storage};
-use super::supply::Supply;
-use super::upstream::Upstreams;
+use super::upstreams::Upstreams;
 use super::{address, host_at};
+
+/// How long a session waits for files in use: one that was superseded takes a moment to let go.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the last frame to a child may take where the transfer is suspended.
+const PARTING: Duration = Duration::from_secs(1);
+/// A child whose place in the ring is given up was waited for that long, by all that patience has in the beginning.
+const PATIENCE_WITH_CHILDREN: Duration = Duration::from_millis(199);
 
 /// What only a node has.
 #[derive(Debug)]
 pub(crate) struct NodeSide {
     pub(crate) upstreams: Upstreams,
-    pub(crate) storage: Storage,
+    disk: Disk<SimFiles>,
+    disk_state: DiskState,
     pub(crate) transfer: Option<TransferId>,
     /// Whether it was said where the payload begins.
-    pub(crate) begun: bool,
+    begun: bool,
+}
+
+/// What the disk of a session does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DiskState {
+    /// There may be something to do.
+    Ready,
+    /// An event is on its way that does it.
+    Busy,
+    /// There was nothing, and the ring has not named it since.
+    Idle,
+}
+
+/// What only a source has.
+#[derive(Debug)]
+pub(crate) struct SourceSide {
+    supply: Supply<SimContent>,
+    /// How long the source takes to read a block, at most.
+    micros_per_block: usize,
+    /// Whether an event is on its way that reads the next piece.
+    busy: bool,
+    over: bool,
+    waits_until: Option<Instant>,
 }
 
 pub(crate) struct Driver {
@@ -34,15 +70,23 @@ pub(crate) struct Driver {
     /// The host that it runs on.
     pub(crate) at: usize,
     pub(crate) machine: Machine,
-    pub(crate) writer: PayloadWriter,
+    writer: PayloadWriter,
+    pool: Arc<Pool>,
     pub(crate) node: Option<NodeSide>,
-    pub(crate) supply: Option<Supply>,
-    pub(crate) ring: Ring,
-    feeds: BTreeMap<LinkId, Feed>,
+    source: Option<SourceSide>,
+    ring: SimRing,
+    children: BTreeMap<LinkId, Child>,
+    /// What a disk is to read again for children.
+    reads: BTreeMap<LinkId, (Backing, u64, u64)>,
     lookups: BTreeSet<LinkId>,
     told: VecDeque<Happening>,
     armed: Option<Instant>,
-    nudged: bool,
+    nudge_at: Option<Instant>,
+    /// Since when the producer waits for room, and how long it has waited before.
+    waiting: Option<Instant>,
+    waited: Duration,
+    /// Whether the children's links are closed by force then.
+    parting_until: Option<Instant>,
     /// What it has said to processes that asked.
     pub(crate) answers: Vec<Answer>,
     pub(crate) reports: Vec<Report>,
@@ -50,28 +94,84 @@ pub(crate) struct Driver {
     pub(crate) progress: Vec<Progress>,
 }
 
-impl Driver {
+impl NodeSide {
     pub(crate) fn new(
+        net: &Net,
+        header: &Header,
+        keys: &Keyring,
+        truth: &[u8],
+        transfer: Option<TransferId>,
+    ) -> Self {
+        let pool = Pool::new(header.block_size, 8);
+        let receiver = Receiver::new(header.clone(), keys.clone(), pool, Limit::default());
+        let files = SimFiles::new(header, truth);
+        Self {
+            upstreams: Upstreams::new(header, receiver),
+            disk: Disk::new(net.now().instant, header.clone(), files, PATIENCE),
+            disk_state: DiskState::Idle,
+            transfer,
+            begun: false,
+        }
+    }
+}
+
+impl SourceSide {
+    pub(crate) fn new(supply: Supply<SimContent>, micros_per_block: usize) -> Self {
+        Self { supply, micros_per_block, busy: false, over: false, waits_until: None }
+    }
+}
+
+impl Driver {
+    pub(crate) fn of_node(
         net: &mut Net,
+        id: ActorId,
+        at: usize,
+        machine: Machine,
+        (header, keys): (&Header, &Keyring),
+        node: NodeSide,
+    ) -> Self {
+        let ring = Ring::for_node(net.random.within(1, 8));
+        Self { node: Some(node), ..Self::new(id, at, machine, header, keys, ring) }
+    }
+
+    pub(crate) fn of_source(
+        net: &mut Net,
+        id: ActorId,
+        at: usize,
+        machine: Machine,
+        (header, keys): (&Header, &Keyring),
+        (source, backing): (SourceSide, Backing),
+    ) -> Self {
+        let ring = Ring::for_source(net.random.within(1, 8), backing);
+        Self { source: Some(source), ..Self::new(id, at, machine, header, keys, ring) }
+    }
+
+    fn new(
         id: ActorId,
         at: usize,
         machine: Machine,
         header: &Header,
         keys: &Keyring,
+        ring: Ring<Backing>,
     ) -> Self {
         Self {
             id,
             at,
             machine,
             writer: PayloadWriter::new(header, keys).expect("the wire has a password"),
+            pool: Pool::new(header.block_size, 8),
             node: None,
-            supply: None,
-            ring: Ring::new(net.random.within(1, 8), header.block_size),
-            feeds: BTreeMap::new(),
+            source: None,
+            ring: SimRing::new(ring),
+            children: BTreeMap::new(),
+            reads: BTreeMap::new(),
             lookups: BTreeSet::new(),
             told: VecDeque::new(),
             armed: None,
-            nudged: false,
+            nudge_at: None,
+            waiting: None,
+            waited: Duration::ZERO,
+            parting_until: None,
             answers: Vec::new(),
             reports: Vec::new(),
             bypassed: Vec::new(),
@@ -90,15 +190,15 @@ impl Driver {
         self.told.push_back(Happening::Input(input));
     }
 
-    fn child(&mut self, conn: ConnId) -> Option<&mut Feed> {
-        self.feeds.values_mut().find(|feed| feed.conn == conn)
+    fn child(&mut self, conn: ConnId) -> Option<&mut Child> {
+        self.children.values_mut().find(|child| child.conn == conn)
     }
 
     /// A connection to a child stands, or cannot be made.
     pub(crate) fn connected(&mut self, net: &mut Net, conn: ConnId, result: Result<SocketAddr, &str>) {
         let Some(child) = self.child(conn) else { return };
         child.connected = result.is_ok();
-        let link = child.link();
+        let link = child.link;
         net.announce(conn, Side::Dialer);
         self.tell(match result {
             Ok(address) => Input::Connected(link, address),
@@ -106,12 +206,11 @@ impl Driver {
         });
     }
 
-    pub(crate) fn readable(&mut self, net: &mut Net, host: &Host, conn: ConnId) {
-        let room = self.has_room(host);
+    pub(crate) fn readable(&mut self, net: &mut Net, conn: ConnId) {
         if let Some(node) = self.node.as_mut().filter(|node| node.upstreams.owns(conn)) {
-            return node.upstreams.readable(net, conn, room, &mut self.ring, &mut self.told);
+            return node.upstreams.readable(net, conn);
         }
-        let Some(link) = self.child(conn).filter(|child| child.connected).map(|child| child.link()) else {
+        let Some(link) = self.child(conn).filter(|child| child.connected).map(|child| child.link) else {
             return;
         };
         match net.read(conn, Side::Dialer) {
@@ -122,6 +221,13 @@ impl Driver {
         }
     }
 
+    /// A connection that was full may have room.
+    pub(crate) fn writable(&mut self, conn: ConnId) {
+        if let Some(child) = self.child(conn) {
+            child.waits.take_if(|waits| *waits == Waits::Socket);
+        }
+    }
+
     pub(crate) fn timer(&mut self, net: &Net) {
         self.armed = None;
         if self.machine.deadline().is_some_and(|at| at <= net.now().instant) {
@@ -129,41 +235,98 @@ impl Driver {
         }
     }
 
+    /// The disk does one thing.
     pub(crate) fn disk(&mut self, net: &mut Net, host: &mut Host) {
-        if let Some(node) = self.node.as_mut().filter(|_| !self.machine.done) {
-            node.storage.work(net, self.id, &mut host.disk, &self.ring, &mut self.told);
+        if let Some(step) = self.step_disk(net, host) {
+            let Some(node) = &mut self.node else { return };
+            node.disk_state = DiskState::Ready;
+            match step {
+                DiskStep::Moved => {}
+                DiskStep::Idle(_) | DiskStep::Over => node.disk_state = DiskState::Idle,
+                DiskStep::Until(at) => {
+                    node.disk_state = DiskState::Busy;
+                    net.at(at, Event::Disk(self.id));
+                }
+            }
         }
     }
 
-    pub(crate) fn supply(&mut self) {
-        let Some(supply) = self.supply.as_mut().filter(|_| !self.machine.done) else { return };
-        supply.busy = false;
-        let input = supply.step(&mut self.ring);
-        self.tell(input);
+    fn step_disk(&mut self, net: &mut Net, host: &mut Host) -> Option<DiskStep> {
+        let node = self.node.as_mut()?;
+        let (now, told) = (net.now().instant, &mut self.told);
+        let files = node.disk.files();
+        std::mem::swap(&mut files.disk, &mut host.disk);
+        std::mem::swap(&mut files.random, &mut net.random);
+        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let step = node.disk.step(now, &self.ring, tell);
+        let files = node.disk.files();
+        std::mem::swap(&mut files.disk, &mut host.disk);
+        std::mem::swap(&mut files.random, &mut net.random);
+        Some(step)
+    }
+
+    /// A disk has read again what a child is to be sent.
+    pub(crate) fn read_back(&mut self, link: LinkId, host: &Host) {
+        let Some((backing, offset, len)) = self.reads.remove(&link) else { return };
+        let Some(child) = self.children.get_mut(&link) else { return };
+        child.waits = None;
+        let told = &mut self.told;
+        let item = match host.disk.broken {
+            true => Err("the disk is broken".to_owned()),
+            false => backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two),
+        };
+        child.sender.take(item, &self.ring, &mut |input| told.push_back(Happening::Input(input)));
+    }
+
+    /// The source reads one piece of its file.
+    pub(crate) fn supply(&mut self, net: &Net) {
+        let Some(source) = self.source.as_mut().filter(|_| !self.machine.done) else { return };
+        source.busy = false;
+        let (now, told) = (net.now().instant, &mut self.told);
+        let tell = &mut |input| told.push_back(Happening::Input(input));
+        loop {
+            match source.supply.step(now, &self.ring, tell) {
+                // What was read before is in the ring.
+                SupplyStep::Moved(0) => {}
+                SupplyStep::Moved(_) => break,
+                SupplyStep::NeedsRoom { until, .. } => {
+                    source.waits_until = Some(until);
+                    self.waiting = Some(now);
+                    break;
+                }
+                SupplyStep::Over => {
+                    source.over = true;
+                    break;
+                }
+            }
+        }
     }
 
     pub(crate) fn halted(&mut self) {
+        let told = &mut self.told;
         if let Some(node) = &mut self.node {
-            node.upstreams.halted(&self.ring, &mut self.told);
+            node.upstreams.halted(&mut |input| told.push_back(Happening::Input(input)));
         }
     }
 
-    /// While the driver does not read, silence is nobody's fault.
-    pub(crate) fn nudge(&mut self, host: &Host) {
-        self.nudged = false;
-        if !self.has_room(host) {
-            self.tell(Input::Heard);
+    /// The time has come for what waits for it.
+    pub(crate) fn nudge(&mut self, net: &mut Net) {
+        let now = net.now().instant;
+        self.nudge_at.take_if(|at| *at <= now);
+        let is_due = |at: &mut Instant| *at <= now;
+        if let Some(node) = &mut self.node {
+            node.upstreams.waits_until.take_if(is_due);
         }
-    }
-
-    fn has_room(&mut self, host: &Host) -> bool {
-        let children = self.feeds.values().map(|feed| feed.position);
-        match &self.node {
-            Some(node) => {
-                let backing = node.storage.backing(&host.disk);
-                self.ring.has_room(backing, Some(node.storage.written.unwrap_or(0)), children)
+        if let Some(source) = &mut self.source {
+            source.waits_until.take_if(is_due);
+        }
+        for child in self.children.values_mut() {
+            child.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
+        }
+        if self.parting_until.take_if(is_due).is_some() {
+            for child in std::mem::take(&mut self.children).into_values() {
+                net.close(child.conn, Side::Dialer, true);
             }
-            None => self.ring.has_room(Backing::Whole, None, children),
         }
     }
 
@@ -176,18 +339,16 @@ impl Driver {
         loop {
             while let Some(happening) = self.told.pop_front() {
                 self.note(net, &happening);
+                host.ended |= matches!(happening, Happening::Input(Input::End { .. }));
                 for output in self.machine.handle(net.now(), happening) {
                     self.carry_out(net, host, output);
                 }
             }
-            self.pump(net, host);
-            let moved = self.take_payload(net, host);
+            let moved = self.move_payload(net, host);
             if self.told.is_empty() && !moved {
                 break;
             }
         }
-        host.received = host.received.max(self.ring.head);
-        host.ended |= self.ring.end.is_some();
         self.wait(net, host);
     }
 
@@ -200,63 +361,135 @@ impl Driver {
         });
     }
 
-    fn pump(&mut self, net: &mut Net, host: &Host) {
-        let (ring, told) = (&self.ring, &mut self.told);
-        for feed in self.feeds.values_mut() {
-            let file = |offset: u64| match (&self.node, &self.supply) {
-                (Some(node), _) => node.storage.read(&host.disk, ring, offset),
-                (None, Some(supply)) => supply.read(offset),
-                (None, None) => Next::Gone,
-            };
-            feed.pump(net, ring, &file, &self.writer, told);
+    /// Steps the machines that may go on, once each. Returns whether that moved anything.
+    fn move_payload(&mut self, net: &mut Net, host: &mut Host) -> bool {
+        self.wake(net.now().instant);
+        let mut moved = false;
+        for link in self.children.keys().copied().collect::<Vec<_>>() {
+            moved |= self.send(net, link);
         }
+        moved |= self.receive(net, host);
         if let Some(node) = &mut self.node {
             node.upstreams.pump(net);
         }
+        moved
     }
 
-    /// Takes one more frame, if there is one and room for it. Returns whether that moved anything.
-    fn take_payload(&mut self, net: &mut Net, host: &mut Host) -> bool {
-        let waits = |node: &NodeSide| node.upstreams.reads().is_some_and(|(_, idle)| !idle);
-        if !self.node.as_ref().is_some_and(waits) || !self.has_room(host) {
-            return false;
+    /// Has those machines look again that the ring names, and no others: one that is forgotten waits for ever.
+    fn wake(&mut self, now: Instant) {
+        let Wake { producer, disk, links } = self.ring.take_woken();
+        if producer {
+            self.node.iter_mut().for_each(|node| node.upstreams.waits_until = None);
+            self.source.iter_mut().for_each(|source| source.waits_until = None);
         }
-        let before = self.ring.head;
-        if let Some(node) = &mut self.node {
-            node.upstreams.take(net, &mut self.ring, &mut self.told);
+        let waits = self.node.as_ref().and_then(|node| node.upstreams.waits_until);
+        let waits = waits.or(self.source.as_ref().and_then(|source| source.waits_until));
+        if waits.is_none()
+            && let Some(since) = self.waiting.take()
+        {
+            self.waited += now - since;
         }
-        host.taken += self.ring.head - before;
-        true
+        if let Some(node) = self.node.as_mut().filter(|node| disk && node.disk_state == DiskState::Idle) {
+            node.disk_state = DiskState::Ready;
+        }
+        for link in links {
+            if let Some(child) = self.children.get_mut(&link) {
+                child.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
+            }
+        }
     }
 
+    fn send(&mut self, net: &mut Net, link: LinkId) -> bool {
+        let Some(child) = self.children.get_mut(&link) else { return false };
+        let told = &mut self.told;
+        let sent = child.send(net, &self.ring, &mut |input| told.push_back(Happening::Input(input)));
+        child.is_at(self.ring.look(|ring| ring.position(link)));
+        match sent {
+            Sent::Something => true,
+            Sent::Nothing => false,
+            Sent::NeedsFile(backing, offset, len) => {
+                child.from_file = true;
+                if std::mem::take(&mut child.from_memory) && self.waited < PATIENCE_WITH_CHILDREN {
+                    panic!("a child lost its place in the ring after {:?} of waiting", self.waited);
+                }
+                self.reads.insert(link, (backing, offset, len));
+                net.within(100, Event::ReadBack(self.id, link));
+                true
+            }
+            Sent::Over => {
+                if self.ring.with(|ring| ring.has_parted(link)) {
+                    net.close(child.conn, Side::Dialer, false);
+                    self.children.remove(&link);
+                }
+                false
+            }
+        }
+    }
+
+    fn receive(&mut self, net: &mut Net, host: &mut Host) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        let before = node.upstreams.offset();
+        let told = &mut self.told;
+        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let moved = node.upstreams.receive(net, &self.ring, tell);
+        if node.upstreams.waits_until.is_some() && self.waiting.is_none() {
+            self.waiting = Some(net.now().instant);
+        }
+        if let (Some(before), Some(after)) = (before, node.upstreams.offset()) {
+            host.received = host.received.max(after);
+            host.taken += after - before;
+        }
+        moved
+    }
+
+    /// Sees to it that what is not woken before is looked at in time.
     fn wait(&mut self, net: &mut Net, host: &Host) {
+        self.check_waits();
         let deadline = self.machine.deadline();
         if let Some(at) = deadline.filter(|_| deadline != self.armed) {
             self.armed = deadline;
             net.at(at, Event::Timer(self.id));
         }
-        let room = self.has_room(host);
-        if let Some(supply) = &mut self.supply
-            && room
-            && !(supply.busy || supply.over || self.machine.done)
+        let turns = self.children.values().filter_map(|child| match child.waits {
+            Some(Waits::Turn(at)) => Some(at),
+            _ => None,
+        });
+        let node = self.node.as_ref().and_then(|node| node.upstreams.waits_until);
+        let source = self.source.as_ref().and_then(|source| source.waits_until);
+        let next = turns.chain(node).chain(source).chain(self.parting_until).min();
+        if let Some(at) = next.filter(|at| self.nudge_at.is_none_or(|nudge_at| *at < nudge_at)) {
+            self.nudge_at = Some(at);
+            net.at(at, Event::Nudge(self.id));
+        }
+        if let Some(source) = &mut self.source
+            && !(source.busy || source.over || source.waits_until.is_some() || self.machine.done)
         {
-            supply.busy = true;
-            net.within(supply.micros_per_block + 1, Event::Supply(self.id));
+            source.busy = true;
+            net.within(source.micros_per_block + 1, Event::Supply(self.id));
         }
         let Some(node) = &mut self.node else { return };
-        if let Some((conn, idle)) = node.upstreams.reads() {
-            if room && idle {
-                net.announce(conn, Side::Acceptor);
-            } else if !std::mem::replace(&mut self.nudged, true) {
-                net.after(Duration::from_millis(500), Event::Nudge(self.id));
-            }
-        }
         for conn in node.upstreams.shut() {
             net.announce(conn, Side::Acceptor);
         }
-        if !self.machine.done {
-            node.storage.kick(net, self.id, &host.disk, &self.ring);
+        if node.disk_state == DiskState::Ready {
+            node.disk_state = DiskState::Busy;
+            let wrote = std::mem::take(&mut node.disk.files().wrote);
+            let most = 100 + if wrote { host.disk.micros_per_block } else { 0 };
+            net.within(most, Event::Disk(self.id));
         }
+    }
+
+    /// Nothing waits for what is there already.
+    fn check_waits(&self) {
+        for child in self.children.values().filter(|child| child.waits == Some(Waits::Ring)) {
+            let has_work = self.ring.look(|ring| ring.has_link(child.link) && ring.has_link_work(child.link));
+            assert!(!has_work, "{:?} was forgotten", child.link);
+        }
+        let disk = self.node.as_ref().filter(|node| node.disk_state == DiskState::Idle);
+        assert!(disk.is_none() || !self.ring.look(Ring::has_disk_work), "the disk was forgotten");
+        let waits = self.node.as_ref().and_then(|node| node.upstreams.waits_until);
+        let waits = waits.or(self.source.as_ref().and_then(|source| source.waits_until));
+        assert!(waits.is_none() || !self.ring.look(Ring::has_room), "the producer was forgotten");
     }
 
     fn carry_out(&mut self, net: &mut Net, host: &mut Host, output: Output) {
@@ -273,71 +506,103 @@ impl Driver {
             }
             Output::Connect { link, to } => {
                 let conn = net.dial(self.id, self.at, Some(host_at(to)));
-                self.feeds.insert(link, Feed::new(link, conn));
+                self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
+                let sender = Sender::new(net.now().instant, link, self.writer.clone(), Limit::default());
+                self.children.insert(link, Child::new(link, conn, sender));
             }
             Output::Close(link) if self.lookups.remove(&link) => {}
-            Output::Send(link, bytes) => self.feed(link).send(bytes),
-            Output::Control(link, control) => self.feed(link).control(control),
-            Output::Feed(link, from) => self.feed(link).position = Some(from),
-            Output::Finish(link) => {
-                let conn = self.feed(link).conn;
-                net.shut_down(conn, Side::Dialer);
-            }
+            Output::Send(link, bytes) => self.order(link, LinkOrder::Send(bytes)),
+            Output::Control(link, control) => self.order(link, LinkOrder::Control(control)),
+            Output::Feed(link, from) => self.ring.change(|ring| ring.feed(link, from)),
+            Output::Finish(link) => self.order(link, LinkOrder::Finish),
             Output::Close(link) => {
-                let feed = self.feeds.remove(&link).expect("only what is open is closed");
+                self.ring.change(|ring| ring.remove_link(link));
+                let child = self.children.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);
-                net.close(feed.conn, Side::Dialer, lose);
+                net.close(child.conn, Side::Dialer, lose);
             }
-            Output::Part(link) => {
-                let feed = self.feeds.remove(&link).expect("only who is fed is parted from");
-                net.close(feed.conn, Side::Dialer, false);
-            }
+            Output::Part(link) => self.ring.change(|ring| ring.part(link)),
             Output::Progress(progress) => self.progress.push(progress),
             Output::Report(report) => self.reports.push(report),
             Output::Bypassed(report) => self.bypassed.push(report),
             Output::Answer(answer) => self.answers.push(answer),
-            Output::Done if self.node.is_none() => {}
+            Output::Done if self.node.is_none() => {
+                self.parting_until = Some(net.now().instant + PARTING);
+            }
             other => self.carry_out_node(net, host, other),
         }
     }
 
-    fn feed(&mut self, link: LinkId) -> &mut Feed {
-        self.feeds.get_mut(&link).expect("a link that was asked for, and is not closed")
+    fn order(&self, link: LinkId, order: LinkOrder) {
+        assert!(self.children.contains_key(&link), "a link that was asked for, and is not closed");
+        self.ring.change(|ring| ring.order_link(link, order));
+    }
+
+    fn order_disk(&self, order: DiskOrder) {
+        self.ring.change(|ring| ring.order_disk(order));
     }
 
     fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: Output) {
         let node = self.node.as_mut().expect("outputs of a node");
         match output {
-            Output::Open(file) => node.storage.order(Order::Open(file)),
-            Output::Place(file, size) => node.storage.order(Order::Place(file, size)),
-            Output::Discard(file) => node.storage.order(Order::Discard(file)),
-            Output::Keep(file) => node.storage.order(Order::Keep(file)),
-            Output::Remove(request) => node.storage.order(Order::Remove(request)),
-            Output::Accept(upstream, from) => self.accept(host, upstream, from),
-            Output::Halt => node.upstreams.halt(net, self.id),
+            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            Output::Accept(upstream, from) => self.accept(net, host, upstream, from),
+            Output::Halt => self.halt(net),
             Output::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
             Output::CloseUpstream(upstream) => node.upstreams.close(upstream),
-            Output::DropUpstream(upstream) => node.upstreams.abandon(net, self.id, upstream),
-            Output::Done => {
-                node.storage.leave(&mut host.disk);
-                node.upstreams.finish();
-                if let Some(transfer) = &node.transfer {
-                    host.leave(net.now().instant, transfer, self.machine.results());
+            Output::DropUpstream(upstream) => {
+                if node.upstreams.abandon(net, upstream) {
+                    self.halt(net);
                 }
             }
+            Output::Done => self.leave(net, host),
             other => unreachable!("{other:?} is no output of a node"),
         }
     }
 
-    fn accept(&mut self, host: &mut Host, upstream: UpstreamId, from: u64) {
+    fn halt(&mut self, net: &mut Net) {
+        if let Some(node) = &mut self.node
+            && node.upstreams.is_reading()
+            && !std::mem::replace(&mut node.upstreams.halting, true)
+        {
+            net.within(2000, Event::Halted(self.id));
+        }
+    }
+
+    fn accept(&mut self, net: &Net, host: &mut Host, upstream: UpstreamId, from: u64) {
         host.upstreams += 1;
         let node = self.node.as_mut().expect("outputs of a node");
         if !std::mem::replace(&mut node.begun, true) {
-            let journal = node.storage.journal(&host.disk, from);
-            self.ring.begin(from, journal.unwrap_or_default());
-            node.storage.order(Order::Begin(from));
+            self.ring.change(|ring| ring.begin(from));
         }
-        node.upstreams.accept(upstream, &self.ring);
+        let (ring, told) = (&self.ring, &mut self.told);
+        let block_size = self.pool.block_size();
+        let root = || {
+            let Some(Backing::Inode(inode)) = ring.look(|ring| ring.resumed_file(from)) else { return None };
+            let mut root = RootHasher::new(block_size as u32);
+            let digests = &inode.borrow().digests;
+            digests[..from.div_ceil(block_size) as usize].iter().for_each(|digest| root.block(digest));
+            Some(root)
+        };
+        let tell = &mut |input| told.push_back(Happening::Input(input));
+        node.upstreams.accept(net.now().instant, upstream, from, root, tell);
+    }
+
+    /// The session is over: what is open by now has no name, and gets none from it.
+    fn leave(&mut self, net: &mut Net, host: &mut Host) {
+        self.ring.change(Ring::close);
+        self.order_disk(DiskOrder::Leave);
+        while self.step_disk(net, host).is_some_and(|step| step != DiskStep::Over) {}
+        let node = self.node.as_mut().expect("outputs of a node");
+        node.upstreams.finish();
+        self.told.clear();
+        if let Some(transfer) = &node.transfer {
+            host.leave(net.now().instant, transfer, self.machine.results());
+        }
     }
 }
 

@@ -144,7 +144,14 @@ impl Pipe {
         self.last_arrived = self.last.is_some();
     }
 
-    pub(crate) fn read(&mut self, random: &mut Random, chunking: Chunking, acknowledged: bool) -> Read {
+    /// Takes at most so many bytes.
+    pub(crate) fn read(
+        &mut self,
+        random: &mut Random,
+        chunking: Chunking,
+        acknowledged: bool,
+        most: usize,
+    ) -> Read {
         if self.arrived == 0 {
             let last = self.last.filter(|_| self.last_arrived && self.bytes.is_empty());
             self.last_read = last.is_some();
@@ -154,7 +161,7 @@ impl Pipe {
                 None => Read::Nothing,
             };
         }
-        let count = chunking.cut(random, self.arrived);
+        let count = chunking.cut(random, self.arrived.min(most));
         // By slices: byte by byte takes long in a debug build.
         let (front, back) = self.bytes.as_slices();
         let in_front = count.min(front.len());

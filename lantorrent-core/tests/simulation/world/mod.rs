@@ -1,21 +1,22 @@
 //! The world: hosts and what runs on them, moved by one event after the other until nothing is left to happen.
 
+pub(crate) mod backing;
+mod child;
+pub(crate) mod content;
 pub(crate) mod disk;
 pub(crate) mod driver;
 pub(crate) mod fault;
-mod feed;
+mod files;
 mod greeter;
 pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod machine;
 pub(crate) mod net;
-mod ring;
 pub(crate) mod route;
+mod socket;
 mod solo;
-mod storage;
 mod strike;
-pub(crate) mod supply;
-mod upstream;
+mod upstreams;
 mod welcome;
 
 use std::collections::BTreeSet;
@@ -180,9 +181,12 @@ impl World {
             Event::Connected(conn) => end(conn, Side::Dialer),
             Event::Accepted(conn) => end(conn, Side::Acceptor),
             Event::Readable(conn, side) | Event::Writable(conn, side) => end(conn, side),
-            Event::Timer(id) | Event::Disk(id) | Event::Supply(id) | Event::Nudge(id) | Event::Halted(id) => {
-                (Some(self.actors[id.0].at), Some(id))
-            }
+            Event::Timer(id)
+            | Event::Disk(id)
+            | Event::ReadBack(id, _)
+            | Event::Supply(id)
+            | Event::Nudge(id)
+            | Event::Halted(id) => (Some(self.actors[id.0].at), Some(id)),
             Event::Dialed(_) | Event::GivenUp(..) | Event::Fault(_) | Event::FaultEnds(_) => (None, None),
         }
     }
@@ -193,7 +197,7 @@ impl World {
         }
         let (at, id) = self.whose(event);
         if let Some(host) = at.and_then(|at| self.hosts.get_mut(at)) {
-            let stalled = host.disk.stalled && matches!(event, Event::Disk(_));
+            let stalled = host.disk.stalled && matches!(event, Event::Disk(_) | Event::ReadBack(..));
             let asleep = id.is_some_and(|id| self.actors[id.0].asleep);
             if host.frozen || asleep || stalled {
                 return host.missed.push(event);
@@ -216,16 +220,17 @@ impl World {
             }
             Event::Writable(conn, side) => {
                 if let Some(id) = self.net.conns[conn.0].owners[side as usize] {
-                    self.writable(id);
+                    self.writable(id, conn);
                 }
             }
             Event::GivenUp(conn, side) => self.net.give_up(conn, side),
             Event::Timer(id) => self.timer(id),
             Event::Disk(id) => self.drive(id, Driver::disk),
-            Event::Supply(id) => self.drive(id, |driver, _, _| driver.supply()),
+            Event::ReadBack(id, link) => self.drive(id, |driver, _, host| driver.read_back(link, host)),
+            Event::Supply(id) => self.drive(id, |driver, net, _| driver.supply(net)),
             Event::Nudge(id) => {
                 self.look(id);
-                self.drive(id, |driver, _, host| driver.nudge(host));
+                self.drive(id, |driver, net, _| driver.nudge(net));
             }
             Event::Halted(id) => self.drive(id, |driver, _, _| driver.halted()),
             Event::Fault(mishap) => self.strike(mishap),
@@ -244,7 +249,7 @@ impl World {
     fn readable(&mut self, id: ActorId, conn: ConnId) {
         let Actor { role, at, .. } = &mut self.actors[id.0];
         match role {
-            Role::Driver(_) => self.drive(id, |driver, net, host| driver.readable(net, host, conn)),
+            Role::Driver(_) => self.drive(id, |driver, net, _| driver.readable(net, conn)),
             Role::Greeter(greeter) => {
                 if let Next::Proven(proven, rest) = greeter.readable(&mut self.net) {
                     let at = *at;
@@ -258,9 +263,9 @@ impl World {
         }
     }
 
-    fn writable(&mut self, id: ActorId) {
+    fn writable(&mut self, id: ActorId, conn: ConnId) {
         match &mut self.actors[id.0].role {
-            Role::Driver(_) => self.drive(id, |_, _, _| {}),
+            Role::Driver(_) => self.drive(id, |driver, _, _| driver.writable(conn)),
             Role::Greeter(greeter) => greeter.pump(&mut self.net),
             Role::Waiter(waiter) => waiter.pump(&mut self.net),
             Role::Gone => {}

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::Now;
+use lantorrent_core::session::{LinkId, Now};
 
 use super::link::{Chunking, Conn, ConnId, Pipe, Read, Side};
 use super::route::{Cut, Routes};
@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Timer(ActorId),
     /// A disk has done its next piece of work.
     Disk(ActorId),
+    /// A disk has read again what a child is to be sent.
+    ReadBack(ActorId, LinkId),
     /// The source has read the next piece of its file.
     Supply(ActorId),
     /// An actor wanted to be asked again.
@@ -229,13 +231,22 @@ impl Net {
         }
     }
 
+    /// Reads some of what there is, and has the reader look again if there may be more.
     pub(crate) fn read(&mut self, conn: ConnId, side: Side) -> Read {
+        let read = self.take(conn, side, usize::MAX);
+        if let Read::Bytes(_) = read {
+            self.announce(conn, side);
+        }
+        read
+    }
+
+    /// Reads at most so many bytes, for a reader that goes on until there is nothing.
+    pub(crate) fn take(&mut self, conn: ConnId, side: Side, most: usize) -> Read {
         let acknowledged = self.reaches(conn, side);
         let pipe = &mut self.conns[conn.0].pipes[side.other() as usize];
-        let read = pipe.read(&mut self.random, self.chunking, acknowledged);
+        let read = pipe.read(&mut self.random, self.chunking, acknowledged, most);
         if let Read::Bytes(_) = read {
             self.unblock(conn, side.other());
-            self.announce(conn, side);
         }
         read
     }
@@ -252,11 +263,6 @@ impl Net {
         if visible && !std::mem::replace(&mut pipe.announced, true) {
             self.within(micros, Event::Readable(conn, side));
         }
-    }
-
-    /// Whether the other end is gone in a way that shows without reading.
-    pub(crate) fn is_reset(&self, conn: ConnId, side: Side) -> bool {
-        self.conns[conn.0].pipes[side.other() as usize].is_reset()
     }
 
     /// The side has said its last word, and still listens.

@@ -6,13 +6,10 @@ use lantorrent_core::session::{
 };
 use lantorrent_core::wire::{Code, SealedReport, TransferId, Verb};
 
-use super::disk::Version;
 use super::driver::{Driver, NodeSide};
 use super::greeter::Greeter;
 use super::machine::{Machine, Session};
 use super::net::ActorId;
-use super::storage::Storage;
-use super::upstream::Upstreams;
 use super::{Role, World};
 
 pub(super) struct Welcome {
@@ -145,21 +142,14 @@ impl Welcome {
         let Self { id, at, greeter, proven, rest } = self;
         let header = proven.header.clone();
         let keys = world.hosts[at].keys.clone();
-        let mut upstreams = Upstreams::new(&header, &keys, &world.truth);
-        let upstream = upstreams.add(greeter.conn, greeter.out, rest);
-        let session = make(world, at, upstream, *proven);
-        // Whoever is only told no takes no part, and is not on the roster under this session.
+        // A session that only says no takes no part, and is not on the roster.
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
         let transfer = transfer.filter(|transfer| world.hosts[at].session(transfer) == Some(id));
+        let mut node = NodeSide::new(&world.net, &header, &keys, &world.truth, transfer);
+        let upstream = node.upstreams.add(greeter.conn, greeter.out, rest);
+        let session = make(world, at, upstream, *proven);
         let machine = Machine::new(Session::Node(Box::new(session))).with_upstream(upstream);
-        let mut driver = Driver::new(&mut world.net, id, at, machine, &header, &keys);
-        let version = header
-            .envelope
-            .as_ref()
-            .and_then(|envelope| envelope.source.clone())
-            .map(|source| Version { source, length: header.length, block_size: header.block_size });
-        let storage = Storage::new(&header.node.requests, version, header.block_size, world.net.micros());
-        driver.node = Some(NodeSide { upstreams, storage, transfer, begun: false });
+        let mut driver = Driver::of_node(&mut world.net, id, at, machine, (&header, &keys), node);
         driver.begin(&mut world.net, &mut world.hosts[at]);
         Role::Driver(Box::new(driver))
     }

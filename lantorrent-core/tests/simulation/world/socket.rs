@@ -1,0 +1,87 @@
+//! The end of a connection, as the data plane sees it.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+
+use super::link::{self, ConnId, Side};
+use super::net::Net;
+
+pub(crate) struct Socket<'a> {
+    pub(crate) net: &'a mut Net,
+    pub(crate) conn: ConnId,
+    pub(crate) side: Side,
+}
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, slots: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let most = slots.iter().map(|slot| slot.len()).sum();
+        match self.net.take(self.conn, self.side, most) {
+            link::Read::Bytes(bytes) => (&bytes[..]).read_vectored(slots),
+            link::Read::Nothing => Err(ErrorKind::WouldBlock.into()),
+            link::Read::Eof => Ok(0),
+            link::Read::Reset => Err(ErrorKind::ConnectionReset.into()),
+        }
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            let count = self.net.write(self.conn, self.side, slice);
+            written += count;
+            if count < slice.len() {
+                break;
+            }
+        }
+        if written == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(written) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As 0.2 does: what is behind the payload of wire 1 counts when nothing can follow it.
+pub(crate) struct ToTheEnd<'a, R> {
+    pub(crate) from: R,
+    /// Bytes of the payload that are still to come.
+    pub(crate) payload: &'a mut u64,
+    /// What came behind the payload, until the connection ends.
+    pub(crate) held: &'a mut Vec<u8>,
+    pub(crate) ended: &'a mut bool,
+}
+
+impl<R: Read> Read for ToTheEnd<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, slots: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let room: usize = slots.iter().map(|slot| slot.len()).sum();
+        while *self.payload == 0 && !*self.ended {
+            let mut bytes = [0; 256];
+            match self.from.read(&mut bytes)? {
+                0 => *self.ended = true,
+                count => self.held.extend(&bytes[..count]),
+            }
+        }
+        if *self.payload == 0 {
+            let count = (&self.held[..]).read_vectored(slots)?;
+            self.held.drain(..count);
+            return Ok(count);
+        }
+        let most = room.min(usize::try_from(*self.payload).unwrap_or(usize::MAX));
+        let mut bytes = vec![0; most];
+        let count = self.from.read(&mut bytes)?;
+        *self.payload -= count as u64;
+        (&bytes[..count]).read_vectored(slots)
+    }
+}
