@@ -52,7 +52,7 @@ fn repair_goes_by_all_addresses_too() {
         let mut random = Random::new(seed);
         let mut scenario = decoyed(&mut random, 5);
         scenario.degree = 1;
-        scenario.content = crate::scenario::content(60_000);
+        scenario.content = crate::scenario::content(60_000).into();
         let lost = random.within(0, 3);
         let bytes = random.within(1, 50_000) as u64;
         scenario.mishaps = vec![Mishap::new(When::Has(lost, bytes), Fault::Kill(lost))];

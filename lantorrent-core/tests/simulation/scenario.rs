@@ -33,7 +33,7 @@ pub(crate) fn keys() -> Keyring {
 pub(crate) struct Scenario {
     pub(crate) wire: Wire,
     pub(crate) degree: u32,
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: Rc<Vec<u8>>,
     pub(crate) length_known: bool,
     pub(crate) manners: Vec<Manner>,
     /// What is at addresses that the name of a host has besides its own, and before it.
@@ -112,7 +112,7 @@ impl Scenario {
         Self {
             wire,
             degree: 1,
-            content: content(size),
+            content: content(size).into(),
             length_known: true,
             manners: vec![Manner::Node; nodes],
             decoys: Vec::new(),
@@ -219,7 +219,7 @@ impl Scenario {
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
         let header = session.header().clone();
         let machine = Machine::new(Session::Source(Box::new(session)));
-        let content = Rc::new(self.content.clone());
+        let content = Rc::clone(&self.content);
         let backing = Backing::Source { content: Rc::clone(&content), broken_at: self.broken_at };
         let content = SimContent { content, block_size: BLOCK, broken_at: self.broken_at };
         let (now, pool) = (net.now().instant, Pool::new(BLOCK, 8));
@@ -231,7 +231,7 @@ impl Scenario {
     /// Runs to the end. Panics if anything is not as it must be in every run.
     pub(crate) fn run(&self, seed: u64) -> Outcome {
         let net = Net::new(Random::new(seed), self.content.len());
-        let (content, mishaps) = (self.content.clone(), self.mishaps.clone());
+        let (content, mishaps) = (Rc::clone(&self.content), self.mishaps.clone());
         let mut world = World::new(net, self.hosts(), self.source(), content, mishaps, self.launch());
         let decoys = self.decoys.iter().enumerate();
         world.net.decoys = decoys.map(|(at, (host, _))| (*host, self.source() + 1 + at)).collect();
@@ -337,7 +337,7 @@ impl Scenario {
 
     fn check_files(&self, outcome: &Outcome) {
         for file in outcome.files.iter().flat_map(BTreeMap::values) {
-            assert!(file == &self.content, "something else has the name of the file");
+            assert!(*file == *self.content, "something else has the name of the file");
         }
     }
 

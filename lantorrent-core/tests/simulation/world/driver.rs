@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,7 +100,7 @@ impl NodeSide {
         net: &Net,
         header: &Header,
         keys: &Keyring,
-        truth: &[u8],
+        truth: &Rc<Vec<u8>>,
         transfer: Option<TransferId>,
     ) -> Self {
         let pool = Pool::new(header.block_size, 8);

@@ -25,7 +25,7 @@ pub(crate) struct SimFiles {
 }
 
 impl SimFiles {
-    pub(crate) fn new(header: &Header, truth: &[u8]) -> Self {
+    pub(crate) fn new(header: &Header, truth: &Rc<Vec<u8>>) -> Self {
         let source = header.envelope.as_ref().and_then(|envelope| envelope.source.clone());
         let version =
             source.map(|source| Version { source, length: header.length, block_size: header.block_size });
@@ -33,7 +33,7 @@ impl SimFiles {
             names: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
             version,
             block_size: header.block_size.into(),
-            truth: header.envelope.is_some().then(|| Rc::new(truth.to_vec())),
+            truth: header.envelope.is_some().then(|| Rc::clone(truth)),
             disk: Disk::default(),
             random: Random::new(0),
             wrote: false,
@@ -72,17 +72,21 @@ impl Files for SimFiles {
     fn write(&mut self, file: usize, item: &Item, notes: &[Note]) -> Result<(), FileFault> {
         self.wrote = true;
         let (start, end) = item.range();
+        let zeros;
         let bytes = match item {
-            Item::Data(block) => block.data().to_vec(),
-            Item::Hole { span, .. } => vec![0; *span as usize],
+            Item::Data(block) => block.data(),
+            Item::Hole { span, .. } => {
+                zeros = vec![0; *span as usize];
+                &zeros
+            }
         };
         if let Some(truth) = &self.truth {
             let part = truth.get(start as usize..end as usize);
-            assert!(part == Some(&bytes[..]), "a frame that the source did not make, at {start}");
+            assert!(part == Some(bytes), "a frame that the source did not make, at {start}");
         }
         let digests: Vec<_> =
             notes.iter().flat_map(|(digest, blocks)| vec![*digest; *blocks as usize]).collect();
-        self.disk.write(&mut self.random, &self.names[file], start, &bytes, &digests)
+        self.disk.write(&mut self.random, &self.names[file], start, bytes, &digests)
     }
 
     fn backing(&self, file: usize) -> Option<Backing> {

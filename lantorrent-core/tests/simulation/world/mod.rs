@@ -21,6 +21,7 @@ mod welcome;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use driver::Driver;
@@ -53,7 +54,7 @@ pub(crate) struct World {
     pub(crate) net: Net,
     pub(crate) hosts: Vec<Host>,
     actors: Vec<Actor>,
-    truth: Vec<u8>,
+    truth: Rc<Vec<u8>>,
     launch: Launch,
     /// Where the source is.
     home: usize,
@@ -86,7 +87,7 @@ impl World {
         net: Net,
         hosts: Vec<Host>,
         home: usize,
-        truth: Vec<u8>,
+        truth: Rc<Vec<u8>>,
         mishaps: Vec<Mishap>,
         launch: Launch,
     ) -> Self {
