@@ -455,6 +455,11 @@ impl<F: Clone> Ring<F> {
         self.wake_producer()
     }
 
+    /// Whether there is a file from which children that fall behind are served.
+    pub fn has_backing(&self) -> bool {
+        self.backing.is_some()
+    }
+
     /// Children that fall behind are served from this file from now on, which the disk writes.
     pub fn set_backing(&mut self, file: F) -> Wake {
         self.backing = Some(Backing::Written(file));

@@ -20,6 +20,7 @@ mod many;
 mod plan;
 #[path = "../common/random.rs"]
 mod random;
+mod ring;
 mod scenario;
 mod seeds;
 mod stall;

@@ -32,6 +32,13 @@ mod upstreams;
 mod wishes;
 
 use super::{random, socket};
+
+/// What threads wait with. In unit tests it is the model checker's, which tries in which order they may go on.
+#[cfg(test)]
+use shuttle::sync as waiting;
+#[cfg(not(test))]
+use std::sync as waiting;
+
 pub use cancel::Cancel;
 pub use check::Check;
 pub(super) use node::{Server, Stopper};

@@ -1,11 +1,12 @@
 //! Where the threads of one transfer meet: the ring behind a lock, and those that wait for a change of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::super::backing::BackingFile;
 use super::signal::Signal;
+use super::waiting::atomic::{AtomicBool, Ordering};
+use super::waiting::{Mutex, MutexGuard};
 use crate::flow::{Epoch, Ring, Shared, Wake};
 
 /// The machines that a thread waits for.
@@ -102,5 +103,146 @@ impl Shared<Ring<BackingFile>> for Monitor {
             self.links.notify();
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shuttle::sync::Arc;
+    use shuttle::thread;
+
+    use super::*;
+    use crate::flow::{DiskOrder, DiskWork, Full, Item, LinkOrder, LinkWork};
+    use crate::session::LinkId;
+    use crate::wire::Sum;
+
+    const SPAN: u64 = 4096;
+    const LINK: LinkId = LinkId(1);
+
+    /// Tries many orders in which the threads of `model` may go on. A wait is never over by its time there: where a thread
+    /// is not woken, none can go on any more, which the checker reports.
+    fn check(model: impl Fn() + Send + Sync + 'static) {
+        let model = Arc::new(model);
+        let random = Arc::clone(&model);
+        shuttle::check_random(move || random(), 2000);
+        shuttle::check_pct(move || model(), 2000, 3);
+    }
+
+    fn later() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(3600))
+    }
+
+    /// Brings so many items and the end, as the receiver does. Returns how many there was room for before it was halted.
+    fn produce(monitor: &Monitor, items: u64) -> u64 {
+        for place in 0..items {
+            loop {
+                let before = monitor.epoch();
+                if monitor.is_halted() {
+                    return place;
+                }
+                let item = Item::Hole { offset: place * SPAN, span: SPAN };
+                match monitor.with(|ring| ring.push(Instant::now(), item)) {
+                    Ok(()) => break,
+                    Err(Full::NoRoom(waiting)) => {
+                        assert!(waiting.epoch >= before);
+                        // Not since the push: the thread may have been halted before that.
+                        monitor.wait(Role::Producer, before, later());
+                    }
+                    Err(Full::Closed) => return place,
+                }
+            }
+        }
+        monitor.change(|ring| ring.finish(items * SPAN, Sum::Root([0; 32])));
+        items
+    }
+
+    /// Writes until it is told to leave. Returns what it has.
+    fn write(monitor: &Monitor) -> u64 {
+        let mut has = 0;
+        loop {
+            match monitor.with(|ring| (ring.disk_work(), Wake::NONE)) {
+                Ok(DiskWork::Order(DiskOrder::Leave)) => return has,
+                Ok(DiskWork::Order(_) | DiskWork::End(_)) => {}
+                Ok(DiskWork::Write(item)) => {
+                    has = item.range().1;
+                    monitor.change(|ring| ring.disk_has(has));
+                }
+                Err(epoch) => monitor.wait(Role::Disk, epoch, None),
+            }
+        }
+    }
+
+    /// Sends until the payload has ended or the link is closed. Returns what was sent.
+    fn send(monitor: &Monitor) -> u64 {
+        let mut has = 0;
+        loop {
+            match monitor.with(|ring| (ring.link_work(LINK), Wake::NONE)) {
+                Ok(LinkWork::Item(item)) => {
+                    has = item.range().1;
+                    monitor.change(|ring| ring.link_has(LINK, has));
+                }
+                Ok(LinkWork::Order(_)) => {}
+                Ok(LinkWork::End { .. } | LinkWork::Over) => return has,
+                Ok(LinkWork::File { .. } | LinkWork::Gone) => {
+                    panic!("nothing leaves before the child has it")
+                }
+                Err(epoch) => monitor.wait(Role::Link, epoch, None),
+            }
+        }
+    }
+
+    #[test]
+    fn everything_gets_through_in_whatever_order_the_threads_go_on() {
+        check(|| {
+            let monitor = Arc::new(Monitor::new(Ring::for_node(1)));
+            monitor.with(|ring| (ring.add_link(LINK), Wake::NONE));
+            let threads: [Arc<Monitor>; 3] = std::array::from_fn(|_| Arc::clone(&monitor));
+            let [producing, writing, sending] = threads;
+            let producing = thread::spawn(move || produce(&producing, 3));
+            let writing = thread::spawn(move || write(&writing));
+            let sending = thread::spawn(move || send(&sending));
+            monitor.change(|ring| ring.order_link(LINK, LinkOrder::Send(Vec::new())));
+            monitor.change(|ring| ring.feed(LINK, 0));
+            assert_eq!(producing.join().unwrap(), 3);
+            assert_eq!(sending.join().unwrap(), 3 * SPAN);
+            monitor.change(|ring| ring.order_disk(DiskOrder::Leave));
+            assert!(writing.join().unwrap() <= 3 * SPAN);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_room_is_halted_and_another_goes_on() {
+        check(|| {
+            let monitor = Arc::new(Monitor::new(Ring::for_node(1)));
+            let producing = Arc::clone(&monitor);
+            let producing = thread::spawn(move || produce(&producing, 2));
+            monitor.halt();
+            let pushed = producing.join().unwrap();
+            assert!(pushed <= 1, "there is room for one");
+            monitor.go_on();
+            monitor.change(|ring| ring.disk_has(pushed * SPAN));
+            let item = Item::Hole { offset: pushed * SPAN, span: SPAN };
+            assert!(monitor.with(|ring| ring.push(Instant::now(), item)).is_ok());
+        });
+    }
+
+    #[test]
+    fn the_end_of_the_transfer_ends_every_wait() {
+        check(|| {
+            let monitor = Arc::new(Monitor::new(Ring::for_node(1)));
+            monitor.with(|ring| (ring.add_link(LINK), Wake::NONE));
+            let threads: [Arc<Monitor>; 3] = std::array::from_fn(|_| Arc::clone(&monitor));
+            let [producing, writing, sending] = threads;
+            let producing = thread::spawn(move || produce(&producing, 3));
+            let writing = thread::spawn(move || write(&writing));
+            let sending = thread::spawn(move || send(&sending));
+            monitor.change(Ring::close);
+            monitor.change(|ring| ring.order_disk(DiskOrder::Leave));
+            assert!(producing.join().unwrap() <= 2, "the child has nothing");
+            writing.join().unwrap();
+            sending.join().unwrap();
+        });
     }
 }

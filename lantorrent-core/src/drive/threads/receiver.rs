@@ -65,8 +65,8 @@ impl Receiving {
             }
             match receiver.step(Instant::now(), &mut behind, &*self.monitor, tell) {
                 ReceiveStep::Moved(_) | ReceiveStep::WouldBlock | ReceiveStep::Over => {}
-                ReceiveStep::Until(at) => self.monitor.wait(Role::Producer, epoch, Some(at)),
-                ReceiveStep::NeedsRoom { epoch, until } => {
+                // Since before it was asked whether to stop, or that would be missed.
+                ReceiveStep::Until(until) | ReceiveStep::NeedsRoom { until, .. } => {
                     self.monitor.wait(Role::Producer, epoch, Some(until));
                 }
             }

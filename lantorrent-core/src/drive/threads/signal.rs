@@ -1,9 +1,11 @@
 //! Wakes threads that wait for a change of something shared. To wake none costs a call of the kernel too, and every block
 //! changes the state of its transfer several times: so those that wait are counted.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use super::waiting::atomic::{AtomicUsize, Ordering};
+use super::waiting::{Condvar, MutexGuard};
 
 /// What threads wait for while the lock of the state is open.
 #[derive(Debug, Default)]
