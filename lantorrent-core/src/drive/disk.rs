@@ -15,12 +15,11 @@ use super::placed::Placed;
 use super::request::{fault, source_version, target, version};
 use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;
+pub(super) use crate::runtime::workers::{RETRY, Then};
 use crate::session::{FileFault, Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
-/// How soon to try a file again that is in use.
-pub(super) const RETRY: Duration = Duration::from_millis(10);
 /// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
 /// and its source may be here again before that.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
@@ -41,17 +40,6 @@ pub(super) struct Files {
 
 /// Tells the session of a disk what has happened.
 pub(super) type Tell = Box<dyn Fn(Input<'static>) + Send>;
-
-/// What comes after some work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    /// There may be more.
-    More,
-    /// The same again after [`RETRY`]: a file is in use.
-    Again,
-    /// Nothing comes any more, and all files are let go.
-    Over,
-}
 
 pub(super) struct Disk {
     hub: Arc<Hub>,

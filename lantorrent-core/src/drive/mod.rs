@@ -42,7 +42,7 @@ pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
 
 use crate::rate::{limit, pace};
-use crate::runtime::{dscp, names, socket};
+use crate::runtime::{dscp, names, random, socket};
 
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 const TELL: Duration = Duration::from_millis(100);
@@ -51,11 +51,4 @@ const TELL: Duration = Duration::from_millis(100);
 fn ring_capacity(block_size: u32) -> usize {
     const BYTES: usize = 4 << 20;
     (BYTES / block_size as usize).clamp(4, 256)
-}
-
-/// From the operating system's random source.
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-    Ok(bytes)
 }

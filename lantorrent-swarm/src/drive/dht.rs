@@ -128,7 +128,7 @@ impl Engine {
             return;
         }
         let (nodes, mailbox) = (nodes[..nodes.len().min(NAMES)].to_vec(), Arc::clone(&self.mailbox));
-        self.trackers.put(move || mailbox.send(Message::Nodes(look_up(&nodes))));
+        self.trackers.spawn(move || mailbox.send(Message::Nodes(look_up(&nodes))));
     }
 
     pub(super) fn received_from_node(&mut self, from: SocketAddr, datagram: &[u8]) {
@@ -159,7 +159,7 @@ impl Engine {
         // While nobody answers, those who did before are still the best to begin with.
         let Some(file) = dht.file.clone().filter(|_| dht.node.nodes(now) > 0) else { return };
         let bytes = dht.node.save(now);
-        self.disk.put(move || {
+        self.disk.spawn(move || {
             if let Err(error) = write(&file, &bytes) {
                 log::warn!("{}: cannot save which nodes of the DHT are known: {error}", file.display());
             }

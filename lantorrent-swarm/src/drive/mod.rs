@@ -40,7 +40,6 @@ mod keeping;
 mod link;
 mod local;
 mod lookup;
-mod mailbox;
 mod membership;
 mod message;
 mod opening;
@@ -59,7 +58,6 @@ mod running;
 mod settings;
 mod sources;
 mod status;
-mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod torrents;
@@ -69,7 +67,6 @@ mod web;
 mod web_answer;
 mod web_file;
 mod web_name;
-mod workers;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -86,10 +83,10 @@ use engine::{Engine, Parts};
 #[doc(hidden)]
 pub use heads::Heads;
 use http::Client;
+use lantorrent_core::runtime::{Mailbox, Workers, random};
 use local::Local;
 #[doc(hidden)]
 pub use lookup::Lookup;
-use mailbox::Mailbox;
 use message::Message;
 pub use message::Notice;
 use mio::net::TcpListener;
@@ -103,7 +100,6 @@ pub use status::Status;
 use thiserror::Error;
 pub use web_answer::WebError;
 pub use web_file::{Page, Web, WebFile, WebProgress};
-use workers::Workers;
 
 use crate::files::{FilesError, Records};
 use crate::swarm::Limits;
@@ -161,7 +157,8 @@ impl Swarm {
         let records = settings.records.as_deref().map(Records::open).transpose()?;
         let client = Client::new(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
-        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
+        let waker = Waker::new(poll.registry(), engine::WAKER)?;
+        let mailbox = Arc::new(Mailbox::new(move || waker.wake()));
         let (to, notices) = mpsc::channel();
         let trackers =
             Trackers::new(Workers::start("trackers", announce::ASKED)?, Pair::bind(poll.registry()), seed()?);
@@ -322,10 +319,4 @@ fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 fn seed() -> io::Result<Seed> {
     random().map(Seed)
-}
-
-fn random<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
 }

@@ -14,7 +14,7 @@ use super::child::{Child, Haste};
 use super::frames::{Meaning, Outgoing};
 use super::intake::Told;
 use super::mailbox::{Mailbox, Message, News};
-use super::workers::Workers;
+use crate::runtime::Workers;
 use crate::session::{Control, Input, LinkId};
 use crate::wire::{Frame, PayloadWriter};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::disk::{Disk, Then};
 use super::mailbox::{Mailbox, Message, News};
-use super::workers::Workers;
+use crate::runtime::Workers;
 
 /// Things that are done before other sessions have a turn.
 const TURN: usize = 8;
