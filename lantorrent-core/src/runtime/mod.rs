@@ -17,6 +17,8 @@ pub use names::{Resolver, host_of, look_up, look_up_all, look_up_within};
 pub use timers::Timers;
 pub use workers::Workers;
 
+pub use crate::race::{ADDRESSES, Race};
+
 /// From the operating system's random source.
 pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];

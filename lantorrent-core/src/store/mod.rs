@@ -56,7 +56,7 @@ pub use roots::Roots;
 pub(crate) use sparse::is_zero;
 pub use tree::{Found, Permissions, Tree, What};
 
-pub use crate::digest::{Digest, digest};
+pub use crate::digest::{Digest, digest, zero_digest};
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
