@@ -4,6 +4,7 @@
 
 pub mod dial;
 pub mod dscp;
+pub mod interfaces;
 pub mod mailbox;
 pub mod names;
 pub mod socket;

@@ -83,6 +83,7 @@ use engine::{Engine, Parts};
 #[doc(hidden)]
 pub use heads::Heads;
 use http::Client;
+use lantorrent_core::runtime::socket::{self, Families};
 use lantorrent_core::runtime::{Mailbox, Workers, random};
 use local::Local;
 #[doc(hidden)]
@@ -95,7 +96,6 @@ use mio::{Poll, Waker};
 pub use retry::retry_after;
 pub use running::Phase;
 pub use settings::{Adding, Bounds, Dht, Existing, Settings, Trust, Wanted};
-use socket2::{Domain, Protocol, Socket, Type};
 pub use status::Status;
 use thiserror::Error;
 pub use web_answer::WebError;
@@ -292,7 +292,8 @@ fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), 
     // Of any free port for connections the one for datagrams may be taken; the next one is another.
     let tries = |port| std::iter::repeat_n(port, if port == 0 { 8 } else { 1 });
     for port in settings.ports.clone().flat_map(tries) {
-        let both = listen_at(SocketAddr::new(settings.listen, port)).and_then(|listener| {
+        let address = SocketAddr::new(settings.listen, port);
+        let both = socket::listen(address, Families::Both, None).and_then(|listener| {
             let port = listener.local_addr()?.port();
             let datagrams = settings.dht.as_ref().map(|_| dht::bind(settings.listen, port)).transpose()?;
             Ok((TcpListener::from_std(listener), port, datagrams.flatten()))
@@ -303,18 +304,6 @@ fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), 
         }
     }
     Err(SwarmError::Listen { address: settings.listen, first, last, cause })
-}
-
-fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 fn seed() -> io::Result<Seed> {

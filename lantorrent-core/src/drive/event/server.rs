@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::super::site::Site;
-use super::super::socket::listen;
+use super::super::socket::{Families, listen};
 use super::door::Door;
 use super::mailbox::{Mailbox, Message};
 use super::stranger::{Look, Stranger};
@@ -49,7 +49,8 @@ impl Server {
     pub(in super::super) fn bind(address: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
         let site = Arc::new(Site::open(config, Gate::VERBS)?);
         let failed = |cause| Error::Listen { address, cause };
-        let mut listener = TcpListener::from_std(listen(address, site.traffic.dscp).map_err(failed)?);
+        let mut listener =
+            TcpListener::from_std(listen(address, Families::Default, site.traffic.dscp).map_err(failed)?);
         let address = listener.local_addr().map_err(failed)?;
         let mut prepare = || -> io::Result<_> {
             let poll = Poll::new()?;
