@@ -1,27 +1,43 @@
 //! Copies one large file to many machines of a LAN at the speed of one copy.
 //!
-//! The layers, from the bottom: [`wire`] turns bytes into values and back; `session` holds the state machines of a
+//! The layers, from the bottom: `wire` turns bytes into values and back; `session` holds the state machines of a
 //! node and of a source, and with them every decision; `store` keeps files; `drive` moves bytes between sockets,
 //! files and sessions.
 //!
+//! # Features
+//!
+//! - `chain`: `wire` and `session`, for a driver of your own. They use no socket, file, clock or randomness.
+//! - `store`: files, for any program.
+//! - `runtime`: names and connections, for any program (`look_up`, `connect`).
+//! - `threads`: all of these, and the driver on blocking threads. On by default.
+//! - `event`: as `threads`, and nodes on an event loop (`Driver::EventLoop`). On by default.
+//! - `no-c`: checksums without assembly, so that no C compiler is needed.
+//!
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 
+#[cfg(any(feature = "chain", feature = "store"))]
 mod digest;
 #[cfg(feature = "threads")]
 pub mod drive;
+#[cfg(feature = "chain")]
 pub mod flow;
+#[cfg(feature = "chain")]
 #[doc(hidden)]
 pub mod fuzz;
+#[cfg(any(feature = "chain", feature = "runtime"))]
 mod race;
+#[cfg(any(feature = "chain", feature = "runtime"))]
 mod rate;
 #[cfg(feature = "store")]
 pub mod rlimit;
-#[cfg(feature = "threads")]
+#[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub mod runtime;
+#[cfg(feature = "chain")]
 pub mod session;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "chain")]
 pub mod wire;
 
 #[cfg(feature = "threads")]
@@ -29,6 +45,7 @@ pub use drive::{
     Cancel, Check, Driver, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target,
     Transfer, TransferHandle,
 };
+#[cfg(any(feature = "chain", feature = "runtime"))]
 pub use rate::{Limit, Pace};
-#[cfg(feature = "threads")]
+#[cfg(feature = "runtime")]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};

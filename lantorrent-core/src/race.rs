@@ -60,6 +60,7 @@ impl Race {
     }
 
     /// The caller stood still for so long, and has not heard yet what was answered meanwhile.
+    #[cfg(feature = "chain")]
     pub(crate) fn excuse(&mut self, late: Duration) {
         self.due += late;
     }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::placed::Placed;
+pub(super) use crate::runtime::workers::{RETRY, Then};
 use crate::store::{Durability, Roots, StoreError};
 
-/// How soon to try a file again that is in use.
-pub(super) const RETRY: Duration = crate::flow::RETRY;
 /// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
 /// and its source may be here again before that.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,17 +23,6 @@ pub(super) struct Files {
     pub(super) durability: Durability,
     /// How long, all in all, to wait for files that are in use.
     pub(super) patience: Duration,
-}
-
-/// What comes after some work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    /// There may be more.
-    More,
-    /// The same again after [`RETRY`]: a file is in use.
-    Again,
-    /// Nothing comes any more, and all files are let go.
-    Over,
 }
 
 /// Whether something is to be tried again because a file is in use.

@@ -32,11 +32,4 @@ pub use target::{DEFAULT_PORT, Target};
 pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
 
 use crate::rate::limit;
-use crate::runtime::{dscp, names, socket};
-
-/// From the operating system's random source.
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-    Ok(bytes)
-}
+use crate::runtime::{dscp, names, random, socket};

@@ -70,16 +70,12 @@ impl Limit {
 
     /// Changes it for everybody, also for who waits.
     pub fn set(&self, rate: Option<u64>) {
-        self.set_at(Instant::now(), rate);
-    }
-
-    fn set_at(&self, now: Instant, rate: Option<u64>) {
         let rate = rate.filter(|&rate| rate > 0).map_or(0, |rate| rate.max(Self::LEAST));
         let mut turns = self.turns();
         let before = self.0.rate.swap(rate, Ordering::Relaxed);
         if before != rate {
             let regime = turns.as_ref().map_or(0, |turns| turns.regime + 1);
-            *turns = Some(Turns { rate, regime, free_at: now, rest: 0 });
+            *turns = Some(Turns { rate, regime, free_at: None, rest: 0 });
         }
     }
 
@@ -130,15 +126,16 @@ struct Turns {
     rate: u64,
     /// Another one with each rate.
     regime: u64,
-    /// When all turns that were given out are over.
-    free_at: Instant,
+    /// When all turns that were given out are over. None before the first: what was not used before counts for nothing.
+    free_at: Option<Instant>,
     /// What was lost by rounding to nanoseconds, in parts of them, `rate` of which are one: so that it adds up.
     rest: u64,
 }
 
 impl Turns {
     fn ask(&mut self, now: Instant, most: usize) -> Turn {
-        let at = self.free_at.max(now.checked_sub(LATE).unwrap_or(now));
+        let earliest = now.checked_sub(LATE).unwrap_or(now);
+        let at = self.free_at.map_or(now, |free_at| free_at.max(earliest));
         let room = ROUND.saturating_sub(at.saturating_duration_since(now));
         let longest = TURN.as_nanos() * room.as_nanos() / ROUND.as_nanos();
         let longest = u128::from(self.rate) * longest / NANOS;
@@ -147,7 +144,7 @@ impl Turns {
         let parts = bytes as u128 * NANOS + u128::from(self.rest);
         let rate = u128::from(self.rate);
         self.rest = (parts % rate) as u64;
-        self.free_at = at + nanoseconds(parts / rate);
+        self.free_at = Some(at + nanoseconds(parts / rate));
         Turn { bytes, at, regime: Some(self.regime) }
     }
 
@@ -163,7 +160,7 @@ impl Turns {
 
     fn give_back(&mut self, bytes: usize) {
         let time = nanoseconds(bytes as u128 * NANOS / u128::from(self.rate.max(1)));
-        self.free_at = self.free_at.checked_sub(time).unwrap_or(self.free_at);
+        self.free_at = self.free_at.map(|free_at| free_at.checked_sub(time).unwrap_or(free_at));
     }
 }
 
@@ -198,7 +195,7 @@ mod tests {
     impl World {
         fn new(rate: u64, takers: usize) -> Self {
             let (limit, start) = (Limit::default(), Instant::now());
-            limit.set_at(start, Some(rate));
+            limit.set(Some(rate));
             let waiting = (0..takers).map(|_| limit.ask(start, BLOCK)).collect();
             Self { limit, start, now: start, waiting, sent: vec![0; takers], longest_wait: Duration::ZERO }
         }
@@ -295,12 +292,12 @@ mod tests {
         let now = Instant::now();
         let turns: Vec<Turn> = (0..50).map(|_| limit.ask(now, BLOCK)).collect();
         assert!(matches!(limit.standing(now, &turns[49]), Standing::In(wait) if wait > ms(100)));
-        limit.set_at(now, Some(100 * MIB));
+        limit.set(Some(100 * MIB));
         assert!(turns.iter().all(|turn| limit.standing(now, turn) == Standing::Void));
         let turn = limit.ask(now, BLOCK);
         assert_eq!((limit.standing(now, &turn), turn.bytes), (Standing::Now, BLOCK));
         // And the other way: what went out at the former rate is not made up for at the new one.
-        limit.set_at(now, Some(1024));
+        limit.set(Some(1024));
         let turn = limit.ask(now, BLOCK);
         assert_eq!((limit.standing(now, &turn), turn.bytes), (Standing::Now, 20));
     }
@@ -314,11 +311,11 @@ mod tests {
             assert_eq!((turn.bytes, limit.standing(now, &turn)), (BLOCK, Standing::Now));
             limit.used(&turn, 0);
         }
-        limit.set_at(now, Some(1024));
+        limit.set(Some(1024));
         let waits = |turn: &Turn| matches!(limit.standing(now, turn), Standing::In(_));
         let turns = [limit.ask(now, BLOCK), limit.ask(now, BLOCK)];
         assert!(waits(&turns[1]));
-        limit.set_at(now, None);
+        limit.set(None);
         assert_eq!(limit.standing(now, &turns[1]), Standing::Void);
         assert_eq!(limit.ask(now, BLOCK).bytes, BLOCK);
         assert_eq!(limit.get(), None);

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::interfaces::{V6Address, index_of, name_of, v6_addresses};
 
 type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
@@ -124,10 +126,7 @@ pub fn host_of(peer: SocketAddr) -> String {
     match (peer.ip().to_canonical(), peer) {
         (IpAddr::V6(ip), SocketAddr::V6(peer)) if peer.scope_id() != 0 => {
             let index = peer.scope_id();
-            // An interface that is gone by now has no name any more.
-            let name =
-                any_socket().and_then(|socket| rustix::net::netdevice::index_to_name(&socket, index).ok());
-            format!("{ip}%{}", name.unwrap_or_else(|| index.to_string()))
+            format!("{ip}%{}", name_of(index).unwrap_or_else(|| index.to_string()))
         }
         (ip, _) => ip.to_string(),
     }
@@ -160,9 +159,7 @@ struct Links(Vec<(u32, String)>);
 
 impl Links {
     fn of_this_host() -> Self {
-        // Of this thread: the one that began the process may have been in another network.
-        let text = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
-        let mut links: Vec<_> = text.lines().filter_map(link).collect();
+        let mut links: Vec<_> = v6_addresses().into_iter().filter_map(link).collect();
         links.sort_unstable();
         links.dedup();
         Self(links)
@@ -171,7 +168,8 @@ impl Links {
     /// As the system has it, a name goes before a number.
     fn index(&self, zone: &str) -> Option<u32> {
         let known = self.0.iter().find(|(_, name)| name == zone).map(|(index, _)| *index);
-        known.or_else(|| by_name(zone)).or_else(|| zone.parse().ok().filter(|&index| index != 0))
+        // An interface may be there without an address of its own, as loopback is.
+        known.or_else(|| index_of(zone)).or_else(|| zone.parse().ok().filter(|&index| index != 0))
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -179,23 +177,9 @@ impl Links {
     }
 }
 
-/// An interface may be there without an address of its own, as loopback is.
-fn by_name(name: &str) -> Option<u32> {
-    rustix::net::netdevice::name_to_index(&any_socket()?, name).ok()
-}
-
-/// Any socket can say what number a name has.
-fn any_socket() -> Option<UdpSocket> {
-    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()
-}
-
-/// A line of the system's addresses: address, index, length of the prefix, scope and flags in hexadecimal, name.
-fn link(line: &str) -> Option<(u32, String)> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [address, index, _, _, _, name] = fields[..] else { return None };
-    let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
-    let index = u32::from_str_radix(index, 16).ok()?;
-    address.is_unicast_link_local().then(|| (index, name.to_owned()))
+/// The interface of an address that is one of a single link.
+fn link(address: V6Address) -> Option<(u32, String)> {
+    address.address.is_unicast_link_local().then_some((address.index, address.interface))
 }
 
 #[cfg(test)]
@@ -208,7 +192,7 @@ mod tests {
             20010db8000000000000000000000001 0a 40 00 80     ens3\n\
             fe800000000000000000000000000001 02 40 20 80     eth0\n\
             00000000000000000000000000000001 01 80 10 80       lo\n";
-        Links(text.lines().filter_map(link).collect())
+        Links(text.lines().filter_map(V6Address::read).filter_map(link).collect())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Making connections without waiting for them, and the options of sockets.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -27,12 +27,42 @@ pub fn prepare(socket: &impl AsFd) {
     let _ = socket.set_tcp_keepalive(&keepalive);
 }
 
+/// Which peers a socket at an IPv6 address is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// Those of IPv6, so that another socket can have the same port for IPv4.
+    Own,
+    /// Those of IPv4 as well, where the address is `[::]`.
+    Both,
+    /// As the system is set up.
+    Default,
+}
+
+impl Families {
+    fn apply(self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        match self {
+            Self::Own | Self::Both if address.is_ipv6() => socket.set_only_v6(self == Self::Own),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Listens, with room for as many as the system allows to wait until they are accepted.
-pub fn listen(address: SocketAddr, dscp: Option<Dscp>) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, families: Families, dscp: Option<Dscp>) -> io::Result<TcpListener> {
     let socket = make(address, dscp)?;
+    families.apply(&socket, address)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::from(u16::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket for datagrams of that address's family alone, which never waits.
+pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    Families::Own.apply(&socket, address)?;
+    socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
@@ -161,5 +191,26 @@ pub(super) mod tests {
         }
         let plain = connect(to, None);
         assert_eq!(SockRef::from(&plain).tos_v4().unwrap(), 0);
+    }
+
+    #[test]
+    fn both_families_or_one_of_a_port() {
+        let at = |address: &str, port| SocketAddr::new(address.parse().unwrap(), port);
+        let Ok(v6) = listen(at("::1", 0), Families::Own, None) else {
+            assert!(std::env::var_os("CI").is_none(), "no IPv6 here");
+            return println!("skipped: no IPv6 here");
+        };
+        drop(v6);
+        let accepts = |families| {
+            let listener = listen(at("::", 0), families, None).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            (TcpStream::connect(at("127.0.0.1", port)).is_ok(), TcpStream::connect(at("::1", port)).is_ok())
+        };
+        assert_eq!(accepts(Families::Both), (true, true));
+        assert_eq!(accepts(Families::Own), (false, true));
+        let v6 = datagrams(at("::", 0)).unwrap();
+        let port = v6.local_addr().unwrap().port();
+        assert!(datagrams(at("0.0.0.0", port)).is_ok());
+        assert_eq!(v6.recv(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

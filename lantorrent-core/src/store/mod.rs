@@ -55,7 +55,7 @@ pub use roots::Roots;
 #[cfg(feature = "threads")]
 pub use tree::{Found, Permissions, Tree, What};
 
-pub use crate::digest::{Digest, digest};
+pub use crate::digest::{Digest, digest, zero_digest};
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

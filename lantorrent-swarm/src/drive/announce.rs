@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::look_up_within;
+use lantorrent_core::runtime::{Mailbox, Workers};
 
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
 use super::http::{Ask, Client, HttpError};
 use super::lookup::without_escape;
-use super::mailbox::Mailbox;
 use super::message::Message;
 use super::packing;
 use super::running::TorrentKey;
-use super::workers::Workers;
 use crate::entropy::Entropy;
 use crate::swarm::Origin;
 use crate::text::readable;
@@ -113,8 +112,8 @@ impl Trackers {
     }
 
     /// Does something in one of the threads that may wait for the network.
-    pub(super) fn put(&self, job: impl FnOnce() + Send + 'static) {
-        self.threads.put(job);
+    pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        self.threads.spawn(job);
     }
 
     /// Whether all torrents that are gone have said so.
@@ -174,7 +173,7 @@ impl Trackers {
         let stale = Instant::now() + if is_last { FAREWELL } else { STALE };
         let (turn, families) = (Arc::clone(&herald.turn), self.sockets.families());
         let (client, mailbox) = (client.clone(), Arc::clone(mailbox));
-        self.threads.put(move || {
+        self.threads.spawn(move || {
             let question = || {
                 if Instant::now() >= stale {
                     return None;

@@ -3,9 +3,9 @@
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use lantorrent_core::runtime::socket::datagrams;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::engine::Engine;
 
@@ -25,7 +25,7 @@ pub(super) struct Pair([Option<UdpSocket>; 2]);
 impl Pair {
     pub(super) fn bind(registry: &Registry) -> Self {
         let bind = |address: SocketAddr, token| {
-            let mut socket = UdpSocket::from_std(bind(address)?);
+            let mut socket = UdpSocket::from_std(datagrams(address)?);
             registry.register(&mut socket, token, Interest::READABLE)?;
             Ok(socket)
         };
@@ -46,17 +46,6 @@ impl Pair {
             send(socket, to, datagram);
         }
     }
-}
-
-/// A socket there, of that family alone.
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// Datagrams get lost: what cannot be sent now is one of those.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::look_up_all;
+use lantorrent_core::runtime::socket;
 use lantorrent_core::store::sync_file;
 use mio::net::UdpSocket;
 
-use super::datagrams::{self, send};
+use super::datagrams::send;
 use super::engine::{Engine, Who};
 use super::message::Message;
 use super::settings;
@@ -65,7 +66,7 @@ pub(super) fn bind(listen: IpAddr, port: u16) -> io::Result<Option<std::net::Udp
         IpAddr::V6(address) if address.is_unspecified() => Ipv4Addr::UNSPECIFIED,
         IpAddr::V6(_) => return Ok(None),
     };
-    datagrams::bind((address, port).into()).map(Some)
+    socket::datagrams((address, port).into()).map(Some)
 }
 
 /// What was saved by the last run. Whatever is wrong with it, others can be met without.
@@ -128,7 +129,7 @@ impl Engine {
             return;
         }
         let (nodes, mailbox) = (nodes[..nodes.len().min(NAMES)].to_vec(), Arc::clone(&self.mailbox));
-        self.trackers.put(move || mailbox.send(Message::Nodes(look_up(&nodes))));
+        self.trackers.spawn(move || mailbox.send(Message::Nodes(look_up(&nodes))));
     }
 
     pub(super) fn received_from_node(&mut self, from: SocketAddr, datagram: &[u8]) {
@@ -159,7 +160,7 @@ impl Engine {
         // While nobody answers, those who did before are still the best to begin with.
         let Some(file) = dht.file.clone().filter(|_| dht.node.nodes(now) > 0) else { return };
         let bytes = dht.node.save(now);
-        self.disk.put(move || {
+        self.disk.spawn(move || {
             if let Err(error) = write(&file, &bytes) {
                 log::warn!("{}: cannot save which nodes of the DHT are known: {error}", file.display());
             }

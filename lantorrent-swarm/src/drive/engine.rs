@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::runtime::{Mailbox, Timers, Workers};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
@@ -16,14 +17,11 @@ use super::dht::Dht;
 use super::http::Client;
 use super::interfaces::Interface;
 use super::local::Local;
-use super::mailbox::Mailbox;
 use super::message::{Message, Notice};
 use super::pool::Pool;
 use super::running::{Running, TorrentKey};
 use super::settings::{Adding, Settings};
-use super::timers::Timers;
 use super::trees::Trees;
-use super::workers::Workers;
 use crate::dht::DhtEvent;
 use crate::files::{OpenFiles, Records};
 use crate::local::LocalEvent;
@@ -175,6 +173,17 @@ impl Engine {
 
     /// Until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
+        let ended = self.turn_until_over();
+        self.save_nodes();
+        // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
+        self.trackers.abandon();
+        self.web.abandon();
+        self.client.shut_down();
+        self.disk.finish();
+        ended
+    }
+
+    fn turn_until_over(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         self.look_around();
         self.begin_dht();
@@ -211,11 +220,6 @@ impl Engine {
                 }
             }
         }
-        self.save_nodes();
-        // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
-        self.trackers.abandon();
-        self.web.abandon();
-        self.client.shut_down();
         Ok(())
     }
 
@@ -225,9 +229,7 @@ impl Engine {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        // Who wants to be looked at again at once waits until the others have been.
-        let due: Vec<Who> = std::iter::from_fn(|| self.timers.due(now)).collect();
-        for who in due {
+        for who in self.timers.due(now) {
             match who {
                 Who::Torrent(hash) => self.tick(now, hash),
                 Who::Link(token) => self.link_is_due(token),

@@ -18,7 +18,7 @@ impl Engine {
         if !peers.is_empty() {
             let mailbox = Arc::clone(&self.mailbox);
             let tell = move || mailbox.send(Message::News(torrent, News::Peers(dht::look_up(&peers))));
-            self.trackers.put(tell);
+            self.trackers.spawn(tell);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The networks that this host is in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
+
+use lantorrent_core::runtime::interfaces::{V6Address, index_of, table, v6_addresses};
 
 use crate::swarm::Network;
 
@@ -13,11 +15,8 @@ pub(super) struct Interface {
 
 /// All of them. None where the system does not say.
 pub(super) fn interfaces() -> Vec<Interface> {
-    // Any socket can say what number a name has.
-    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return Vec::new() };
-    let index = |name: &str| rustix::net::netdevice::name_to_index(&socket, name).ok();
-    let interface = |name: &str| Some(Interface { name: name.into(), index: index(name)? });
-    let mut all: Vec<Interface> = read("dev").lines().filter_map(name).filter_map(interface).collect();
+    let interface = |name: &str| Some(Interface { name: name.into(), index: index_of(name)? });
+    let mut all: Vec<Interface> = table("dev").lines().filter_map(name).filter_map(interface).collect();
     // Those of containers, of which there may be many, come last.
     all.sort_by_key(|interface| interface.index);
     all
@@ -28,15 +27,10 @@ fn name(line: &str) -> Option<&str> {
     line.split_once(':').map(|(name, _)| name.trim()).filter(|name| *name != "lo")
 }
 
-/// Of this thread: the one that began the process may have been in another network.
-fn read(name: &str) -> String {
-    std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default()
-}
-
 /// Networks that are reached without a gateway. None where the system does not say.
 pub(super) fn networks() -> Vec<Network> {
-    let (v4, v6) = (read("route"), read("if_inet6"));
-    v4.lines().filter_map(route).chain(v6.lines().filter_map(address)).collect()
+    let v6 = v6_addresses();
+    table("route").lines().filter_map(route).chain(v6.iter().filter_map(network)).collect()
 }
 
 /// A line of the routing table: interface, destination, gateway, and the mask as the eighth, in hexadecimal and the
@@ -51,12 +45,9 @@ fn route(line: &str) -> Option<Network> {
         .then(|| Network { address: IpAddr::V4(Ipv4Addr::from(destination)), bits })
 }
 
-/// A line of the addresses: the address in hexadecimal, the index, and the bits of its network in hexadecimal.
-fn address(line: &str) -> Option<Network> {
-    let mut fields = line.split_whitespace();
-    let address = Ipv6Addr::from(u128::from_str_radix(fields.next()?, 16).ok()?);
-    let bits = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
-    (!address.is_loopback()).then_some(Network { address: IpAddr::V6(address), bits })
+fn network(v6: &V6Address) -> Option<Network> {
+    let (address, bits) = (IpAddr::V6(v6.address), v6.bits);
+    (!address.is_loopback()).then_some(Network { address, bits })
 }
 
 #[cfg(test)]
@@ -80,8 +71,11 @@ mod tests {
             let line = "eth0	00004D0A	00000000	0001	0	0	0	0000FFFF	0	0	0";
             assert_eq!(route(line), expected("10.77.0.0", 16));
         }
-        assert_eq!(address("00000000000000000000000000000001 01 80 10 80       lo"), None);
-        let line = "fe800000000000000000000000000001 02 40 20 80     eth0";
-        assert_eq!(address(line), expected("fe80::1", 64));
+        let v6 = |address: &str, bits| {
+            let address = address.parse().unwrap();
+            network(&V6Address { address, bits, index: 1, interface: "eth0".into() })
+        };
+        assert_eq!(v6("::1", 128), None);
+        assert_eq!(v6("fe80::1", 64), expected("fe80::1", 64));
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::mailbox::Mailbox;
 use super::message::{Message, Notice};
 use super::quota::{self, Hold, Kept, NoRoom};
 use super::running::Phase;
 use super::settings::Existing;
 use crate::InfoHash;
 use crate::files::{Content, FilesError};
+use lantorrent_core::runtime::Mailbox;
 
 /// Files to be deleted, beside the loop.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Engine {
         let evicted = quota::keep_to(quota, self.kept());
         if !evicted.is_empty() {
             let (deletions, mailbox) = (self.evict(&evicted), Arc::clone(&self.mailbox));
-            self.disk.put(move || deletions.carry_out(&mailbox));
+            self.disk.spawn(move || deletions.carry_out(&mailbox));
         }
     }
 

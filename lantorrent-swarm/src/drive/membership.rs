@@ -96,7 +96,7 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
         let mailbox = Arc::clone(&self.mailbox);
-        self.disk.put(move || {
+        self.disk.spawn(move || {
             // Its room is theirs until they are gone.
             deletions.carry_out(&mailbox);
             let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
@@ -139,7 +139,7 @@ impl Engine {
         let torrent = self.torrents.remove(&hash)?;
         // What is verified is not fetched again at the next start.
         if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {
-            self.disk.put(move || {
+            self.disk.spawn(move || {
                 if let Err(error) = content.sync() {
                     log::warn!("{error}");
                 }

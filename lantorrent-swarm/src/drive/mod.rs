@@ -40,7 +40,6 @@ mod keeping;
 mod link;
 mod local;
 mod lookup;
-mod mailbox;
 mod membership;
 mod message;
 mod opening;
@@ -59,7 +58,6 @@ mod running;
 mod settings;
 mod sources;
 mod status;
-mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod torrents;
@@ -69,7 +67,6 @@ mod web;
 mod web_answer;
 mod web_file;
 mod web_name;
-mod workers;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -86,10 +83,11 @@ use engine::{Engine, Parts};
 #[doc(hidden)]
 pub use heads::Heads;
 use http::Client;
+use lantorrent_core::runtime::socket::{self, Families};
+use lantorrent_core::runtime::{Mailbox, Workers, random};
 use local::Local;
 #[doc(hidden)]
 pub use lookup::Lookup;
-use mailbox::Mailbox;
 use message::Message;
 pub use message::Notice;
 use mio::net::TcpListener;
@@ -98,12 +96,10 @@ use mio::{Poll, Waker};
 pub use retry::retry_after;
 pub use running::Phase;
 pub use settings::{Adding, Bounds, Dht, Existing, Settings, Trust, Wanted};
-use socket2::{Domain, Protocol, Socket, Type};
 pub use status::Status;
 use thiserror::Error;
 pub use web_answer::WebError;
 pub use web_file::{Page, Web, WebFile, WebProgress};
-use workers::Workers;
 
 use crate::files::{FilesError, Records};
 use crate::swarm::Limits;
@@ -161,7 +157,8 @@ impl Swarm {
         let records = settings.records.as_deref().map(Records::open).transpose()?;
         let client = Client::new(settings.proxy.as_deref())?;
         let poll = Poll::new()?;
-        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), engine::WAKER)?));
+        let waker = Waker::new(poll.registry(), engine::WAKER)?;
+        let mailbox = Arc::new(Mailbox::new(move || waker.wake()));
         let (to, notices) = mpsc::channel();
         let trackers =
             Trackers::new(Workers::start("trackers", announce::ASKED)?, Pair::bind(poll.registry()), seed()?);
@@ -295,7 +292,8 @@ fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), 
     // Of any free port for connections the one for datagrams may be taken; the next one is another.
     let tries = |port| std::iter::repeat_n(port, if port == 0 { 8 } else { 1 });
     for port in settings.ports.clone().flat_map(tries) {
-        let both = listen_at(SocketAddr::new(settings.listen, port)).and_then(|listener| {
+        let address = SocketAddr::new(settings.listen, port);
+        let both = socket::listen(address, Families::Both, None).and_then(|listener| {
             let port = listener.local_addr()?.port();
             let datagrams = settings.dht.as_ref().map(|_| dht::bind(settings.listen, port)).transpose()?;
             Ok((TcpListener::from_std(listener), port, datagrams.flatten()))
@@ -308,24 +306,6 @@ fn listen(settings: &Settings) -> Result<(TcpListener, u16, Option<UdpSocket>), 
     Err(SwarmError::Listen { address: settings.listen, first, last, cause })
 }
 
-fn listen_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 fn seed() -> io::Result<Seed> {
     random().map(Seed)
-}
-
-fn random<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
 }

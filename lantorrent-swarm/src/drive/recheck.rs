@@ -49,7 +49,7 @@ impl Engine {
         (torrent.phase, torrent.doubted, torrent.hashed) = (Phase::Checking, false, 0);
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
         let mailbox = Arc::clone(&self.mailbox);
-        self.disk.put(move || {
+        self.disk.spawn(move || {
             let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
             let opened = opening::recheck(&home, content, &hashed);
             mailbox.send(Message::News(key, News::Opened(opened)));

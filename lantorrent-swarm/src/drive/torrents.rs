@@ -255,7 +255,7 @@ impl Engine {
         let Some(content) = torrent.content.clone() else { return };
         let blocks = torrent.take(piece);
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.put(move || {
+        self.disk.spawn(move || {
             let checked = piece::check(&content, piece, &blocks, compare);
             mailbox.send(Message::News(key, News::Checked { piece, checked, blocks }));
         });
@@ -269,7 +269,7 @@ impl Engine {
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
         let paces = Paces::new(&self.settings.download, &torrent.download);
         let server = Server { client: self.client.clone(), url, paces, stream };
-        self.web.put(move || {
+        self.web.spawn(move || {
             let tell = |news| mailbox.send(Message::News(key, News::Web(web, fetch.clone(), news)));
             web::fetch(server, &info, pieces, &fetch, &tell);
         });
@@ -283,7 +283,7 @@ impl Engine {
         };
         torrent.phase = Phase::Finishing;
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.put(move || mailbox.send(Message::News(key, News::Finished(content.finish()))));
+        self.disk.spawn(move || mailbox.send(Message::News(key, News::Finished(content.finish()))));
     }
 
     /// Makes durable what was written, now and then.
@@ -294,7 +294,7 @@ impl Engine {
         };
         let Some(content) = torrent.content.clone().filter(|_| torrent.durable.is_due(now)) else { return };
         let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.put(move || mailbox.send(Message::News(key, News::Synced(content.sync()))));
+        self.disk.spawn(move || mailbox.send(Message::News(key, News::Synced(content.sync()))));
     }
 
     /// Tells of something that the torrent can live with, unless it has told that already.

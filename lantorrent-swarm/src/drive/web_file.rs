@@ -6,8 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, Target};
-use lantorrent_core::wire::digest;
+use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, Target, digest};
 use lantorrent_core::{Limit, Pace};
 
 use super::SwarmError;

@@ -8,8 +8,7 @@ use mio::net::{TcpListener, TcpStream};
 use super::super::site::Entry;
 use super::super::socket::{is_final, prepare};
 use super::stranger::Stranger;
-use super::timers::Who;
-use super::world::{Owner, World};
+use super::world::{Owner, Who, World};
 
 /// Connections that are accepted before others have a turn.
 const TURN: usize = 64;
@@ -79,7 +78,7 @@ impl Door {
                         );
                     }
                     self.knocked = false;
-                    world.timers.set(Instant::now() + PAUSE, Who::Door);
+                    world.timers.set(Who::Door, Some(Instant::now() + PAUSE));
                     return Ok(());
                 }
             }

@@ -8,8 +8,8 @@ use super::super::disk::Then;
 use super::super::files::NodeFiles;
 use super::mailbox::{Mailbox, Message, News};
 use super::ring::SessionRing;
-use super::workers::Workers;
 use crate::flow::{Disk, DiskStep};
+use crate::runtime::Workers;
 use crate::session::Input;
 
 /// Things that are done before other sessions have a turn.

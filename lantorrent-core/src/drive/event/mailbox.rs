@@ -1,9 +1,8 @@
 //! What other threads have to say to the loop.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::{Token, Waker};
+use mio::Token;
 
 use super::stranger::Arrival;
 use crate::flow::Item;
@@ -40,30 +39,4 @@ pub(super) enum News {
     ReadBack(LinkId, Result<Item, String>),
 }
 
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    messages: Mutex<Vec<Message>>,
-    waker: Waker,
-}
-
-impl Mailbox {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self { messages: Mutex::default(), waker }
-    }
-
-    /// Never waits for the loop.
-    pub(super) fn send(&self, message: Message) {
-        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        messages.push(message);
-        // Where others wait to be read already, the loop is awake.
-        if messages.len() == 1
-            && let Err(error) = self.waker.wake()
-        {
-            log::error!("cannot wake the event loop: {error}");
-        }
-    }
-
-    pub(super) fn take(&self) -> Vec<Message> {
-        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
+pub(super) type Mailbox = crate::runtime::Mailbox<Message>;

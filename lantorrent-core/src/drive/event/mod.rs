@@ -7,8 +7,8 @@
 //! ([`child`]). It never touches a file and never waits for anything but the poll, so that signs of life go out
 //! while a disk hangs.
 //!
-//! **The workers** ([`workers`]) carry out whatever may wait for a disk: the files of a session ([`files`], one job at a
-//! time and in order, as the [`Disk`](crate::flow::Disk) wants it), reading back for children that are behind the ring,
+//! **The workers** ([`Workers`](crate::runtime::Workers)) carry out whatever may wait for a disk: the files of a session
+//! ([`files`], one job at a time and in order, as the [`Disk`](crate::flow::Disk) wants it), reading back for children that are behind the ring,
 //! checks, old partial files. A file that is in use is tried again later, and holds up no worker meanwhile. Host names are
 //! looked up by workers of their own, since a name server may take longer than a disk may wait.
 //!
@@ -32,7 +32,7 @@
 //! - Workers; those that have nothing to do for a while end. What they have to do is bounded by the rings, by one block
 //!   to read for each child, and by one check for each connection.
 //! - What is left to say to an upstream that does not listen, by the [`Outbox`](super::outbox::Outbox).
-//! - Every wait, by a deadline of the session or of the connection, in one place ([`timers`]).
+//! - Every wait, by a deadline of the session or of the connection, in one place ([`Timers`](crate::runtime::Timers)).
 
 mod child;
 mod door;
@@ -42,11 +42,9 @@ mod payload;
 mod ring;
 mod server;
 mod stranger;
-mod timers;
 mod transfer;
 mod transfers;
 mod upstreams;
-mod workers;
 mod world;
 
 pub(super) use server::{Server, Stopper};

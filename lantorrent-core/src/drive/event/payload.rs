@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::backing::{BackingFile, BackingReader};
-use super::super::disk::Then;
 use super::child::{Child, Sent};
 use super::mailbox::{Mailbox, Message, News};
 use super::ring::SessionRing;
 use super::upstreams::Upstream;
-use super::workers::Workers;
 use crate::flow::{Backing, Item, Needed, ReceiveStep, Receiver, Ring, Shared as _};
+use crate::runtime::Workers;
+use crate::runtime::workers::Then;
 use crate::session::{Input, LinkId, UpstreamId};
 use crate::wire::RootHasher;
 

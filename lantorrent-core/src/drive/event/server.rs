@@ -10,17 +10,15 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::super::config::NodeConfig;
-use super::super::disk::Then;
 use super::super::error::Error;
 use super::super::site::Site;
-use super::super::socket::listen;
+use super::super::socket::{Families, listen};
 use super::door::Door;
 use super::mailbox::{Mailbox, Message};
 use super::stranger::{Look, Stranger};
-use super::timers::Who;
 use super::transfers::Transfers;
-use super::workers::Workers;
-use super::world::{LISTENER, Owner, Ready, WAKER, World};
+use super::world::{LISTENER, Owner, Ready, WAKER, Who, World};
+use crate::runtime::Workers;
 use crate::session::Gate;
 
 /// Threads that touch files.
@@ -51,13 +49,14 @@ impl Server {
     pub(in super::super) fn bind(address: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
         let site = Arc::new(Site::open(config, Gate::VERBS)?);
         let failed = |cause| Error::Listen { address, cause };
-        let mut listener = TcpListener::from_std(listen(address, site.traffic.dscp).map_err(failed)?);
+        let mut listener =
+            TcpListener::from_std(listen(address, Families::Default, site.traffic.dscp).map_err(failed)?);
         let address = listener.local_addr().map_err(failed)?;
         let mut prepare = || -> io::Result<_> {
             let poll = Poll::new()?;
             poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
             let waker = Waker::new(poll.registry(), WAKER)?;
-            Ok((poll, Arc::new(Mailbox::new(waker))))
+            Ok((poll, Arc::new(Mailbox::new(move || waker.wake()))))
         };
         let (poll, mailbox) = prepare().map_err(Error::system("wait for connections"))?;
         Ok(Self { address, listener, poll, mailbox, site })
@@ -78,7 +77,7 @@ impl Server {
         let transfers = Transfers::new(site.gate.timing.retain);
         let world = World::new(site, registry, mailbox, disks);
         let mut this = Loop { world, transfers, door: Door::new(listener), stopping: false, failure: None };
-        this.world.timers.set(Instant::now(), Who::Cleaning);
+        this.world.timers.set(Who::Cleaning, Some(Instant::now()));
         let mut events = Events::with_capacity(EVENTS);
         while !this.is_over() {
             match poll.poll(&mut events, this.patience()) {
@@ -138,9 +137,7 @@ impl Loop {
             }
         }
         let now = Instant::now();
-        // Who wants to be looked at again at once is, behind what happens meanwhile.
-        for _ in 0..self.world.timers.len() {
-            let Some(who) = self.world.timers.due(now) else { break };
+        for who in self.world.timers.due(now) {
             match who {
                 Who::Session(number) => self.transfers.on_time(number, &mut self.world),
                 Who::Stranger(token) => self.look_at(token, |stranger, _, _| stranger.on_time(now)),
@@ -210,11 +207,8 @@ impl Loop {
 
     /// Has a worker remove old partial files, and does so again later.
     fn clean(&mut self, now: Instant) {
-        self.world.timers.set(now + self.world.site.cleaning(), Who::Cleaning);
+        self.world.timers.set(Who::Cleaning, Some(now + self.world.site.cleaning()));
         let site = Arc::clone(&self.world.site);
-        self.world.disks.put(Box::new(move || {
-            site.clean();
-            Then::Over
-        }));
+        self.world.disks.spawn(move || site.clean());
     }
 }

@@ -63,8 +63,6 @@ pub(super) struct Transfer {
     sums: usize,
     /// Who came for the transfer when it was over already.
     pub(super) late: Vec<Arrival>,
-    /// When its timer goes off.
-    pub(super) alarm: Option<Instant>,
     /// Whether it is on the list of those that have more to do.
     pub(super) queued: bool,
 }
@@ -144,7 +142,6 @@ impl Transfer {
             state: State::Running,
             sums: 0,
             late: Vec::new(),
-            alarm: None,
             queued: false,
         }))
     }

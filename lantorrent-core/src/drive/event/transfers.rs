@@ -9,10 +9,9 @@ use super::super::probing::Probing;
 use super::super::refusal;
 use super::mailbox::{Message, News};
 use super::stranger::{Arrival, Stranger};
-use super::timers::Who;
 use super::transfer::{Task, Transfer, Turn};
 use super::upstreams;
-use super::world::{Ready, World};
+use super::world::{Ready, Who, World};
 use crate::session::{self, Entrance, FileFault, Input, Recall, Roster};
 use crate::wire::{Code, SealedReport, TransferId, Verb};
 
@@ -252,16 +251,12 @@ impl Transfers {
             Turn::Done => {}
         }
         let deadline = transfer.deadline();
-        world.timers.reset(transfer.alarm, deadline, Who::Session(number));
-        transfer.alarm = deadline;
+        world.timers.set(Who::Session(number), deadline);
     }
 
     /// The timer of a session has gone off.
     pub(super) fn on_time(&mut self, number: u64, world: &mut World) {
-        if let Some(transfer) = self.sessions.get_mut(&number) {
-            transfer.alarm = None;
-            self.turn(number, world);
-        }
+        self.turn(number, world);
     }
 
     /// A session is to have a turn, and is told something before.
@@ -284,7 +279,7 @@ impl Transfers {
     /// Nothing is left of a session but its results. Who came too late for it has to find another way.
     fn leave(&mut self, number: u64, world: &mut World) {
         let Some(transfer) = self.sessions.remove(&number) else { return };
-        world.timers.reset(transfer.alarm, None, Who::Session(number));
+        world.timers.set(Who::Session(number), None);
         if let Some(id) = &transfer.id {
             self.numbers.remove(id);
             self.roster.leave(Instant::now(), id, transfer.results());

@@ -10,9 +10,9 @@ use mio::{Interest, Registry, Token};
 use super::super::site::Site;
 use super::mailbox::Mailbox;
 use super::stranger::{Look, Stranger};
-use super::timers::{Timers, Who};
-use super::workers::{Job, Workers};
 use crate::flow::Stock;
+use crate::runtime::Timers;
+use crate::runtime::workers::{Then, Workers};
 use crate::session::LinkId;
 
 /// The poll wakes up for other threads.
@@ -34,6 +34,17 @@ pub(super) enum Owner {
     Child(u64, LinkId),
 }
 
+/// Whose time a timer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Who {
+    Session(u64),
+    Stranger(Token),
+    /// Connections can be accepted again.
+    Door,
+    /// Old partial files are looked for.
+    Cleaning,
+}
+
 /// Who has more to do than it had time for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ready {
@@ -52,7 +63,7 @@ pub(super) struct World {
     /// Connections that others have made.
     guests: usize,
     pub(super) ready: VecDeque<Ready>,
-    pub(super) timers: Timers,
+    pub(super) timers: Timers<Who>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) disks: Workers,
     /// Started when the first name is to be looked up.
@@ -116,7 +127,7 @@ impl World {
 
     pub(super) fn add_stranger(&mut self, stranger: Stranger) {
         let token = stranger.token;
-        self.timers.set(stranger.deadline(), Who::Stranger(token));
+        self.timers.set(Who::Stranger(token), Some(stranger.deadline()));
         if stranger.is_greeting() {
             self.greeting.insert(token);
         }
@@ -128,9 +139,8 @@ impl World {
 
     pub(super) fn remove_stranger(&mut self, token: Token) -> Option<Stranger> {
         self.greeting.remove(&token);
-        let stranger = self.strangers.remove(&token)?;
-        self.timers.reset(Some(stranger.deadline()), None, Who::Stranger(token));
-        Some(stranger)
+        self.timers.set(Who::Stranger(token), None);
+        self.strangers.remove(&token)
     }
 
     /// Closes the connection that has been introducing itself for longest.
@@ -162,9 +172,8 @@ impl World {
         how: impl FnOnce(&mut Stranger, &Site, &mut [u8]) -> Look,
     ) -> Look {
         let Some(stranger) = self.strangers.get_mut(&token) else { return Look::Stays };
-        let before = stranger.deadline();
         let look = how(stranger, &self.site, &mut self.scratch);
-        self.timers.reset(Some(before), Some(stranger.deadline()), Who::Stranger(token));
+        self.timers.set(Who::Stranger(token), Some(stranger.deadline()));
         if !stranger.is_greeting() {
             self.greeting.remove(&token);
         }
@@ -177,7 +186,7 @@ impl World {
     }
 
     /// Has somebody look up a name, which may take long.
-    pub(super) fn look_up(&mut self, job: Job) -> io::Result<()> {
+    pub(super) fn look_up(&mut self, job: impl FnMut() -> Then + Send + 'static) -> io::Result<()> {
         if self.names.is_none() {
             self.names = Some(Workers::start("names", NAMES)?);
         }

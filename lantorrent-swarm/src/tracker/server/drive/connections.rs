@@ -1,6 +1,6 @@
 //! All connections: how many there may be, and for how long.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use mio::Token;
@@ -16,16 +16,15 @@ const LIFETIME: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Connections {
-    open: HashMap<Token, Connection>,
-    /// Who has to be gone by when, the next first.
-    ends: VecDeque<(Instant, Token)>,
+    /// Each with when it has to be gone. All may stay equally long, so that the oldest is the next.
+    open: BTreeMap<Token, (Instant, Connection)>,
     next: usize,
 }
 
 impl Connections {
     /// Their tokens begin with that number.
     pub(super) fn new(first: usize) -> Self {
-        Self { open: HashMap::new(), ends: VecDeque::new(), next: first }
+        Self { open: BTreeMap::new(), next: first }
     }
 
     /// The token that the next connection has to be registered under.
@@ -36,18 +35,15 @@ impl Connections {
     pub(super) fn add(&mut self, now: Instant, connection: Connection) {
         let token = self.token();
         self.next += 1;
-        while self.open.len() >= MOST
-            && let Some((_, oldest)) = self.ends.pop_front()
-        {
-            self.open.remove(&oldest);
+        while self.open.len() >= MOST {
+            self.open.pop_first();
         }
-        self.open.insert(token, connection);
-        self.ends.push_back((now + LIFETIME, token));
+        self.open.insert(token, (now + LIFETIME, connection));
     }
 
     /// Its socket is ready.
     pub(super) fn go_on(&mut self, now: Instant, token: Token, tracker: &mut Tracker) {
-        if let Some(connection) = self.open.get_mut(&token)
+        if let Some((_, connection)) = self.open.get_mut(&token)
             && connection.go_on(now, tracker) == Progress::Over
         {
             self.open.remove(&token);
@@ -56,17 +52,13 @@ impl Connections {
 
     /// Ends those whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some(&(end, token)) = self.ends.front() {
-            if end > now && self.open.contains_key(&token) {
-                return;
-            }
-            self.open.remove(&token);
-            self.ends.pop_front();
+        while self.deadline().is_some_and(|end| end <= now) {
+            self.open.pop_first();
         }
     }
 
     /// When the next one has to be gone.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.ends.front().map(|(end, _)| *end)
+        self.open.first_key_value().map(|(_, (end, _))| *end)
     }
 }

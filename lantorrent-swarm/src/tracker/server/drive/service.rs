@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::runtime::Mailbox;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token, Waker};
 use thiserror::Error;
@@ -35,20 +35,15 @@ pub struct TrackerService {
 
 /// Ends or changes a [`TrackerService`], from any thread.
 #[derive(Clone, Debug)]
-pub struct TrackerHandle {
-    waker: Arc<Waker>,
-    wishes: Arc<Wishes>,
-}
+pub struct TrackerHandle(Arc<Mailbox<Message>>);
 
 /// What the loop is to do next.
-#[derive(Debug, Default)]
-struct Wishes {
-    stops: AtomicBool,
-    whitelist: Mutex<Option<Whitelist>>,
+#[derive(Debug)]
+enum Message {
+    Stop,
+    /// The torrents that are served; none: any.
+    Whitelist(Option<HashSet<InfoHash>>),
 }
-
-/// The torrents that are served; none: any.
-type Whitelist = Option<HashSet<InfoHash>>;
 
 /// Why a tracker does not run.
 #[derive(Debug, Error)]
@@ -80,7 +75,7 @@ impl TrackerService {
     /// Listens at these addresses; with port 0 at any that is free.
     pub fn bind(addresses: &[SocketAddr], tracker: Tracker) -> Result<Self, ServiceError> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let waker = Waker::new(poll.registry(), WAKE)?;
         let mut doors = Vec::new();
         for &address in addresses {
             let (mut listener, mut datagrams) =
@@ -91,7 +86,7 @@ impl TrackerService {
             let address = listener.local_addr()?;
             doors.push(Door { address, listener, datagrams, may_accept: true, may_receive: true });
         }
-        let handle = TrackerHandle { waker, wishes: Arc::default() };
+        let handle = TrackerHandle(Arc::new(Mailbox::new(move || waker.wake())));
         Ok(Self { poll, doors, tracker, handle })
     }
 
@@ -111,9 +106,12 @@ impl TrackerService {
         let mut connections = Connections::new(first);
         let mut events = Events::with_capacity(1024);
         let mut paused = None;
-        while !self.handle.wishes.stops.load(Ordering::Acquire) {
-            if let Some(whitelist) = self.handle.wishes.take_whitelist() {
-                self.tracker.set_whitelist(whitelist);
+        loop {
+            for message in self.handle.0.take() {
+                match message {
+                    Message::Stop => return Ok(self.tracker),
+                    Message::Whitelist(whitelist) => self.tracker.set_whitelist(whitelist),
+                }
             }
             let now = Instant::now();
             let timeout = self.timeout(now, &connections, paused);
@@ -145,7 +143,6 @@ impl TrackerService {
                 }
             }
         }
-        Ok(self.tracker)
     }
 
     /// How long there is nothing to do but to wait.
@@ -159,29 +156,15 @@ impl TrackerService {
     }
 }
 
-impl Wishes {
-    fn take_whitelist(&self) -> Option<Whitelist> {
-        self.whitelist.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 impl TrackerHandle {
     /// The tracker returns from [`TrackerService::run`] as soon as it is done with what it does.
     pub fn stop(&self) {
-        self.wishes.stops.store(true, Ordering::Release);
-        self.wake();
+        self.0.send(Message::Stop);
     }
 
     /// From now on the tracker serves these torrents, or any.
     pub fn set_whitelist(&self, whitelist: Option<HashSet<InfoHash>>) {
-        *self.wishes.whitelist.lock().unwrap_or_else(PoisonError::into_inner) = Some(whitelist);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            log::error!("cannot wake the tracker: {error}");
-        }
+        self.0.send(Message::Whitelist(whitelist));
     }
 }
 
