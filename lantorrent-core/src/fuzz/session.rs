@@ -2,23 +2,39 @@
 
 mod child;
 mod claim;
+mod ears;
+mod files;
 mod node;
+mod outlet;
+mod payload;
+mod plane;
+mod promises;
 mod reports;
+mod shared;
 mod source;
+mod upstreams;
 
 use std::time::{Duration, Instant};
 
 use super::Script;
-use crate::session::{FileFault, Input, LinkId, Now, Opened, ReadBack, Timing};
+use crate::rate::Limit;
+use crate::session::{FileFault, Input, LinkId, Now, Timing, UpstreamId};
 use crate::wire::{Code, Keyring, Password, Wire};
+use files::Luck;
 use node::Node;
 use source::Source;
 
 const BLOCK: u32 = 4096;
-const LENGTH: usize = 2 * BLOCK as usize + 100;
+const LENGTH: usize = 6 * BLOCK as usize + 100;
 const FILES: usize = 2;
 /// Nodes behind the one that is tested.
 const BEHIND: usize = 3;
+/// Of their hosts. Some have the first alone.
+const ADDRESSES: [[u8; 4]; 2] = [[10, 0, 0, 2], [10, 0, 0, 3]];
+/// The source's connection, by which the node is asked first.
+const UPSTREAM: UpstreamId = UpstreamId(1);
+/// Bytes a second, where there is a limit.
+const RATE: u64 = 65536;
 
 fn keys() -> Keyring {
     Keyring::new(Password::new("fuzz wire 2")).with_wire_1(Password::new("fuzz wire 1"))
@@ -38,32 +54,33 @@ fn fault(code: u8) -> FileFault {
     FileFault { code: Code(u16::from(code)), message: "made up".into() }
 }
 
-/// A node's session under a script of what happens: bytes from a source, whole or damaged; files that open, fail and
-/// are placed; children that connect, talk and leave; time; a stop. Whatever it is, the session must keep its word to
-/// its driver (see `Node`), and end.
+/// A node's session and data plane under a script of what happens: bytes from a source, whole or damaged; files that open,
+/// fail and are placed; children that connect, talk, take what they are sent, and leave; time; a stop. Whatever it is, the
+/// session must keep its word to its driver (see `Promises`), the data plane must bring the source's bytes and nothing else
+/// to files and children and forget nothing that waits (see `Plane`), and all of it must end.
 pub fn session(input: &[u8]) {
     let mut script = Script::new(input);
-    let shape = script.byte();
+    let (shape, size) = (script.byte(), script.byte());
     let wire = if shape & 1 == 0 { Wire::Two } else { Wire::One };
     let degree = u32::from(shape >> 1 & 3) + 1;
+    let children_take = shape & 0x80 == 0;
+    let limit = Limit::new((shape & 0x40 != 0).then_some(RATE));
     let mut now = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let mut source = Source::new(now, wire, degree);
-    let mut node = Node::new(now, wire, source.content());
+    let mut node = Node::new(now, wire, source.content(), usize::from(size % 8) + 1, limit);
     while !script.is_over() && !node.is_over() {
         step(&mut script, &mut now, &mut source, &mut node);
+        node.settle(now);
     }
     // What is left undone is done, and children fall silent: now it has to come to an end.
-    for _ in 0..1000 {
+    for _ in 0..4000 {
         if node.is_over() {
             break;
         }
         exchange(now, &mut source, &mut node, usize::MAX);
-        node.serve_files(now);
-        if let Some(at) = node.deadline() {
-            now = now + at.saturating_duration_since(now.instant);
-            node.handle(now, Input::Tick);
-        }
-        source.tick(now);
+        node.catch_up(now, children_take);
+        pass(&mut now, &mut source, &mut node);
+        node.settle(now);
     }
     node.finish();
 }
@@ -72,54 +89,54 @@ pub fn session(input: &[u8]) {
 fn exchange(now: Now, source: &mut Source, node: &mut Node, most: usize) {
     let bytes = source.take(most);
     node.receive(now, &bytes);
+    node.settle(now);
     source.hear(now, &node.take_said());
     if source.is_over() {
         node.receive(now, &source.take(usize::MAX));
-        node.upstream_closed(now);
+        node.source_closed(now);
     }
 }
 
+/// Time passes until the next deadline.
+fn pass(now: &mut Now, source: &mut Source, node: &mut Node) {
+    if let Some(at) = node.deadline() {
+        *now = *now + at.saturating_duration_since(now.instant);
+    }
+    node.tick(*now);
+    source.tick(*now);
+}
+
 fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut Node) {
-    match script.byte() % 22 {
-        0 | 1 => exchange(*now, source, node, usize::MAX),
+    match script.byte() % 24 {
+        0 | 1 => {
+            node.halted();
+            exchange(*now, source, node, usize::MAX);
+        }
         2 => exchange(*now, source, node, script.word().into()),
         3 => source.damage(script),
-        4 => node.upstream_closed(*now),
-        5 => {
-            let read_back = if script.byte() & 1 == 0 { ReadBack::Possible } else { ReadBack::Impossible };
-            node.opened(*now, Ok(Opened { read_back, resumed: 0 }));
-        }
-        6 => node.opened(*now, Err(fault(script.byte()))),
-        7 => node.written(*now, script.word().into()),
-        8 => node.write_failed(*now, usize::from(script.byte()) % FILES, fault(script.byte())),
-        9 => node.placed(*now, Ok(())),
-        10 => node.placed(*now, Err(fault(script.byte()))),
-        11 => {
+        4 => node.upstream_closed(*now, script.byte() & 1 == 1),
+        5 | 6 => node.disk(*now, 1, Luck::from_script(script)),
+        7 => node.disk(*now, usize::from(script.byte()), Luck::Good),
+        8 => node.halted(),
+        9 => {
             *now = *now + Duration::from_millis(script.word().into());
-            node.handle(*now, Input::Tick);
+            node.tick(*now);
             source.tick(*now);
         }
-        12 => {
-            if let Some(at) = node.deadline() {
-                *now = *now + at.saturating_duration_since(now.instant);
-                node.handle(*now, Input::Tick);
-            }
-        }
-        13 => node.handle(*now, Input::Stop(Duration::from_millis(script.word().into()))),
-        14 => source.stop(*now),
-        15 => node.connect_child(*now, script.byte()),
-        16 => node.feed_child(*now, script.byte()),
-        19 => match script.byte() % 3 {
-            0 => node.removed(*now, Ok(())),
-            1 => node.removed(*now, Err(fault(script.byte()))),
-            _ => node.cancelled(*now, script),
+        10 => pass(now, source, node),
+        11 => node.handle(*now, Input::Stop(Duration::from_millis(script.word().into()))),
+        12 => source.stop(*now),
+        13 | 14 => node.connect_child(*now, script.byte()),
+        15 => node.widen_child(script.byte(), script.word().into(), false),
+        16 => node.widen_child(script.byte(), usize::MAX, false),
+        17 => node.widen_child(script.byte(), 0, true),
+        18 => match script.byte() {
+            which if which & 1 == 0 => node.close_child(*now, which >> 1),
+            which => node.break_child(which >> 1),
         },
+        19 => node.cancelled(*now, script),
         20 => node.claimed(*now, script),
         21 => node.handle(*now, Input::Superseded),
-        17 => {
-            let which = script.byte();
-            node.close_child(*now, which);
-        }
         _ => {
             let which = script.byte();
             node.child_speaks(*now, which, script);

@@ -1,28 +1,61 @@
 //! A child: at first as it should be, and then as the input has it.
 
+use std::rc::Rc;
+
 use super::super::Script;
-use super::{keys, timing};
+use super::upstreams::root;
+use super::{BLOCK, LENGTH, keys, timing};
 use crate::session::{Gate, Greeting, Incoming, Now, Proven};
-use crate::wire::{Change, Code, Line, LineWriter, NodeState, Nonce, Progress, Report, SealedReport};
+use crate::wire::{
+    Change, Code, Frame, Line, LineWriter, NodeState, Nonce, PayloadReader, Progress, Report, SealedReport,
+};
 
 /// What the node said to it, and what it has to say.
 pub(super) struct Child {
     greeting: Option<Incoming>,
     proven: Option<Box<Proven>>,
     pub(super) connected: bool,
-    pub(super) fed: bool,
     said: Vec<u8>,
+    content: Rc<[u8]>,
+    /// Where the payload begins, if it is fed.
+    from: u64,
+    reader: Option<PayloadReader>,
+    block: Vec<u8>,
+    /// Whether nothing can come any more.
+    finished: bool,
 }
 
 impl Child {
-    pub(super) fn new(now: Now) -> Self {
+    pub(super) fn new(now: Now, content: Rc<[u8]>) -> Self {
         let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 2], 1).into()), Nonce([4; 16]));
-        Self { greeting: Some(greeting), proven: None, connected: false, fed: false, said: Vec::new() }
+        Self {
+            greeting: Some(greeting),
+            proven: None,
+            connected: false,
+            said: Vec::new(),
+            content,
+            from: 0,
+            reader: None,
+            block: vec![0; BLOCK as usize],
+            finished: false,
+        }
     }
 
-    /// The node sends its header or its proof.
+    /// It is to get the payload from that offset on.
+    pub(super) fn feed(&mut self, from: u64) {
+        assert!(from <= LENGTH as u64 && self.reader.is_none());
+        self.from = from;
+    }
+
+    /// The node has shut its half of the connection down.
+    pub(super) fn finished(&mut self) {
+        assert!(!std::mem::replace(&mut self.finished, true), "finished twice");
+    }
+
+    /// The node sends its header, its proof, or the payload.
     pub(super) fn hear(&mut self, now: Now, mut bytes: &[u8]) {
+        assert!(bytes.is_empty() || !self.finished, "nothing comes behind the end of a connection");
         while let Some(greeting) = self.greeting.as_mut().filter(|_| !bytes.is_empty()) {
             let (used, answer) = greeting.push(now, bytes);
             bytes = &bytes[used..];
@@ -34,6 +67,36 @@ impl Child {
                     self.greeting = None;
                 }
                 Greeting::Refused { why, .. } => panic!("the node's header is refused: {why}"),
+            }
+        }
+        self.read(bytes);
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let reader = self.reader.get_or_insert_with(|| {
+                let header = &self.proven.as_ref().expect("a payload has a header").header;
+                let before = root(&self.content[..self.from as usize]);
+                PayloadReader::resume(header, &keys(), before, self.from).expect("both wires are on")
+            });
+            let (used, frame) =
+                reader.push(bytes, &mut self.block).expect("what a child is sent can be read");
+            bytes = &bytes[used..];
+            match frame {
+                // Only what has a digest cannot be changed on its way.
+                Some(Frame::Data { offset, len, digest: Some(_) }) => {
+                    let truth = self.content.get(offset as usize..offset as usize + len as usize);
+                    assert!(
+                        truth == Some(&self.block[..len as usize]),
+                        "a block that the source did not send"
+                    );
+                }
+                Some(Frame::Hole { offset, span }) => {
+                    let truth = &self.content[offset as usize..(offset + span) as usize];
+                    assert!(truth.iter().all(|&byte| byte == 0), "a hole that the source does not have");
+                }
+                Some(Frame::End { size, .. }) => assert_eq!(size, LENGTH as u64),
+                _ => {}
             }
         }
     }

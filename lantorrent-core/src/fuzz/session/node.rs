@@ -1,119 +1,77 @@
-//! The node that is tested, and its driver, who believes nothing: what the session promises is checked here.
+//! The node that is tested: what its session says is checked, and done by a driver that the input leads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::Script;
-use super::child::Child;
-use super::claim;
+use super::ears::Ears;
+use super::files::Luck;
+use super::outlet::Outlet;
+use super::payload::payload;
+use super::plane::Plane;
+use super::promises::Promises;
 use super::reports::Reports;
-use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
+use super::{FILES, UPSTREAM, keys, pick, timing};
+use crate::rate::Limit;
 use crate::session::{
-    Control, FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack,
-    Seed, UpstreamId,
+    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, Proven, Seed, UpstreamId,
 };
-use crate::wire::{
-    Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
-    ReportReader, ResultKey, SealedReport, Wire,
-};
+use crate::wire::{Header, LineReader, Nonce, Wire};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum File {
-    New,
-    Opening,
-    Open,
-    /// Cannot be written any more.
-    Failed,
-    Placing,
-    Placed,
-    Discarded,
-    /// Let go, for another transfer to go on with.
-    Kept,
-    /// Not wanted any more, and about to be removed.
-    Removing,
-    Removed,
-}
+/// Steps that moved something, at one moment: many more than there are bytes to be moved.
+const MANY: usize = 100_000;
 
-/// Reads what the node says towards the source.
-enum Ear {
-    Wire1(ReportReader),
-    Wire2(HeaderReader, Option<LineReader>),
-}
-
-/// The one connection that it is asked on.
-const UPSTREAM: UpstreamId = UpstreamId(1);
-
-/// Of a host. Some have the first alone.
-const ADDRESSES: [[u8; 4]; 2] = [[10, 0, 0, 2], [10, 0, 0, 3]];
-
-#[expect(clippy::struct_excessive_bools, reason = "what a driver remembers is yes or no")]
 pub(super) struct Node {
     greeting: Option<Incoming>,
-    session: Option<(NodeSession, PayloadReader)>,
+    running: Option<Running>,
     refused: bool,
-    content: Vec<u8>,
-    block: Vec<u8>,
-    received: usize,
-    ended: bool,
-    accepted: bool,
-    waiting: VecDeque<u8>,
-    written: u64,
-    files: [File; FILES],
-    /// The requests whose files are to be removed.
-    removing: VecDeque<String>,
-    children: BTreeMap<LinkId, Child>,
+    content: Rc<[u8]>,
+    capacity: usize,
+    limit: Limit,
     said: Vec<u8>,
-    ear: Ear,
-    /// Who hears what is said to later upstreams.
-    ears: BTreeMap<UpstreamId, LineReader>,
+    ears: Ears,
     /// The first header, of which claims are variations.
     header: Option<Header>,
-    key: Option<ResultKey>,
     pub(super) reports: Reports,
-    done: bool,
+    promises: Promises,
+}
+
+struct Running {
+    session: NodeSession,
+    plane: Plane,
 }
 
 impl Node {
-    pub(super) fn new(now: Now, wire: Wire, content: &[u8]) -> Self {
+    /// With a ring of so many blocks.
+    pub(super) fn new(now: Now, wire: Wire, content: &[u8], capacity: usize, limit: Limit) -> Self {
         let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 1], 1).into()), Nonce([2; 16]));
-        let ear = match wire {
-            Wire::One => Ear::Wire1(ReportReader::default()),
-            Wire::Two => Ear::Wire2(HeaderReader::default(), None),
-        };
         Self {
             greeting: Some(greeting),
-            session: None,
+            running: None,
             refused: false,
-            content: content.to_vec(),
-            block: Vec::new(),
-            received: 0,
-            ended: false,
-            accepted: false,
-            waiting: VecDeque::new(),
-            written: 0,
-            files: [File::New; FILES],
-            removing: VecDeque::new(),
-            children: BTreeMap::new(),
+            content: content.into(),
+            capacity,
+            limit,
             said: Vec::new(),
-            ear,
-            ears: BTreeMap::new(),
+            ears: Ears::new(wire),
             header: None,
-            key: None,
             reports: Reports::new(wire),
-            done: false,
+            promises: Promises::new(),
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.done || self.refused
+        self.promises.done || self.refused
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match (&self.session, &self.greeting) {
-            (Some((session, _)), _) => session.deadline(),
-            (None, Some(greeting)) => Some(greeting.deadline()),
-            (None, None) => None,
+        match (&self.running, &self.greeting) {
+            (Some(running), _) => {
+                running.session.deadline().into_iter().chain(running.plane.deadline()).min()
+            }
+            (None, greeting) => greeting.as_ref().map(Incoming::deadline),
         }
     }
 
@@ -121,13 +79,20 @@ impl Node {
         std::mem::take(&mut self.said)
     }
 
-    /// Bytes from upstream.
+    /// The driver, until the session is over.
+    fn plane(&mut self) -> Option<&mut Plane> {
+        let running = self.running.as_mut().filter(|_| !self.promises.done);
+        running.map(|running| &mut running.plane)
+    }
+
+    fn outlets(&mut self) -> Option<&mut BTreeMap<LinkId, Outlet>> {
+        self.plane().map(|plane| &mut plane.outlets)
+    }
+
+    /// Bytes from the source.
     pub(super) fn receive(&mut self, now: Now, bytes: &[u8]) {
-        if let (Ear::Wire2(header, ear @ None), Some(_)) = (&mut self.ear, &self.greeting)
-            && let Ok((_, Some(signed))) = header.push(bytes)
-            && let Ok(header) = signed.verify(&keys())
-        {
-            *ear = header.envelope.map(|envelope| LineReader::new(keys(), envelope.nonce));
+        if self.greeting.is_some() {
+            self.ears.overhear(bytes);
         }
         let mut rest = bytes;
         while let Some(greeting) = self.greeting.as_mut().filter(|_| !rest.is_empty()) {
@@ -135,8 +100,9 @@ impl Node {
             rest = &rest[used..];
             self.answer(now, answer);
         }
-        self.waiting.extend(rest);
-        self.read_payload(now);
+        if let Some(plane) = self.plane() {
+            plane.upstreams.arrive(UPSTREAM, rest);
+        }
     }
 
     fn answer(&mut self, now: Now, answer: Greeting) {
@@ -145,182 +111,120 @@ impl Node {
             Greeting::Reply(reply) => self.reply(UPSTREAM, &reply),
             Greeting::Refused { reply, .. } => {
                 self.said.extend(reply);
-                self.greeting = None;
-                self.refused = true;
+                self.refuse();
             }
-            Greeting::Proven(proven) => {
-                self.greeting = None;
-                let header = proven.header.clone();
-                self.header = Some(header.clone());
-                assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
-                self.block = vec![0; header.block_size as usize];
-                self.key =
-                    header.envelope.as_ref().and_then(|envelope| keys().result_key(&envelope.transfer));
-                let reader = PayloadReader::new(&header, &keys()).expect("both wires are on");
-                let session = NodeSession::new(now, UPSTREAM, *proven, keys(), timing(), Seed([3; 32]));
-                self.session = Some((session, reader));
-                self.carry_out(now);
-            }
+            Greeting::Proven(proven) => self.begin(now, *proven),
         }
     }
 
-    fn read_payload(&mut self, now: Now) {
-        while self.accepted && !self.is_over() && !self.waiting.is_empty() {
-            let Some((_, reader)) = &mut self.session else { return };
-            let input = match reader.push(self.waiting.as_slices().0, &mut self.block) {
-                Ok((used, frame)) => {
-                    self.waiting.drain(..used);
-                    let Some(frame) = frame else { continue };
-                    self.frame(frame)
-                }
-                Err(error) => return self.halted(now, Some(error)),
-            };
-            self.handle(now, input);
-        }
+    fn refuse(&mut self) {
+        self.greeting = None;
+        self.refused = true;
     }
 
-    fn frame(&mut self, frame: Frame) -> Input<'static> {
-        match frame {
-            Frame::Data { len, digest, .. } => {
-                let data = &self.block[..len as usize];
-                let next = self.content.get(self.received..self.received + data.len());
-                assert!(digest.is_none() || next == Some(data), "a block that the source did not send");
-                self.received += data.len();
-                Input::Received(self.received as u64)
-            }
-            Frame::End { size, sum } => {
-                assert_eq!((size, self.received), (LENGTH as u64, LENGTH));
-                self.ended = true;
-                Input::End { size, sum }
-            }
-            Frame::Abort(abort) => Input::Aborted(abort),
-            Frame::Hole { .. } => panic!("the source has no holes"),
-            Frame::Bye => Input::Bye,
-            Frame::Idle { .. } => Input::Heard,
-        }
+    fn begin(&mut self, now: Now, proven: Proven) {
+        self.greeting = None;
+        let header = proven.header.clone();
+        assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
+        self.ears.key = header.envelope.as_ref().and_then(|envelope| keys().result_key(&envelope.transfer));
+        let mut plane =
+            Plane::new(now.instant, &header, self.capacity, self.limit.clone(), Rc::clone(&self.content));
+        plane.upstreams.add(UPSTREAM);
+        self.header = Some(header);
+        let session = NodeSession::new(now, UPSTREAM, proven, keys(), timing(), Seed([3; 32]));
+        self.running = Some(Running { session, plane });
+        self.carry_out(now);
     }
 
-    pub(super) fn upstream_closed(&mut self, now: Now) {
+    /// The source's connection ends.
+    pub(super) fn source_closed(&mut self, now: Now) {
         if let Some(greeting) = &mut self.greeting {
             let answer = greeting.closed();
             return self.answer(now, answer);
         }
-        // What is behind a connection's end cannot come any more.
-        let offset = self.received as u64;
-        self.halted(now, Some(PayloadError::Truncated { offset }));
+        if let Some(plane) = self.plane() {
+            plane.upstreams.end(UPSTREAM, false);
+        }
     }
 
-    /// Who reads from upstream says its last word, once.
-    fn halted(&mut self, now: Now, cause: Option<PayloadError>) {
-        if std::mem::replace(&mut self.accepted, false) {
-            self.handle(now, Input::Halted { offset: self.received as u64, cause });
+    /// The connection ends from which the payload comes, or will come.
+    pub(super) fn upstream_closed(&mut self, now: Now, reset: bool) {
+        match self.plane() {
+            Some(plane) => {
+                let current = plane.upstreams.current().unwrap_or(UPSTREAM);
+                plane.upstreams.end(current, reset);
+            }
+            None => self.source_closed(now),
+        }
+    }
+
+    /// Has the session hear all that happened, and moves the payload, until nothing is left to do now.
+    pub(super) fn settle(&mut self, now: Now) {
+        for _ in 0..MANY {
+            let Some(plane) = self.plane() else { return };
+            if let Some(input) = plane.told.pop_front() {
+                self.handle(now, input);
+            } else if !plane.step(now) && plane.told.is_empty() {
+                return plane.check_waits();
+            }
+        }
+        panic!("it spins");
+    }
+
+    /// The deadline of something has come.
+    pub(super) fn tick(&mut self, now: Now) {
+        if self.greeting.as_ref().is_some_and(|greeting| greeting.deadline() <= now.instant) {
+            self.refuse();
+        }
+        if let Some(plane) = self.plane() {
+            plane.tick(now.instant);
+            self.handle(now, Input::Tick);
         }
     }
 
     pub(super) fn handle(&mut self, now: Now, input: Input<'_>) {
-        if let Some(greeting) = &self.greeting
-            && greeting.deadline() <= now.instant
-        {
-            self.greeting = None;
-            self.refused = true;
+        let Some(Running { session, plane }) = self.running.as_mut().filter(|_| !self.promises.done) else {
+            return;
+        };
+        self.promises.heard(&input);
+        if let Input::SentEnd(link) = input {
+            let child = plane.outlets.get(&link).map(|outlet| &outlet.child);
+            self.reports.served.extend(child.and_then(super::child::Child::place));
         }
-        let Some((session, _)) = &mut self.session else { return };
         let due = matches!(input, Input::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
         session.handle(now, input);
         assert!(!due || session.deadline().is_none_or(|at| at > now.instant), "it would spin");
         self.carry_out(now);
-        if let Some((session, _)) = &self.session {
-            assert_eq!(session.deadline().is_none(), self.done);
-        }
     }
 
     fn carry_out(&mut self, now: Now) {
-        while let Some(output) = self.session.as_mut().and_then(|(session, _)| session.poll()) {
-            assert!(!self.done, "after Done came {output:?}");
-            match output {
-                Output::Open(file) => self.turn(file, &[File::New], File::Opening),
-                Output::Accept(upstream, offset) => self.accept(upstream, offset),
-                Output::Halt => self.halted(now, None),
-                Output::Reply(upstream, bytes) => self.reply(upstream, &bytes),
-                Output::LookUp { link, .. } => {
-                    assert!(self.children.insert(link, Child::new(now)).is_none());
-                    let addresses =
-                        ADDRESSES[..=usize::from(link.0 % 4 == 2)].iter().map(|&ip| (ip, 1).into());
-                    let found = Input::Found(link, addresses.collect());
-                    self.session.as_mut().expect("it has asked").0.handle(now, found);
+        while let Some(output) = self.running.as_mut().and_then(|running| running.session.poll()) {
+            self.promises.said(&output);
+            if let Output::Reply(upstream, bytes) = &output {
+                self.reply(*upstream, bytes);
+            } else if let Some(Running { plane, .. }) = &mut self.running {
+                // Upstreams other than the source send all there is at once.
+                if let (Output::Accept(upstream, from), Some(header)) = (&output, &self.header)
+                    && *upstream != UPSTREAM
+                {
+                    let bytes = payload(now, header, &self.content, *from, &mut |_| {});
+                    plane.upstreams.arrive(*upstream, &bytes);
                 }
-                Output::Connect { link, .. } => {
-                    assert!(self.children.insert(link, Child::new(now)).is_none());
-                    assert!(
-                        self.children.len() <= BEHIND * ADDRESSES.len(),
-                        "more children at once than there are addresses behind"
-                    );
-                }
-                Output::Send(link, bytes) => {
-                    let child = self.children.get_mut(&link).expect("a link that is open");
-                    assert!(child.connected && !child.fed);
-                    child.hear(now, &bytes);
-                }
-                Output::Feed(link, offset) => {
-                    let child = self.children.get_mut(&link).expect("a link that is open");
-                    assert!(!std::mem::replace(&mut child.fed, true), "fed twice");
-                    assert!(offset <= LENGTH as u64);
-                }
-                // Who is not ready yet hears of an abort too. Nothing but the end comes behind that.
-                Output::Control(link, Control::Abort(_)) => {
-                    self.children.get_mut(&link).expect("a link that is open").fed = true;
-                }
-                Output::Control(link, _) | Output::Finish(link) => assert!(self.children[&link].fed),
-                Output::Close(link) => assert!(self.children.remove(&link).is_some(), "closed twice"),
-                Output::Place(file, size) => {
-                    assert!(self.ended, "placed without END");
-                    assert_eq!((size, self.written), (LENGTH as u64, LENGTH as u64));
-                    self.turn(file, &[File::Open], File::Placing);
-                }
-                Output::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
-                Output::Keep(file) => {
-                    self.turn(file, &[File::Open, File::Failed], File::Kept);
-                }
-                Output::Remove(request) => {
-                    if let Some(file) = own_file(&request.id) {
-                        self.turn(file, &[File::Opening, File::Open, File::Failed], File::Removing);
-                    }
-                    self.removing.push_back(request.id);
-                }
-                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
-                Output::Done => self.done = true,
-                Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
-                    panic!("{output:?} is the source's")
-                }
+                plane.carry_out(now, output);
             }
         }
-        self.read_payload_later(now);
-    }
-
-    /// What came with the greeting, once the session accepts it.
-    fn read_payload_later(&mut self, now: Now) {
-        if self.accepted && !self.waiting.is_empty() {
-            self.read_payload(now);
+        if let Some(running) = &self.running {
+            assert_eq!(running.session.deadline().is_none(), self.promises.done);
         }
     }
 
-    fn turn(&mut self, file: usize, from: &[File], to: File) {
-        assert!(from.contains(&self.files[file]), "from {:?} to {to:?}", self.files[file]);
-        self.files[file] = to;
-    }
-
-    fn accept(&mut self, upstream: UpstreamId, offset: u64) {
-        assert!(!std::mem::replace(&mut self.accepted, true), "two are read at once");
-        assert_eq!(offset, self.received as u64, "a gap, or something twice");
+    fn reply(&mut self, upstream: UpstreamId, bytes: &[u8]) {
         if upstream == UPSTREAM {
-            assert_eq!(offset, 0);
-            return;
+            self.said.extend(bytes);
         }
-        let header = self.header.as_ref().expect("there was a first header");
-        let (reader, bytes) = claim::payload(header, &self.content, offset);
-        self.waiting = bytes.into();
-        if let Some((_, former)) = &mut self.session {
-            *former = reader;
+        for report in self.ears.hear(upstream, bytes) {
+            self.promises.reported(&report);
+            self.reports.add(report);
         }
     }
 
@@ -328,181 +232,99 @@ impl Node {
         self.header.clone().filter(|_| !self.is_over())
     }
 
-    pub(super) fn next_upstream(&self) -> u64 {
-        UPSTREAM.0 + 1 + self.ears.len() as u64
+    /// There is another upstream, which has this to hear the node with.
+    pub(super) fn add_upstream(&mut self, ear: LineReader) -> UpstreamId {
+        let id = self.ears.add(ear);
+        if let Some(plane) = self.plane() {
+            plane.upstreams.add(id);
+        }
+        id
     }
 
-    pub(super) fn listen(&mut self, upstream: UpstreamId, ear: LineReader) {
-        self.ears.insert(upstream, ear);
-    }
-
-    /// What the node says to a later upstream.
-    fn reply_later(&mut self, upstream: UpstreamId, mut bytes: &[u8]) {
-        let ear = self.ears.get_mut(&upstream).expect("an upstream that is there");
-        let mut results = Vec::new();
-        while !bytes.is_empty() {
-            let (used, said) = ear.push(bytes).expect("what a node says can be read");
-            bytes = &bytes[used..];
-            if let Some(FromNode::Line(Line::Result(sealed))) = said {
-                results.push(sealed);
-            }
-        }
-        let key = self.key.clone().expect("a result comes after the header");
-        for sealed in results {
-            self.report(sealed.open(&key).expect("only what is authentic is relayed"));
-        }
-    }
-
-    fn reply(&mut self, upstream: UpstreamId, bytes: &[u8]) {
-        if upstream != UPSTREAM {
-            return self.reply_later(upstream, bytes);
-        }
-        self.said.extend(bytes);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (used, report) = match &mut self.ear {
-                Ear::Wire1(reader) => reader.push(rest).expect("what a node says can be read"),
-                Ear::Wire2(_, Some(reader)) => {
-                    let (used, said) = reader.push(rest).expect("what a node says can be read");
-                    let report = match said {
-                        Some(FromNode::Line(Line::Result(sealed))) => sealed
-                            .open(self.key.as_ref().expect("a result comes after the header"))
-                            .map(Some)
-                            .expect("only what is authentic is relayed"),
-                        _ => None,
-                    };
-                    (used, report)
-                }
-                Ear::Wire2(_, None) => return,
-            };
-            rest = &rest[used..];
-            if let Some(report) = report {
-                self.report(report);
+    /// The disk does so many things, as long as it has any to do.
+    pub(super) fn disk(&mut self, now: Now, times: usize, luck: Luck) {
+        for _ in 0..times {
+            let Some(plane) = self.plane() else { return };
+            let moved = plane.disk(now.instant, luck);
+            self.settle(now);
+            if !moved {
+                return;
             }
         }
     }
 
-    fn report(&mut self, report: Report) {
-        if let Some(file) = report.id.as_deref().and_then(own_file) {
-            assert_eq!(self.files[file] == File::Placed, report.code.is_success(), "{report:?}");
-        }
-        self.reports.add(report);
-    }
-
-    pub(super) fn opened(&mut self, now: Now, result: Result<Opened, FileFault>) {
-        let Some(file) = self.files.iter().position(|&file| file == File::Opening) else { return };
-        // What is opened after that is the driver's to remove.
-        if self.done {
-            return;
-        }
-        self.files[file] = if result.is_ok() { File::Open } else { File::Failed };
-        self.handle(now, Input::Opened(file, result));
-    }
-
-    pub(super) fn written(&mut self, now: Now, blocks: u64) {
-        let upto = (self.written + blocks * 4096).min(self.received as u64);
-        self.written = upto;
-        self.handle(now, Input::Written(upto));
-    }
-
-    pub(super) fn write_failed(&mut self, now: Now, file: usize, fault: FileFault) {
-        if self.files[file] == File::Open {
-            self.files[file] = File::Failed;
-            self.handle(now, Input::WriteFailed(file, fault));
-        }
-    }
-
-    pub(super) fn placed(&mut self, now: Now, result: Result<(), FileFault>) {
-        let Some(file) = self.files.iter().position(|&file| file == File::Placing) else { return };
-        self.files[file] = if result.is_ok() { File::Placed } else { File::Failed };
-        self.handle(now, Input::Placed(file, result));
-    }
-
-    /// What is not wanted any more is removed, or cannot be.
-    pub(super) fn removed(&mut self, now: Now, result: Result<(), FileFault>) {
-        let Some(id) = self.removing.pop_front() else { return };
-        if let Some(file) = own_file(&id) {
-            self.files[file] = File::Removed;
-        }
-        self.handle(now, Input::Removed(id, result));
-    }
-
-    /// The disk does all that it was asked for.
-    pub(super) fn serve_files(&mut self, now: Now) {
-        for _ in 0..FILES {
-            self.opened(now, Ok(Opened { read_back: ReadBack::Possible, resumed: 0 }));
-        }
-        while !self.removing.is_empty() {
-            self.removed(now, Ok(()));
-        }
-        self.written(now, LENGTH as u64);
-        for _ in 0..FILES {
-            self.placed(now, Ok(()));
+    /// Reading stops where the session wants that, which takes a moment.
+    pub(super) fn halted(&mut self) {
+        if let Some(plane) = self.plane() {
+            plane.halted();
         }
     }
 
     pub(super) fn connect_child(&mut self, now: Now, which: u8) {
-        if let Some((link, child)) = pick(&mut self.children, which)
-            && !std::mem::replace(&mut child.connected, true)
+        if let Some((link, outlet)) = self.outlets().and_then(|outlets| pick(outlets, which))
+            && !std::mem::replace(&mut outlet.child.connected, true)
         {
             self.handle(now, Input::Connected(link, ([10, 0, 0, 2], 1).into()));
         }
     }
 
-    pub(super) fn feed_child(&mut self, now: Now, which: u8) {
-        let (received, ended) = (self.received as u64, self.ended);
-        let Some((link, child)) = pick(&mut self.children, which).filter(|(_, child)| child.fed) else {
-            return;
-        };
-        let place = child.place();
-        self.handle(now, Input::Sent(link, received));
-        if ended {
-            self.reports.served.extend(place);
-            self.handle(now, Input::SentEnd(link));
+    /// A child takes so many bytes more, and what it needs of a file is read.
+    pub(super) fn widen_child(&mut self, which: u8, room: usize, fails: bool) {
+        if let Some((link, outlet)) = self.outlets().and_then(|outlets| pick(outlets, which)) {
+            outlet.widen(room);
+            self.plane().expect("it has children").read_back(link, fails);
+        }
+    }
+
+    pub(super) fn break_child(&mut self, which: u8) {
+        if let Some((_, outlet)) = self.outlets().and_then(|outlets| pick(outlets, which)) {
+            outlet.break_down();
         }
     }
 
     pub(super) fn close_child(&mut self, now: Now, which: u8) {
-        if let Some((link, _)) = pick(&mut self.children, which) {
+        if let Some((link, _)) = self.outlets().and_then(|outlets| pick(outlets, which)) {
             self.handle(now, Input::Closed(link, "it is gone".into()));
         }
     }
 
     pub(super) fn child_speaks(&mut self, now: Now, which: u8, script: &mut Script<'_>) {
-        if let Some((link, child)) = pick(&mut self.children, which).filter(|(_, child)| child.connected) {
-            let said = child.speak(script);
+        let picked = self.outlets().and_then(|outlets| pick(outlets, which));
+        if let Some((link, outlet)) = picked.filter(|(_, outlet)| outlet.child.connected) {
+            let said = outlet.child.speak(script);
             self.handle(now, Input::Bytes(link, &said));
         }
     }
 
+    /// All that is left undone is done; children take everything, or nothing more.
+    pub(super) fn catch_up(&mut self, now: Now, children_take: bool) {
+        self.halted();
+        self.settle(now);
+        self.disk(now, MANY, Luck::Good);
+        for which in 0..self.outlets().map_or(0, |outlets| outlets.len()) {
+            let room = if children_take { usize::MAX } else { 0 };
+            self.widen_child(which as u8, room, false);
+        }
+        self.settle(now);
+    }
+
     /// It is over: what must be true of every run.
     pub(super) fn finish(&self) {
-        assert!(self.is_over(), "it does not come to an end: {:?}", self.files);
+        assert!(self.is_over(), "it does not come to an end");
         if self.refused {
-            assert!(self.session.is_none() && self.files == [File::New; FILES]);
+            assert!(self.running.is_none() && self.promises.are_untouched());
             return;
         }
-        // Who was left without upstream may end without a word: what is known then is told to who asks again.
-        let results = self.session.as_ref().and_then(|(session, _)| session.results());
+        // A node that is left without upstream may end without a word: what is known then is told to one that asks again.
+        let results = self.running.as_ref().and_then(|running| running.session.results());
         for file in 0..FILES {
             let id = format!("0/{file}");
-            let known = |sealed: &SealedReport| {
-                let report = self.key.as_ref().map(|key| sealed.open(key).expect("its own words"));
-                report.is_some_and(|report| report.id.as_ref() == Some(&id))
-            };
-            let untold = results.as_ref().is_none_or(|results| results.iter().any(known));
+            let untold = results.as_ref().is_none_or(|results| {
+                results.iter().any(|sealed| self.ears.open(sealed).id.as_ref() == Some(&id))
+            });
             let found = self.reports.count(&id);
             assert!(found == 1 || found == 0 && untold, "one result for each request of its own");
         }
-        assert!(self.children.is_empty(), "every link is closed");
         self.reports.check();
-        let open = |file: &File| matches!(file, File::Open | File::Placing);
-        assert!(!self.files.iter().any(open), "{:?}", self.files);
     }
-}
-
-/// Which of the node's own files a request means.
-fn own_file(id: &str) -> Option<usize> {
-    let file = id.strip_prefix("0/")?.parse().ok();
-    file.filter(|&file| file < FILES)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::super::Script;
+use super::payload::{content, payload};
 use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
-use crate::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession};
-use crate::wire::{Destination, Frame, PayloadWriter, RawWriter, Request, RootHasher, Sum, Wire, digest};
+use crate::session::{Control, Input, LinkId, Now, Output, Plan, Seed, SourceSession};
+use crate::wire::{Destination, Frame, PayloadWriter, Request, Wire};
 
 pub(super) struct Source {
     session: SourceSession,
@@ -41,8 +42,7 @@ impl Source {
             cancelled: BTreeSet::new(),
         };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
-        let content = (0..LENGTH).map(|place| place as u8).collect();
-        let mut this = Self { session, content, down: Vec::new(), over: false };
+        let mut this = Self { session, content: content(), down: Vec::new(), over: false };
         this.carry_out(now);
         this
     }
@@ -99,14 +99,17 @@ impl Source {
                     self.session.handle(now, Input::Connected(link, to));
                 }
                 Output::Send(LinkId(0), bytes) => self.down.extend(bytes),
-                Output::Feed(LinkId(0), _) => self.feed(now),
+                Output::Feed(LinkId(0), from) => self.feed(now, from),
                 Output::Control(LinkId(0), control) => {
                     let frame = match control {
-                        crate::session::Control::Idle => continue,
-                        crate::session::Control::Abort(abort) => Frame::Abort(abort),
-                        crate::session::Control::Bye => Frame::Bye,
+                        Control::Idle => continue,
+                        Control::Abort(abort) => Frame::Abort(abort),
+                        Control::Bye => Frame::Bye,
                     };
-                    self.put(&frame, &[]);
+                    let writer = PayloadWriter::new(self.session.header(), &keys());
+                    if let Ok(wrapping) = writer.expect("both wires are on").encode(&frame) {
+                        self.down.extend([wrapping.before, wrapping.after].concat());
+                    }
                 }
                 Output::Close(LinkId(0)) | Output::Done => self.over = true,
                 _ => {}
@@ -114,28 +117,11 @@ impl Source {
         }
     }
 
-    fn put(&mut self, frame: &Frame, data: &[u8]) {
-        let writer = PayloadWriter::new(self.session.header(), &keys()).expect("both wires are on");
-        if let Ok(wrapping) = writer.encode(frame) {
-            self.down.extend([&wrapping.before, data, &wrapping.after].concat());
-        }
-    }
-
-    fn feed(&mut self, now: Now) {
-        let wire_2 = self.session.header().wire() == Wire::Two;
-        let (mut root, mut md5) = (RootHasher::new(BLOCK), RawWriter::default());
-        let content = self.content.clone();
-        let mut offset = 0;
-        for data in content.chunks(BLOCK as usize) {
-            let digest = digest(data);
-            root.block(&digest);
-            md5.update(data);
-            self.put(&Frame::Data { offset, len: data.len() as u32, digest: wire_2.then_some(digest) }, data);
-            offset += data.len() as u64;
-        }
-        let sum = if wire_2 { Sum::Root(root.root()) } else { Sum::Md5(md5.sum()) };
-        self.session.handle(now, Input::End { size: offset, sum });
-        self.put(&Frame::End { size: offset, sum }, &[]);
-        self.session.handle(now, Input::SentEnd(LinkId(0)));
+    fn feed(&mut self, now: Now, from: u64) {
+        let mut told = Vec::new();
+        let header = self.session.header();
+        let bytes = payload(now, header, &self.content, from, &mut |input| told.push(input));
+        self.down.extend(bytes);
+        told.into_iter().for_each(|input| self.session.handle(now, input));
     }
 }

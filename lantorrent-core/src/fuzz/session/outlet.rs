@@ -1,0 +1,126 @@
+//! The node's end of the connection to a child.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::time::Instant;
+
+use super::child::Child;
+use super::files::Backing;
+use super::shared::SharedRing;
+use crate::flow::{SendStep, Sender, Tell};
+use crate::session::{Input, LinkId, Now};
+
+/// Takes as many bytes as the input says.
+#[derive(Default)]
+struct Socket {
+    room: usize,
+    broken: bool,
+    taken: Vec<u8>,
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let mut count = 0;
+        for slice in slices {
+            let part = &slice[..slice.len().min(self.room)];
+            self.taken.extend(part);
+            self.room -= part.len();
+            count += part.len();
+        }
+        if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a sender waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    Socket,
+    Ring,
+    Turn(Instant),
+    File,
+    /// The connection is broken.
+    Nothing,
+}
+
+pub(super) struct Outlet {
+    link: LinkId,
+    sender: Sender,
+    socket: Socket,
+    pub(super) child: Child,
+    /// None while there may be something to send.
+    pub(super) waits: Option<Waits>,
+    /// What is to be read from a file.
+    pub(super) needs: Option<(Backing, u64, u64)>,
+}
+
+impl Outlet {
+    /// A child takes that much before the input says how much more.
+    const ROOM: usize = 4096;
+
+    pub(super) fn new(link: LinkId, sender: Sender, child: Child) -> Self {
+        let socket = Socket { room: Self::ROOM, ..Socket::default() };
+        Self { link, sender, socket, child, waits: None, needs: None }
+    }
+
+    /// The child takes so many bytes more.
+    pub(super) fn widen(&mut self, room: usize) {
+        self.socket.room = self.socket.room.saturating_add(room);
+        self.waits.take_if(|waits| *waits == Waits::Socket);
+    }
+
+    pub(super) fn break_down(&mut self) {
+        self.socket.broken = true;
+        self.waits.take_if(|waits| *waits == Waits::Socket);
+    }
+
+    /// A file was read, or could not be.
+    pub(super) fn read(
+        &mut self,
+        item: Result<crate::flow::Item, String>,
+        ring: &SharedRing<Backing>,
+        tell: &mut Tell<'_>,
+    ) {
+        self.waits = None;
+        self.sender.take(item, ring, tell);
+    }
+
+    /// Sends one piece, if there may be one. Returns whether that moved anything.
+    pub(super) fn send(&mut self, now: Now, ring: &SharedRing<Backing>, tell: &mut Tell<'_>) -> bool {
+        if !self.child.connected || self.waits.is_some() {
+            return false;
+        }
+        let step = self.sender.step(now.instant, &mut self.socket, ring, tell);
+        self.child.hear(now, &std::mem::take(&mut self.socket.taken));
+        self.waits = Some(match step {
+            SendStep::Moved(_) => return true,
+            SendStep::WouldBlock => Waits::Socket,
+            SendStep::Until(at) => Waits::Turn(at),
+            SendStep::Idle(_) => Waits::Ring,
+            SendStep::NeedsFile { backing, offset, len } => {
+                self.needs = Some((backing.file().clone(), offset, len));
+                Waits::File
+            }
+            SendStep::Finish => {
+                self.child.finished();
+                return true;
+            }
+            SendStep::Failed(error) => {
+                tell(Input::Closed(self.link, error.to_string()));
+                Waits::Nothing
+            }
+            SendStep::AwaitsFile => panic!("stepped while it waits for a file"),
+            SendStep::Over => panic!("a link that the session has not closed"),
+        });
+        false
+    }
+}

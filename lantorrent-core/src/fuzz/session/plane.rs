@@ -1,0 +1,248 @@
+//! The node's driver: it steps what a ring, a deadline or the input names, and nothing else.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::child::Child;
+use super::files::{Backing, FuzzFiles, Luck, read_back};
+use super::outlet::{Outlet, Waits};
+use super::shared::SharedRing;
+use super::upstreams::Upstreams;
+use super::{ADDRESSES, BLOCK, keys};
+use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Sender, Shared, Wake};
+use crate::rate::Limit;
+use crate::session::{Input, LinkId, Now, Output};
+use crate::wire::{Header, PayloadWriter};
+
+/// How long files in use are waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the disk waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DiskState {
+    /// There may be something to do, when the input says so.
+    Ready,
+    Ring,
+    Until(Instant),
+}
+
+pub(super) struct Plane {
+    ring: SharedRing<Backing>,
+    pub(super) upstreams: Upstreams,
+    disk: Disk<FuzzFiles>,
+    disk_state: DiskState,
+    pub(super) outlets: BTreeMap<LinkId, Outlet>,
+    /// What the session is still to hear.
+    pub(super) told: VecDeque<Input<'static>>,
+    content: Rc<[u8]>,
+    writer: PayloadWriter,
+    limit: Limit,
+    begun: bool,
+}
+
+impl Plane {
+    /// With a ring of so many blocks.
+    pub(super) fn new(
+        now: Instant,
+        header: &Header,
+        capacity: usize,
+        limit: Limit,
+        content: Rc<[u8]>,
+    ) -> Self {
+        let files = FuzzFiles::new(header.wire(), Rc::clone(&content));
+        let receiver = Receiver::new(header.clone(), keys(), Pool::new(BLOCK, 8), limit.clone());
+        Self {
+            ring: SharedRing::new(Ring::for_node(capacity)),
+            upstreams: Upstreams::new(receiver),
+            disk: Disk::new(now, header.clone(), files, PATIENCE),
+            disk_state: DiskState::Ring,
+            outlets: BTreeMap::new(),
+            told: VecDeque::new(),
+            content,
+            writer: PayloadWriter::new(header, &keys()).expect("both wires are on"),
+            limit,
+            begun: false,
+        }
+    }
+
+    /// Does what the session says.
+    pub(super) fn carry_out(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            Output::Accept(upstream, from) => {
+                if !std::mem::replace(&mut self.begun, true) {
+                    self.ring.change(|ring| ring.begin(from));
+                }
+                let (ring, told) = (&self.ring, &mut self.told);
+                let resumed = || ring.look(|ring| ring.resumed_file(from));
+                let tell = &mut |input| told.push_back(input);
+                self.upstreams.accept(now.instant, upstream, from, resumed, tell);
+            }
+            Output::Halt => self.upstreams.halt(),
+            Output::CloseUpstream(upstream) | Output::DropUpstream(upstream) => {
+                self.upstreams.remove(upstream)
+            }
+            Output::LookUp { link, .. } => {
+                let addresses = &ADDRESSES[..=usize::from(link.0 % 4 == 2)];
+                let addresses = addresses.iter().map(|&ip| (ip, 1).into()).collect();
+                self.told.push_back(Input::Found(link, addresses));
+            }
+            Output::Connect { link, .. } => {
+                self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
+                let sender = Sender::new(now.instant, link, self.writer.clone(), self.limit.clone());
+                let child = Child::new(now, Rc::clone(&self.content));
+                self.outlets.insert(link, Outlet::new(link, sender, child));
+            }
+            Output::Send(link, bytes) => self.order_link(link, LinkOrder::Send(bytes)),
+            Output::Control(link, control) => self.order_link(link, LinkOrder::Control(control)),
+            Output::Finish(link) => self.order_link(link, LinkOrder::Finish),
+            Output::Feed(link, from) => {
+                self.outlets.get_mut(&link).expect("a link that is open").child.feed(from);
+                self.ring.change(|ring| ring.feed(link, from));
+            }
+            // A name that was looked up has no link in the ring.
+            Output::Close(link) => {
+                self.ring.change(|ring| ring.remove_link(link));
+                self.outlets.remove(&link);
+            }
+            Output::Done => self.leave(now.instant),
+            _ => {}
+        }
+    }
+
+    fn order_disk(&self, order: DiskOrder) {
+        self.ring.change(|ring| ring.order_disk(order));
+    }
+
+    fn order_link(&self, link: LinkId, order: LinkOrder) {
+        self.ring.change(|ring| ring.order_link(link, order));
+    }
+
+    /// The session is over.
+    fn leave(&mut self, now: Instant) {
+        self.ring.change(Ring::close);
+        self.order_disk(DiskOrder::Leave);
+        self.upstreams.finish();
+        loop {
+            match self.disk.step(now, &self.ring, &mut |_| {}) {
+                DiskStep::Moved => {}
+                DiskStep::Over => break,
+                step => panic!("{step:?} although the transfer is over"),
+            }
+        }
+        assert!(self.disk.files().are_closed());
+        self.told.clear();
+    }
+
+    /// The disk does one thing, if it has one to do. Returns whether it did.
+    pub(super) fn disk(&mut self, now: Instant, luck: Luck) -> bool {
+        if self.disk_state != DiskState::Ready {
+            return false;
+        }
+        let told = &mut self.told;
+        self.disk.files().luck = luck;
+        let step = self.disk.step(now, &self.ring, &mut |input| {
+            told.push_back(input);
+        });
+        self.disk_state = match step {
+            DiskStep::Moved => DiskState::Ready,
+            DiskStep::Idle(_) => DiskState::Ring,
+            DiskStep::Until(at) => DiskState::Until(at),
+            DiskStep::Over => panic!("over before it is told so"),
+        };
+        self.disk_state == DiskState::Ready
+    }
+
+    /// A file has been read again for a child, or could not be.
+    pub(super) fn read_back(&mut self, link: LinkId, fails: bool) {
+        let Some(outlet) = self.outlets.get_mut(&link) else { return };
+        let Some((backing, offset, len)) = outlet.needs.take() else { return };
+        let item = match fails {
+            true => Err("made up".into()),
+            false => read_back(&backing, offset, len, self.writer.wire()),
+        };
+        let told = &mut self.told;
+        outlet.read(item, &self.ring, &mut |input| told.push_back(input));
+    }
+
+    /// Stops to read, if the session wants that.
+    pub(super) fn halted(&mut self) {
+        let told = &mut self.told;
+        self.upstreams.halted(&mut |input| told.push_back(input));
+    }
+
+    /// Steps what may go on, once each. Returns whether that moved anything.
+    pub(super) fn step(&mut self, now: Now) -> bool {
+        self.wake();
+        let (ring, told) = (&self.ring, &mut self.told);
+        let tell = &mut |input| {
+            // What the payload sums up to is known to the files before they are placed.
+            if let Input::End { sum, .. } = &input {
+                self.disk.files().sum = Some(*sum);
+            }
+            told.push_back(input);
+        };
+        let mut moved = self.upstreams.receive(now.instant, ring, tell);
+        for outlet in self.outlets.values_mut() {
+            moved |= outlet.send(now, ring, tell);
+        }
+        moved
+    }
+
+    /// Has those look again that the ring names: one that is forgotten waits for ever.
+    fn wake(&mut self) {
+        let Wake { producer, disk, links } = self.ring.take_woken();
+        if producer {
+            self.upstreams.waits_until = None;
+        }
+        if disk && self.disk_state == DiskState::Ring {
+            self.disk_state = DiskState::Ready;
+        }
+        for link in links {
+            if let Some(outlet) = self.outlets.get_mut(&link) {
+                outlet.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
+            }
+        }
+    }
+
+    /// When something is to be looked at although nothing has named it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let turns = self.outlets.values().filter_map(|outlet| match outlet.waits {
+            Some(Waits::Turn(at)) => Some(at),
+            _ => None,
+        });
+        let disk = match self.disk_state {
+            DiskState::Until(at) => Some(at),
+            _ => None,
+        };
+        turns.chain(disk).chain(self.upstreams.waits_until).min()
+    }
+
+    /// The time has come for what waits for it.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.upstreams.waits_until.take_if(|at| *at <= now);
+        if matches!(self.disk_state, DiskState::Until(at) if at <= now) {
+            self.disk_state = DiskState::Ready;
+        }
+        for outlet in self.outlets.values_mut() {
+            outlet.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
+        }
+    }
+
+    /// Nothing waits for what is there already.
+    pub(super) fn check_waits(&self) {
+        for (&link, outlet) in &self.outlets {
+            let has_work = self.ring.look(|ring| ring.has_link_work(link));
+            assert!(outlet.waits != Some(Waits::Ring) || !has_work, "{link:?} was forgotten");
+        }
+        let has_work = self.ring.look(Ring::has_disk_work);
+        assert!(self.disk_state != DiskState::Ring || !has_work, "the disk was forgotten");
+        let waits = self.upstreams.needs_room && self.upstreams.waits_until.is_some();
+        assert!(!waits || !self.ring.look(Ring::has_room), "the producer was forgotten");
+    }
+}
