@@ -84,9 +84,7 @@ impl Plane {
                 self.upstreams.accept(now.instant, upstream, from, resumed, tell);
             }
             Output::Halt => self.upstreams.halt(),
-            Output::CloseUpstream(upstream) | Output::DropUpstream(upstream) => {
-                self.upstreams.remove(upstream)
-            }
+            Output::CloseUpstream(id) | Output::DropUpstream(id) => self.upstreams.remove(id),
             Output::LookUp { link, .. } => {
                 let addresses = &ADDRESSES[..=usize::from(link.0 % 4 == 2)];
                 let addresses = addresses.iter().map(|&ip| (ip, 1).into()).collect();
@@ -162,10 +160,8 @@ impl Plane {
     pub(super) fn read_back(&mut self, link: LinkId, fails: bool) {
         let Some(outlet) = self.outlets.get_mut(&link) else { return };
         let Some((backing, offset, len)) = outlet.needs.take() else { return };
-        let item = match fails {
-            true => Err("made up".into()),
-            false => read_back(&backing, offset, len, self.writer.wire()),
-        };
+        let wire = self.writer.wire();
+        let item = if fails { Err("made up".into()) } else { read_back(&backing, offset, len, wire) };
         let told = &mut self.told;
         outlet.read(item, &self.ring, &mut |input| told.push_back(input));
     }

@@ -122,6 +122,8 @@ impl Source {
         let header = self.session.header();
         let bytes = payload(now, header, &self.content, from, &mut |input| told.push(input));
         self.down.extend(bytes);
-        told.into_iter().for_each(|input| self.session.handle(now, input));
+        for input in told {
+            self.session.handle(now, input);
+        }
     }
 }
