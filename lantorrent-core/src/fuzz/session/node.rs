@@ -191,6 +191,11 @@ impl Node {
             let child = plane.outlets.get(&link).map(|outlet| &outlet.child);
             self.reports.served.extend(child.and_then(super::child::Child::place));
         }
+        if let Input::Unservable(link) = input
+            && let Some(outlet) = plane.outlets.get_mut(&link)
+        {
+            outlet.is_stranded = true;
+        }
         let due = matches!(input, Input::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
         session.handle(now, input);
         assert!(!due || session.deadline().is_none_or(|at| at > now.instant), "it would spin");

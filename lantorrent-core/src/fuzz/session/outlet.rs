@@ -1,13 +1,16 @@
 //! The node's end of the connection to a child.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::files::Backing;
 use super::shared::SharedRing;
-use crate::flow::{SendStep, Sender, Tell};
+use crate::flow::{Item, SendStep, Sender, Shared, Tell};
 use crate::session::{Input, LinkId, Now};
+
+/// A child whose place in the ring is given up was waited for that long, by all that patience has in the beginning.
+const PATIENCE: Duration = Duration::from_millis(199);
 
 /// Takes as many bytes as the input says.
 #[derive(Default)]
@@ -61,6 +64,12 @@ pub(super) struct Outlet {
     pub(super) waits: Option<Waits>,
     /// What is to be read from a file.
     pub(super) needs: Option<(Backing, u64, u64)>,
+    /// Whether it gets no more of the payload.
+    pub(super) is_stranded: bool,
+    /// How far it was when that was last looked at, and whether what it was sent last came from a file, or from memory.
+    position: Option<u64>,
+    from_file: bool,
+    from_memory: bool,
 }
 
 impl Outlet {
@@ -69,7 +78,18 @@ impl Outlet {
 
     pub(super) fn new(link: LinkId, sender: Sender, child: Child) -> Self {
         let socket = Socket { room: Self::ROOM, ..Socket::default() };
-        Self { link, sender, socket, child, waits: None, needs: None }
+        Self {
+            link,
+            sender,
+            socket,
+            child,
+            waits: None,
+            needs: None,
+            is_stranded: false,
+            position: None,
+            from_file: false,
+            from_memory: false,
+        }
     }
 
     /// The child takes so many bytes more.
@@ -86,7 +106,7 @@ impl Outlet {
     /// A file was read, or could not be.
     pub(super) fn read(
         &mut self,
-        item: Result<crate::flow::Item, String>,
+        item: Result<Item, String>,
         ring: &SharedRing<Backing>,
         tell: &mut Tell<'_>,
     ) {
@@ -94,19 +114,37 @@ impl Outlet {
         self.sender.take(item, ring, tell);
     }
 
-    /// Sends one piece, if there may be one. Returns whether that moved anything.
-    pub(super) fn send(&mut self, now: Now, ring: &SharedRing<Backing>, tell: &mut Tell<'_>) -> bool {
+    /// Takes note of how far it is.
+    fn is_at(&mut self, position: Option<u64>) {
+        if self.position.is_some() && position > self.position {
+            self.from_memory = !std::mem::take(&mut self.from_file);
+        }
+        self.position = position;
+    }
+
+    /// Sends one piece, if there may be one. Returns whether that moved anything. The producer has `waited` for room so far.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        waited: Duration,
+        ring: &SharedRing<Backing>,
+        tell: &mut Tell<'_>,
+    ) -> bool {
         if !self.child.connected || self.waits.is_some() {
             return false;
         }
         let step = self.sender.step(now.instant, &mut self.socket, ring, tell);
         self.child.hear(now, &std::mem::take(&mut self.socket.taken));
+        self.is_at(ring.look(|ring| ring.position(self.link)));
         self.waits = Some(match step {
             SendStep::Moved(_) => return true,
             SendStep::WouldBlock => Waits::Socket,
             SendStep::Until(at) => Waits::Turn(at),
             SendStep::Idle(_) => Waits::Ring,
             SendStep::NeedsFile { backing, offset, len } => {
+                let lost_its_place = std::mem::take(&mut self.from_memory);
+                assert!(!lost_its_place || waited >= PATIENCE, "no patience: {waited:?} of waiting");
+                self.from_file = true;
                 self.needs = Some((backing.file().clone(), offset, len));
                 Waits::File
             }

@@ -39,6 +39,9 @@ pub(super) struct Plane {
     writer: PayloadWriter,
     limit: Limit,
     begun: bool,
+    /// Since when the producer waits for room, and how long it has waited before.
+    waiting: Option<Instant>,
+    waited: Duration,
 }
 
 impl Plane {
@@ -63,6 +66,8 @@ impl Plane {
             writer: PayloadWriter::new(header, &keys()).expect("both wires are on"),
             limit,
             begun: false,
+            waiting: None,
+            waited: Duration::ZERO,
         }
     }
 
@@ -175,6 +180,9 @@ impl Plane {
     /// Steps what may go on, once each. Returns whether that moved anything.
     pub(super) fn step(&mut self, now: Now) -> bool {
         self.wake();
+        if let Some(since) = self.waiting.take_if(|_| !self.upstreams.waits_for_room()) {
+            self.waited += now.instant.duration_since(since);
+        }
         let (ring, told) = (&self.ring, &mut self.told);
         let tell = &mut |input| {
             // What the payload sums up to is known to the files before they are placed.
@@ -184,8 +192,11 @@ impl Plane {
             told.push_back(input);
         };
         let mut moved = self.upstreams.receive(now.instant, ring, tell);
+        if self.upstreams.waits_for_room() {
+            self.waiting.get_or_insert(now.instant);
+        }
         for outlet in self.outlets.values_mut() {
-            moved |= outlet.send(now, ring, tell);
+            moved |= outlet.send(now, self.waited, ring, tell);
         }
         moved
     }
@@ -238,7 +249,11 @@ impl Plane {
         }
         let has_work = self.ring.look(Ring::has_disk_work);
         assert!(self.disk_state != DiskState::Ring || !has_work, "the disk was forgotten");
-        let waits = self.upstreams.needs_room && self.upstreams.waits_until.is_some();
-        assert!(!waits || !self.ring.look(Ring::has_room), "the producer was forgotten");
+        if self.upstreams.waits_for_room() {
+            assert!(!self.ring.look(Ring::has_room), "the producer was forgotten");
+            let is_fed = |outlet: &Outlet| !outlet.is_stranded;
+            let disk_waits = self.disk_state == DiskState::Ring;
+            assert!(!disk_waits || self.outlets.values().any(is_fed), "the producer waits for nobody");
+        }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Upstreams {
     /// Until when there is no room or no turn, unless something changes.
     pub(super) waits_until: Option<Instant>,
     /// Whether it is the ring that has no room.
-    pub(super) needs_room: bool,
+    needs_room: bool,
 }
 
 impl Upstreams {
@@ -117,6 +117,10 @@ impl Upstreams {
             let root = resumed().map(|file| root(&file.borrow()[..from as usize]));
             self.receiver.begin(now, from, root, tell);
         }
+    }
+
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.needs_room && self.waits_until.is_some()
     }
 
     pub(super) fn halt(&mut self) {
