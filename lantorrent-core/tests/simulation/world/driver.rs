@@ -272,9 +272,10 @@ impl Driver {
         let Some(child) = self.children.get_mut(&link) else { return };
         child.waits = None;
         let told = &mut self.told;
-        let item = match host.disk.broken {
-            true => Err("the disk is broken".to_owned()),
-            false => backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two),
+        let item = if host.disk.broken {
+            Err("the disk is broken".to_owned())
+        } else {
+            backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two)
         };
         child.sender.take(item, &self.ring, &mut |input| told.push_back(Happening::Input(input)));
     }
@@ -410,9 +411,12 @@ impl Driver {
             Sent::Nothing => false,
             Sent::NeedsFile(backing, offset, len) => {
                 child.from_file = true;
-                if std::mem::take(&mut child.from_memory) && self.waited < PATIENCE_WITH_CHILDREN {
-                    panic!("a child lost its place in the ring after {:?} of waiting", self.waited);
-                }
+                let was_waited_for = self.waited >= PATIENCE_WITH_CHILDREN;
+                assert!(
+                    !std::mem::take(&mut child.from_memory) || was_waited_for,
+                    "a child lost its place in the ring after {:?} of waiting",
+                    self.waited
+                );
                 self.reads.insert(link, (backing, offset, len));
                 net.within(100, Event::ReadBack(self.id, link));
                 true
