@@ -2,6 +2,8 @@
 //! thing, which may wait for the disk, so a driver steps this where nothing else waits for it.
 
 mod heirs;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 

@@ -24,6 +24,8 @@ mod ring;
 mod send;
 mod stock;
 mod supply;
+#[cfg(test)]
+mod testing;
 mod wake;
 
 use std::time::Duration;

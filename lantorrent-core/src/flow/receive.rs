@@ -4,6 +4,9 @@
 //! What outlives an upstream is the session's: the root hasher, and an item that was verified but had no room yet. What is
 //! half read of a frame goes with its connection.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +19,7 @@ use crate::rate::{Limit, Pace};
 use crate::session::Input;
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
-/// How long nothing is read, for want of room, before the session hears that silence is not the upstream's fault.
+/// How long to wait for a block that other transfers have before looking again.
 const WAIT: Duration = Duration::from_millis(500);
 
 /// What came of a step.
@@ -399,7 +402,7 @@ impl Reading {
     /// There is no room yet. Nothing is read meanwhile, so silence is not the upstream's fault.
     fn wait(&mut self, now: Instant, tell: &mut Tell<'_>) {
         let since = *self.waits.get_or_insert(now);
-        if now.saturating_duration_since(since) >= WAIT {
+        if now.saturating_duration_since(since) >= TELL {
             self.waits = Some(now);
             tell(Input::Heard);
         }

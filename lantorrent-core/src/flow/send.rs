@@ -1,5 +1,8 @@
 //! Sends a child what it is to have: words of the session, the payload from the ring or a file, and frames in between.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, Write};
 use std::time::Instant;
 

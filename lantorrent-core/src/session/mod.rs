@@ -7,8 +7,8 @@
 //! 2. after each, `poll()` until it returns None, and do what each [`Output`] says;
 //! 3. wait for the next thing, at most until `deadline()`; then hand in [`Input::Tick`].
 //!
-//! The session sees no payload. A driver moves it, with [`PayloadReader`](crate::wire::PayloadReader) and
-//! [`PayloadWriter`](crate::wire::PayloadWriter), and tells the session how far it came. A connection from upstream
+//! The session sees no payload. A driver has the data plane ([`flow`](crate::flow)) move it, which tells the session how
+//! far it came. A connection from upstream
 //! first goes through [`Incoming`], which lets nobody in without the password.
 
 mod answer;
