@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::child::{Child, Stage};
-use super::desk::Desk;
+use super::context::Context;
 use super::io::{LinkId, LinkIds, Output};
 use super::race::Race;
 use super::timing::Timing;
@@ -67,7 +67,7 @@ impl Attempt {
         place: usize,
         node: Destination,
         ids: &mut LinkIds,
-        desk: &mut Desk,
+        ctx: &mut Context,
         now: Instant,
     ) -> Self {
         let (asked, race) = (now, Race::new(literal(&node), now));
@@ -77,16 +77,16 @@ impl Attempt {
             let link = ids.next();
             this.lookup = Some(link);
             let (host, port) = (this.node.host.clone(), this.node.port);
-            desk.out.push_back(Output::LookUp { link, host, port });
+            ctx.out.push_back(Output::LookUp { link, host, port });
         } else {
-            this.dial(ids, desk, now);
+            this.dial(ids, ctx, now);
         }
         this
     }
 
     /// The same node once more, beside this attempt. No more time is left for that than for this one.
-    pub(super) fn again(&self, ids: &mut LinkIds, desk: &mut Desk, now: Instant) -> Self {
-        let mut second = Self::begin(self.place, self.node.clone(), ids, desk, now);
+    pub(super) fn again(&self, ids: &mut LinkIds, ctx: &mut Context, now: Instant) -> Self {
+        let mut second = Self::begin(self.place, self.node.clone(), ids, ctx, now);
         second.asked = self.asked;
         second.links.iter_mut().for_each(|link| link.asked = self.asked);
         second
@@ -121,25 +121,25 @@ impl Attempt {
         &mut self,
         addresses: &[SocketAddr],
         ids: &mut LinkIds,
-        desk: &mut Desk,
+        ctx: &mut Context,
         now: Instant,
     ) -> Option<Loss> {
         let link = self.lookup?;
         if addresses.is_empty() {
-            return self.lose(link, Code::CANNOT_CONNECT, "the name has no address", ids, desk, now);
+            return self.lose(link, Code::CANNOT_CONNECT, "the name has no address", ids, ctx, now);
         }
         self.lookup = None;
-        desk.out.push_back(Output::Close(link));
+        ctx.out.push_back(Output::Close(link));
         self.race = Race::new(addresses.iter().copied(), now);
-        self.dial(ids, desk, now);
+        self.dial(ids, ctx, now);
         None
     }
 
     /// Tries the addresses whose time has come.
-    pub(super) fn dial(&mut self, ids: &mut LinkIds, desk: &mut Desk, now: Instant) {
+    pub(super) fn dial(&mut self, ids: &mut LinkIds, ctx: &mut Context, now: Instant) {
         while let Some(to) = self.race.poll(now) {
             let link = ids.next();
-            desk.out.push_back(Output::Connect { link, to });
+            ctx.out.push_back(Output::Connect { link, to });
             let mut child = Child::new(link, self.place, self.node.clone(), to, now);
             child.asked = self.asked;
             self.links.push(child);
@@ -147,11 +147,11 @@ impl Attempt {
     }
 
     /// The node has answered on that link, or on wire 1 taken it: no other is needed.
-    pub(super) fn settle(&mut self, link: LinkId, desk: &mut Desk, now: Instant) {
+    pub(super) fn settle(&mut self, link: LinkId, ctx: &mut Context, now: Instant) {
         self.race = Race::new([], now);
         self.failures.clear();
         let others = self.links.extract_if(.., |child| child.link != link);
-        desk.out.extend(others.map(|child| Output::Close(child.link)));
+        ctx.out.extend(others.map(|child| Output::Close(child.link)));
     }
 
     /// The link on which the node has answered.
@@ -166,10 +166,10 @@ impl Attempt {
         code: Code,
         why: &str,
         ids: &mut LinkIds,
-        desk: &mut Desk,
+        ctx: &mut Context,
         now: Instant,
     ) -> Option<Loss> {
-        desk.out.push_back(Output::Close(link));
+        ctx.out.push_back(Output::Close(link));
         if self.lookup == Some(link) {
             self.lookup = None;
             self.fail(None, Stage::Connecting, code, why);
@@ -178,14 +178,14 @@ impl Attempt {
             let child = self.links.remove(at);
             self.fail(Some(child.to), child.stage, code, why);
             self.race.failed(now);
-            self.dial(ids, desk, now);
+            self.dial(ids, ctx, now);
         }
         self.links.is_empty().then(|| self.verdict())
     }
 
     /// Nothing has come of it in time.
-    pub(super) fn give_up(&mut self, desk: &mut Desk) -> Loss {
-        self.close(desk);
+    pub(super) fn give_up(&mut self, ctx: &mut Context) -> Loss {
+        self.close(ctx);
         if self.lookup.take().is_some() {
             self.fail(None, Stage::Connecting, Code::CANNOT_CONNECT, LOOKUP);
         }
@@ -200,8 +200,8 @@ impl Attempt {
     }
 
     /// Closes all its links.
-    pub(super) fn close(&self, desk: &mut Desk) {
-        desk.out.extend(
+    pub(super) fn close(&self, ctx: &mut Context) {
+        ctx.out.extend(
             self.lookup.into_iter().chain(self.links.iter().map(|child| child.link)).map(Output::Close),
         );
     }
@@ -238,9 +238,9 @@ impl Attempt {
 
     /// Tries the addresses whose time has come, and lets go of links that are late. Returns why nothing comes of the attempt,
     /// where no other is left.
-    pub(super) fn tick(&mut self, ids: &mut LinkIds, desk: &mut Desk, now: Instant) -> Option<Loss> {
-        self.dial(ids, desk, now);
-        let (timing, wire) = (&desk.timing, desk.wire());
+    pub(super) fn tick(&mut self, ids: &mut LinkIds, ctx: &mut Context, now: Instant) -> Option<Loss> {
+        self.dial(ids, ctx, now);
+        let (timing, wire) = (&ctx.timing, ctx.wire());
         let late = |child: &Child| {
             let (at, why) = child.deadline(timing, wire);
             let code = if child.stage == Stage::Connecting { Code::CANNOT_CONNECT } else { Code::TIMED_OUT };
@@ -250,7 +250,7 @@ impl Attempt {
         let lookup = lookup.map(|link| (link, Code::CANNOT_CONNECT, LOOKUP));
         let late: Vec<_> = lookup.into_iter().chain(self.links.iter().filter_map(late)).collect();
         let losses =
-            late.into_iter().filter_map(|(link, code, why)| self.lose(link, code, why, ids, desk, now));
+            late.into_iter().filter_map(|(link, code, why)| self.lose(link, code, why, ids, ctx, now));
         losses.last()
     }
 

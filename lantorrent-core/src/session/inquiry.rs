@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, Loss};
 use super::child::{Child, Reader, Said, Stage};
-use super::desk::Desk;
+use super::context::Context;
 use super::io::{LinkId, LinkIds, Now, Output};
 use crate::wire::{Code, Destination, Line, Report, Verb, proof};
 
@@ -73,10 +73,10 @@ impl Inquiry {
         std::mem::take(&mut self.failures)
     }
 
-    pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
+    pub(super) fn deadline(&self, ctx: &Context) -> Option<Instant> {
         let due = |attempt: &Attempt| {
-            let late = attempt.asked_until(desk.timing.check);
-            attempt.deadline(&desk.timing, desk.wire()).map_or(late, |due| due.min(late))
+            let late = attempt.asked_until(ctx.timing.check);
+            attempt.deadline(&ctx.timing, ctx.wire()).map_or(late, |due| due.min(late))
         };
         self.open.iter().map(|(attempt, _)| due(attempt)).min()
     }
@@ -87,25 +87,25 @@ impl Inquiry {
     }
 
     /// Lets go of those whose answer is known, whoever brought it, and asks the next ones.
-    pub(super) fn advance(&mut self, desk: &mut Desk, now: Now) {
-        let known = |(attempt, _): &mut (Attempt, u32)| desk.ledger.settled(&attempt.node);
+    pub(super) fn advance(&mut self, ctx: &mut Context, now: Now) {
+        let known = |(attempt, _): &mut (Attempt, u32)| ctx.results.settled(&attempt.node);
         let known: Vec<_> = self.open.extract_if(.., known).collect();
         for (attempt, _) in known {
-            attempt.close(desk);
+            attempt.close(ctx);
         }
         while self.open.len() < self.most
             && let Some(Asked { node, tries }) = self.waiting.pop_front()
         {
-            if !desk.ledger.settled(&node) {
-                self.open.push((Attempt::begin(0, node, &mut self.ids, desk, now.instant), tries));
+            if !ctx.results.settled(&node) {
+                self.open.push((Attempt::begin(0, node, &mut self.ids, ctx, now.instant), tries));
             }
         }
     }
 
     /// Nobody is asked any more.
-    pub(super) fn stop(&mut self, desk: &mut Desk) {
+    pub(super) fn stop(&mut self, ctx: &mut Context) {
         self.waiting.clear();
-        self.open.drain(..).for_each(|(attempt, _)| attempt.close(desk));
+        self.open.drain(..).for_each(|(attempt, _)| attempt.close(ctx));
     }
 
     fn position(&self, link: LinkId) -> Option<usize> {
@@ -117,109 +117,109 @@ impl Inquiry {
     }
 
     /// The name of a node has these addresses.
-    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
         let Some(at) = self.position(link) else { return };
-        if let Some(loss) = self.open[at].0.found(addresses, &mut self.ids, desk, now.instant) {
+        if let Some(loss) = self.open[at].0.found(addresses, &mut self.ids, ctx, now.instant) {
             self.retry(at, loss);
         }
     }
 
-    pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
+    pub(super) fn connected(&mut self, ctx: &mut Context, now: Now, link: LinkId, to: SocketAddr) {
         let verb = self.verb;
         let Some(child) = self.find(link) else { return };
-        if desk.introduce(now, child, verb, Vec::new(), None, to).is_none() {
-            self.fail(desk, link, Code::UNSUPPORTED, "no password for this wire");
+        if ctx.introduce(now, child, verb, Vec::new(), None, to).is_none() {
+            self.fail(ctx, link, Code::UNSUPPORTED, "no password for this wire");
         }
     }
 
-    pub(super) fn bytes(&mut self, desk: &mut Desk, now: Now, link: LinkId, mut input: &[u8]) {
+    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, mut input: &[u8]) {
         while !input.is_empty() {
             let Some(child) = self.find(link) else { return };
             match child.read(input, now.instant) {
                 Ok((used, said)) => {
                     input = &input[used..];
                     if let Some(said) = said {
-                        self.said(desk, now, link, said);
+                        self.said(ctx, now, link, said);
                     }
                 }
-                Err(error) => return self.lose(desk, now, link, Code::from(&error), &error.to_string()),
+                Err(error) => return self.lose(ctx, now, link, Code::from(&error), &error.to_string()),
             }
         }
     }
 
-    fn said(&mut self, desk: &mut Desk, now: Now, link: LinkId, said: Said) {
+    fn said(&mut self, ctx: &mut Context, now: Now, link: LinkId, said: Said) {
         let Some(child) = self.find(link) else { return };
         match (said, child.stage) {
-            (Said::Bare(report), _) => self.refused(desk, now, link, &report),
+            (Said::Bare(report), _) => self.refused(ctx, now, link, &report),
             (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
                 let Reader::Wire2(reader) = &child.reader else { return };
-                let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
+                let Some(proof) = proof::line(&ctx.keys, &reader.nonce(), &challenge) else { return };
                 child.enter(Stage::Proving, now.instant);
-                self.settle(desk, now, link);
-                desk.out.push_back(Output::Send(link, proof));
+                self.settle(ctx, now, link);
+                ctx.out.push_back(Output::Send(link, proof));
             }
             (Said::Line(Line::Accepted), Stage::Proving) => child.enter(Stage::Opening, now.instant),
             (Said::Line(Line::Result(sealed)), Stage::Opening) => {
                 let index = child.node.index;
-                let opened = desk.result_key.as_ref().map(|key| sealed.open(key));
+                let opened = ctx.result_key.as_ref().map(|key| sealed.open(key));
                 match opened {
                     // It speaks for itself alone.
-                    Some(Ok(report)) if report.index == Some(index) => self.reported(desk, link, report),
-                    _ => self.fail(desk, link, Code::PROTOCOL, "it sent a result that cannot be read"),
+                    Some(Ok(report)) if report.index == Some(index) => self.reported(ctx, link, report),
+                    _ => self.fail(ctx, link, Code::PROTOCOL, "it sent a result that cannot be read"),
                 }
             }
             // Signs of life, while it is at work.
             (Said::Line(Line::Alive | Line::Progress(_)), Stage::Opening) => {}
-            (Said::Line(_), _) => self.fail(desk, link, Code::PROTOCOL, "it sent a line out of turn"),
+            (Said::Line(_), _) => self.fail(ctx, link, Code::PROTOCOL, "it sent a line out of turn"),
         }
     }
 
     /// The node has answered there: its other addresses are not needed.
-    fn settle(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
+    fn settle(&mut self, ctx: &mut Context, now: Now, link: LinkId) {
         if let Some((attempt, _)) = self.open.iter_mut().find(|(attempt, _)| attempt.has(link)) {
-            attempt.settle(link, desk, now.instant);
+            attempt.settle(link, ctx, now.instant);
         }
     }
 
-    fn reported(&mut self, desk: &mut Desk, link: LinkId, report: Report) {
-        desk.report(report, None);
+    fn reported(&mut self, ctx: &mut Context, link: LinkId, report: Report) {
+        ctx.report(report, None);
         let Some(at) = self.position(link) else { return };
-        if desk.ledger.settled(&self.open[at].0.node) {
-            self.open.remove(at).0.close(desk);
+        if ctx.results.settled(&self.open[at].0.node) {
+            self.open.remove(at).0.close(ctx);
         }
     }
 
     /// What a damaged header or proof is answered with cannot be told from a refusal.
-    fn refused(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
+    fn refused(&mut self, ctx: &mut Context, now: Now, link: LinkId, report: &Report) {
         let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.lose(desk, now, link, code, &format!("it says {:?}", report.message));
+        self.lose(ctx, now, link, code, &format!("it says {:?}", report.message));
     }
 
     /// A connection could not be made, or has ended.
-    pub(super) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
+    pub(super) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
         let Some(child) = self.find(link) else {
             // Its name could not be looked up.
-            return self.lose(desk, now, link, Code::CANNOT_CONNECT, why);
+            return self.lose(ctx, now, link, Code::CANNOT_CONNECT, why);
         };
         if let Reader::Wire2(reader) = &child.reader
             && let Some(report) = reader.finish()
         {
-            return self.refused(desk, now, link, &report);
+            return self.refused(ctx, now, link, &report);
         }
         let code = match child.stage {
             Stage::Connecting => Code::CANNOT_CONNECT,
             _ => Code::CONNECTION_LOST,
         };
-        self.lose(desk, now, link, code, why);
+        self.lose(ctx, now, link, code, why);
     }
 
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
+    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
         for at in (0..self.open.len()).rev() {
             let attempt = &mut self.open[at].0;
-            let loss = if attempt.asked_until(desk.timing.check) <= now.instant {
-                Some(attempt.give_up(desk))
+            let loss = if attempt.asked_until(ctx.timing.check) <= now.instant {
+                Some(attempt.give_up(ctx))
             } else {
-                attempt.tick(&mut self.ids, desk, now.instant)
+                attempt.tick(&mut self.ids, ctx, now.instant)
             };
             if let Some(loss) = loss {
                 self.retry(at, loss);
@@ -228,9 +228,9 @@ impl Inquiry {
     }
 
     /// A link is of no use. What may have been a mishap is tried once more, unless another address may still answer.
-    fn lose(&mut self, desk: &mut Desk, now: Now, link: LinkId, code: Code, why: &str) {
+    fn lose(&mut self, ctx: &mut Context, now: Now, link: LinkId, code: Code, why: &str) {
         let Some(at) = self.position(link) else { return };
-        if let Some(loss) = self.open[at].0.lose(link, code, why, &mut self.ids, desk, now.instant) {
+        if let Some(loss) = self.open[at].0.lose(link, code, why, &mut self.ids, ctx, now.instant) {
             self.retry(at, loss);
         }
     }
@@ -245,10 +245,10 @@ impl Inquiry {
     }
 
     /// There is no use in asking that node once more.
-    fn fail(&mut self, desk: &mut Desk, link: LinkId, code: Code, why: &str) {
+    fn fail(&mut self, ctx: &mut Context, link: LinkId, code: Code, why: &str) {
         let Some(at) = self.position(link) else { return };
         let (attempt, _) = self.open.remove(at);
-        attempt.close(desk);
+        attempt.close(ctx);
         self.failures.push(Failure { node: attempt.node, code, why: why.to_owned() });
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cancel::Cancels;
 
-use super::desk::Desk;
+use super::context::Context;
 use super::downstream::Downstream;
 use super::downstream::Slow;
 use super::entropy::Seed;
@@ -57,7 +57,7 @@ enum Fate {
 /// The state machine of a node, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct NodeSession {
-    desk: Desk,
+    ctx: Context,
     upstream: Upstream,
     downstream: Downstream,
     /// The places of those behind, as the header in force says.
@@ -91,11 +91,11 @@ impl NodeSession {
         seed: Seed,
     ) -> Self {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
-        session.upstream.say(&mut session.desk, &Line::Accepted);
+        session.upstream.say(&mut session.ctx, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
-            session.desk.out.push_back(Output::Open(file));
+            session.ctx.out.push_back(Output::Open(file));
         }
-        session.downstream.start(&mut session.desk, now);
+        session.downstream.start(&mut session.ctx, now);
         session
     }
 
@@ -112,7 +112,7 @@ impl NodeSession {
         // Nothing unpredictable is needed to say no.
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
-        session.upstream.say(&mut session.desk, &Line::Accepted);
+        session.upstream.say(&mut session.ctx, &Line::Accepted);
         session.abort(now, &Abort { code, reason: message.into() });
         session.advance(now);
         session
@@ -136,7 +136,7 @@ impl NodeSession {
         let places = list.iter().map(|node| node.index).collect();
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
         Self {
-            desk: Desk::new(header, &all, keys, timing, seed),
+            ctx: Context::new(header, &all, keys, timing, seed),
             upstream,
             downstream,
             list: places,
@@ -157,19 +157,19 @@ impl NodeSession {
 
     /// What this node was asked for; its list of destinations is with the session.
     pub fn header(&self) -> &Header {
-        &self.desk.header
+        &self.ctx.header
     }
 
     /// Whether there is no upstream, or one that has been silent for too long while it was listened to.
     pub fn is_orphan(&self, now: Now) -> bool {
         let listens = self.phase == Phase::Receiving && self.reading == Reading::Yes;
-        let is_dead = || self.upstream.dead_at(&self.desk).is_some_and(|at| at <= now.instant);
+        let is_dead = || self.upstream.dead_at(&self.ctx).is_some_and(|at| at <= now.instant);
         self.upstream.id().is_none() || listens && is_dead()
     }
 
     /// The next thing to do, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
-        self.desk.out.pop_front()
+        self.ctx.out.pop_front()
     }
 
     /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
@@ -178,20 +178,20 @@ impl NodeSession {
             return None;
         }
         let tick = Some(self.upstream.next_tick_at());
-        let deadlines = [tick, self.downstream.deadline(&self.desk), self.patience(), self.stop_at];
+        let deadlines = [tick, self.downstream.deadline(&self.ctx), self.patience(), self.stop_at];
         deadlines.into_iter().flatten().min()
     }
 
     /// When it is too long that nothing came from upstream, or that there is none.
     fn patience(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
+            Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.ctx),
             Phase::Opening | Phase::Receiving => None,
             // Who has everything need not wait for another upstream, nor hold up those who wait for its results.
-            Phase::Ended if self.downstream.waits() => return self.upstream.gone_at(&self.desk),
+            Phase::Ended if self.downstream.waits() => return self.upstream.gone_at(&self.ctx),
             Phase::Ended | Phase::Aborted | Phase::Done => return None,
         }
-        .or(self.upstream.orphan_until(&self.desk.timing))
+        .or(self.upstream.orphan_until(&self.ctx.timing))
     }
 
     /// Something happened.
@@ -200,7 +200,7 @@ impl NodeSession {
             return;
         }
         self.excuse_lateness(now);
-        self.desk.adopting = self.may_adopt(now);
+        self.ctx.adopting = self.may_adopt(now);
         match input {
             Input::Tick => self.tick(now),
             Input::Stop(grace) => self.stop(now, grace),
@@ -215,17 +215,17 @@ impl NodeSession {
             Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
             Input::Bye => {
                 self.upstream.heard(now.instant);
-                self.downstream.bye(&mut self.desk);
+                self.downstream.bye(&mut self.ctx);
             }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Halted { offset, cause } => self.halted(now, offset, cause),
-            Input::Found(link, addresses) => self.downstream.found(&mut self.desk, now, link, &addresses),
-            Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
-            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
+            Input::Found(link, addresses) => self.downstream.found(&mut self.ctx, now, link, &addresses),
+            Input::Connected(link, to) => self.downstream.connected(&mut self.ctx, now, link, to),
+            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.ctx, now, link, bytes),
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
-            Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
+            Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
+            Input::Closed(link, why) => self.downstream.closed(&mut self.ctx, now, link, &why),
             Input::Unservable(link) => self.unservable(now, link),
             Input::Opened(file, result) => self.opened(file, result),
             Input::Written(upto) => self.written = upto,
@@ -238,7 +238,7 @@ impl NodeSession {
 
     /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
-        if let Some(late) = self.desk.lateness(now, self.deadline()) {
+        if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.upstream.excuse(late);
             self.downstream.excuse(late);
         }
@@ -246,7 +246,7 @@ impl NodeSession {
 
     /// A node that was left behind must not take children from those who went on without it.
     fn may_adopt(&self, now: Now) -> bool {
-        self.desk.wire() == Wire::One || !self.aside && self.upstream.lives(&self.desk, now) || !self.begun()
+        self.ctx.wire() == Wire::One || !self.aside && self.upstream.lives(&self.ctx, now) || !self.begun()
     }
 
     /// Whether the payload is, or was, read. Before that nothing is due from upstream.
@@ -280,7 +280,7 @@ impl NodeSession {
     }
 
     fn unservable(&mut self, now: Now, link: LinkId) {
-        if self.downstream.unservable(&mut self.desk, now, link) {
+        if self.downstream.unservable(&mut self.ctx, now, link) {
             self.step_aside();
         }
     }
@@ -288,9 +288,9 @@ impl NodeSession {
     /// Those behind are better served by somebody else.
     fn step_aside(&mut self) {
         self.aside = true;
-        self.desk.adopting = false;
-        self.downstream.hang_up(&mut self.desk);
-        self.upstream.say(&mut self.desk, &Line::Aside);
+        self.ctx.adopting = false;
+        self.downstream.hang_up(&mut self.ctx);
+        self.upstream.say(&mut self.ctx, &Line::Aside);
     }
 
     fn opened(&mut self, file: usize, result: Result<Opened, FileFault>) {
@@ -300,7 +300,7 @@ impl NodeSession {
             // What was opened is removed next.
             (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.desk.out.push_back(Output::Keep(file)),
+            (Some(_), Ok(_)) => self.ctx.out.push_back(Output::Keep(file)),
             _ => {}
         }
     }
@@ -309,7 +309,7 @@ impl NodeSession {
     fn fail(&mut self, file: usize, fault: &FileFault, fate: Fate) {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
-                self.desk.out.push_back(match fate {
+                self.ctx.out.push_back(match fate {
                     Fate::Discard => Output::Discard(file),
                     Fate::Keep => Output::Keep(file),
                 });
@@ -343,7 +343,7 @@ impl NodeSession {
         for file in self.files.unfinished() {
             self.fail(file, &fault, Fate::Discard);
         }
-        self.downstream.abort(&mut self.desk, now, abort);
+        self.downstream.abort(&mut self.ctx, now, abort);
     }
 
     /// This node ends its part, and nobody else's: those behind are taken up by who is before it.
@@ -356,25 +356,25 @@ impl NodeSession {
         for file in self.files.unfinished() {
             self.fail(file, &fault, Fate::Keep);
         }
-        self.downstream.hang_up(&mut self.desk);
+        self.downstream.hang_up(&mut self.ctx);
     }
 
     fn tick(&mut self, now: Now) {
-        if self.upstream.tick(&mut self.desk, now) {
+        if self.upstream.tick(&mut self.ctx, now) {
             let progress = self.progress();
-            self.upstream.say(&mut self.desk, &Line::Progress(progress));
-            if self.downstream.watch_pace(&mut self.desk, now) == Slow::StepAside {
+            self.upstream.say(&mut self.ctx, &Line::Progress(progress));
+            if self.downstream.watch_pace(&mut self.ctx, now) == Slow::StepAside {
                 self.step_aside();
             }
         }
-        self.downstream.tick(&mut self.desk, now);
+        self.downstream.tick(&mut self.ctx, now);
         // Behind that, as it may have left nobody to wait for.
         if self.patience().is_some_and(|at| at <= now.instant) {
             self.lose_patience(now);
         }
         if self.stop_at.is_some_and(|stop_at| stop_at <= now.instant) {
             self.stop_at = None;
-            if self.desk.wire() == Wire::One {
+            if self.ctx.wire() == Wire::One {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: STOPPED.into() });
             } else {
                 self.let_go(Code::STOPPED, STOPPED);
@@ -393,8 +393,8 @@ impl NodeSession {
         if over {
             self.tell_last_progress();
         }
-        while let Some(relayed) = self.desk.relayed.pop_front() {
-            self.upstream.relay(&mut self.desk, relayed);
+        while let Some(relayed) = self.ctx.relayed.pop_front() {
+            self.upstream.relay(&mut self.ctx, relayed);
         }
         self.answer_cancels();
         if over {
@@ -417,15 +417,15 @@ impl NodeSession {
         // Until now it was not its turn to speak, however long opening took.
         self.upstream.heard(now.instant);
         self.reading = Reading::Yes;
-        self.upstream.say(&mut self.desk, &Line::Ready { offset: self.received });
-        self.desk.out.push_back(Output::Accept(upstream, self.received));
+        self.upstream.say(&mut self.ctx, &Line::Ready { offset: self.received });
+        self.ctx.out.push_back(Output::Accept(upstream, self.received));
     }
 
     fn is_ready(&self) -> bool {
         // What cannot be read back must wait for the children, as they could not be served later.
         let open = !self.files.opening() && (self.files.readable() || self.downstream.settled());
         // Where nobody needs the payload, wire 1 cannot be told so, and has to be listened to.
-        let needed = self.desk.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
+        let needed = self.ctx.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
         open && needed
     }
 
@@ -436,14 +436,14 @@ impl NodeSession {
         }
         for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
-            self.desk.out.push_back(Output::Place(file, size));
+            self.ctx.out.push_back(Output::Place(file, size));
         }
     }
 
     fn is_over(&self) -> bool {
         let heard_out = match self.phase {
             Phase::Ended | Phase::Aborted => true,
-            Phase::Opening | Phase::Receiving => self.desk.wire() == Wire::Two,
+            Phase::Opening | Phase::Receiving => self.ctx.wire() == Wire::Two,
             Phase::Done => false,
         };
         heard_out && self.files.settled() && self.cancels.settled() && self.downstream.finished()

@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use std::collections::BTreeSet;
 
-use super::desk::Desk;
+use super::context::Context;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
 use crate::wire::{
@@ -53,7 +53,7 @@ impl Plan {
     }
 }
 
-impl Desk {
+impl Context {
     /// For the source of a transfer of its own, which it names, with a number for each destination.
     pub(super) fn for_plan(
         plan: &mut Plan,
@@ -97,8 +97,8 @@ impl Desk {
             destinations: Vec::new(),
             envelope,
         };
-        let mut desk = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
-        desk.entropy = entropy;
-        (desk, transfer)
+        let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
+        ctx.entropy = entropy;
+        (ctx, transfer)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::attempt::Attempt;
 use super::child::{Child, Stage};
-use super::desk::Desk;
+use super::context::Context;
 use super::io::{LinkId, LinkIds};
 use super::timing::Timing;
 use crate::wire::{Destination, Wire};
@@ -145,14 +145,14 @@ impl Run {
 
     /// The place of the next candidate that may be asked now, if there is one. Those that there is word of are passed
     /// over: who has the file needs nobody, and who was found dead or unable is asked at the end once more.
-    pub(super) fn candidate(&mut self, desk: &Desk, now: Instant) -> Option<usize> {
+    pub(super) fn candidate(&mut self, ctx: &Context, now: Instant) -> Option<usize> {
         if let Some(left) = self.left {
             return (self.attempts.is_empty() && left.claim_at <= now).then_some(left.place);
         }
-        while self.nodes.get(self.next).is_some_and(|node| desk.ledger.heard_of_all([node])) {
+        while self.nodes.get(self.next).is_some_and(|node| ctx.results.heard_of_all([node])) {
             self.next += 1;
         }
-        let at_once = match desk.wire() {
+        let at_once = match ctx.wire() {
             Wire::One => 1,
             Wire::Two => RACE,
         };
@@ -161,12 +161,12 @@ impl Run {
     }
 
     /// That candidate is being asked.
-    pub(super) fn launch(&mut self, place: usize, ids: &mut LinkIds, desk: &mut Desk, now: Instant) {
+    pub(super) fn launch(&mut self, place: usize, ids: &mut LinkIds, ctx: &mut Context, now: Instant) {
         if self.left.is_none() {
             self.next = place + 1;
-            self.launch_at = Some(now + desk.timing.race);
+            self.launch_at = Some(now + ctx.timing.race);
         }
-        self.put_attempt(Attempt::begin(place, self.nodes[place].clone(), ids, desk, now));
+        self.put_attempt(Attempt::begin(place, self.nodes[place].clone(), ids, ctx, now));
     }
 
     /// Puts an attempt where it belongs by its place.
@@ -197,14 +197,14 @@ impl Run {
     }
 
     /// The first candidate that has answered, if nobody before it is still waited for: how many come before it.
-    pub(super) fn choice(&self, desk: &Desk, now: Instant) -> Option<usize> {
+    pub(super) fn choice(&self, ctx: &Context, now: Instant) -> Option<usize> {
         let best = self.attempts.iter().position(|attempt| attempt.stage() == Stage::Challenged)?;
         let before = &self.attempts[..best];
-        before.iter().all(|attempt| attempt.asked_until(desk.timing.grace) <= now).then_some(best)
+        before.iter().all(|attempt| attempt.asked_until(ctx.timing.grace) <= now).then_some(best)
     }
 
     /// When something is due that has to do with candidates.
-    pub(super) fn seek_at(&self, desk: &Desk) -> Option<Instant> {
+    pub(super) fn seek_at(&self, ctx: &Context) -> Option<Instant> {
         if self.child.is_some() {
             return None;
         }
@@ -214,10 +214,10 @@ impl Run {
         let launch = self
             .launch_at
             .filter(|_| self.next < self.nodes.len() && (1..RACE).contains(&self.attempts.len()))
-            .filter(|_| desk.wire() == Wire::Two);
+            .filter(|_| ctx.wire() == Wire::Two);
         let best = self.attempts.iter().position(|attempt| attempt.stage() == Stage::Challenged);
         let before = best.and_then(|best| {
-            self.attempts[..best].iter().map(|early| early.asked_until(desk.timing.grace)).max()
+            self.attempts[..best].iter().map(|early| early.asked_until(ctx.timing.grace)).max()
         });
         [launch, before].into_iter().flatten().min()
     }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::desk::Desk;
+use super::context::Context;
 use super::downstream::Downstream;
 use super::entropy::Seed;
 use super::inquiry::{Failure, Inquiry};
 use super::io::{Input, Now, Output};
-use super::ledger::News;
-use super::lookout::{Lookout, Sight};
 use super::plan::Plan;
+use super::probe::{Probes, Sight};
+use super::results::News;
 use super::timing::Timing;
 use crate::wire::{
     Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
@@ -55,9 +55,9 @@ const FEW: usize = 8;
 #[derive(Debug)]
 pub struct SourceSession {
     transfer: TransferId,
-    desk: Desk,
+    ctx: Context,
     downstream: Downstream,
-    lookout: Lookout,
+    probes: Probes,
     /// Tells nodes which of their requests are cancelled.
     cancels: Inquiry,
     nodes: Vec<Destination>,
@@ -72,27 +72,27 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let (mut desk, transfer) = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let mut cancels = Inquiry::new(Verb::Cancel, CANCELS, FIRST_CANCEL);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
-        desk.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
-        if desk.wire() == Wire::Two {
+        ctx.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
+        if ctx.wire() == Wire::Two {
             for node in cancelled {
                 cancels.ask(node);
             }
         }
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
-        downstream.start(&mut desk, now);
-        let progress_at = now.instant + desk.timing.progress;
+        downstream.start(&mut ctx, now);
+        let progress_at = now.instant + ctx.timing.progress;
         let (sum, round, asked) = (None, Round::First, None);
-        let lookout = Lookout::default();
+        let probes = Probes::default();
         let mut session = Self {
             transfer,
-            desk,
+            ctx,
             downstream,
-            lookout,
+            probes,
             cancels,
             nodes,
             round,
@@ -119,12 +119,12 @@ impl SourceSession {
     /// The header that all headers of this transfer are made from, for
     /// [`PayloadWriter::new`](crate::wire::PayloadWriter::new).
     pub fn header(&self) -> &Header {
-        &self.desk.header
+        &self.ctx.header
     }
 
     /// The next thing to do, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
-        self.desk.out.pop_front()
+        self.ctx.out.pop_front()
     }
 
     /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
@@ -133,9 +133,9 @@ impl SourceSession {
             return None;
         }
         let deadlines = [
-            self.downstream.deadline(&self.desk),
-            self.lookout.deadline(&self.desk),
-            self.cancels.deadline(&self.desk),
+            self.downstream.deadline(&self.ctx),
+            self.probes.deadline(&self.ctx),
+            self.cancels.deadline(&self.ctx),
         ];
         deadlines.into_iter().flatten().chain([self.progress_at]).min()
     }
@@ -145,9 +145,9 @@ impl SourceSession {
         if self.done {
             return;
         }
-        if let Some(late) = self.desk.lateness(now, self.deadline()) {
+        if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.downstream.excuse(late);
-            self.lookout.excuse(late);
+            self.probes.excuse(late);
             self.cancels.excuse(late);
         }
         match input {
@@ -165,31 +165,31 @@ impl SourceSession {
             }
             Input::Aborted(abort) => self.abort(now, &abort),
             Input::Found(link, addresses) => {
-                self.downstream.found(&mut self.desk, now, link, &addresses);
-                self.lookout.found(&mut self.desk, now, link, &addresses);
-                self.cancels.found(&mut self.desk, now, link, &addresses);
+                self.downstream.found(&mut self.ctx, now, link, &addresses);
+                self.probes.found(&mut self.ctx, now, link, &addresses);
+                self.cancels.found(&mut self.ctx, now, link, &addresses);
             }
             Input::Connected(link, to) => {
-                self.downstream.connected(&mut self.desk, now, link, to);
-                self.lookout.connected(&mut self.desk, now, link, to);
-                self.cancels.connected(&mut self.desk, now, link, to);
+                self.downstream.connected(&mut self.ctx, now, link, to);
+                self.probes.connected(&mut self.ctx, now, link, to);
+                self.cancels.connected(&mut self.ctx, now, link, to);
             }
             Input::Bytes(link, bytes) => {
-                self.downstream.bytes(&mut self.desk, now, link, bytes);
-                self.lookout.bytes(&mut self.desk, now, link, bytes);
-                self.cancels.bytes(&mut self.desk, now, link, bytes);
+                self.downstream.bytes(&mut self.ctx, now, link, bytes);
+                self.probes.bytes(&mut self.ctx, now, link, bytes);
+                self.cancels.bytes(&mut self.ctx, now, link, bytes);
             }
             Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
             Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
+            Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
             Input::Closed(link, why) => {
-                self.downstream.closed(&mut self.desk, now, link, &why);
-                self.lookout.close(&mut self.desk, now, link, &why);
-                self.cancels.closed(&mut self.desk, now, link, &why);
+                self.downstream.closed(&mut self.ctx, now, link, &why);
+                self.probes.close(&mut self.ctx, now, link, &why);
+                self.cancels.closed(&mut self.ctx, now, link, &why);
             }
             Input::Unservable(link) => {
                 // The source's file is all there is: its children are lost where it fails.
-                self.downstream.unservable(&mut self.desk, now, link);
+                self.downstream.unservable(&mut self.ctx, now, link);
             }
             _ => {}
         }
@@ -198,18 +198,18 @@ impl SourceSession {
 
     fn abort(&mut self, now: Now, abort: &Abort) {
         if !std::mem::replace(&mut self.aborted, true) {
-            self.lookout.stop(&mut self.desk);
-            self.cancels.stop(&mut self.desk);
-            self.downstream.abort(&mut self.desk, now, abort);
+            self.probes.stop(&mut self.ctx);
+            self.cancels.stop(&mut self.ctx);
+            self.downstream.abort(&mut self.ctx, now, abort);
         }
     }
 
     /// Ends at once. The nodes keep what they have, and wait for another transfer of the same source.
     fn suspend(&mut self) {
         self.aborted = true;
-        self.lookout.stop(&mut self.desk);
-        self.cancels.stop(&mut self.desk);
-        self.downstream.part(&mut self.desk);
+        self.probes.stop(&mut self.ctx);
+        self.cancels.stop(&mut self.ctx);
+        self.downstream.part(&mut self.ctx);
         let (code, why) = if self.downstream.end_is_out() {
             (
                 Code::NEVER_REPORTED,
@@ -221,44 +221,44 @@ impl SourceSession {
                 "the sender was suspended; what the node has is kept for the next transfer of the file",
             )
         };
-        self.desk.report_for(&self.nodes, None, code, why);
+        self.ctx.report_for(&self.nodes, None, code, why);
     }
 
     /// Its node is told; what that says is the result. Where it does not answer, the result is what it would have been.
     fn cancel(&mut self, id: &str) {
-        let index = self.desk.ledger.index(id);
+        let index = self.ctx.results.index(id);
         let Some(node) = self.nodes.iter().find(|node| Some(node.index) == index) else { return };
         let requests = node.requests.iter().filter(|request| request.id == id).cloned().collect();
-        if !self.aborted && self.desk.wire() == Wire::Two {
+        if !self.aborted && self.ctx.wire() == Wire::Two {
             self.cancels.ask(Destination { requests, ..node.clone() });
         }
     }
 
     fn tick(&mut self, now: Now) {
-        self.downstream.tick(&mut self.desk, now);
-        self.lookout.tick(&mut self.desk, now);
-        self.cancels.tick(&mut self.desk, now);
+        self.downstream.tick(&mut self.ctx, now);
+        self.probes.tick(&mut self.ctx, now);
+        self.cancels.tick(&mut self.ctx, now);
         // Where the second is slow too it is this side, and nobody else can serve them.
-        self.downstream.watch_pace(&mut self.desk, now);
+        self.downstream.watch_pace(&mut self.ctx, now);
         if self.progress_at <= now.instant {
-            self.progress_at = now.instant + self.desk.timing.progress;
+            self.progress_at = now.instant + self.ctx.timing.progress;
             self.tell_progress();
         }
     }
 
     fn tell_progress(&mut self) {
         let mut sum = Progress::default();
-        self.downstream.progress(&self.desk, &mut sum);
+        self.downstream.progress(&self.ctx, &mut sum);
         self.count_the_rest(&mut sum);
         sum.changed.extend(self.downstream.take_changes(usize::MAX));
-        self.desk.out.push_back(Output::Progress(sum));
+        self.ctx.out.push_back(Output::Progress(sum));
     }
 
     /// Those of former rounds are in no run any more.
     fn count_the_rest(&self, sum: &mut Progress) {
         let counted: usize = sum.states.values().map(|&count| count as usize).sum();
         let missing = u32::try_from(self.nodes.len().saturating_sub(counted)).unwrap_or(0);
-        let (done, _) = self.desk.ledger.done(&(0..=u32::MAX));
+        let (done, _) = self.ctx.results.done(&(0..=u32::MAX));
         let done = done.saturating_sub(sum.count(NodeState::Done)).min(missing);
         for (state, count) in [(NodeState::Done, done), (NodeState::Failed, missing - done)] {
             if count > 0 {
@@ -271,23 +271,23 @@ impl SourceSession {
     fn watch(&mut self, now: Now, index: Option<u32>) {
         let node = self.nodes.iter().find(|node| Some(node.index) == index);
         if let Some(node) = node.filter(|_| !self.aborted && self.round == Round::First) {
-            self.lookout.watch(now, node);
+            self.probes.watch(now, node);
         }
     }
 
     fn advance(&mut self, now: Now) {
-        self.cancels.advance(&mut self.desk, now);
+        self.cancels.advance(&mut self.ctx, now);
         for Failure { node, code, why } in self.cancels.take_failures() {
             log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
         }
-        while let Some(relayed) = self.desk.relayed.pop_front() {
+        while let Some(relayed) = self.ctx.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
-                self.desk.out.push_back(Output::Report(report));
+                self.ctx.out.push_back(Output::Report(report));
             } else if relayed.report.code.is_provisional() && self.round != Round::Direct {
                 self.watch(now, relayed.report.index);
-                self.desk.out.push_back(Output::Bypassed(relayed.report));
+                self.ctx.out.push_back(Output::Bypassed(relayed.report));
             }
         }
         // Who is about to say that nothing of it is written need not be asked for it.
@@ -296,19 +296,19 @@ impl SourceSession {
                 continue;
             }
             self.done = true;
-            self.lookout.stop(&mut self.desk);
+            self.probes.stop(&mut self.ctx);
             self.tell_progress();
-            let last = self.desk.ledger.close();
-            self.desk.out.extend(last.into_iter().map(Output::Report));
-            self.desk.out.push_back(Output::Done);
+            let last = self.ctx.results.close();
+            self.ctx.out.extend(last.into_iter().map(Output::Report));
+            self.ctx.out.push_back(Output::Done);
         }
     }
 
     /// Turns to those that have not reported themselves. False if there are none, or nothing can be done for them.
     fn ask_again(&mut self, now: Now) -> bool {
-        let open = self.nodes.iter().filter(|node| !self.desk.ledger.settled(node));
+        let open = self.nodes.iter().filter(|node| !self.ctx.results.settled(node));
         let open: Vec<Destination> = open.cloned().collect();
-        if self.aborted || self.desk.wire() == Wire::One || open.is_empty() {
+        if self.aborted || self.ctx.wire() == Wire::One || open.is_empty() {
             return false;
         }
         let star = match self.round {
@@ -327,21 +327,21 @@ impl SourceSession {
             Round::Direct => return false,
         };
         self.asked = Some(Asked { at: now.instant, open: open.len() });
-        let gone = |node: &Destination| self.lookout.sight(&self.desk, now, node.index) == Sight::Gone;
+        let gone = |node: &Destination| self.probes.sight(&self.ctx, now, node.index) == Sight::Gone;
         let (gone, open): (Vec<_>, Vec<_>) = open.into_iter().partition(gone);
-        self.lookout.stop(&mut self.desk);
+        self.probes.stop(&mut self.ctx);
         log::info!("asking {} nodes that have not reported", open.len());
-        self.desk.ledger.doubt_hearsay();
-        self.desk.report_for(&gone, None, Code::LOST, "it has not answered since");
-        let degree = self.desk.header.degree;
-        self.downstream.renew(&mut self.desk, open, degree, star);
-        self.downstream.start(&mut self.desk, now);
+        self.ctx.results.doubt_hearsay();
+        self.ctx.report_for(&gone, None, Code::LOST, "it has not answered since");
+        let degree = self.ctx.header.degree;
+        self.downstream.renew(&mut self.ctx, open, degree, star);
+        self.downstream.start(&mut self.ctx, now);
         true
     }
 
     /// A success counts only for what this source sent.
     fn checked(&self, report: Report) -> Report {
-        let claimed = match self.desk.wire() {
+        let claimed = match self.ctx.wire() {
             Wire::One => Some(report.md5sum.as_str()),
             Wire::Two => report.root.as_deref(),
         };

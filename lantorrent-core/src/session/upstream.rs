@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::desk::{Desk, Relayed};
+use super::context::{Context, Relayed};
 use super::io::{Now, Output, UpstreamId};
 use super::timing::Timing;
 use crate::wire::{Line, LineWriter, SealedReport, Wire};
@@ -25,9 +25,9 @@ impl Link {
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
+    pub(super) fn say(&mut self, ctx: &mut Context, line: &Line) {
         if let Some(lines) = &mut self.lines {
-            desk.out.push_back(Output::Reply(self.id, lines.encode(line)));
+            ctx.out.push_back(Output::Reply(self.id, lines.encode(line)));
         }
     }
 }
@@ -70,16 +70,16 @@ impl Upstream {
     }
 
     /// Whether there is an upstream that shows signs of life.
-    pub(super) fn lives(&self, desk: &Desk, now: Now) -> bool {
+    pub(super) fn lives(&self, ctx: &Context, now: Now) -> bool {
         self.link.as_ref().is_some_and(|link| !link.mute)
-            && self.dead_at(desk).is_some_and(|at| at > now.instant)
+            && self.dead_at(ctx).is_some_and(|at| at > now.instant)
     }
 
     /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of somebody who
     /// stands before the present upstream, or is that one, over a fresh connection.
-    pub(super) fn yields_to(&self, desk: &Desk, now: Now, from: Option<u32>) -> bool {
+    pub(super) fn yields_to(&self, ctx: &Context, now: Now, from: Option<u32>) -> bool {
         // The source stands before everybody.
-        !self.lives(desk, now) || self.link.as_ref().is_none_or(|link| from <= link.from)
+        !self.lives(ctx, now) || self.link.as_ref().is_none_or(|link| from <= link.from)
     }
 
     /// Its half of the connection has ended, after all of the payload.
@@ -108,49 +108,49 @@ impl Upstream {
     }
 
     /// When there is no upstream any more, one that says nothing being as good as none.
-    pub(super) fn gone_at(&self, desk: &Desk) -> Option<Instant> {
+    pub(super) fn gone_at(&self, ctx: &Context) -> Option<Instant> {
         match &self.link {
-            Some(link) if !link.mute => self.dead_at(desk),
+            Some(link) if !link.mute => self.dead_at(ctx),
             _ => Some(self.orphan_since),
         }
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
+    pub(super) fn say(&mut self, ctx: &mut Context, line: &Line) {
         if let Some(link) = &mut self.link {
-            link.say(desk, line);
+            link.say(ctx, line);
         }
     }
 
     /// Says something on a connection that is no upstream's any more, or was never to be.
-    pub(super) fn say_once(desk: &mut Desk, mut link: Link, line: &Line) {
-        link.say(desk, line);
-        desk.out.push_back(Output::CloseUpstream(link.id));
+    pub(super) fn say_once(ctx: &mut Context, mut link: Link, line: &Line) {
+        link.say(ctx, line);
+        ctx.out.push_back(Output::CloseUpstream(link.id));
     }
 
     /// Passes on a report: on wire 2 as its maker sealed it, or sealed here where it was made here.
-    pub(super) fn relay(&mut self, desk: &mut Desk, relayed: Relayed) {
-        match &desk.result_key {
+    pub(super) fn relay(&mut self, ctx: &mut Context, relayed: Relayed) {
+        match &ctx.result_key {
             Some(key) => {
                 let sealed = relayed.sealed.unwrap_or_else(|| SealedReport::seal(&relayed.report, key));
                 if let Some(id) = relayed.report.id {
-                    desk.told.insert(id, sealed.clone());
+                    ctx.told.insert(id, sealed.clone());
                 }
-                self.say(desk, &Line::Result(sealed));
+                self.say(ctx, &Line::Result(sealed));
             }
             None => {
                 let mut line = relayed.report.encode().into_bytes();
                 line.push(b'\n');
-                desk.out.extend(self.id().map(|id| Output::Reply(id, line)));
+                ctx.out.extend(self.id().map(|id| Output::Reply(id, line)));
             }
         }
     }
 
     /// When silence from upstream means that it is dead.
-    pub(super) fn dead_at(&self, desk: &Desk) -> Option<Instant> {
-        let silence = match desk.wire() {
-            Wire::One => desk.timing.dead_after_wire_1,
-            Wire::Two => desk.timing.dead_after,
+    pub(super) fn dead_at(&self, ctx: &Context) -> Option<Instant> {
+        let silence = match ctx.wire() {
+            Wire::One => ctx.timing.dead_after_wire_1,
+            Wire::Two => ctx.timing.dead_after,
         };
         self.link.as_ref().map(|link| link.heard + silence)
     }
@@ -162,15 +162,15 @@ impl Upstream {
     }
 
     /// Says that the node is alive if that is due, and returns whether its progress is due.
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) -> bool {
+    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) -> bool {
         if self.alive_at <= now.instant {
-            self.alive_at = now.instant + desk.timing.alive;
-            self.say(desk, &Line::Alive);
+            self.alive_at = now.instant + ctx.timing.alive;
+            self.say(ctx, &Line::Alive);
         }
         let due = self.progress_at <= now.instant;
         if due {
-            self.progress_at = now.instant + desk.timing.progress;
+            self.progress_at = now.instant + ctx.timing.progress;
         }
-        due && desk.wire() == Wire::Two
+        due && ctx.wire() == Wire::Two
     }
 }

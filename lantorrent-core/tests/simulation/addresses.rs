@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
-    Input, LinkId, Now, Output, Plan, Seed, SourceSession, SurveySession, Timing,
+    Input, LinkId, Now, Output, Plan, PreflightSession, Seed, SourceSession, Timing,
 };
 use lantorrent_core::wire::{
     Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, Verb, Wire,
@@ -137,7 +137,7 @@ impl Asks for SourceSession {
     }
 }
 
-impl Asks for SurveySession {
+impl Asks for PreflightSession {
     fn say(&mut self, now: Now, input: Input<'_>) -> Vec<Output> {
         self.handle(now, input);
         std::iter::from_fn(|| self.poll()).collect()
@@ -152,8 +152,8 @@ impl Asks for SurveySession {
 fn both(now: Now) -> [Box<dyn Asks>; 2] {
     let (timing, seed) = (Timing::default(), || Seed([1; 32]));
     let source = SourceSession::new(now, plan(), keys(), timing.clone(), seed());
-    let survey = SurveySession::new(now, plan(), Verb::Check, keys(), timing, seed());
-    [Box::new(source), Box::new(survey)]
+    let preflight = PreflightSession::new(now, plan(), Verb::Check, keys(), timing, seed());
+    [Box::new(source), Box::new(preflight)]
 }
 
 fn start() -> Now {
@@ -278,10 +278,11 @@ fn a_zone_stays_on_this_host() {
 #[test]
 fn a_name_server_that_is_silent_takes_no_more_time_than_there_is() {
     let now = start();
-    let mut survey = SurveySession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
+    let mut preflight =
+        PreflightSession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
     let mut at = now;
     let report = loop {
-        let outputs: Vec<Output> = std::iter::from_fn(|| survey.poll()).collect();
+        let outputs: Vec<Output> = std::iter::from_fn(|| preflight.poll()).collect();
         let report = outputs.into_iter().find_map(|output| match output {
             Output::Report(report) => Some(report),
             _ => None,
@@ -289,8 +290,8 @@ fn a_name_server_that_is_silent_takes_no_more_time_than_there_is() {
         if let Some(report) = report {
             break report;
         }
-        at.instant = survey.deadline().expect("it ends with a report");
-        survey.handle(at, Input::Tick);
+        at.instant = preflight.deadline().expect("it ends with a report");
+        preflight.handle(at, Input::Tick);
     };
     assert_eq!(report.code, Code::CANNOT_CONNECT);
     assert!(report.message.contains("name was not looked up in time"), "{report:?}");

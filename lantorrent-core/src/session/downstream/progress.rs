@@ -2,7 +2,7 @@
 
 use super::Downstream;
 use crate::session::child::{Reader, Stage};
-use crate::session::desk::Desk;
+use crate::session::context::Context;
 use crate::wire::{Change, NodeState, Progress};
 
 impl Downstream {
@@ -36,8 +36,8 @@ impl Downstream {
     }
 
     /// The results of a node may be all that is ever heard of it, as on wire 1, or where its last lines were lost.
-    pub(super) fn note_fate(&mut self, desk: &Desk, at: usize, index: u32) {
-        let fate = self.runs[at].node(index).and_then(|node| desk.ledger.fate(node));
+    pub(super) fn note_fate(&mut self, ctx: &Context, at: usize, index: u32) {
+        let fate = self.runs[at].node(index).and_then(|node| ctx.results.fate(node));
         let Some(state) = fate else { return };
         let latest = self.latest.get(&index);
         if latest.is_some_and(|latest| latest.state == state) {
@@ -51,7 +51,7 @@ impl Downstream {
     }
 
     /// Sums up all that is behind.
-    pub(in crate::session) fn progress(&self, desk: &Desk, sum: &mut Progress) {
+    pub(in crate::session) fn progress(&self, ctx: &Context, sum: &mut Progress) {
         for run in &self.runs {
             let first = *run.places.start();
             let nodes = u32::try_from(run.rest().len()).unwrap_or(u32::MAX);
@@ -79,9 +79,9 @@ impl Downstream {
                     run.rest().first().and_then(|next| next.index.checked_sub(1)).map(|last| first..=last)
                 }
             };
-            let (done, failed) = settled.map_or((0, 0), |places| desk.ledger.done(&places));
+            let (done, failed) = settled.map_or((0, 0), |places| ctx.results.done(&places));
             if let Some(last) = run.child.as_ref().filter(|_| run.over && done > 0) {
-                // Of a run that is over the ledger knows more than the child's last words, but not how far it came.
+                // Of a run that is over the results say more than the child's last words, but not how far it came.
                 sum.merge(&Progress { states: [(NodeState::Done, 0)].into(), ..last.progress.clone() });
             }
             add(sum, NodeState::Done, done);

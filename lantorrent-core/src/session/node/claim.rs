@@ -15,18 +15,18 @@ impl NodeSession {
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(id, from, lines, now.instant);
         let before = from.is_none_or(|from| from < self.header().node.index);
-        if !before || !self.upstream.yields_to(&self.desk, now, from) {
-            return Upstream::say_once(&mut self.desk, link, &Line::Left);
+        if !before || !self.upstream.yields_to(&self.ctx, now, from) {
+            return Upstream::say_once(&mut self.ctx, link, &Line::Left);
         }
         if let Some(former) = self.upstream.replace(link) {
-            Upstream::say_once(&mut self.desk, former, &Line::Left);
+            Upstream::say_once(&mut self.ctx, former, &Line::Left);
         }
-        self.upstream.say(&mut self.desk, &Line::Accepted);
+        self.upstream.say(&mut self.ctx, &Line::Accepted);
         self.say_all_again();
         self.refuse_foreign(&header.node);
         self.reading = match self.reading {
             Reading::Yes => {
-                self.desk.out.push_back(Output::Halt);
+                self.ctx.out.push_back(Output::Halt);
                 Reading::Halting
             }
             Reading::Over => Reading::NotYet,
@@ -37,7 +37,7 @@ impl NodeSession {
             self.take_list(now, header.destinations);
         }
         if self.aside {
-            self.upstream.say(&mut self.desk, &Line::Aside);
+            self.upstream.say(&mut self.ctx, &Line::Aside);
         }
     }
 
@@ -51,7 +51,7 @@ impl NodeSession {
             _ => Answer::No,
         };
         // Before the end, behind which nothing comes.
-        self.desk.out.push_front(Output::Answer(answer));
+        self.ctx.out.push_front(Output::Answer(answer));
     }
 
     fn asked_for_claim(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
@@ -59,7 +59,7 @@ impl NodeSession {
             return Answer::Elsewhere(ours.index);
         }
         let before = ask.from.is_none_or(|from| from < ask.index);
-        let granted = before && self.upstream.yields_to(&self.desk, now, ask.from);
+        let granted = before && self.upstream.yields_to(&self.ctx, now, ask.from);
         if self.phase == Phase::Ended {
             // Those that cannot be served without an upstream are left to who asks.
             self.finishing |= granted;
@@ -68,8 +68,8 @@ impl NodeSession {
         if !granted {
             return Answer::No;
         }
-        self.upstream.say(&mut self.desk, &Line::Left);
-        self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+        self.upstream.say(&mut self.ctx, &Line::Left);
+        self.ctx.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
         self.retire();
         Answer::Yes
     }
@@ -84,18 +84,18 @@ impl NodeSession {
 
     /// A claim goes on with the session, and adds nothing to it.
     fn refuse_foreign(&mut self, claimed: &Destination) {
-        let Some(key) = &self.desk.result_key else { return };
-        let own = &self.desk.header.node.requests;
+        let Some(key) = &self.ctx.result_key else { return };
+        let own = &self.ctx.header.node.requests;
         for sealed in foreign(claimed, key, |id| own.iter().any(|request| request.id == id)) {
-            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
     }
 
     /// Whatever the former upstream was told may have died with it.
     fn say_all_again(&mut self) {
-        let told: Vec<SealedReport> = self.desk.told.values().cloned().collect();
+        let told: Vec<SealedReport> = self.ctx.told.values().cloned().collect();
         for sealed in told {
-            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
         self.told = None;
     }
@@ -107,14 +107,14 @@ impl NodeSession {
             self.list = places;
             self.aside = false;
             for node in &list {
-                self.desk.ledger.add(node);
+                self.ctx.results.add(node);
             }
-            self.desk.ledger.doubt_hearsay();
-            let degree = self.desk.header.degree;
-            self.downstream.renew(&mut self.desk, list, degree, None);
+            self.ctx.results.doubt_hearsay();
+            let degree = self.ctx.header.degree;
+            self.downstream.renew(&mut self.ctx, list, degree, None);
         }
-        self.desk.adopting = self.may_adopt(now);
-        self.downstream.start(&mut self.desk, now);
+        self.ctx.adopting = self.may_adopt(now);
+        self.downstream.start(&mut self.ctx, now);
     }
 
     /// Nothing is read any more from who was upstream until now.
@@ -133,7 +133,7 @@ impl NodeSession {
         match self.phase {
             // It may still listen to what became of the payload.
             Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(now.instant),
-            _ if self.desk.wire() == Wire::One || error == PayloadError::WrongSum => {
+            _ if self.ctx.wire() == Wire::One || error == PayloadError::WrongSum => {
                 self.fail_payload(now, &error);
             }
             _ => self.lose_upstream(now, &error),
@@ -145,23 +145,23 @@ impl NodeSession {
         log::info!("lost the upstream at offset {}: {error}", self.received);
         self.reading = Reading::NotYet;
         if !matches!(error, PayloadError::Truncated { .. }) {
-            self.upstream.say(&mut self.desk, &Line::Damaged { offset: self.received });
+            self.upstream.say(&mut self.ctx, &Line::Damaged { offset: self.received });
         }
         if let Some(id) = self.upstream.lose(now.instant) {
-            self.desk.out.push_back(Output::CloseUpstream(id));
+            self.ctx.out.push_back(Output::CloseUpstream(id));
         }
         self.stand_still();
     }
 
     /// What is behind goes on with what is here, and may be taken up by others.
     fn stand_still(&mut self) {
-        self.desk.adopting = false;
-        self.downstream.suspend(&mut self.desk);
+        self.ctx.adopting = false;
+        self.downstream.suspend(&mut self.ctx);
     }
 
     /// Upstream has been silent for too long, or nobody has come to take its place.
     pub(super) fn lose_patience(&mut self, now: Now) {
-        if self.desk.wire() == Wire::One {
+        if self.ctx.wire() == Wire::One {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
             return self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
         }
@@ -169,25 +169,25 @@ impl NodeSession {
             return self.downstream.forgo();
         }
         let Some(id) = self.upstream.lose(now.instant) else {
-            log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
+            log::warn!("no upstream has come back for {:?}: given up", self.ctx.timing.orphan);
             return self.retire();
         };
         log::info!("the upstream is silent, at offset {}", self.received);
-        self.desk.out.extend([Output::Halt, Output::DropUpstream(id)]);
+        self.ctx.out.extend([Output::Halt, Output::DropUpstream(id)]);
         self.reading = Reading::Halting;
         self.stand_still();
     }
 
     /// Ends without the file, and without a result, since nobody listens. What can be resumed stays.
     fn retire(&mut self) {
-        self.downstream.hang_up(&mut self.desk);
+        self.downstream.hang_up(&mut self.ctx);
         // What is still being opened is let go by the end.
         for file in self.files.open() {
-            self.desk.out.push_back(Output::Keep(file));
+            self.ctx.out.push_back(Output::Keep(file));
         }
         self.dismiss_cancels();
         self.forget = true;
         self.phase = Phase::Done;
-        self.desk.out.push_back(Output::Done);
+        self.ctx.out.push_back(Output::Done);
     }
 }

@@ -5,11 +5,11 @@ use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, Loss};
-use super::desk::Desk;
+use super::context::Context;
 use super::io::{LinkId, LinkIds, Now};
 use crate::wire::{Code, Destination, Verb};
 
-/// Links from here on are the lookout's. A session would need years to give out as many others.
+/// Links from here on are the probes's. A session would need years to give out as many others.
 const FIRST_LINK: u32 = 2 << 30;
 /// Nodes that are asked at the same time.
 const AT_ONCE: usize = 64;
@@ -38,18 +38,18 @@ struct Watched {
 
 /// Asks lost nodes, again and again, for as much as a challenge. That changes nothing for them.
 #[derive(Debug)]
-pub(super) struct Lookout {
+pub(super) struct Probes {
     watched: Vec<Watched>,
     ids: LinkIds,
 }
 
-impl Default for Lookout {
+impl Default for Probes {
     fn default() -> Self {
         Self { watched: Vec::new(), ids: LinkIds::from(FIRST_LINK) }
     }
 }
 
-impl Lookout {
+impl Probes {
     /// A node is lost.
     pub(super) fn watch(&mut self, now: Now, node: &Destination) {
         if self.watched.len() < AT_ONCE && self.watched.iter().all(|known| known.node.index != node.index) {
@@ -59,11 +59,11 @@ impl Lookout {
     }
 
     /// What is known of that node.
-    pub(super) fn sight(&self, desk: &Desk, now: Now, index: u32) -> Sight {
+    pub(super) fn sight(&self, ctx: &Context, now: Now, index: u32) -> Sight {
         let known = self.watched.iter().find(|known| known.node.index == index);
         let known = known.filter(|known| known.asked >= QUESTIONS);
         let waiting = known.and_then(|known| known.waiting);
-        let long = |since| now.instant.saturating_duration_since(since) >= desk.timing.direct;
+        let long = |since| now.instant.saturating_duration_since(since) >= ctx.timing.direct;
         if waiting.is_some_and(long) { Sight::Gone } else { Sight::Open }
     }
 
@@ -76,30 +76,30 @@ impl Lookout {
     }
 
     /// Nobody is watched any more.
-    pub(super) fn stop(&mut self, desk: &mut Desk) {
+    pub(super) fn stop(&mut self, ctx: &mut Context) {
         let open = self.watched.drain(..).flat_map(|known| known.asking);
-        open.for_each(|attempt| attempt.close(desk));
+        open.for_each(|attempt| attempt.close(ctx));
     }
 
-    pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
+    pub(super) fn deadline(&self, ctx: &Context) -> Option<Instant> {
         let at = |known: &Watched| {
             let next = (known.asking.len() < QUESTIONS).then_some(known.ask_at);
-            let late = known.asking.iter().map(|attempt| attempt.asked_until(desk.timing.direct));
-            let due = known.asking.iter().filter_map(|attempt| attempt.deadline(&desk.timing, desk.wire()));
+            let late = known.asking.iter().map(|attempt| attempt.asked_until(ctx.timing.direct));
+            let due = known.asking.iter().filter_map(|attempt| attempt.deadline(&ctx.timing, ctx.wire()));
             next.into_iter().chain(late).chain(due).min()
         };
         self.watched.iter().filter_map(at).min()
     }
 
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
+    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
         for known in &mut self.watched {
-            let (time, ids) = (desk.timing.direct, &mut self.ids);
+            let (time, ids) = (ctx.timing.direct, &mut self.ids);
             known.asking.retain_mut(|attempt| {
                 let late = attempt.asked_until(time) <= now.instant;
-                late.then(|| attempt.give_up(desk)).or_else(|| attempt.tick(ids, desk, now.instant)).is_none()
+                late.then(|| attempt.give_up(ctx)).or_else(|| attempt.tick(ids, ctx, now.instant)).is_none()
             });
             if known.asking.len() < QUESTIONS && known.ask_at <= now.instant {
-                known.ask(ids, desk, now);
+                known.ask(ids, ctx, now);
             }
         }
     }
@@ -109,63 +109,63 @@ impl Lookout {
         self.watched.iter_mut().find(asks)
     }
 
-    pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
+    pub(super) fn connected(&mut self, ctx: &mut Context, now: Now, link: LinkId, to: SocketAddr) {
         let Some(known) = self.find(link) else { return };
         if let Some(child) = known.asking.iter_mut().find_map(|attempt| attempt.find(link)) {
-            desk.introduce(now, child, Verb::Send, Vec::new(), None, to);
+            ctx.introduce(now, child, Verb::Send, Vec::new(), None, to);
         }
     }
 
-    pub(super) fn bytes(&mut self, desk: &mut Desk, now: Now, link: LinkId, input: &[u8]) {
+    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, input: &[u8]) {
         let Some(known) = self.find(link) else { return };
         // Whatever it says, it is there.
         known.waiting = None;
         let child = known.asking.iter_mut().find_map(|attempt| attempt.find(link));
         if child.is_some_and(|child| !matches!(child.read(input, now.instant), Ok((_, None)))) {
-            known.asking.drain(..).for_each(|attempt| attempt.close(desk));
-            known.ask_at = now.instant + desk.timing.reclaim;
+            known.asking.drain(..).for_each(|attempt| attempt.close(ctx));
+            known.ask_at = now.instant + ctx.timing.reclaim;
         }
     }
 
-    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
-        self.step(desk, now, link, |attempt, ids, desk| attempt.found(addresses, ids, desk, now.instant));
+    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        self.step(ctx, now, link, |attempt, ids, ctx| attempt.found(addresses, ids, ctx, now.instant));
     }
 
     /// A link is closed, or the name cannot be looked up.
-    pub(super) fn close(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
-        self.step(desk, now, link, |attempt, ids, desk| {
-            attempt.lose(link, Code::CANNOT_CONNECT, why, ids, desk, now.instant)
+    pub(super) fn close(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
+        self.step(ctx, now, link, |attempt, ids, ctx| {
+            attempt.lose(link, Code::CANNOT_CONNECT, why, ids, ctx, now.instant)
         });
     }
 
     /// Something became of a link. Where that was the last one the question is over, and another one due after a while.
     fn step(
         &mut self,
-        desk: &mut Desk,
+        ctx: &mut Context,
         now: Now,
         link: LinkId,
-        step: impl Fn(&mut Attempt, &mut LinkIds, &mut Desk) -> Option<Loss>,
+        step: impl Fn(&mut Attempt, &mut LinkIds, &mut Context) -> Option<Loss>,
     ) {
         let known =
             self.watched.iter_mut().find(|known| known.asking.iter().any(|attempt| attempt.has(link)));
         let Some(known) = known else { return };
         let before = known.asking.len();
-        known.asking.retain_mut(|attempt| !attempt.has(link) || step(attempt, &mut self.ids, desk).is_none());
+        known.asking.retain_mut(|attempt| !attempt.has(link) || step(attempt, &mut self.ids, ctx).is_none());
         if known.asking.len() < before {
-            known.ask_at = now.instant + desk.timing.reclaim;
+            known.ask_at = now.instant + ctx.timing.reclaim;
         }
     }
 }
 
 impl Watched {
-    fn ask(&mut self, ids: &mut LinkIds, desk: &mut Desk, now: Now) {
+    fn ask(&mut self, ids: &mut LinkIds, ctx: &mut Context, now: Now) {
         if self.waiting.is_none() {
             self.waiting = Some(now.instant);
             self.asked = 0;
         }
         self.asked += 1;
         // Beside this one, unless that is answered before.
-        self.ask_at = now.instant + desk.timing.direct / 2;
-        self.asking.push(Attempt::begin(0, self.node.clone(), ids, desk, now.instant));
+        self.ask_at = now.instant + ctx.timing.direct / 2;
+        self.asking.push(Attempt::begin(0, self.node.clone(), ids, ctx, now.instant));
     }
 }

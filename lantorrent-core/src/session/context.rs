@@ -1,4 +1,4 @@
-//! What all parts of one session share: its outputs, its ledger, and what it knows of its transfer.
+//! What all parts of one session share: its outputs, its results, and what it knows of its transfer.
 
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
 use super::io::{Now, Output};
-use super::ledger::{Ledger, News};
+use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
     Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
@@ -24,13 +24,13 @@ pub(super) struct Relayed {
 }
 
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Context {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) header: Header,
     pub(super) result_key: Option<ResultKey>,
     pub(super) entropy: Entropy,
-    pub(super) ledger: Ledger,
+    pub(super) results: Results,
     pub(super) out: VecDeque<Output>,
     /// What has to be told towards the source.
     pub(super) relayed: VecDeque<Relayed>,
@@ -42,7 +42,7 @@ pub(super) struct Desk {
     pub(super) adopting: bool,
 }
 
-impl Desk {
+impl Context {
     /// For the transfer that `header` belongs to, knowing the requests of `nodes`.
     pub(super) fn new<'a>(
         header: Header,
@@ -51,15 +51,15 @@ impl Desk {
         timing: Timing,
         seed: Seed,
     ) -> Self {
-        let mut ledger = Ledger::default();
-        nodes.into_iter().for_each(|node| ledger.add(node));
+        let mut results = Results::default();
+        nodes.into_iter().for_each(|node| results.add(node));
         let result_key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
         Self {
             keys,
             timing,
             result_key,
             entropy: Entropy::new(seed),
-            ledger,
+            results,
             header,
             out: VecDeque::new(),
             relayed: VecDeque::new(),
@@ -111,7 +111,7 @@ impl Desk {
 
     /// Takes note of a report, and hands it on if it is news.
     pub(super) fn report(&mut self, report: Report, sealed: Option<SealedReport>) {
-        let news = self.ledger.record(&report);
+        let news = self.results.record(&report);
         if news == News::Nothing {
             log::debug!("dropped a report that is no news: {report:?}");
         } else {
@@ -126,7 +126,7 @@ impl Desk {
         nodes: impl IntoIterator<Item = &'a Destination>,
         by: Option<u32>,
     ) {
-        let reports: Vec<Report> = self.ledger.hearsay(nodes).map(|said| doubtful(said, by)).collect();
+        let reports: Vec<Report> = self.results.hearsay(nodes).map(|said| doubtful(said, by)).collect();
         for report in reports {
             self.report(report, None);
         }
@@ -141,7 +141,7 @@ impl Desk {
         message: &str,
     ) {
         let reports: Vec<Report> =
-            self.ledger.unheard(nodes).filter_map(|id| self.ledger.about(id, code, message)).collect();
+            self.results.unheard(nodes).filter_map(|id| self.results.about(id, code, message)).collect();
         for report in reports {
             let report = match self.header.wire() {
                 // Wire 1 knows neither places nor hearsay.
