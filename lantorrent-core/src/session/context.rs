@@ -4,14 +4,13 @@ use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
-use super::io::{Now, Output};
+use super::io::{LinkId, Now, Output};
+use super::links::{Links, Owner};
 use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
-    Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
-    SealedReport, Verb, Wire,
+    Code, Destination, Header, HeaderLink, Keyring, Nonce, Report, ResultKey, SealedReport, Verb, Wire,
 };
 
 /// A report on its way to the source.
@@ -32,6 +31,7 @@ pub(super) struct Context {
     pub(super) entropy: Entropy,
     pub(super) results: Results,
     pub(super) out: VecDeque<Output>,
+    pub(super) links: Links,
     /// What has to be told towards the source.
     pub(super) relayed: VecDeque<Relayed>,
     /// What was told towards the source, for whoever takes the place of who heard it; by request.
@@ -62,6 +62,7 @@ impl Context {
             results,
             header,
             out: VecDeque::new(),
+            links: Links::default(),
             relayed: VecDeque::new(),
             told: BTreeMap::new(),
             handled: None,
@@ -81,32 +82,46 @@ impl Context {
         (late >= LATE).then_some(late + LATE)
     }
 
-    /// Sends a child its header, with `rest` behind it. None where there is no password for the wire.
-    pub(super) fn introduce(
+    /// Asks for a connection, which belongs to that part of the session.
+    pub(super) fn connect(&mut self, owner: Owner, to: SocketAddr) -> LinkId {
+        let link = self.links.open(owner);
+        self.out.push_back(Output::Connect { link, to });
+        link
+    }
+
+    /// As [`connect`](Self::connect), for the addresses of a name.
+    pub(super) fn look_up(&mut self, owner: Owner, host: String, port: u16) -> LinkId {
+        let link = self.links.open(owner);
+        self.out.push_back(Output::LookUp { link, host, port });
+        link
+    }
+
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.links.close(link);
+        self.out.push_back(Output::Close(link));
+    }
+
+    /// Closes a connection behind what was sent.
+    pub(super) fn part(&mut self, link: LinkId) {
+        self.links.close(link);
+        self.out.push_back(Output::Part(link));
+    }
+
+    /// A header for a node, with `rest` behind it, and its nonce. None where there is no password for the wire.
+    pub(super) fn header_for(
         &mut self,
         now: Now,
-        child: &mut Child,
-        verb: Verb,
+        node: &Destination,
         rest: Vec<Destination>,
+        verb: Verb,
         from: Option<u32>,
         to: SocketAddr,
-    ) -> Option<()> {
+    ) -> Option<(Vec<u8>, Nonce)> {
         let nonce = self.entropy.nonce();
         let expires = now.unix + self.timing.validity.as_secs();
         let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires };
-        let header = self.header.for_child(child.node.clone(), rest, link).sign(&self.keys)?;
-        self.out.push_back(Output::Send(child.link, header));
-        match self.wire() {
-            Wire::One => {
-                child.reader = Reader::Wire1(ReportReader::default());
-                child.enter(Stage::Feeding, now.instant);
-            }
-            Wire::Two => {
-                child.reader = Reader::Wire2(LineReader::new(self.keys.clone(), nonce));
-                child.enter(Stage::Greeting, now.instant);
-            }
-        }
-        Some(())
+        let header = self.header.for_child(node.clone(), rest, link).sign(&self.keys)?;
+        Some((header, nonce))
     }
 
     /// Takes note of a report, and hands it on if it is news.

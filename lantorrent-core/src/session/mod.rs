@@ -13,8 +13,8 @@
 
 mod answer;
 mod ask;
-mod attempt;
 mod child;
+mod connection;
 mod context;
 mod downstream;
 mod entropy;
@@ -22,7 +22,9 @@ mod files;
 mod incoming;
 mod inquiry;
 mod io;
+mod links;
 mod node;
+mod outgoing;
 mod pace;
 mod plan;
 mod preflight;
@@ -33,6 +35,7 @@ mod roster;
 mod run;
 mod share;
 mod source;
+mod timers;
 mod timing;
 mod tombstones;
 mod upstream;

@@ -30,7 +30,7 @@ impl PreflightSession {
     /// Begins to ask everybody in the plan.
     pub fn new(now: Now, mut plan: Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (ctx, _) = Context::for_plan(&mut plan, verb, keys, timing, seed);
-        let mut inquiry = Inquiry::new(verb, AT_ONCE, 0);
+        let mut inquiry = Inquiry::new(verb, AT_ONCE);
         plan.destinations.into_iter().for_each(|node| inquiry.ask(node));
         let mut session = Self { ctx, inquiry, done: false };
         session.advance(now);

@@ -1,16 +1,15 @@
-//! Whether nodes that were lost can be reached again, asked while the others are still being served: so that nobody has to
-//! be waited for in the end who has been silent all along.
+//! Whether nodes that were lost can be reached again, asked while the others are still being served: so that a node that
+//! has been silent all along is not waited for in the end.
 
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::attempt::{Attempt, Loss};
 use super::context::Context;
-use super::io::{LinkId, LinkIds, Now};
-use crate::wire::{Code, Destination, Verb};
+use super::io::{LinkId, Now};
+use super::links::Owner;
+use super::outgoing::{Outcome, Outgoing, Purpose};
+use crate::wire::{Destination, Verb};
 
-/// Links from here on are the probes's. A session would need years to give out as many others.
-const FIRST_LINK: u32 = 2 << 30;
 /// Nodes that are asked at the same time.
 const AT_ONCE: usize = 64;
 /// Questions that a node has to leave without an answer. One may be damaged on its way.
@@ -26,41 +25,32 @@ pub(super) enum Sight {
 }
 
 #[derive(Debug)]
-struct Watched {
+struct Probe {
     node: Destination,
     ask_at: Instant,
     /// When it was asked first since it was last heard.
     waiting: Option<Instant>,
     /// How often it was asked since then.
     asked: usize,
-    asking: Vec<Attempt>,
+    asking: Vec<Outgoing>,
 }
 
 /// Asks lost nodes, again and again, for as much as a challenge. That changes nothing for them.
-#[derive(Debug)]
-pub(super) struct Probes {
-    watched: Vec<Watched>,
-    ids: LinkIds,
-}
-
-impl Default for Probes {
-    fn default() -> Self {
-        Self { watched: Vec::new(), ids: LinkIds::from(FIRST_LINK) }
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Probes(Vec<Probe>);
 
 impl Probes {
     /// A node is lost.
     pub(super) fn watch(&mut self, now: Now, node: &Destination) {
-        if self.watched.len() < AT_ONCE && self.watched.iter().all(|known| known.node.index != node.index) {
+        if self.0.len() < AT_ONCE && self.0.iter().all(|known| known.node.index != node.index) {
             let (node, ask_at, asking) = (node.clone(), now.instant, Vec::new());
-            self.watched.push(Watched { node, ask_at, waiting: None, asked: 0, asking });
+            self.0.push(Probe { node, ask_at, waiting: None, asked: 0, asking });
         }
     }
 
     /// What is known of that node.
     pub(super) fn sight(&self, ctx: &Context, now: Now, index: u32) -> Sight {
-        let known = self.watched.iter().find(|known| known.node.index == index);
+        let known = self.0.iter().find(|known| known.node.index == index);
         let known = known.filter(|known| known.asked >= QUESTIONS);
         let waiting = known.and_then(|known| known.waiting);
         let long = |since| now.instant.saturating_duration_since(since) >= ctx.timing.direct;
@@ -69,96 +59,91 @@ impl Probes {
 
     /// The source stood still for so long, and has not read yet what was answered meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
-        for known in &mut self.watched {
+        for known in &mut self.0 {
             known.waiting = known.waiting.map(|since| since + late);
-            known.asking.iter_mut().for_each(|attempt| attempt.excuse(late));
+            known.asking.iter_mut().for_each(|handshake| handshake.excuse(late));
         }
     }
 
-    /// Nobody is watched any more.
+    /// No node is watched any more.
     pub(super) fn stop(&mut self, ctx: &mut Context) {
-        let open = self.watched.drain(..).flat_map(|known| known.asking);
-        open.for_each(|attempt| attempt.close(ctx));
+        self.0.drain(..).flat_map(|known| known.asking).for_each(|handshake| handshake.close(ctx));
     }
 
+    /// When to call [`tick`](Self::tick) if nothing happens before.
     pub(super) fn deadline(&self, ctx: &Context) -> Option<Instant> {
-        let at = |known: &Watched| {
-            let next = (known.asking.len() < QUESTIONS).then_some(known.ask_at);
-            let late = known.asking.iter().map(|attempt| attempt.asked_until(ctx.timing.direct));
-            let due = known.asking.iter().filter_map(|attempt| attempt.deadline(&ctx.timing, ctx.wire()));
-            next.into_iter().chain(late).chain(due).min()
-        };
-        self.watched.iter().filter_map(at).min()
+        self.0.iter().filter_map(|known| known.deadline(ctx)).min()
     }
 
     pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
-        for known in &mut self.watched {
-            let (time, ids) = (ctx.timing.direct, &mut self.ids);
-            known.asking.retain_mut(|attempt| {
-                let late = attempt.asked_until(time) <= now.instant;
-                late.then(|| attempt.give_up(ctx)).or_else(|| attempt.tick(ids, ctx, now.instant)).is_none()
-            });
-            if known.asking.len() < QUESTIONS && known.ask_at <= now.instant {
-                known.ask(ids, ctx, now);
+        for known in &mut self.0 {
+            known.asking.retain_mut(|handshake| !matches!(handshake.tick(ctx, now), Outcome::Failed(_)));
+            // One that is over makes room for the next.
+            if known.next_at().is_some_and(|at| at <= now.instant) {
+                known.ask(ctx, now);
             }
         }
     }
 
-    fn find(&mut self, link: LinkId) -> Option<&mut Watched> {
-        let asks = |known: &&mut Watched| known.asking.iter().any(|attempt| attempt.has(link));
-        self.watched.iter_mut().find(asks)
+    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        self.step(ctx, now, link, |handshake, ctx| handshake.found(ctx, now, link, addresses));
     }
 
     pub(super) fn connected(&mut self, ctx: &mut Context, now: Now, link: LinkId, to: SocketAddr) {
-        let Some(known) = self.find(link) else { return };
-        if let Some(child) = known.asking.iter_mut().find_map(|attempt| attempt.find(link)) {
-            ctx.introduce(now, child, Verb::Send, Vec::new(), None, to);
-        }
+        self.step(ctx, now, link, |handshake, ctx| handshake.connected(ctx, now, link, to, Vec::new()));
     }
 
-    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, input: &[u8]) {
-        let Some(known) = self.find(link) else { return };
+    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, mut input: &[u8]) {
+        let Some(known) = self.of(ctx, link) else { return };
         // Whatever it says, it is there.
         known.waiting = None;
-        let child = known.asking.iter_mut().find_map(|attempt| attempt.find(link));
-        if child.is_some_and(|child| !matches!(child.read(input, now.instant), Ok((_, None)))) {
-            known.asking.drain(..).for_each(|attempt| attempt.close(ctx));
+        let Some(handshake) = known.asking.iter_mut().find(|handshake| handshake.has(link)) else { return };
+        let outcome = handshake.bytes(ctx, now, link, &mut input);
+        if !matches!(outcome, Outcome::Pending) || !handshake.has(link) {
+            known.asking.drain(..).for_each(|handshake| handshake.close(ctx));
             known.ask_at = now.instant + ctx.timing.reclaim;
         }
     }
 
-    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
-        self.step(ctx, now, link, |attempt, ids, ctx| attempt.found(addresses, ids, ctx, now.instant));
+    /// A connection could not be made, or has ended, or the name not be looked up.
+    pub(super) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
+        self.step(ctx, now, link, |handshake, ctx| handshake.closed(ctx, now, link, why));
     }
 
-    /// A link is closed, or the name cannot be looked up.
-    pub(super) fn close(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
-        self.step(ctx, now, link, |attempt, ids, ctx| {
-            attempt.lose(link, Code::CANNOT_CONNECT, why, ids, ctx, now.instant)
-        });
+    fn of(&mut self, ctx: &Context, link: LinkId) -> Option<&mut Probe> {
+        let Some(Owner::Probe(index)) = ctx.links.owner(link) else { return None };
+        self.0.iter_mut().find(|known| known.node.index == index)
     }
 
-    /// Something became of a link. Where that was the last one the question is over, and another one due after a while.
+    /// Something becomes of a question. Where nothing comes of it another one is due after a while.
     fn step(
         &mut self,
         ctx: &mut Context,
         now: Now,
         link: LinkId,
-        step: impl Fn(&mut Attempt, &mut LinkIds, &mut Context) -> Option<Loss>,
+        step: impl FnOnce(&mut Outgoing, &mut Context) -> Outcome,
     ) {
-        let known =
-            self.watched.iter_mut().find(|known| known.asking.iter().any(|attempt| attempt.has(link)));
-        let Some(known) = known else { return };
-        let before = known.asking.len();
-        known.asking.retain_mut(|attempt| !attempt.has(link) || step(attempt, &mut self.ids, ctx).is_none());
-        if known.asking.len() < before {
+        let Some(known) = self.of(ctx, link) else { return };
+        let Some(at) = known.asking.iter().position(|handshake| handshake.has(link)) else { return };
+        if let Outcome::Failed(_) = step(&mut known.asking[at], ctx) {
+            known.asking.remove(at);
             known.ask_at = now.instant + ctx.timing.reclaim;
         }
     }
 }
 
-impl Watched {
-    fn ask(&mut self, ids: &mut LinkIds, ctx: &mut Context, now: Now) {
+impl Probe {
+    /// When the node is to be asked again.
+    fn next_at(&self) -> Option<Instant> {
+        (self.asking.len() < QUESTIONS).then_some(self.ask_at)
+    }
+
+    fn deadline(&self, ctx: &Context) -> Option<Instant> {
+        let asking = self.asking.iter().filter_map(|handshake| handshake.deadline(&ctx.timing));
+        asking.chain(self.next_at()).min()
+    }
+
+    fn ask(&mut self, ctx: &mut Context, now: Now) {
         if self.waiting.is_none() {
             self.waiting = Some(now.instant);
             self.asked = 0;
@@ -166,6 +151,8 @@ impl Watched {
         self.asked += 1;
         // Beside this one, unless that is answered before.
         self.ask_at = now.instant + ctx.timing.direct / 2;
-        self.asking.push(Attempt::begin(0, self.node.clone(), ids, ctx, now.instant));
+        let owner = Owner::Probe(self.node.index);
+        let purpose = Purpose { owner, verb: Verb::Send, from: None, answer_in: Some(ctx.timing.direct) };
+        self.asking.push(Outgoing::begin(self.node.clone(), purpose, ctx, now.instant));
     }
 }

@@ -44,8 +44,6 @@ impl Asked {
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How many are told at the same time what is cancelled.
 const CANCELS: usize = 64;
-/// Links from here on are theirs.
-const FIRST_CANCEL: u32 = 3 << 30;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
 /// More than that many who have not reported are worth another chain.
@@ -73,7 +71,7 @@ impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
-        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS, FIRST_CANCEL);
+        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
         ctx.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
@@ -179,12 +177,12 @@ impl SourceSession {
                 self.probes.bytes(&mut self.ctx, now, link, bytes);
                 self.cancels.bytes(&mut self.ctx, now, link, bytes);
             }
-            Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(now, link),
+            Input::Sent(link, upto) => self.downstream.sent(&self.ctx, now, link, upto),
+            Input::HeldBack(link) => self.downstream.held_back(&self.ctx, now, link),
             Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
             Input::Closed(link, why) => {
                 self.downstream.closed(&mut self.ctx, now, link, &why);
-                self.probes.close(&mut self.ctx, now, link, &why);
+                self.probes.closed(&mut self.ctx, now, link, &why);
                 self.cancels.closed(&mut self.ctx, now, link, &why);
             }
             Input::Unservable(link) => {

@@ -148,10 +148,7 @@ impl Upstream {
 
     /// When silence from upstream means that it is dead.
     pub(super) fn dead_at(&self, ctx: &Context) -> Option<Instant> {
-        let silence = match ctx.wire() {
-            Wire::One => ctx.timing.dead_after_wire_1,
-            Wire::Two => ctx.timing.dead_after,
-        };
+        let silence = ctx.timing.silence(ctx.wire());
         self.link.as_ref().map(|link| link.heard + silence)
     }
 

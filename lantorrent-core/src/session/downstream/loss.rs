@@ -1,82 +1,95 @@
 //! What happens when a child, or somebody who might become one, is gone or of no use. PROTOCOL.md, "Repair".
 
 use super::Downstream;
-use crate::session::attempt::{Attempt, Loss};
-use crate::session::child::{Child, Reader, SILENT, Stage};
+use crate::session::child::{self, Child, SILENT};
 use crate::session::context::Context;
-use crate::session::io::{LinkId, Now, Output};
-use crate::session::run::{Left, Lost, Run};
+use crate::session::io::{LinkId, Now};
+use crate::session::outgoing::{Loss, Stage};
+use crate::session::run::{Candidate, Left, Lost, Run};
 use crate::session::share::share;
 use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 
 impl Downstream {
     /// A connection could not be made, or has ended.
     pub(in crate::session) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
-        let Some((_, child)) = self.find(link) else {
-            // Its name could not be looked up.
-            return self.lose(ctx, now, link, Code::CANNOT_CONNECT, why);
+        let Some((at, child)) = self.find(ctx, link) else {
+            self.step(ctx, now, link, |candidate, _, ctx| candidate.handshake.closed(ctx, now, link, why));
+            return;
         };
-        let refusal = match &child.reader {
-            Reader::Wire2(reader) => reader.finish(),
-            Reader::Wire1(_) | Reader::None => child.refusal.take(),
-        };
-        if let Some(report) = refusal {
-            return self.refused(ctx, now, link, &report);
+        match child.connection.refusal().or_else(|| child.refusal.take()) {
+            Some(report) => self.refused(ctx, now, at, &report),
+            None => self.lose(ctx, now, at, Code::CONNECTION_LOST, why),
         }
-        let code = match child.stage {
-            Stage::Connecting => Code::CANNOT_CONNECT,
-            _ => Code::CONNECTION_LOST,
-        };
-        self.lose(ctx, now, link, code, why);
     }
 
-    /// A link is of no use any more. Whose run it is goes on: with the same node over a fresh connection, with the
-    /// next, or not at all.
-    pub(super) fn lose(&mut self, ctx: &mut Context, now: Now, link: LinkId, code: Code, why: &str) {
-        if let Some(at) = self.asking(link) {
-            let Some(mut attempt) = self.runs[at].take_attempt(link) else { return };
-            // Other addresses of the same node may still answer.
-            return match attempt.lose(link, code, why, &mut self.ids, ctx, now.instant) {
-                None => self.runs[at].put_attempt(attempt),
-                Some(loss) => self.lose_attempt(ctx, now, at, &attempt, &loss),
-            };
-        }
-        let Some((at, _)) = self.find(link) else { return };
-        if let Some(child) = self.runs[at].child.take() {
-            ctx.out.push_back(Output::Close(link));
-            match (self.aborting, ctx.wire()) {
-                (None, Wire::Two) => self.lose_child(ctx, now, at, &child, code, why),
-                (Some(_), _) | (None, Wire::One) => self.lose_for_good(ctx, at, &child, code, why),
+    /// A child is of no use any more. Its run goes on: with the same node over a fresh connection, with the next, or not
+    /// at all.
+    pub(super) fn lose(&mut self, ctx: &mut Context, now: Now, at: usize, code: Code, why: &str) {
+        let Some(child) = self.runs[at].take_child() else { return };
+        ctx.close(child.link());
+        match (self.aborting, ctx.wire()) {
+            (None, Wire::Two) => self.lose_child(ctx, now, at, &child, code, why),
+            (Some(_), _) | (None, Wire::One) => {
+                self.lose_for_good(ctx, at, (child.place, &child.node), child.sent, code, why);
             }
         }
     }
 
-    /// Somebody who was asked does not answer, or answers with no.
-    pub(super) fn lose_attempt(
+    /// A node that was asked does not answer, or answers with no.
+    pub(super) fn lose_candidate(
         &mut self,
         ctx: &mut Context,
         now: Now,
         at: usize,
-        attempt: &Attempt,
+        candidate: &Candidate,
         loss: &Loss,
     ) {
-        let Loss { stage, code, why } = loss;
+        let Candidate { place, handshake } = candidate;
         let run = &mut self.runs[at];
         if let Some(left) = &mut run.left {
             left.claim_at = now.instant + ctx.timing.reclaim;
             return;
         }
-        if run.asks(attempt.place) {
+        if run.asks(*place) {
             // Over another connection.
             return;
         }
-        let once_more = *stage == Stage::Greeting && *code != Code::TIMED_OUT && self.asks_once_more(at);
-        let run = &mut self.runs[at];
-        if *stage == Stage::Challenged || once_more {
+        let once_more =
+            loss.stage == Stage::Greeting && loss.code != Code::TIMED_OUT && self.asks_once_more(at);
+        if matches!(loss.stage, Stage::Challenged(_)) || once_more {
             // It did its part, and nobody had use for it yet.
-            run.resume_at(attempt.place);
+            self.runs[at].resume_at(*place);
         } else {
-            self.skip(ctx, at, attempt.place, &attempt.node, *code, why);
+            self.skip(ctx, at, *place, &handshake.node, loss.code, &loss.why);
+        }
+        self.seek(ctx, now, at);
+    }
+
+    /// A node that was sent the proof does not accept it.
+    pub(super) fn lose_chosen(
+        &mut self,
+        ctx: &mut Context,
+        now: Now,
+        at: usize,
+        candidate: &Candidate,
+        loss: &Loss,
+    ) {
+        let (place, node) = (candidate.place, &candidate.handshake.node);
+        if self.aborting.is_some() {
+            return self.lose_for_good(ctx, at, (place, node), 0, loss.code, &loss.why);
+        }
+        let run = &mut self.runs[at];
+        if !ctx.adopting {
+            return run.resume_at(place);
+        }
+        if let Some(left) = &mut run.left {
+            left.claim_at = now.instant + ctx.timing.reclaim;
+            return;
+        }
+        if self.asks_once_more(at) {
+            self.runs[at].resume_at(place);
+        } else if !self.runs[at].asks(place) {
+            self.skip(ctx, at, place, node, loss.code, &loss.why);
         }
         self.seek(ctx, now, at);
     }
@@ -104,7 +117,7 @@ impl Downstream {
         // Who was fed before may be whole by now, and so may those behind.
         let (code, message) = if self.runs[at].retried == Some(place) {
             (Code::LOST, format!("connection lost, and then: {why}"))
-        } else if self.runs[at].lost > Lost::Nobody {
+        } else if self.runs[at].lost > Lost::Nothing {
             (Code::LOST, why.to_owned())
         } else {
             (code, format!("{} {node}: {why}", code.meaning()))
@@ -127,28 +140,15 @@ impl Downstream {
         self.runs[at].lost == Lost::Finished && self.aborting.is_none()
     }
 
-    /// A chosen child is lost on wire 2.
+    /// A child that was let in is lost on wire 2.
     fn lose_child(&mut self, ctx: &mut Context, now: Now, at: usize, child: &Child, code: Code, why: &str) {
-        if child.stage >= Stage::Opening {
-            self.lose_sight(ctx, at, child.place);
-        }
+        self.lose_sight(ctx, at, child.place);
         let run = &mut self.runs[at];
         if !ctx.adopting {
-            // Perhaps it has only lost patience with who cannot serve it. It is the first to be asked when that is over.
+            // Perhaps it has only lost patience with a node that cannot serve it. It is the first to be asked when that is
+            // over.
             run.resume_at(child.place);
             return;
-        }
-        if child.stage == Stage::Proving {
-            if let Some(left) = &mut run.left {
-                left.claim_at = now.instant + ctx.timing.reclaim;
-                return;
-            }
-            if self.asks_once_more(at) {
-                self.runs[at].resume_at(child.place);
-            } else if !self.runs[at].asks(child.place) {
-                self.skip(ctx, at, child.place, &child.node, code, why);
-            }
-            return self.seek(ctx, now, at);
         }
         let silent = code == Code::TIMED_OUT;
         let done = ctx.results.settled(&child.node);
@@ -158,7 +158,7 @@ impl Downstream {
             return self.seek(ctx, now, at);
         }
         let lasted = if why == SILENT {
-            format!("silent for {:.1} s", child.silence(now.instant).as_secs_f64())
+            format!("silent for {:.1} s", child.connection.silence(now.instant).as_secs_f64())
         } else {
             why.to_owned()
         };
@@ -175,7 +175,7 @@ impl Downstream {
         code: Code,
         why: &str,
     ) {
-        let message = match self.length.filter(|&length| length > 0 && child.stage == Stage::Feeding) {
+        let message = match self.length.filter(|&length| length > 0 && child.stage == child::Stage::Feeding) {
             Some(length) => format!("{why}, at {} %", child.sent.saturating_mul(100) / length),
             None => why.to_owned(),
         };
@@ -211,37 +211,45 @@ impl Downstream {
     }
 
     /// A child is taken, or kept, by another upstream. It is asked for again now and then: that one may be gone soon.
-    pub(super) fn left(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    pub(super) fn left(&mut self, ctx: &mut Context, now: Now, at: usize, node: &Destination, place: usize) {
+        log::info!("{node} has another upstream");
         let run = &mut self.runs[at];
-        let Some(child) = run.child.take() else { return };
-        log::info!("{} has another upstream", child.node);
-        run.attempts.drain(..).for_each(|attempt| attempt.close(ctx));
-        ctx.out.push_back(Output::Close(child.link));
-        run.left = Some(Left { place: child.place, claim_at: now.instant + ctx.timing.reclaim });
+        run.drop_candidates(ctx);
+        if let Some(child) = run.take_child() {
+            ctx.close(child.link());
+        }
+        run.left = Some(Left { place, claim_at: now.instant + ctx.timing.reclaim });
     }
 
     /// A child goes on by itself, and somebody else has to serve those behind it.
     pub(super) fn stepped_aside(&mut self, ctx: &mut Context, now: Now, at: usize) {
-        let Some(child) = &self.runs[at].child else { return };
+        let Some(child) = self.runs[at].child() else { return };
         log::info!("{} cannot serve those behind it", child.node);
         let (node, place) = (child.node.clone(), child.place);
         let alone = Progress::of_node(NodeState::Receiving, child.progress.greatest);
         self.lose_sight(ctx, at, place);
         self.adopt_behind(ctx, now, at, &node, place);
-        if let Some(child) = &mut self.runs[at].child {
+        if let Some(child) = self.runs[at].child_mut() {
             child.progress = alone;
         }
         self.close_if_complete(ctx, now, at);
     }
 
     /// A child is lost, and nobody takes its place.
-    fn lose_for_good(&mut self, ctx: &mut Context, at: usize, child: &Child, code: Code, why: &str) {
-        let node = &child.node;
+    fn lose_for_good(
+        &mut self,
+        ctx: &mut Context,
+        at: usize,
+        (place, node): (usize, &Destination),
+        sent: u64,
+        code: Code,
+        why: &str,
+    ) {
         let message = format!("lost {node}: {why}");
         log::warn!("{message}");
         let run = &mut self.runs[at];
-        run.over = true;
-        run.resume_at(child.place);
+        run.end();
+        run.resume_at(place);
         let news = !ctx.results.heard_of_all([node]);
         match ctx.wire() {
             // Who asked by wire 1 is told of everything behind, for lack of anybody else who would.
@@ -250,30 +258,33 @@ impl Downstream {
             Wire::Two => ctx.report_for([node], self.by, Code::LOST, &message),
         }
         if news {
-            self.note(node, NodeState::Failed, child.sent);
+            self.note(node, NodeState::Failed, sent);
         }
     }
 
     /// Nobody is sought any more, since nobody is there to serve them for. Who takes the payload goes on with it.
     pub(in crate::session) fn suspend(&mut self, ctx: &mut Context) {
-        for run in self.runs.iter_mut().filter(|run| !run.over) {
-            let chosen = run.child.take_if(|child| child.stage == Stage::Proving);
-            let asked = run.attempts.iter().map(|attempt| attempt.place);
-            if let (Some(place), None) = (asked.chain(chosen.iter().map(|child| child.place)).min(), run.left)
-            {
+        for run in self.runs.iter_mut().filter(|run| !run.is_over()) {
+            let chosen = run.take_chosen();
+            let asked = run.candidates.iter().chain(&chosen).map(|candidate| candidate.place);
+            if let (Some(place), None) = (asked.min(), run.left) {
                 run.resume_at(place);
             }
-            run.attempts.drain(..).for_each(|attempt| attempt.close(ctx));
-            ctx.out.extend(chosen.map(|child| Output::Close(child.link)));
+            run.drop_candidates(ctx);
+            if let Some(candidate) = chosen {
+                candidate.handshake.close(ctx);
+            }
         }
     }
 
     /// What a child needs cannot be had here. Returns whether this side has to step aside.
     pub(in crate::session) fn unservable(&mut self, ctx: &mut Context, now: Now, link: LinkId) -> bool {
-        if self.by.is_none() || ctx.wire() == Wire::One {
-            self.lose(ctx, now, link, Code::SOURCE_FAILED, "its part of the file cannot be read back");
-            return false;
+        if self.by.is_some() && ctx.wire() == Wire::Two {
+            return true;
         }
-        true
+        if let Some((at, _)) = self.find(ctx, link) {
+            self.lose(ctx, now, at, Code::SOURCE_FAILED, "its part of the file cannot be read back");
+        }
+        false
     }
 }

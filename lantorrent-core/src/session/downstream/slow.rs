@@ -3,7 +3,7 @@
 use super::Downstream;
 use crate::session::child::Stage;
 use crate::session::context::Context;
-use crate::session::io::{Now, Output};
+use crate::session::io::Now;
 use crate::session::run::Run;
 use crate::wire::{Code, Wire};
 
@@ -41,8 +41,8 @@ impl Downstream {
         if slow >= (nodes / 10).max(1) {
             return;
         }
-        let Some(child) = self.runs[at].child.take() else { return };
-        ctx.out.push_back(Output::Close(child.link));
+        let Some(child) = self.runs[at].take_child() else { return };
+        ctx.close(child.link());
         let seconds = ctx.timing.slow.as_secs();
         let why = format!("took {rate} bytes a second for {seconds} s, less than {floor}");
         self.bypass(ctx, now, at, &child, Code::SLOW, &why);
@@ -52,7 +52,7 @@ impl Downstream {
 impl Run {
     /// How fast the child is, where that is too slow and holds up somebody.
     fn slow(&mut self, ctx: &Context, now: Now, available: u64, floor: u64) -> Option<u64> {
-        let child = self.child.as_mut().filter(|child| !self.over && child.stage == Stage::Feeding)?;
+        let child = self.child_mut().filter(|child| child.stage == Stage::Feeding)?;
         child.pace.sample(now.instant, child.sent, available, ctx.timing.slow);
         let rate = child.pace.rate(ctx.timing.slow).filter(|&rate| rate < floor)?;
         let place = child.place;
