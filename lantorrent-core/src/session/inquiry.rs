@@ -257,7 +257,8 @@ impl Inquiry {
     pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
         for key in self.open.keys().copied().collect::<Vec<_>>() {
             let Some(question) = self.open.get(&key) else { continue };
-            for timer in question.timers(ctx).expired(now.instant) {
+            let mut timers = question.timers(ctx);
+            while let Some(timer) = timers.expired(now.instant) {
                 match timer {
                     Timer::Answer => self.give_up(ctx, key),
                     Timer::Handshake => {

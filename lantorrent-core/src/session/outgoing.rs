@@ -325,7 +325,8 @@ impl Outgoing {
 
     pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) -> Outcome {
         let mut outcome = Outcome::Pending;
-        for timer in self.timers(&ctx.timing).expired(now.instant) {
+        let mut timers = self.timers(&ctx.timing);
+        while let Some(timer) = timers.expired(now.instant) {
             match timer {
                 Timer::Answer => return Outcome::Failed(self.give_up(ctx)),
                 Timer::Dial => self.dial(ctx, now.instant),

@@ -10,23 +10,56 @@ use super::io::{Input, Now, Output};
 use super::plan::Plan;
 use super::probe::{Probes, Sight};
 use super::results::News;
+use super::timers::Timers;
 use super::timing::Timing;
 use crate::wire::{
     Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
 };
 
-/// How those are reached that have not reported yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How nodes are reached that have not reported yet, one way after the other.
+///
+/// ```text
+///   First ──few are left──────────────────────▶ Direct ──▶ Direct, while it is worth it
+///     └────many──▶ Again ─────────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy)]
 enum Round {
     /// All of them, in a chain or a tree.
     First,
-    /// Those who are left, in a chain once more.
+    /// The nodes that are left, in a chain once more.
     Again,
     /// Each by itself.
-    Direct,
+    Direct(Asked),
 }
 
-/// When those were asked who had not reported, and how many they were.
+/// Whether nodes are still sought.
+///
+/// ```text
+///   Sending ──stopped, suspended, cannot be read──▶ Aborted ──▶ Done
+///      └─────────────────── all is known ─────────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Sending,
+    /// Only what the nodes say to that is waited for.
+    Aborted,
+    Done,
+}
+
+/// What is due, in the order in which it is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Of the children.
+    Children,
+    /// Of the lost nodes that are asked whether they are there.
+    Probes,
+    /// Of the nodes that are told what is cancelled.
+    Cancels,
+    /// The owner is to hear how far the nodes are.
+    Progress,
+}
+
+/// When the nodes were asked that had not reported, and how many they were.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     at: Instant,
@@ -60,11 +93,9 @@ pub struct SourceSession {
     cancels: Inquiry,
     nodes: Vec<Destination>,
     round: Round,
-    asked: Option<Asked>,
+    phase: Phase,
+    timers: Timers<Timer>,
     sum: Option<Sum>,
-    aborted: bool,
-    done: bool,
-    progress_at: Instant,
 }
 
 impl SourceSession {
@@ -83,23 +114,11 @@ impl SourceSession {
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
         downstream.start(&mut ctx, now);
-        let progress_at = now.instant + ctx.timing.progress;
-        let (sum, round, asked) = (None, Round::First, None);
-        let probes = Probes::default();
-        let mut session = Self {
-            transfer,
-            ctx,
-            downstream,
-            probes,
-            cancels,
-            nodes,
-            round,
-            asked,
-            sum,
-            aborted: false,
-            done: false,
-            progress_at,
-        };
+        let mut timers = Timers::default();
+        timers.set(Timer::Progress, now.instant + ctx.timing.progress);
+        let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
+        let mut session =
+            Self { transfer, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
         session.advance(now);
         session
     }
@@ -127,20 +146,19 @@ impl SourceSession {
 
     /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.done {
-            return None;
-        }
-        let deadlines = [
-            self.downstream.deadline(&self.ctx),
-            self.probes.deadline(&self.ctx),
-            self.cancels.deadline(&self.ctx),
-        ];
-        deadlines.into_iter().flatten().chain([self.progress_at]).min()
+        self.timers.next().filter(|_| self.phase != Phase::Done)
+    }
+
+    /// Says when those things are due that follow from how the session stands.
+    fn arm(&mut self) {
+        self.timers.set(Timer::Children, self.downstream.deadline(&self.ctx));
+        self.timers.set(Timer::Probes, self.probes.deadline(&self.ctx));
+        self.timers.set(Timer::Cancels, self.cancels.deadline(&self.ctx));
     }
 
     /// Something happened. Inputs that only concern a node change nothing.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        if self.done {
+        if self.phase == Phase::Done {
             return;
         }
         if let Some(late) = self.ctx.lateness(now, self.deadline()) {
@@ -195,7 +213,8 @@ impl SourceSession {
     }
 
     fn abort(&mut self, now: Now, abort: &Abort) {
-        if !std::mem::replace(&mut self.aborted, true) {
+        if self.phase == Phase::Sending {
+            self.phase = Phase::Aborted;
             self.probes.stop(&mut self.ctx);
             self.cancels.stop(&mut self.ctx);
             self.downstream.abort(&mut self.ctx, now, abort);
@@ -204,7 +223,7 @@ impl SourceSession {
 
     /// Ends at once. The nodes keep what they have, and wait for another transfer of the same source.
     fn suspend(&mut self) {
-        self.aborted = true;
+        self.phase = Phase::Aborted;
         self.probes.stop(&mut self.ctx);
         self.cancels.stop(&mut self.ctx);
         self.downstream.part(&mut self.ctx);
@@ -227,20 +246,29 @@ impl SourceSession {
         let index = self.ctx.results.index(id);
         let Some(node) = self.nodes.iter().find(|node| Some(node.index) == index) else { return };
         let requests = node.requests.iter().filter(|request| request.id == id).cloned().collect();
-        if !self.aborted && self.ctx.wire() == Wire::Two {
+        if self.phase == Phase::Sending && self.ctx.wire() == Wire::Two {
             self.cancels.ask(Destination { requests, ..node.clone() });
         }
     }
 
     fn tick(&mut self, now: Now) {
-        self.downstream.tick(&mut self.ctx, now);
-        self.probes.tick(&mut self.ctx, now);
-        self.cancels.tick(&mut self.ctx, now);
-        // Where the second is slow too it is this side, and nobody else can serve them.
-        self.downstream.watch_pace(&mut self.ctx, now);
-        if self.progress_at <= now.instant {
-            self.progress_at = now.instant + self.ctx.timing.progress;
-            self.tell_progress();
+        self.arm();
+        // On each tick: which children may be sought depends on more than the time.
+        self.timers.set(Timer::Children, now.instant);
+        while let Some(timer) = self.timers.expired(now.instant) {
+            match timer {
+                Timer::Children => {
+                    self.downstream.tick(&mut self.ctx, now);
+                    // Where the second is slow too it is this side, and no other can serve them.
+                    self.downstream.watch_pace(&mut self.ctx, now);
+                }
+                Timer::Probes => self.probes.tick(&mut self.ctx, now),
+                Timer::Cancels => self.cancels.tick(&mut self.ctx, now),
+                Timer::Progress => {
+                    self.timers.set(Timer::Progress, now.instant + self.ctx.timing.progress);
+                    self.tell_progress();
+                }
+            }
         }
     }
 
@@ -268,7 +296,8 @@ impl SourceSession {
     /// A node was lost, and may come back.
     fn watch(&mut self, now: Now, index: Option<u32>) {
         let node = self.nodes.iter().find(|node| Some(node.index) == index);
-        if let Some(node) = node.filter(|_| !self.aborted && self.round == Round::First) {
+        let first = self.phase == Phase::Sending && matches!(self.round, Round::First);
+        if let Some(node) = node.filter(|_| first) {
             self.probes.watch(now, node);
         }
     }
@@ -283,48 +312,46 @@ impl SourceSession {
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
                 self.ctx.out.push_back(Output::Report(report));
-            } else if relayed.report.code.is_provisional() && self.round != Round::Direct {
+            } else if relayed.report.code.is_provisional() && !matches!(self.round, Round::Direct(_)) {
                 self.watch(now, relayed.report.index);
                 self.ctx.out.push_back(Output::Bypassed(relayed.report));
             }
         }
         // Who is about to say that nothing of it is written need not be asked for it.
-        while self.downstream.finished() && self.cancels.is_over() && !self.done {
+        while self.downstream.finished() && self.cancels.is_over() && self.phase != Phase::Done {
             if self.ask_again(now) {
                 continue;
             }
-            self.done = true;
+            self.phase = Phase::Done;
             self.probes.stop(&mut self.ctx);
             self.tell_progress();
             let last = self.ctx.results.close();
             self.ctx.out.extend(last.into_iter().map(Output::Report));
             self.ctx.out.push_back(Output::Done);
         }
+        self.arm();
     }
 
     /// Turns to those that have not reported themselves. False if there are none, or nothing can be done for them.
     fn ask_again(&mut self, now: Now) -> bool {
         let open = self.nodes.iter().filter(|node| !self.ctx.results.settled(node));
         let open: Vec<Destination> = open.cloned().collect();
-        if self.aborted || self.ctx.wire() == Wire::One || open.is_empty() {
+        if self.phase != Phase::Sending || self.ctx.wire() == Wire::One || open.is_empty() {
             return false;
         }
+        let asked = Asked { at: now.instant, open: open.len() };
         let star = match self.round {
             Round::First if open.len() > FEW => {
                 self.round = Round::Again;
                 None
             }
-            Round::First | Round::Again => {
-                self.round = Round::Direct;
-                Some(DIRECT)
-            }
             // While some were served others may have come back.
-            Round::Direct if self.asked.is_some_and(|asked| asked.was_worth_it(now, open.len())) => {
+            Round::Direct(before) if !before.was_worth_it(now, open.len()) => return false,
+            Round::First | Round::Again | Round::Direct(_) => {
+                self.round = Round::Direct(asked);
                 Some(DIRECT)
             }
-            Round::Direct => return false,
         };
-        self.asked = Some(Asked { at: now.instant, open: open.len() });
         let gone = |node: &Destination| self.probes.sight(&self.ctx, now, node.index) == Sight::Gone;
         let (gone, open): (Vec<_>, Vec<_>) = open.into_iter().partition(gone);
         self.probes.stop(&mut self.ctx);

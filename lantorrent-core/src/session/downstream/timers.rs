@@ -72,7 +72,8 @@ impl Downstream {
     }
 
     fn tick_run(&mut self, ctx: &mut Context, now: Now, at: usize) {
-        for timer in self.timers(ctx, at).expired(now.instant) {
+        let mut timers = self.timers(ctx, at);
+        while let Some(timer) = timers.expired(now.instant) {
             match timer {
                 Timer::Child(due) => self.tick_child(ctx, now, at, due),
                 Timer::Chosen => self.tick_chosen(ctx, now, at),

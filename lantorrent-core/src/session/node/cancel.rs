@@ -61,6 +61,7 @@ impl NodeSession {
             session.cancel_file(file);
         }
         session.advance(now);
+        session.arm();
         session
     }
 

@@ -1,6 +1,6 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
-use super::{NodeSession, Phase, Reading, SUPERSEDED};
+use super::{NodeSession, Phase, SUPERSEDED};
 use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
@@ -18,20 +18,16 @@ impl NodeSession {
         if !before || !self.upstream.yields_to(&self.ctx, now, from) {
             return Upstream::say_once(&mut self.ctx, link, &Line::Left);
         }
+        let halt = self.upstream.is_reading();
         if let Some(former) = self.upstream.replace(link) {
             Upstream::say_once(&mut self.ctx, former, &Line::Left);
         }
         self.upstream.say(&mut self.ctx, &Line::Accepted);
         self.say_all_again();
         self.refuse_foreign(&header.node);
-        self.reading = match self.reading {
-            Reading::Yes => {
-                self.ctx.out.push_back(Output::Halt);
-                Reading::Halting
-            }
-            Reading::Over => Reading::NotYet,
-            other => other,
-        };
+        if halt {
+            self.ctx.out.push_back(Output::Halt);
+        }
         // A node that leaves serves nobody any more, and only says how it ends.
         if self.phase != Phase::Aborted {
             self.take_list(now, header.destinations);
@@ -60,9 +56,8 @@ impl NodeSession {
         }
         let before = ask.from.is_none_or(|from| from < ask.index);
         let granted = before && self.upstream.yields_to(&self.ctx, now, ask.from);
-        if self.phase == Phase::Ended {
-            // Those that cannot be served without an upstream are left to who asks.
-            self.finishing |= granted;
+        if let Phase::Ended { awaited } = &mut self.phase {
+            *awaited |= granted;
             return Answer::Finishing;
         }
         if !granted {
@@ -123,27 +118,27 @@ impl NodeSession {
             self.received = offset;
             self.downstream.available(offset);
         }
-        if self.reading == Reading::Halting {
-            // Another upstream waits, or none: what was wrong with the former one does not matter any more.
-            self.reading = Reading::NotYet;
+        if self.upstream.halted() || !self.upstream.is_reading() {
+            // What was wrong with the former upstream does not matter any more.
             return;
         }
         let error = cause.unwrap_or(PayloadError::Truncated { offset });
-        self.reading = Reading::Over;
         match self.phase {
-            // It may still listen to what became of the payload.
-            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(now.instant),
-            _ if self.ctx.wire() == Wire::One || error == PayloadError::WrongSum => {
+            Phase::Opening | Phase::Receiving => {
+                if self.ctx.wire() == Wire::Two && error != PayloadError::WrongSum {
+                    return self.lose_upstream(now, &error);
+                }
                 self.fail_payload(now, &error);
             }
-            _ => self.lose_upstream(now, &error),
+            Phase::Ended { .. } | Phase::Aborted | Phase::Done | Phase::Forgotten => {}
         }
+        // It may still listen to what became of the payload.
+        self.upstream.mute(now.instant);
     }
 
     /// Waits for another upstream.
     fn lose_upstream(&mut self, now: Now, error: &PayloadError) {
         log::info!("lost the upstream at offset {}: {error}", self.received);
-        self.reading = Reading::NotYet;
         if !matches!(error, PayloadError::Truncated { .. }) {
             self.upstream.say(&mut self.ctx, &Line::Damaged { offset: self.received });
         }
@@ -165,16 +160,15 @@ impl NodeSession {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
             return self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
         }
-        if self.phase == Phase::Ended {
+        if self.phase.has_ended() {
             return self.downstream.forgo();
         }
-        let Some(id) = self.upstream.lose(now.instant) else {
+        let Some(id) = self.upstream.halt(now.instant) else {
             log::warn!("no upstream has come back for {:?}: given up", self.ctx.timing.orphan);
             return self.retire();
         };
         log::info!("the upstream is silent, at offset {}", self.received);
         self.ctx.out.extend([Output::Halt, Output::DropUpstream(id)]);
-        self.reading = Reading::Halting;
         self.stand_still();
     }
 
@@ -186,8 +180,7 @@ impl NodeSession {
             self.ctx.out.push_back(Output::Keep(file));
         }
         self.dismiss_cancels();
-        self.forget = true;
-        self.phase = Phase::Done;
+        self.phase = Phase::Forgotten;
         self.ctx.out.push_back(Output::Done);
     }
 }

@@ -11,7 +11,7 @@ impl NodeSession {
     /// When the session is over: the results to tell whoever asks again, for [`retell`](crate::session::retell). None
     /// if the transfer is to be forgotten here, so that it can begin anew with what was kept.
     pub fn results(&self) -> Option<Vec<SealedReport>> {
-        let over = self.phase == Phase::Done && !self.forget && self.ctx.wire() == Wire::Two;
+        let over = self.phase == Phase::Done && self.ctx.wire() == Wire::Two;
         over.then(|| self.ctx.told.values().cloned().collect())
     }
 
@@ -60,7 +60,7 @@ impl NodeSession {
             _ if self.files.settled() => NodeState::Done,
             Phase::Opening => NodeState::Waiting,
             Phase::Receiving => NodeState::Receiving,
-            Phase::Ended | Phase::Aborted | Phase::Done => NodeState::Finishing,
+            _ => NodeState::Finishing,
         }
     }
 
