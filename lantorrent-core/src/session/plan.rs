@@ -38,6 +38,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A chain of a stream to those nodes, of which nothing special is asked. The other fields say more.
+    pub fn new(wire: Wire, destinations: Vec<Destination>, block_size: u32) -> Self {
+        Self {
+            wire,
+            destinations,
+            degree: 1,
+            block_size,
+            length: None,
+            source: None,
+            begun: None,
+            min_rate: None,
+            sparse: false,
+            cancelled: BTreeSet::new(),
+        }
+    }
+
     /// Takes the cancelled requests out of the list, and the nodes that have no others. Returns what was taken.
     pub(super) fn take_cancelled(&mut self) -> Vec<Destination> {
         let mut taken = Vec::new();
@@ -67,18 +83,15 @@ impl Context {
         }
         let mut entropy = Entropy::new(seed);
         let transfer = entropy.transfer();
+        // The nonce and what is behind it are another for each child.
+        let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let envelope = (plan.wire == Wire::Two).then(|| Envelope {
             verb,
-            transfer,
-            // These three are another for each child.
-            nonce: Nonce([0; 16]),
-            expires: 0,
-            to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             source: plan.source.clone(),
             begun: plan.begun,
-            from: None,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
+            ..Envelope::new(transfer, Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {

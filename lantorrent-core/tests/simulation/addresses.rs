@@ -1,7 +1,6 @@
 //! Hosts whose names have several addresses, of which some are of no use: a firewall that swallows everything, a middlebox
 //! that takes connections and says nothing, another service, a node of another group.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -106,18 +105,7 @@ fn plan() -> Plan {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
     let node =
         Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: 4096,
-        length: None,
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    }
+    Plan::new(Wire::Two, vec![node], 4096)
 }
 
 /// What both sessions have that ask a node.

@@ -1,7 +1,6 @@
 //! Questions to many nodes, each over a connection of its own, by hand: a check, of which every byte is damaged once, and
 //! one whose asker sleeps.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -24,18 +23,7 @@ fn preflight(now: Now) -> PreflightSession {
         degree: None,
         block_size: None,
     };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: 4096,
-        length: None,
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    };
+    let plan = Plan::new(Wire::Two, vec![node], 4096);
     PreflightSession::new(now, plan, Verb::Check, keys(), Timing::default(), Seed([1; 32]))
 }
 

@@ -1,7 +1,6 @@
 //! A child that says it is alive and takes nothing, and one that answers late, by hand: the world's hosts are not that
 //! stubborn.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -27,18 +26,7 @@ fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
         degree: None,
         block_size: None,
     };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: (0..nodes).map(node).collect(),
-        degree: 1,
-        block_size: 4096,
-        length: Some(1 << 20),
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    };
+    let plan = Plan { length: Some(1 << 20), ..Plan::new(Wire::Two, (0..nodes).map(node).collect(), 4096) };
     SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]))
 }
 
