@@ -3,7 +3,6 @@
 //!
 //! `cargo run --example sans_io --no-default-features`
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lantorrent_core::session::{
@@ -136,18 +135,7 @@ fn plan(length: u64) -> Plan {
     let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
     let host = "node".into();
     let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: BLOCK,
-        length: Some(length),
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    }
+    Plan { length: Some(length), ..Plan::new(Wire::Two, vec![node], BLOCK) }
 }
 
 /// All frames of the payload, and what it sums up to.

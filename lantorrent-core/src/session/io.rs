@@ -28,22 +28,6 @@ impl std::ops::Add<Duration> for Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u32);
 
-/// Gives out each number once.
-#[derive(Debug)]
-pub(super) struct LinkIds(u32);
-
-impl LinkIds {
-    pub(super) fn from(first: u32) -> Self {
-        Self(first)
-    }
-
-    pub(super) fn next(&mut self) -> LinkId {
-        let link = LinkId(self.0);
-        self.0 += 1;
-        link
-    }
-}
-
 /// Names a connection from upstream. The driver gives out each number once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub u64);

@@ -8,30 +8,32 @@
 //! 3. wait for the next thing, at most until `deadline()`; then hand in [`Input::Tick`].
 //!
 //! The session sees no payload. A driver has the data plane ([`flow`](crate::flow)) move it, which tells the session how
-//! far it came. A connection from upstream
-//! first goes through [`Incoming`], which lets nobody in without the password.
+//! far it came. A connection from upstream first goes through [`Incoming`], which lets nobody in without the password.
 
 mod answer;
 mod ask;
-mod attempt;
 mod child;
-mod desk;
+mod connection;
+mod context;
 mod downstream;
 mod entropy;
 mod files;
 mod incoming;
 mod inquiry;
 mod io;
-mod ledger;
-mod lookout;
+mod links;
 mod node;
+mod outgoing;
 mod pace;
 mod plan;
+mod preflight;
+mod probe;
+mod results;
 mod roster;
 mod run;
 mod share;
 mod source;
-mod survey;
+mod timers;
 mod timing;
 mod tombstones;
 mod upstream;
@@ -43,10 +45,10 @@ pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
 pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
+pub use preflight::PreflightSession;
 pub use roster::{Entrance, Recall, Roster};
 pub use share::share;
 pub use source::SourceSession;
-pub use survey::SurveySession;
 pub use timing::Timing;
 
 pub use crate::race::{ADDRESSES, Race};

@@ -197,7 +197,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, Verb};
+    use crate::wire::{Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request};
 
     fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
         begun_at(7, transfer, index, file, source)
@@ -220,16 +220,9 @@ mod tests {
             degree: 1,
             destinations: Vec::new(),
             envelope: Some(Envelope {
-                verb: Verb::Send,
-                transfer: TransferId([transfer; 16]),
-                nonce: Nonce([0; 16]),
-                expires: 0,
-                to: ([10, 0, 0, 1], 1).into(),
                 source: source.map(hint),
                 begun: Some(begun),
-                from: None,
-                min_rate: None,
-                sparse: false,
+                ..Envelope::new(TransferId([transfer; 16]), Nonce([0; 16]), 0, ([10, 0, 0, 1], 1).into())
             }),
         }
     }

@@ -1,12 +1,11 @@
 //! Hosts whose names have several addresses, of which some are of no use: a firewall that swallows everything, a middlebox
 //! that takes connections and says nothing, another service, a node of another group.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
-    Input, LinkId, Now, Output, Plan, Seed, SourceSession, SurveySession, Timing,
+    Input, LinkId, Now, Output, Plan, PreflightSession, Seed, SourceSession, Timing,
 };
 use lantorrent_core::wire::{
     Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, Verb, Wire,
@@ -106,18 +105,7 @@ fn plan() -> Plan {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
     let node =
         Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: 4096,
-        length: None,
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    }
+    Plan::new(Wire::Two, vec![node], 4096)
 }
 
 /// What both sessions have that ask a node.
@@ -137,7 +125,7 @@ impl Asks for SourceSession {
     }
 }
 
-impl Asks for SurveySession {
+impl Asks for PreflightSession {
     fn say(&mut self, now: Now, input: Input<'_>) -> Vec<Output> {
         self.handle(now, input);
         std::iter::from_fn(|| self.poll()).collect()
@@ -152,8 +140,8 @@ impl Asks for SurveySession {
 fn both(now: Now) -> [Box<dyn Asks>; 2] {
     let (timing, seed) = (Timing::default(), || Seed([1; 32]));
     let source = SourceSession::new(now, plan(), keys(), timing.clone(), seed());
-    let survey = SurveySession::new(now, plan(), Verb::Check, keys(), timing, seed());
-    [Box::new(source), Box::new(survey)]
+    let preflight = PreflightSession::new(now, plan(), Verb::Check, keys(), timing, seed());
+    [Box::new(source), Box::new(preflight)]
 }
 
 fn start() -> Now {
@@ -278,10 +266,11 @@ fn a_zone_stays_on_this_host() {
 #[test]
 fn a_name_server_that_is_silent_takes_no_more_time_than_there_is() {
     let now = start();
-    let mut survey = SurveySession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
+    let mut preflight =
+        PreflightSession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
     let mut at = now;
     let report = loop {
-        let outputs: Vec<Output> = std::iter::from_fn(|| survey.poll()).collect();
+        let outputs: Vec<Output> = std::iter::from_fn(|| preflight.poll()).collect();
         let report = outputs.into_iter().find_map(|output| match output {
             Output::Report(report) => Some(report),
             _ => None,
@@ -289,8 +278,8 @@ fn a_name_server_that_is_silent_takes_no_more_time_than_there_is() {
         if let Some(report) = report {
             break report;
         }
-        at.instant = survey.deadline().expect("it ends with a report");
-        survey.handle(at, Input::Tick);
+        at.instant = preflight.deadline().expect("it ends with a report");
+        preflight.handle(at, Input::Tick);
     };
     assert_eq!(report.code, Code::CANNOT_CONNECT);
     assert!(report.message.contains("name was not looked up in time"), "{report:?}");

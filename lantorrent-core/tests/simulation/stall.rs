@@ -1,14 +1,16 @@
 //! A child that says it is alive and takes nothing, and one that answers late, by hand: the world's hosts are not that
 //! stubborn.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession, Timing};
+use lantorrent_core::session::{
+    Input, LinkId, NodeSession, Now, Opened, Output, Plan, Proven, ReadBack, Seed, SourceSession, Timing,
+    UpstreamId,
+};
 use lantorrent_core::wire::{
-    Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, RootHasher,
-    Sum, Wire,
+    Code, Destination, Envelope, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report,
+    Request, RootHasher, Sum, TransferId, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
@@ -17,28 +19,20 @@ fn outputs(session: &mut SourceSession) -> Vec<Output> {
     std::iter::from_fn(|| session.poll()).collect()
 }
 
-/// A source with so many nodes.
-fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
-    let node = |place: usize| Destination {
+fn node(place: usize) -> Destination {
+    Destination {
         host: "10.0.0.1".into(),
         port: 2893,
         index: 0,
         requests: vec![Request { filename: "/a".into(), id: place.to_string(), rename: true }],
         degree: None,
         block_size: None,
-    };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: (0..nodes).map(node).collect(),
-        degree: 1,
-        block_size: 4096,
-        length: Some(1 << 20),
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    };
+    }
+}
+
+/// A source with so many nodes.
+fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
+    let plan = Plan { length: Some(1 << 20), ..Plan::new(Wire::Two, (0..nodes).map(node).collect(), 4096) };
     SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]))
 }
 
@@ -146,4 +140,37 @@ fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
     let outputs = outputs(&mut source);
     let reports = outputs.iter().filter(|output| matches!(output, Output::Report(_))).count();
     assert_eq!((reports, outputs.last()), (3, Some(&Output::Done)), "{outputs:?}");
+}
+
+#[test]
+fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
+    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
+    let header = Header {
+        node: node(0),
+        length: Some(1 << 20),
+        block_size: 4096,
+        degree: 1,
+        destinations: Vec::new(),
+        envelope: Some(Envelope::new(TransferId([1; 16]), nonce, 1_700_000_060, to)),
+    };
+    let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
+    let proven = Proven { header, lines: Some(lines) };
+    let timing = Timing::default();
+    let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
+    let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
+    node.handle(start, Input::Opened(0, Ok(opened)));
+    node.handle(start, Input::Halted { offset: 0, cause: None });
+    node.handle(start, Input::Stop(timing.orphan));
+    let mut now = start;
+    let mut ends = 0;
+    while let Some(deadline) = node.deadline() {
+        now.instant = deadline;
+        node.handle(now, Input::Tick);
+        let outputs: Vec<Output> = std::iter::from_fn(|| node.poll()).collect();
+        ends += outputs.iter().filter(|output| **output == Output::Done).count();
+    }
+    assert_eq!((now.instant - start.instant, ends), (timing.orphan, 1));
+    assert_eq!(node.results(), None, "the transfer may begin anew");
 }

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub(super) use super::super::clock::{now, unix_millis};
-use crate::session::{Input, LinkId, NodeSession, Now, Output, SourceSession, SurveySession};
+use crate::session::{Input, LinkId, NodeSession, Now, Output, PreflightSession, SourceSession};
 
 /// Something that happened, on its way from the thread that saw it.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ macro_rules! machine {
 machine!(
     NodeSession, fn is_orphan(&self) -> bool { self.is_orphan(now()) };
     SourceSession;
-    SurveySession
+    PreflightSession
 );
 
 /// Carries out what a session asks for.

@@ -11,7 +11,7 @@ use super::calls::Calls;
 use super::control::now;
 use super::random;
 use super::wishes::Wishes;
-use crate::session::{Input, Output, Plan, Seed, SurveySession, Timing};
+use crate::session::{Input, Output, Plan, PreflightSession, Seed, Timing};
 use crate::wire::{Keyring, Report, Verb};
 
 /// What was found.
@@ -36,7 +36,7 @@ pub(super) fn survey(
     let bell = Bell::new().map_err(Error::system("wait for connections"))?;
     let ringing = bell.clone();
     wishes.wakes(move || ringing.ring());
-    let mut session = SurveySession::new(now(), plan, verb, keys, timing, seed);
+    let mut session = PreflightSession::new(now(), plan, verb, keys, timing, seed);
     let mut calls = Calls::new(bell, dscp, resolver);
     let mut findings = Findings::default();
     while carry_out(&mut session, &mut calls, &mut findings) {
@@ -56,7 +56,7 @@ pub(super) fn survey(
 }
 
 /// Does what the session asks for. Returns whether it goes on.
-fn carry_out(session: &mut SurveySession, calls: &mut Calls, findings: &mut Findings) -> bool {
+fn carry_out(session: &mut PreflightSession, calls: &mut Calls, findings: &mut Findings) -> bool {
     while let Some(output) = session.poll() {
         match output {
             Output::LookUp { link, host, port } => calls.look_up(link, host, port),

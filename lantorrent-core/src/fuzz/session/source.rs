@@ -1,7 +1,5 @@
 //! A real source, and what it has said that the node has not heard yet.
 
-use std::collections::BTreeSet;
-
 use super::super::Script;
 use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
 use crate::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession};
@@ -28,18 +26,7 @@ impl Source {
         let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
         destinations[0].degree = Some(degree);
         let length = Some(LENGTH as u64);
-        let plan = Plan {
-            wire,
-            destinations,
-            degree: 1,
-            block_size: BLOCK,
-            length,
-            source: None,
-            begun: None,
-            min_rate: None,
-            sparse: false,
-            cancelled: BTreeSet::new(),
-        };
+        let plan = Plan { length, ..Plan::new(wire, destinations, BLOCK) };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
         let content = (0..LENGTH).map(|place| place as u8).collect();
         let mut this = Self { session, content, down: Vec::new(), over: false };

@@ -7,7 +7,7 @@ use crate::wire::{Code, Destination, NodeState, Report};
 
 /// The requests of some nodes, and what is known of each.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Results {
     entries: HashMap<String, Entry>,
     // In the order of the list, for what is said at the end.
     order: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) enum News {
     Nothing,
 }
 
-impl Ledger {
+impl Results {
     pub(super) fn add(&mut self, destination: &Destination) {
         for request in &destination.requests {
             if self.entries.contains_key(&request.id) {
@@ -254,27 +254,27 @@ mod tests {
 
     const NODE: u32 = 4;
 
-    fn ledger() -> Ledger {
+    fn results() -> Results {
         let requests = vec![Request { filename: "/f".into(), id: "r".into(), rename: true }];
         let node =
             Destination { host: "h".into(), port: 1, index: NODE, requests, degree: None, block_size: None };
-        let mut ledger = Ledger::default();
-        ledger.add(&node);
-        ledger
+        let mut results = Results::default();
+        results.add(&node);
+        results
     }
 
-    fn said(ledger: &Ledger, code: Code, by: u32) -> Report {
-        Report { by: Some(by), ..ledger.about("r", code, "").unwrap() }
+    fn said(results: &Results, code: Code, by: u32) -> Report {
+        Report { by: Some(by), ..results.about("r", code, "").unwrap() }
     }
 
     /// What becomes of it after these were said, each by the node at that place.
     fn end(words: &[(Code, u32, News)]) -> Option<Code> {
-        let mut ledger = ledger();
+        let mut results = results();
         for &(code, by, news) in words {
-            let report = said(&ledger, code, by);
-            assert_eq!(ledger.record(&report), news, "{code} by {by} of {words:?}");
+            let report = said(&results, code, by);
+            assert_eq!(results.record(&report), news, "{code} by {by} of {words:?}");
         }
-        ledger.close().pop().map(|report| report.code)
+        results.close().pop().map(|report| report.code)
     }
 
     #[test]
