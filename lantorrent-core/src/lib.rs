@@ -9,6 +9,7 @@
 mod digest;
 #[cfg(feature = "threads")]
 pub mod drive;
+pub mod flow;
 #[doc(hidden)]
 pub mod fuzz;
 mod race;

@@ -23,7 +23,6 @@ mod outbox;
 mod patience;
 mod placed;
 mod probing;
-mod refusal;
 mod request;
 mod ring;
 mod shelf;

@@ -11,7 +11,6 @@
 //! [`PayloadWriter`](crate::wire::PayloadWriter), and tells the session how far it came. A connection from upstream
 //! first goes through [`Incoming`], which lets nobody in without the password.
 
-mod answer;
 mod ask;
 mod attempt;
 mod child;
@@ -27,23 +26,19 @@ mod lookout;
 mod node;
 mod pace;
 mod plan;
-mod roster;
 mod run;
 mod share;
 mod source;
 mod survey;
 mod timing;
-mod tombstones;
 mod upstream;
 
-pub use answer::{answer_check, foreign_to_finished, retell};
 pub use ask::{Answer, Ask};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, UpstreamId};
 pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
-pub use roster::{Entrance, Recall, Roster};
 pub use share::share;
 pub use source::SourceSession;
 pub use survey::SurveySession;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mio::Token;
 
 use super::super::ring::Item;
-use super::stranger::Arrival;
+use super::pending::Arrival;
 use crate::session::{FileFault, Input, LinkId};
 use crate::wire::{RootHasher, SealedReport};
 

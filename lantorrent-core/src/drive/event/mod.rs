@@ -3,7 +3,7 @@
 //! # What runs where
 //!
 //! **The loop** ([`server`]) is one thread with an edge-triggered poll. It accepts connections, hears their greetings
-//! ([`stranger`]), runs every session ([`transfer`]), reads and verifies the payload ([`intake`]), writes to children and
+//! ([`pending`]), runs every session ([`transfer`]), reads and verifies the payload ([`intake`]), writes to children and
 //! hears them ([`child`]). It never touches a file and never waits for anything but the poll, so that signs of life go out
 //! while a disk hangs.
 //!
@@ -33,16 +33,16 @@
 //! - What is left to say to an upstream that does not listen, by the [`Outbox`](super::outbox::Outbox).
 //! - Every wait, by a deadline of the session or of the connection, in one place ([`Timers`](crate::runtime::Timers)).
 
+mod acceptor;
 mod child;
-mod door;
 mod feed;
 mod files;
 mod frames;
 mod intake;
 mod mailbox;
+mod pending;
 mod server;
 mod stock;
-mod stranger;
 mod transfer;
 mod transfers;
 mod upstreams;

@@ -24,7 +24,7 @@ use super::feed::Feed;
 use super::files::Files;
 use super::intake::{Intake, Needed, Told};
 use super::mailbox::{Message, News};
-use super::stranger::{Arrival, Stranger};
+use super::pending::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
 use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};

@@ -4,22 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::clock::now;
 use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, Then};
 use super::super::probing::Probing;
-use super::super::refusal;
 use super::mailbox::{Message, News};
-use super::stranger::{Arrival, Stranger};
+use super::pending::{Arrival, Stranger};
 use super::transfer::{Task, Transfer, Turn};
 use super::upstreams;
 use super::world::{Ready, Who, World};
-use crate::session::{self, Entrance, FileFault, Input, Recall, Roster};
+use crate::flow::admission::{self, Entrance, Recall, Registry};
+use crate::session::{self, FileFault, Input};
 use crate::wire::{Code, SealedReport, TransferId, Verb};
 
 pub(super) struct Transfers {
-    roster: Roster,
+    registry: Registry,
     /// Every session until it is over, by number.
     sessions: HashMap<u64, Transfer>,
-    /// The numbers of those that are on the roster.
+    /// The numbers of those that are on the registry.
     numbers: HashMap<TransferId, u64>,
     stopping: bool,
 }
@@ -28,7 +29,7 @@ impl Transfers {
     /// None yet. Those that are finished are remembered for `retain`.
     pub(super) fn new(retain: Duration) -> Self {
         Self {
-            roster: Roster::new(retain),
+            registry: Registry::new(retain),
             sessions: HashMap::new(),
             numbers: HashMap::new(),
             stopping: false,
@@ -66,7 +67,7 @@ impl Transfers {
         let (stranger, proven) = Stranger::asking(arrival, site.gate.timing.opening);
         let token = stranger.token;
         world.add_stranger(stranger);
-        let probing = Probing::new(&proven.header, self.roster.would_supersede(&proven.header));
+        let probing = Probing::new(&proven.header, self.registry.would_supersede(&proven.header));
         let mut question = Some((probing, proven));
         world.disks.put(Box::new(move || {
             if let Some((probing, _)) = &mut question
@@ -75,7 +76,7 @@ impl Transfers {
                 return Then::Again;
             }
             if let Some((probing, proven)) = question.take() {
-                let words = session::answer_check(*proven, &site.gate.keys, &probing.into_findings());
+                let words = admission::answer_check(*proven, &site.gate.keys, &probing.into_findings());
                 mailbox.send(Message::Answer(token, words));
             }
             Then::Over
@@ -85,7 +86,7 @@ impl Transfers {
     /// Removes what is not wanted any more.
     fn cancel(&mut self, arrival: Arrival, world: &mut World) {
         self.see_orphans();
-        match self.roster.cancel(Instant::now(), &arrival.proven.header) {
+        match self.registry.cancel(Instant::now(), &arrival.proven.header) {
             Recall::Live => self.hand_over(arrival, Input::Cancelled, world),
             Recall::Gone { told, supersedes } => {
                 self.supersede(&supersedes, world);
@@ -127,7 +128,7 @@ impl Transfers {
         world.disks.put(Box::new(move || {
             if let Some((proven, results)) = question.take() {
                 let results = site.confirm(&proven.header, results);
-                mailbox.send(Message::Answer(token, session::retell(*proven, &site.gate.keys, &results)));
+                mailbox.send(Message::Answer(token, admission::retell(*proven, &site.gate.keys, &results)));
             }
             Then::Over
         }));
@@ -137,7 +138,7 @@ impl Transfers {
     /// upstream, that is waited for until then.
     pub(super) fn take_part(&mut self, arrival: Arrival, until: Instant, world: &mut World) {
         self.see_orphans();
-        match self.roster.enter(Instant::now(), &arrival.proven.header) {
+        match self.registry.enter(Instant::now(), &arrival.proven.header) {
             Entrance::New { supersedes, unwanted } => {
                 self.supersede(&supersedes, world);
                 self.begin(arrival, patience(&supersedes), Task::TakePart { unwanted }, world);
@@ -148,7 +149,7 @@ impl Transfers {
                 contest(arrival, until, world);
             }
             Entrance::Outdated => refuse(arrival, Code::SUPERSEDED, session::SUPERSEDED, world),
-            Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &refusal::has_place(place), world),
+            Entrance::Taken(place) => refuse(arrival, Code::TAKING_PART, &admission::has_place(place), world),
             Entrance::Finished(results) => Self::retell(arrival, results, world),
         }
     }
@@ -167,11 +168,11 @@ impl Transfers {
         }
     }
 
-    /// Has the roster know whose senders are gone.
+    /// Has the registry know whose senders are gone.
     fn see_orphans(&mut self) {
         for (id, number) in &self.numbers {
             let orphan = self.sessions.get(number).is_some_and(Transfer::is_orphan);
-            self.roster.set_orphan(id, orphan);
+            self.registry.set_orphan(id, orphan);
         }
     }
 
@@ -236,7 +237,7 @@ impl Transfers {
                 self.numbers.extend(id.map(|id| (id, number)));
                 self.sessions.insert(number, transfer);
             }
-            (None, Some(id)) => self.roster.leave(Instant::now(), &id, None),
+            (None, Some(id)) => self.registry.leave(Instant::now(), &id, None),
             (None, None) => {}
         }
     }
@@ -282,7 +283,7 @@ impl Transfers {
         world.timers.set(Who::Session(number), None);
         if let Some(id) = &transfer.id {
             self.numbers.remove(id);
-            self.roster.leave(Instant::now(), id, transfer.results());
+            self.registry.leave(Instant::now(), id, transfer.results());
         }
         for arrival in transfer.late {
             self.attend_to(arrival, world);
@@ -336,7 +337,7 @@ fn queue(number: u64, transfer: &mut Transfer, world: &mut World) {
 /// Says no to every request.
 fn refuse(arrival: Arrival, code: Code, why: &str, world: &mut World) {
     let (id, site) = (upstreams::id(arrival.token), Arc::clone(&world.site));
-    say_last(arrival, |proven| refusal::refuse(&site, id, proven, code, why), world);
+    say_last(arrival, |proven| admission::refuse(now(), &site.gate, id, proven, code, why), world);
 }
 
 /// Says the last word to a connection that no session has.

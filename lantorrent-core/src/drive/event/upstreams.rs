@@ -7,7 +7,7 @@ use mio::Token;
 use mio::net::TcpStream;
 
 use super::super::outbox::Outbox;
-use super::stranger::Arrival;
+use super::pending::Arrival;
 use crate::session::{Proven, UpstreamId};
 
 #[derive(Debug)]

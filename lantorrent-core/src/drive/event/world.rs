@@ -9,8 +9,8 @@ use mio::{Interest, Registry, Token};
 
 use super::super::site::Site;
 use super::mailbox::Mailbox;
+use super::pending::{Look, Stranger};
 use super::stock::Stock;
-use super::stranger::{Look, Stranger};
 use crate::runtime::Timers;
 use crate::runtime::workers::{Then, Workers};
 use crate::session::LinkId;

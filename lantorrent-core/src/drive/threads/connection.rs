@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
 use super::super::memory::{self, Promise};
 use super::super::probing::Probing;
-use super::super::refusal;
 use super::control::{self, now};
 use super::counter::Counter;
 use super::doorbell::{Arrival, Doorbell};
-use super::greeting::greet;
 use super::hands::NodeHands;
+use super::handshake::greet;
 use super::live::{Guest, Unwanted};
 use super::node::Shared;
-use super::solo;
+use super::rendezvous;
 use super::transfers::{Way, WayOut};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
+use crate::flow::admission;
 use crate::session::{self, Input, NodeSession, Seed, UpstreamId};
 use crate::wire::{Code, Nonce, SealedReport, TransferId, Verb};
 
@@ -67,7 +67,7 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
     let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
     let doorbell = Doorbell::new(happenings.clone());
     let (arrival, counter) = match &shared.siblings {
-        Some(siblings) => match solo::admit(shared, siblings, arrival, &doorbell) {
+        Some(siblings) => match rendezvous::admit(shared, siblings, arrival, &doorbell) {
             Some(admitted) => admitted,
             None => return Ok(()),
         },
@@ -90,7 +90,7 @@ fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
         Way::Finished(arrival, results) => {
             let Arrival { guest, proven, .. } = arrival;
             let results = shared.site.confirm(&proven.header, results);
-            say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
+            say_last(&guest, &admission::retell(*proven, &shared.site.gate.keys, &results));
             Ok(())
         }
     }
@@ -225,13 +225,13 @@ impl Drop for Place<'_> {
 
 /// Says no because the node has that place in the transfer, and not another.
 pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
-    refuse(shared, arrival, Code::TAKING_PART, &refusal::has_place(place));
+    refuse(shared, arrival, Code::TAKING_PART, &admission::has_place(place));
 }
 
 /// Says no to every request.
 pub(super) fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
     let Arrival { guest, proven, .. } = arrival;
-    let words = refusal::refuse(&shared.site, UpstreamId(guest.number), *proven, code, why);
+    let words = admission::refuse(now(), &shared.site.gate, UpstreamId(guest.number), *proven, code, why);
     say_last(&guest, &words);
 }
 
@@ -245,5 +245,5 @@ fn answer_check(shared: &Shared, arrival: Arrival) {
     while !shared.live.is_stopping() && probing.go_on(&shared.site) == Then::Again {
         thread::sleep(RETRY);
     }
-    say_last(&guest, &session::answer_check(*proven, &shared.site.gate.keys, &probing.into_findings()));
+    say_last(&guest, &admission::answer_check(*proven, &shared.site.gate.keys, &probing.into_findings()));
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::doorbell::{Arrival, Doorbell, Knock};
-use crate::session::{Entrance, FileFault, Recall, Roster};
+use crate::flow::admission::{Entrance, Recall, Registry};
+use crate::session::FileFault;
 use crate::wire::{Header, SealedReport, TransferId};
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(super) struct Transfers(Mutex<State>);
 /// Under one lock: a connection that finds its transfer live must reach the session before that is over.
 #[derive(Debug)]
 struct State {
-    roster: Roster,
+    registry: Registry,
     doorbells: HashMap<TransferId, Arc<Doorbell>>,
 }
 
@@ -43,10 +44,10 @@ pub(super) enum WayOut {
 }
 
 impl State {
-    /// Has the roster know whose senders are gone.
+    /// Has the registry know whose senders are gone.
     fn see_orphans(&mut self) {
         for (transfer, doorbell) in &self.doorbells {
-            self.roster.set_orphan(transfer, doorbell.is_orphan());
+            self.registry.set_orphan(transfer, doorbell.is_orphan());
         }
     }
 
@@ -71,7 +72,7 @@ impl State {
 impl Transfers {
     /// None yet. Those that are finished are remembered for `retain`.
     pub(super) fn new(retain: Duration) -> Self {
-        Self(Mutex::new(State { roster: Roster::new(retain), doorbells: HashMap::new() }))
+        Self(Mutex::new(State { registry: Registry::new(retain), doorbells: HashMap::new() }))
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -91,7 +92,7 @@ impl Transfers {
         state.see_orphans();
         let header = &arrival.proven.header;
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-        match state.roster.enter(Instant::now(), header) {
+        match state.registry.enter(Instant::now(), header) {
             Entrance::New { supersedes, unwanted } => {
                 if let Some(transfer) = transfer {
                     state.doorbells.insert(transfer, Arc::clone(doorbell));
@@ -117,7 +118,7 @@ impl Transfers {
     pub(super) fn cancel(&self, arrival: Arrival) -> WayOut {
         let mut state = self.lock();
         state.see_orphans();
-        match state.roster.cancel(Instant::now(), &arrival.proven.header) {
+        match state.registry.cancel(Instant::now(), &arrival.proven.header) {
             Recall::Live => {
                 state.hand_over(arrival, Knock::Cancel);
                 WayOut::HandedOver
@@ -132,12 +133,12 @@ impl Transfers {
     /// The session of a transfer is over. Returns who came too late for it, and has to find another way.
     pub(super) fn leave(&self, transfer: &TransferId, results: Option<Vec<SealedReport>>) -> Vec<Arrival> {
         let mut state = self.lock();
-        state.roster.leave(Instant::now(), transfer, results);
+        state.registry.leave(Instant::now(), transfer, results);
         state.doorbells.remove(transfer).map(|doorbell| doorbell.unanswered()).unwrap_or_default()
     }
 
     /// Whether a live transfer would let go of its files for this one.
     pub(super) fn would_supersede(&self, header: &Header) -> bool {
-        self.lock().roster.would_supersede(header)
+        self.lock().registry.would_supersede(header)
     }
 }

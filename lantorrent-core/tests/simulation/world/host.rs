@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Proven, Roster, Timing};
+use lantorrent_core::flow::admission::Registry;
+use lantorrent_core::session::{Proven, Timing};
 use lantorrent_core::wire::{Keyring, Nonce, SealedReport, TransferId};
 
 use super::disk::Disk;
@@ -49,7 +50,7 @@ pub(crate) struct Host {
     pub(crate) keys: Keyring,
     pub(crate) timing: Timing,
     pub(crate) disk: Disk,
-    pub(crate) roster: Roster,
+    pub(crate) registry: Registry,
     /// Whether each connection has a process of its own, which shares no memory with the others.
     pub(crate) solo: bool,
     /// How transfers have ended here, in a file.
@@ -80,13 +81,13 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(manner: Manner, keys: Keyring, timing: Timing) -> Self {
-        let roster = Roster::new(timing.retain);
+        let registry = Registry::new(timing.retain);
         Self {
             manner,
             keys,
             timing,
             disk: Disk::default(),
-            roster,
+            registry,
             solo: false,
             ended_transfers: Vec::new(),
             sessions: Vec::new(),
@@ -112,7 +113,7 @@ impl Host {
         if self.solo {
             self.ended_transfers.extend(results.map(|results| (*transfer, results)));
         } else {
-            self.roster.leave(now, transfer, results);
+            self.registry.leave(now, transfer, results);
         }
         self.sessions.retain(|(other, _)| other != transfer);
     }
@@ -126,7 +127,7 @@ impl Host {
     /// The process is gone, and with it everything but what the disk has.
     pub(crate) fn crash(&mut self) {
         self.manner = Manner::Refuses;
-        self.roster = Roster::new(self.timing.retain);
+        self.registry = Registry::new(self.timing.retain);
         self.sessions.clear();
         self.stopping = None;
         self.frozen = false;

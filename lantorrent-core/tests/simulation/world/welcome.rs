@@ -1,9 +1,7 @@
 //! A sender was let in: what its connection becomes.
 
-use lantorrent_core::session::{
-    Entrance, FileFault, Input, NodeSession, Proven, Recall, SUPERSEDED, Seed, UpstreamId, answer_check,
-    retell,
-};
+use lantorrent_core::flow::admission::{Entrance, Recall, answer_check, retell};
+use lantorrent_core::session::{FileFault, Input, NodeSession, Proven, SUPERSEDED, Seed, UpstreamId};
 use lantorrent_core::wire::{Code, SealedReport, TransferId, Verb};
 
 use super::disk::Version;
@@ -42,7 +40,7 @@ impl Welcome {
             return self.decide_solo(world);
         }
         let now = world.net.now().instant;
-        match host.roster.enter(now, &self.proven.header) {
+        match host.registry.enter(now, &self.proven.header) {
             Entrance::New { .. } if host.stopping.is_some() => self.turn_away(world),
             Entrance::New { supersedes, unwanted } => {
                 self.supersede(world, &supersedes);
@@ -67,7 +65,7 @@ impl Welcome {
         let now = world.net.now().instant;
         let host = &mut world.hosts[self.at];
         let stopping = host.stopping.is_some();
-        match host.roster.cancel(now, &self.proven.header) {
+        match host.registry.cancel(now, &self.proven.header) {
             Recall::Live => self.hand_over(world, Input::Cancelled),
             Recall::Gone { .. } if stopping => self.hang_up(world),
             Recall::Gone { told, supersedes } => {
@@ -105,7 +103,7 @@ impl Welcome {
     pub(super) fn turn_away(self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         if let Some(envelope) = &self.proven.header.envelope {
-            host.roster.leave(world.net.now().instant, &envelope.transfer, None);
+            host.registry.leave(world.net.now().instant, &envelope.transfer, None);
         }
         self.refuse(world, Code::STOPPED, "it is being stopped")
     }
@@ -148,7 +146,7 @@ impl Welcome {
         let mut upstreams = Upstreams::new(&header, &keys, &world.truth);
         let upstream = upstreams.add(greeter.conn, greeter.out, rest);
         let session = make(world, at, upstream, *proven);
-        // Whoever is only told no takes no part, and is not on the roster under this session.
+        // Whoever is only told no takes no part, and is not on the registry under this session.
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
         let transfer = transfer.filter(|transfer| world.hosts[at].session(transfer) == Some(id));
         let machine = Machine::new(Session::Node(Box::new(session))).with_upstream(upstream);

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::incoming::Proven;
-use super::io::FileFault;
+use crate::session::{FileFault, Proven};
 use crate::wire::{Code, Destination, Header, Keyring, Line, Report, Request, ResultKey, SealedReport};
 
 /// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
@@ -32,7 +31,7 @@ pub fn foreign_to_finished(header: &Header, keys: &Keyring, results: &[SealedRep
 
 /// The results of those requests of `node` whose ids the transfer does not know: a second header of a transfer brings no
 /// new ones, and each request gets a result.
-pub(super) fn foreign(
+pub(crate) fn foreign(
     node: &Destination,
     key: &ResultKey,
     is_known: impl Fn(&str) -> bool,
@@ -63,7 +62,7 @@ pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFaul
 }
 
 /// A node's own word on one of its requests.
-pub(super) fn about(node: &Destination, request: &Request, code: Code, message: &str) -> Report {
+pub(crate) fn about(node: &Destination, request: &Request, code: Code, message: &str) -> Report {
     Report {
         host: Some(node.host.clone()),
         port: Some(node.port),

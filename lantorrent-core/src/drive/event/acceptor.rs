@@ -7,7 +7,7 @@ use mio::net::{TcpListener, TcpStream};
 
 use super::super::site::Entry;
 use super::super::socket::{is_final, prepare};
-use super::stranger::Stranger;
+use super::pending::Stranger;
 use super::world::{Owner, Who, World};
 
 /// Connections that are accepted before others have a turn.

@@ -11,6 +11,7 @@ use super::doorbell::{Arrival, Doorbell};
 use super::node::Shared;
 use super::siblings::{Siblings, Turn};
 use super::upstreams::say_last;
+use crate::flow::admission;
 use crate::session::{self, Ask};
 use crate::wire::{Code, Line, LineWriter};
 
@@ -27,7 +28,7 @@ pub(super) fn admit(
         Turn::Over(kept) => {
             let Arrival { guest, proven, .. } = arrival;
             let results = shared.site.confirm_files(&proven.header, kept.results, &kept.files);
-            say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
+            say_last(&guest, &admission::retell(*proven, &shared.site.gate.keys, &results));
         }
         Turn::Taken => {
             let Arrival { guest, proven, .. } = arrival;
@@ -70,7 +71,7 @@ fn relay_results(
     let kept = Ask::for_header(&proven.header).and_then(|ask| siblings.archive.results(&ask));
     if let Some(kept) = kept {
         let results = shared.site.confirm_files(&proven.header, kept.results, &kept.files);
-        let foreign = session::foreign_to_finished(&proven.header, &shared.site.gate.keys, &results);
+        let foreign = admission::foreign_to_finished(&proven.header, &shared.site.gate.keys, &results);
         for sealed in results.into_iter().chain(foreign) {
             say(&mut lines, &Line::Result(sealed))?;
         }

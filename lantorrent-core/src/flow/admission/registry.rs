@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::tombstones::Tombstones;
+use super::cancelled::Tombstones;
 use crate::wire::{Header, SealedReport, SourceHint, TransferId};
 
 /// Finished transfers that are remembered; the oldest go first.
@@ -14,7 +14,7 @@ const RESULTS: usize = 100_000;
 
 /// The transfers of a node. One for all its connections.
 #[derive(Debug)]
-pub struct Roster {
+pub struct Registry {
     entries: HashMap<TransferId, Entry>,
     cancelled: Tombstones,
     retain: Duration,
@@ -47,19 +47,19 @@ enum State {
 /// What a proven header of wire 2 leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
-    /// A session of its own, which is on the roster from now on.
+    /// A session of its own, which is on the registry from now on.
     New {
-        /// Transfers whose sessions are to be told [`Input::Superseded`](super::Input::Superseded) first: they
+        /// Transfers whose sessions are to be told [`Input::Superseded`](crate::session::Input::Superseded) first: they
         /// write the same files for the same source.
         supersedes: Vec<TransferId>,
-        /// Requests that were cancelled before: the session is to be told [`Input::Unwanted`](super::Input::Unwanted)
+        /// Requests that were cancelled before: the session is to be told [`Input::Unwanted`](crate::session::Input::Unwanted)
         /// before anything else.
         unwanted: Vec<String>,
     },
-    /// The session that is live: it is to be told [`Input::Claimed`](super::Input::Claimed).
+    /// The session that is live: it is to be told [`Input::Claimed`](crate::session::Input::Claimed).
     Claim,
     /// Nothing yet: a newer transfer of the same source writes the same files. It may enter again until
-    /// [`Timing::contest`](super::Timing::contest) is over, and is refused as superseded then.
+    /// [`Timing::contest`](crate::session::Timing::contest) is over, and is refused as superseded then.
     Outdated,
     /// Nothing: the node has another place in the transfer, this one. The list names it twice, or leads back to it.
     Taken(u32),
@@ -70,9 +70,9 @@ pub enum Entrance {
 /// What a proven header that cancels requests leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recall {
-    /// The session that is live: it is to be told [`Input::Cancelled`](super::Input::Cancelled).
+    /// The session that is live: it is to be told [`Input::Cancelled`](crate::session::Input::Cancelled).
     Live,
-    /// A session that does nothing else, and is on no roster; see [`NodeSession::cancel`](super::NodeSession::cancel).
+    /// A session that does nothing else, and is on no registry; see [`NodeSession::cancel`](crate::session::NodeSession::cancel).
     Gone {
         /// How the transfer has ended here, if it has.
         told: Vec<SealedReport>,
@@ -81,8 +81,8 @@ pub enum Recall {
     },
 }
 
-impl Roster {
-    /// An empty roster that remembers finished transfers for that long.
+impl Registry {
+    /// An empty registry that remembers finished transfers for that long.
     pub fn new(retain: Duration) -> Self {
         Self { entries: HashMap::new(), cancelled: Tombstones::new(retain), retain }
     }
@@ -132,7 +132,7 @@ impl Roster {
         Recall::Gone { told, supersedes: self.rivals(header).older }
     }
 
-    /// Whether the session of a live transfer has lost its upstream, see [`NodeSession::is_orphan`](super::NodeSession::is_orphan).
+    /// Whether the session of a live transfer has lost its upstream, see [`NodeSession::is_orphan`](crate::session::NodeSession::is_orphan).
     /// To be said before anybody [enters](Self::enter).
     pub fn set_orphan(&mut self, transfer: &TransferId, orphan: bool) {
         if let Some(entry) = self.entries.get_mut(transfer) {
@@ -245,89 +245,89 @@ mod tests {
 
     #[test]
     fn a_transfer_is_live_once_and_then_finished_for_a_while() {
-        let mut roster = Roster::new(Duration::from_secs(10));
+        let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
         let header = header(1, 3, "/f", None);
         let id = TransferId([1; 16]);
-        assert!(begins(&roster.enter(now, &header)));
-        assert_eq!(roster.enter(now, &header), Entrance::Claim);
-        assert_eq!(roster.enter(now, &self::header(1, 4, "/f", None)), Entrance::Taken(3));
-        roster.leave(now, &id, Some(results(2)));
-        assert_eq!(roster.enter(now + Duration::from_secs(9), &header), Entrance::Finished(results(2)));
-        assert!(begins(&roster.enter(now + Duration::from_secs(10), &header)));
-        roster.leave(now, &id, None);
-        assert!(begins(&roster.enter(now, &header)));
+        assert!(begins(&registry.enter(now, &header)));
+        assert_eq!(registry.enter(now, &header), Entrance::Claim);
+        assert_eq!(registry.enter(now, &self::header(1, 4, "/f", None)), Entrance::Taken(3));
+        registry.leave(now, &id, Some(results(2)));
+        assert_eq!(registry.enter(now + Duration::from_secs(9), &header), Entrance::Finished(results(2)));
+        assert!(begins(&registry.enter(now + Duration::from_secs(10), &header)));
+        registry.leave(now, &id, None);
+        assert!(begins(&registry.enter(now, &header)));
     }
 
     #[test]
     fn the_same_source_for_the_same_file_supersedes() {
-        let mut roster = Roster::new(Duration::from_secs(10));
+        let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
-        roster.enter(now, &header(1, 0, "/f", Some("a")));
+        registry.enter(now, &header(1, 0, "/f", Some("a")));
         for other in [header(2, 0, "/g", Some("a")), header(3, 0, "/f", Some("b")), header(4, 0, "/f", None)]
         {
-            assert!(begins(&roster.enter(now, &other)));
+            assert!(begins(&registry.enter(now, &other)));
         }
         let newer = header(5, 7, "/f", Some("a"));
-        assert!(roster.would_supersede(&newer));
+        assert!(registry.would_supersede(&newer));
         let supersedes = vec![TransferId([1; 16])];
         let cancel = Recall::Gone { told: Vec::new(), supersedes: supersedes.clone() };
-        assert_eq!(roster.cancel(now, &begun_at(8, 9, 0, "/f", Some("a"))), cancel);
+        assert_eq!(registry.cancel(now, &begun_at(8, 9, 0, "/f", Some("a"))), cancel);
         let cancel = Recall::Gone { told: Vec::new(), supersedes: Vec::new() };
-        assert_eq!(roster.cancel(now, &begun_at(6, 9, 0, "/f", Some("a"))), cancel, "it is newer");
-        assert_eq!(roster.enter(now, &newer), Entrance::New { supersedes, unwanted: Vec::new() });
+        assert_eq!(registry.cancel(now, &begun_at(6, 9, 0, "/f", Some("a"))), cancel, "it is newer");
+        assert_eq!(registry.enter(now, &newer), Entrance::New { supersedes, unwanted: Vec::new() });
         let older = begun_at(6, 9, 0, "/f", Some("a"));
-        assert_eq!(roster.enter(now, &older), Entrance::Outdated);
+        assert_eq!(registry.enter(now, &older), Entrance::Outdated);
     }
 
     #[test]
     fn an_earlier_clock_does_not_matter_where_the_sender_of_the_other_is_gone() {
-        let mut roster = Roster::new(Duration::from_secs(10));
+        let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
         let first = TransferId([1; 16]);
-        roster.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")));
+        registry.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")));
         let repeated = begun_at(800, 2, 0, "/f", Some("a"));
-        assert_eq!(roster.enter(now, &repeated), Entrance::Outdated);
-        roster.set_orphan(&first, true);
+        assert_eq!(registry.enter(now, &repeated), Entrance::Outdated);
+        registry.set_orphan(&first, true);
         let cancel = Recall::Gone { told: Vec::new(), supersedes: vec![first] };
-        assert_eq!(roster.cancel(now, &begun_at(800, 9, 0, "/f", Some("a"))), cancel);
+        assert_eq!(registry.cancel(now, &begun_at(800, 9, 0, "/f", Some("a"))), cancel);
         let entrance = Entrance::New { supersedes: vec![first], unwanted: Vec::new() };
-        assert_eq!(roster.enter(now, &repeated), entrance);
+        assert_eq!(registry.enter(now, &repeated), entrance);
         // It has an upstream, and is the one that counts.
-        roster.leave(now, &first, None);
-        assert_eq!(roster.enter(now, &begun_at(700, 3, 0, "/f", Some("a"))), Entrance::Outdated);
+        registry.leave(now, &first, None);
+        assert_eq!(registry.enter(now, &begun_at(700, 3, 0, "/f", Some("a"))), Entrance::Outdated);
     }
 
     #[test]
     fn what_is_cancelled_is_not_begun_whatever_comes_first() {
-        let mut roster = Roster::new(Duration::from_secs(10));
+        let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
         let header = header(1, 3, "/f", None);
         let gone = |told| Recall::Gone { told, supersedes: Vec::new() };
-        assert_eq!(roster.cancel(now, &header), gone(Vec::new()));
+        assert_eq!(registry.cancel(now, &header), gone(Vec::new()));
         let unwanted = vec!["0".to_owned()];
-        assert_eq!(roster.enter(now, &header), Entrance::New { supersedes: Vec::new(), unwanted });
-        assert_eq!(roster.cancel(now, &header), Recall::Live);
+        assert_eq!(registry.enter(now, &header), Entrance::New { supersedes: Vec::new(), unwanted });
+        assert_eq!(registry.cancel(now, &header), Recall::Live);
         let id = TransferId([1; 16]);
-        roster.leave(now, &id, Some(results(1)));
-        assert_eq!(roster.cancel(now, &header), gone(results(1)));
+        registry.leave(now, &id, Some(results(1)));
+        assert_eq!(registry.cancel(now, &header), gone(results(1)));
         // It ends without a result, and is begun anew.
-        roster.leave(now, &id, None);
-        assert!(matches!(roster.enter(now, &header), Entrance::New { unwanted, .. } if unwanted == ["0"]));
+        registry.leave(now, &id, None);
+        assert!(matches!(registry.enter(now, &header), Entrance::New { unwanted, .. } if unwanted == ["0"]));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut roster = Roster::new(Duration::from_secs(1000));
+        let mut registry = Registry::new(Duration::from_secs(1000));
         let now = Instant::now();
         for transfer in 0..=255 {
-            roster.enter(now, &header(transfer, 0, "/f", None));
+            registry.enter(now, &header(transfer, 0, "/f", None));
             let at = now + Duration::from_secs(transfer.into());
-            roster.leave(at, &TransferId([transfer; 16]), Some(results(1000)));
+            registry.leave(at, &TransferId([transfer; 16]), Some(results(1000)));
         }
         let later = now + Duration::from_secs(300);
-        assert!(begins(&roster.enter(later, &header(0, 0, "/f", None))), "the oldest made room");
-        assert!(matches!(roster.enter(later, &header(255, 0, "/f", None)), Entrance::Finished(_)));
-        assert!(roster.entries.len() <= 101);
+        assert!(begins(&registry.enter(later, &header(0, 0, "/f", None))), "the oldest made room");
+        assert!(matches!(registry.enter(later, &header(255, 0, "/f", None)), Entrance::Finished(_)));
+        assert!(registry.entries.len() <= 101);
     }
 }
