@@ -1,8 +1,8 @@
 //! Copies one large file to many machines of a LAN at the speed of one copy.
 //!
 //! The layers, from the bottom: [`wire`] turns bytes into values and back; `session` holds the state machines of a
-//! node and of a source, and with them every decision; `store` keeps files; `drive` moves bytes between sockets,
-//! files and sessions.
+//! node and of a source, and with them every decision; `flow` decides what becomes of connections and bytes; `store` keeps
+//! files; `drive` moves bytes between sockets, files and sessions.
 //!
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 

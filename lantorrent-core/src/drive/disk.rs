@@ -20,14 +20,6 @@ use crate::session::{FileFault, Input, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
-/// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
-/// and its source may be here again before that.
-pub(super) const PATIENCE: Duration = Duration::from_millis(500);
-/// How soon to look again whether a transfer that is in the way has lost its upstream.
-pub(super) const CONTEST: Duration = Duration::from_millis(50);
-/// The same where somebody was just asked to let go of them, who first has to bring to the disk what there is.
-pub(super) const PATIENCE_WITH_SUPERSEDED: Duration = Duration::from_secs(10);
-
 /// A node's files, and how they are treated.
 #[derive(Debug)]
 pub(super) struct Files {

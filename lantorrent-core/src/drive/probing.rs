@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::disk::{PATIENCE, Then, is_worth_waiting};
+use super::disk::{Then, is_worth_waiting};
 use super::request::{fault, target, version};
 use super::site::Site;
+use crate::flow::admission::PATIENCE;
 use crate::session::FileFault;
 use crate::store::StoreError;
 use crate::wire::Header;

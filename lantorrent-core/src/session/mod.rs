@@ -11,6 +11,7 @@
 //! [`PayloadWriter`](crate::wire::PayloadWriter), and tells the session how far it came. A connection from upstream
 //! first goes through [`Incoming`], which lets nobody in without the password.
 
+mod answer;
 mod ask;
 mod attempt;
 mod child;
@@ -33,6 +34,7 @@ mod survey;
 mod timing;
 mod upstream;
 
+pub(crate) use answer::{about, foreign};
 pub use ask::{Answer, Ask};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};

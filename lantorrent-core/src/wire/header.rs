@@ -167,13 +167,6 @@ pub struct Header {
     pub envelope: Option<Envelope>,
 }
 
-impl Envelope {
-    /// What orders the transfers of one source, where it says so: the greater one is the newer one.
-    pub(crate) fn age(&self) -> Option<(u64, TransferId)> {
-        Some((self.begun?, self.transfer))
-    }
-}
-
 impl Header {
     /// The wire it is a header of.
     pub fn wire(&self) -> Wire {

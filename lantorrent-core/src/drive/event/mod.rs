@@ -2,7 +2,7 @@
 //!
 //! # What runs where
 //!
-//! **The loop** ([`server`]) is one thread with an edge-triggered poll. It accepts connections, hears their greetings
+//! **The loop** ([`server`]) is one thread with an edge-triggered poll. It accepts connections, hears their handshakes
 //! ([`pending`]), runs every session ([`transfer`]), reads and verifies the payload ([`intake`]), writes to children and
 //! hears them ([`child`]). It never touches a file and never waits for anything but the poll, so that signs of life go out
 //! while a disk hangs.
@@ -23,7 +23,7 @@
 //!
 //! # What is bounded
 //!
-//! - Connections, and strangers among them, by [`Capacity`](super::site::Capacity), as on threads.
+//! - Connections, and pending ones among them, by [`Slots`](crate::flow::admission::Slots), as on threads.
 //! - Blocks of payload, over all sessions, by the [`stock`]. When it is used up, a session gives back what nobody needs
 //!   any more, and takes one block at a time. One it may always have, so no session waits for another.
 //! - What a session has not written or sent, by its ring; while that is full, its upstream is not read, and TCP holds it

@@ -12,26 +12,26 @@ use std::time::Duration;
 use rustix::net::sockopt::socket_peercred;
 use socket2::SockRef;
 
-use super::doorbell::{Doorbell, Knock};
+use super::handover::{self, Received};
 use crate::session::{Answer, Ask};
 
 /// Bytes of a question, or of an answer.
-const LINE_BYTES: u64 = 4096;
+const LINE_BYTES: usize = 4096;
 /// For a question to come, and for an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Only processes of the same user are believed: names without a file are anybody's to take.
+/// Only processes of the same user are believed: anyone can take a name without a file.
 pub(super) fn belongs_to(stream: &UnixStream, user: u32) -> bool {
     socket_peercred(stream).is_ok_and(|peer| peer.uid.as_raw() == user)
 }
 
 pub(super) fn read_line(stream: &UnixStream) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(io::Read::take(stream, LINE_BYTES)).read_line(&mut line)?;
+    BufReader::new(io::Read::take(stream, LINE_BYTES as u64)).read_line(&mut line)?;
     Ok(line)
 }
 
-/// The names under which this process can be asked. They are free again, and nobody is answered any more, soon after
+/// The names under which this process can be asked. They are free again, and no process is answered any more, soon after
 /// this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Counter(Vec<Arc<Window>>);
@@ -42,12 +42,21 @@ struct Window {
     closed: AtomicBool,
 }
 
+/// What another process wants.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// That this one gives way.
+    ToGiveWay(Ask, UnixStream),
+    /// That this one takes over a connection.
+    ToTakeOver(Received),
+}
+
 impl Counter {
-    /// From now on who asks there asks the session behind that doorbell.
-    pub(super) fn open(&mut self, listener: UnixListener, user: u32, doorbell: &Arc<Doorbell>) {
+    /// From now on what is asked there is for `hear`, which must not wait for long.
+    pub(super) fn open(&mut self, listener: UnixListener, user: u32, hear: impl Fn(Asked) + Send + 'static) {
         let window = Arc::new(Window { listener, closed: AtomicBool::new(false) });
-        let (serving, doorbell) = (Arc::clone(&window), Arc::clone(doorbell));
-        let serve = move || serving.serve(user, &doorbell);
+        let serving = Arc::clone(&window);
+        let serve = move || serving.serve(user, hear);
         match thread::Builder::new().name("counter".into()).spawn(serve) {
             Ok(_) => self.0.push(window),
             Err(error) => log::error!("no thread to be asked by other processes: {error}"),
@@ -66,16 +75,16 @@ impl Drop for Counter {
 }
 
 impl Window {
-    fn serve(&self, user: u32, doorbell: &Doorbell) {
+    fn serve(&self, user: u32, hear: impl Fn(Asked)) {
         loop {
             let asked = self.listener.accept();
             if self.closed.load(Ordering::Acquire) {
                 return;
             }
-            match asked.and_then(|(stream, _)| Ok((read_question(&stream, user)?, stream))) {
-                Ok((Some(ask), stream)) => doorbell.ring(Knock::Ask(ask, stream)),
-                // It only wanted to know whether somebody is here.
-                Ok((None, _)) => {}
+            match asked.and_then(|(stream, _)| read_question(stream, user)) {
+                Ok(Some(asked)) => hear(asked),
+                // It only wanted to know whether a process is here.
+                Ok(None) => {}
                 Err(error) => {
                     log::warn!("a process of this machine asked for nothing that makes sense: {error}");
                     // Where no descriptor is left, there will be.
@@ -86,17 +95,24 @@ impl Window {
     }
 }
 
-fn read_question(stream: &UnixStream, user: u32) -> io::Result<Option<Ask>> {
-    if !belongs_to(stream, user) {
+fn read_question(stream: UnixStream, user: u32) -> io::Result<Option<Asked>> {
+    if !belongs_to(&stream, user) {
         return Err(io::Error::other("it belongs to another user"));
     }
     stream.set_read_timeout(Some(PATIENCE))?;
-    let line = read_line(stream)?;
-    if line.is_empty() { Ok(None) } else { Ok(serde_json::from_str(&line)?) }
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let (line, handed) = handover::receive(&stream, LINE_BYTES)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match handed {
+        None => Asked::ToGiveWay(serde_json::from_slice(&line)?, stream),
+        Some(socket) => Asked::ToTakeOver(Received::new(&line, socket, stream)?),
+    }))
 }
 
-/// Those who have asked the session. Who was not refused learns by the end of the connection, when this is dropped, that
-/// the files are free, or the results known.
+/// Processes that have asked the session. One that was not refused learns by the end of the connection, when this is
+/// dropped, that the files are free, or the results known.
 #[derive(Debug, Default)]
 pub(super) struct Askers {
     /// Without an answer yet, in order.
@@ -119,10 +135,9 @@ impl Askers {
     }
 }
 
-fn say(mut stream: &UnixStream, answer: Answer) {
+/// Answers another process, which may be gone.
+pub(super) fn say(mut stream: &UnixStream, answer: Answer) {
     let Ok(mut line) = serde_json::to_vec(&answer) else { return };
     line.push(b'\n');
-    // Who asked may have gone.
-    let _ = stream.set_write_timeout(Some(PATIENCE));
     let _ = stream.write_all(&line);
 }

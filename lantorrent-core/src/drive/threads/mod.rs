@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod counter;
 mod doorbell;
+mod handover;
 mod hands;
 mod handshake;
 mod live;

@@ -13,48 +13,51 @@ const REQUESTS: usize = 100_000;
 
 /// The cancelled requests of a node, by transfer.
 #[derive(Debug)]
-pub(super) struct Tombstones {
-    graves: HashMap<TransferId, Grave>,
+pub(super) struct Cancelled {
+    transfers: HashMap<TransferId, Cancel>,
     retain: Duration,
 }
 
 #[derive(Debug)]
-struct Grave {
+struct Cancel {
     ids: BTreeSet<String>,
     at: Instant,
 }
 
-impl Tombstones {
+impl Cancelled {
     pub(super) fn new(retain: Duration) -> Self {
-        Self { graves: HashMap::new(), retain }
+        Self { transfers: HashMap::new(), retain }
     }
 
     /// These are cancelled.
-    pub(super) fn add(&mut self, now: Instant, transfer: TransferId, requests: &[Request]) {
-        let grave = self.graves.entry(transfer).or_insert_with(|| Grave { ids: BTreeSet::new(), at: now });
-        grave.at = now;
-        grave.ids.extend(requests.iter().map(|request| request.id.clone()));
+    pub(super) fn add(&mut self, now: Instant, transfer: TransferId, ids: impl IntoIterator<Item = String>) {
+        let cancel =
+            self.transfers.entry(transfer).or_insert_with(|| Cancel { ids: BTreeSet::new(), at: now });
+        cancel.at = now;
+        cancel.ids.extend(ids);
         self.forget_old(now);
     }
 
     /// Which of these are.
     pub(super) fn among(&mut self, now: Instant, transfer: &TransferId, requests: &[Request]) -> Vec<String> {
         self.forget_old(now);
-        let Some(grave) = self.graves.get(transfer) else { return Vec::new() };
+        let Some(cancel) = self.transfers.get(transfer) else { return Vec::new() };
         let ids = requests.iter().map(|request| &request.id);
-        ids.filter(|id| grave.ids.contains(*id)).cloned().collect()
+        ids.filter(|id| cancel.ids.contains(*id)).cloned().collect()
     }
 
     /// Drops those that are too old, or too many.
     fn forget_old(&mut self, now: Instant) {
-        self.graves.retain(|_, grave| now.saturating_duration_since(grave.at) < self.retain);
-        let count = |graves: &HashMap<TransferId, Grave>| graves.values().map(|grave| grave.ids.len()).sum();
-        let mut requests: usize = count(&self.graves);
+        self.transfers.retain(|_, cancel| now.saturating_duration_since(cancel.at) < self.retain);
+        let count =
+            |transfers: &HashMap<TransferId, Cancel>| transfers.values().map(|cancel| cancel.ids.len()).sum();
+        let mut requests: usize = count(&self.transfers);
         // The latest one is kept whatever its size.
-        while self.graves.len() > TRANSFERS || requests > REQUESTS && self.graves.len() > 1 {
-            let oldest = self.graves.iter().min_by_key(|(_, grave)| grave.at).map(|(&transfer, _)| transfer);
-            let Some(grave) = oldest.and_then(|transfer| self.graves.remove(&transfer)) else { return };
-            requests -= grave.ids.len();
+        while self.transfers.len() > TRANSFERS || requests > REQUESTS && self.transfers.len() > 1 {
+            let oldest =
+                self.transfers.iter().min_by_key(|(_, cancel)| cancel.at).map(|(&transfer, _)| transfer);
+            let Some(cancel) = oldest.and_then(|transfer| self.transfers.remove(&transfer)) else { return };
+            requests -= cancel.ids.len();
         }
     }
 }
@@ -75,33 +78,32 @@ mod tests {
 
     #[test]
     fn what_is_cancelled_is_known_for_a_while_and_in_its_transfer_alone() {
-        let mut tombstones = Tombstones::new(Duration::from_secs(10));
+        let mut cancelled = Cancelled::new(Duration::from_secs(10));
         let now = Instant::now();
         let (one, two) = (numbered(1), numbered(2));
-        tombstones.add(now, one, &[request("a"), request("b")]);
-        tombstones.add(now, one, &[request("c")]);
+        cancelled.add(now, one, ["a".into(), "b".into()]);
+        cancelled.add(now, one, ["c".into()]);
         let asked = [request("b"), request("x"), request("c")];
-        assert_eq!(tombstones.among(now + Duration::from_secs(9), &one, &asked), ["b", "c"]);
-        assert_eq!(tombstones.among(now, &two, &asked), [""; 0]);
-        assert_eq!(tombstones.among(now + Duration::from_secs(10), &one, &asked), [""; 0]);
+        assert_eq!(cancelled.among(now + Duration::from_secs(9), &one, &asked), ["b", "c"]);
+        assert_eq!(cancelled.among(now, &two, &asked), [""; 0]);
+        assert_eq!(cancelled.among(now + Duration::from_secs(10), &one, &asked), [""; 0]);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut tombstones = Tombstones::new(Duration::from_secs(100_000));
+        let mut cancelled = Cancelled::new(Duration::from_secs(100_000));
         let now = Instant::now();
         let at = |number: u16| now + Duration::from_secs(number.into());
         for number in 0..=TRANSFERS as u16 {
-            tombstones.add(at(number), numbered(number), &[request("a")]);
+            cancelled.add(at(number), numbered(number), ["a".into()]);
         }
-        let known = |tombstones: &mut Tombstones, number: u16| {
-            !tombstones.among(at(2000), &numbered(number), &[request("a")]).is_empty()
+        let known = |cancelled: &mut Cancelled, number: u16| {
+            !cancelled.among(at(2000), &numbered(number), &[request("a")]).is_empty()
         };
-        assert!(!known(&mut tombstones, 0), "the oldest made room");
-        assert!(known(&mut tombstones, 1));
-        let many: Vec<Request> = (0..=REQUESTS).map(|id| request(&id.to_string())).collect();
-        tombstones.add(at(1999), numbered(1999), &many);
-        assert!(!known(&mut tombstones, TRANSFERS as u16));
-        assert_eq!(tombstones.among(at(2000), &numbered(1999), &many[..1]), ["0"], "the latest is kept");
+        assert!(!known(&mut cancelled, 0), "the oldest made room");
+        assert!(known(&mut cancelled, 1));
+        cancelled.add(at(1999), numbered(1999), (0..=REQUESTS).map(|id| id.to_string()));
+        assert!(!known(&mut cancelled, TRANSFERS as u16));
+        assert_eq!(cancelled.among(at(2000), &numbered(1999), &[request("0")]), ["0"], "the latest is kept");
     }
 }

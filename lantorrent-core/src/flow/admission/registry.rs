@@ -1,78 +1,76 @@
-//! Which transfers a node takes part in, or has lately taken part in: so that none comes to it twice, and so that a
-//! second connection for one finds it.
+//! The registry of a node: transfers that it takes part in, or has lately taken part in, so that none comes to it twice,
+//! and a second connection for one finds it.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::cancelled::Tombstones;
-use crate::wire::{Header, SealedReport, SourceHint, TransferId};
+use super::cancelled::Cancelled;
+use crate::session::Ask;
+use crate::wire::{Header, SealedReport, TransferId};
 
 /// Finished transfers that are remembered; the oldest go first.
 const FINISHED: usize = 256;
 /// Results that are remembered, of all of them together.
 const RESULTS: usize = 100_000;
 
-/// The transfers of a node. One for all its connections.
+/// The transfers of a node.
 #[derive(Debug)]
-pub struct Registry {
+pub(super) struct Registry {
     entries: HashMap<TransferId, Entry>,
-    cancelled: Tombstones,
+    cancelled: Cancelled,
     retain: Duration,
 }
 
 #[derive(Debug)]
-struct Entry {
-    index: u32,
-    source: Option<SourceHint>,
-    age: Option<(u64, TransferId)>,
-    files: Vec<String>,
-    /// Whether no upstream of its session lives.
-    orphan: bool,
-    state: State,
+enum Entry {
+    /// Its session is not over. As what it asks for its files, where others write them.
+    Running { ask: Ask, files: Vec<String> },
+    /// It has ended in that place of its list.
+    Finished { index: u32, results: Vec<SealedReport>, at: Instant },
 }
 
-/// Those that are older, and those that are newer than somebody who comes.
+impl Entry {
+    fn index(&self) -> u32 {
+        match self {
+            Self::Running { ask, .. } => ask.index,
+            Self::Finished { index, .. } => *index,
+        }
+    }
+}
+
+/// Running transfers that write the same files for the same source.
 #[derive(Debug, Default)]
 struct Rivals {
     older: Vec<TransferId>,
     newer: Vec<TransferId>,
 }
 
-#[derive(Debug)]
-enum State {
-    Live,
-    Finished { results: Vec<SealedReport>, at: Instant },
-}
-
-/// What a proven header of wire 2 leads to.
+/// What a proven header leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entrance {
-    /// A session of its own, which is on the registry from now on.
+pub(super) enum Entrance {
+    /// A session of its own, which is in the registry from now on.
     New {
-        /// Transfers whose sessions are to be told [`Input::Superseded`](crate::session::Input::Superseded) first: they
-        /// write the same files for the same source.
+        /// Transfers that have to let go of their files first.
         supersedes: Vec<TransferId>,
-        /// Requests that were cancelled before: the session is to be told [`Input::Unwanted`](crate::session::Input::Unwanted)
-        /// before anything else.
+        /// Requests that were cancelled before.
         unwanted: Vec<String>,
     },
-    /// The session that is live: it is to be told [`Input::Claimed`](crate::session::Input::Claimed).
-    Claim,
-    /// Nothing yet: a newer transfer of the same source writes the same files. It may enter again until
-    /// [`Timing::contest`](crate::session::Timing::contest) is over, and is refused as superseded then.
+    /// The session that is running.
+    Running,
+    /// Nothing yet: a newer transfer of the same source writes the same files.
     Outdated,
     /// Nothing: the node has another place in the transfer, this one. The list names it twice, or leads back to it.
     Taken(u32),
-    /// The end of the transfer, told again; see [`retell`](super::retell).
+    /// The end of the transfer, told again.
     Finished(Vec<SealedReport>),
 }
 
 /// What a proven header that cancels requests leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recall {
-    /// The session that is live: it is to be told [`Input::Cancelled`](crate::session::Input::Cancelled).
-    Live,
-    /// A session that does nothing else, and is on no registry; see [`NodeSession::cancel`](crate::session::NodeSession::cancel).
+pub(super) enum Recall {
+    /// The session that is running.
+    Running,
+    /// A session that does nothing else, and is in no registry.
     Gone {
         /// How the transfer has ended here, if it has.
         told: Vec<SealedReport>,
@@ -83,102 +81,114 @@ pub enum Recall {
 
 impl Registry {
     /// An empty registry that remembers finished transfers for that long.
-    pub fn new(retain: Duration) -> Self {
-        Self { entries: HashMap::new(), cancelled: Tombstones::new(retain), retain }
+    pub(super) fn new(retain: Duration) -> Self {
+        Self { entries: HashMap::new(), cancelled: Cancelled::new(retain), retain }
     }
 
-    /// Somebody has proven `header`. What is not of wire 2 always has a session of its own, and no entry.
-    pub fn enter(&mut self, now: Instant, header: &Header) -> Entrance {
+    /// A sender has proven `header`. One of wire 1 always has a session of its own, and no entry. `is_orphan` says whether
+    /// the session of a running transfer has lost its upstream.
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        is_orphan: impl Fn(&TransferId) -> bool,
+    ) -> Entrance {
         self.forget_old(now);
-        let Some(envelope) = &header.envelope else {
+        let Some(ask) = Ask::for_header(header) else {
             return Entrance::New { supersedes: Vec::new(), unwanted: Vec::new() };
         };
-        if let Some(entry) = self.entries.get(&envelope.transfer) {
-            return match &entry.state {
-                _ if entry.index != header.node.index => Entrance::Taken(entry.index),
-                State::Live => Entrance::Claim,
-                State::Finished { results, .. } => Entrance::Finished(results.clone()),
-            };
+        match self.entries.get(&ask.transfer) {
+            Some(entry) if entry.index() != ask.index => return Entrance::Taken(entry.index()),
+            Some(Entry::Running { .. }) => return Entrance::Running,
+            Some(Entry::Finished { results, .. }) => return Entrance::Finished(results.clone()),
+            None => {}
         }
-        let Rivals { older, newer } = self.rivals(header);
+        let Rivals { older, newer } = self.rivals(header, is_orphan);
         if !newer.is_empty() {
             return Entrance::Outdated;
         }
-        let entry = Entry {
-            index: header.node.index,
-            source: envelope.source.clone(),
-            age: envelope.age(),
-            files: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
-            orphan: false,
-            state: State::Live,
-        };
-        self.entries.insert(envelope.transfer, entry);
-        let unwanted = self.cancelled.among(now, &envelope.transfer, &header.node.requests);
+        let transfer = ask.transfer;
+        let files = header.node.requests.iter().map(|request| request.filename.clone()).collect();
+        self.entries.insert(transfer, Entry::Running { ask, files });
+        let unwanted = self.cancelled.among(now, &transfer, &header.node.requests);
         Entrance::New { supersedes: older, unwanted }
     }
 
-    /// Somebody has proven `header`, which cancels its requests. They are not begun any more.
-    pub fn cancel(&mut self, now: Instant, header: &Header) -> Recall {
+    /// A sender has proven `header`, which cancels its requests. They are not begun any more.
+    pub(super) fn cancel(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        is_orphan: impl Fn(&TransferId) -> bool,
+    ) -> Recall {
         self.forget_old(now);
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
         if let Some(transfer) = transfer {
-            self.cancelled.add(now, transfer, &header.node.requests);
+            let ids = header.node.requests.iter().map(|request| request.id.clone());
+            self.cancelled.add(now, transfer, ids);
         }
-        let told = match transfer.and_then(|transfer| self.entries.get(&transfer)).map(|entry| &entry.state) {
-            Some(State::Live) => return Recall::Live,
-            Some(State::Finished { results, .. }) => results.clone(),
+        let told = match transfer.and_then(|transfer| self.entries.get(&transfer)) {
+            Some(Entry::Running { .. }) => return Recall::Running,
+            Some(Entry::Finished { results, .. }) => results.clone(),
             None => Vec::new(),
         };
-        Recall::Gone { told, supersedes: self.rivals(header).older }
+        Recall::Gone { told, supersedes: self.rivals(header, is_orphan).older }
     }
 
-    /// Whether the session of a live transfer has lost its upstream, see [`NodeSession::is_orphan`](crate::session::NodeSession::is_orphan).
-    /// To be said before anybody [enters](Self::enter).
-    pub fn set_orphan(&mut self, transfer: &TransferId, orphan: bool) {
-        if let Some(entry) = self.entries.get_mut(transfer) {
-            entry.orphan = orphan;
-        }
-    }
-
-    /// Whether live transfers would have to let go of their files for this one.
-    pub fn would_supersede(&self, header: &Header) -> bool {
-        let Rivals { older, newer } = self.rivals(header);
+    /// Whether running transfers would have to let go of their files for this one.
+    pub(super) fn would_supersede(&self, header: &Header) -> bool {
+        let Rivals { older, newer } = self.rivals(header, |_| false);
         !(older.is_empty() && newer.is_empty())
     }
 
-    /// The live transfers of the same source to the same files.
-    fn rivals(&self, header: &Header) -> Rivals {
-        let Some(envelope) = &header.envelope else { return Rivals::default() };
-        let Some(source) = &envelope.source else { return Rivals::default() };
-        let shares = |entry: &Entry| {
-            header.node.requests.iter().any(|request| entry.files.contains(&request.filename))
-        };
-        let live = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Live));
-        let rivals = live.filter(|(_, entry)| entry.source.as_ref() == Some(source) && shares(entry));
-        // Without an order the one that comes later is the newer one. So it is where nobody sends the other one any more:
-        // its sender is gone, and the clock of the next one may have been put back.
-        let outranks =
-            |entry: &Entry| !entry.orphan && envelope.age().is_some_and(|own| entry.age > Some(own));
-        let (newer, older): (Vec<_>, Vec<_>) = rivals.partition(|(_, entry)| outranks(entry));
-        let ids = |rivals: Vec<(&TransferId, &Entry)>| rivals.into_iter().map(|(&id, _)| id).collect();
-        Rivals { older: ids(older), newer: ids(newer) }
+    fn rivals(&self, header: &Header, is_orphan: impl Fn(&TransferId) -> bool) -> Rivals {
+        let mut rivals = Rivals::default();
+        let Some(own) = Ask::for_header(header).filter(|own| own.source.is_some()) else { return rivals };
+        for (&id, entry) in &self.entries {
+            let Entry::Running { ask, files } = entry else { continue };
+            let shares = header.node.requests.iter().any(|request| files.contains(&request.filename));
+            if ask.source != own.source || !shares {
+                continue;
+            }
+            // Without an order the one that comes later is the newer one. So it is where the other one has lost its sender:
+            // the clock of the next one may have been put back.
+            let is_newer = ask.outranks(&own) && !is_orphan(&id);
+            if is_newer { &mut rivals.newer } else { &mut rivals.older }.push(id);
+        }
+        rivals
     }
 
     /// The session of a transfer is over. With `results` it can be asked again for a while; without, it is forgotten
     /// and may begin anew.
-    pub fn leave(&mut self, now: Instant, transfer: &TransferId, results: Option<Vec<SealedReport>>) {
-        match (results, self.entries.get_mut(transfer)) {
-            (Some(results), Some(entry)) => entry.state = State::Finished { results, at: now },
-            _ => drop(self.entries.remove(transfer)),
+    pub(super) fn leave(&mut self, now: Instant, transfer: &TransferId, results: Option<Vec<SealedReport>>) {
+        match (results, self.entries.remove(transfer)) {
+            (Some(results), Some(entry)) => self.finish(now, *transfer, entry.index(), results),
+            _ => self.forget_old(now),
         }
+    }
+
+    /// A transfer has ended here, in that place of its list.
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        transfer: TransferId,
+        index: u32,
+        results: Vec<SealedReport>,
+    ) {
+        self.entries.insert(transfer, Entry::Finished { index, results, at: now });
         self.forget_old(now);
+    }
+
+    /// Requests of a transfer were cancelled.
+    pub(super) fn cancelled(&mut self, now: Instant, transfer: TransferId, ids: Vec<String>) {
+        self.cancelled.add(now, transfer, ids);
     }
 
     /// Drops finished transfers that are too old, or too many.
     fn forget_old(&mut self, now: Instant) {
-        let finished = self.entries.iter().filter_map(|(&id, entry)| match &entry.state {
-            State::Live => None,
-            State::Finished { at, results } => Some((*at, id, results.len())),
+        let finished = self.entries.iter().filter_map(|(&id, entry)| match entry {
+            Entry::Running { .. } => None,
+            Entry::Finished { at, results, .. } => Some((*at, id, results.len())),
         });
         let mut finished: Vec<(Instant, TransferId, usize)> = finished.collect();
         finished.sort_unstable_by_key(|&(at, ..)| std::cmp::Reverse(at));
@@ -197,7 +207,13 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, Verb};
+    use crate::wire::{
+        Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, SourceHint, Verb,
+    };
+
+    fn lives(_: &TransferId) -> bool {
+        false
+    }
 
     fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
         begun_at(7, transfer, index, file, source)
@@ -244,40 +260,43 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_is_live_once_and_then_finished_for_a_while() {
+    fn a_transfer_runs_once_and_then_finished_for_a_while() {
         let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
         let header = header(1, 3, "/f", None);
         let id = TransferId([1; 16]);
-        assert!(begins(&registry.enter(now, &header)));
-        assert_eq!(registry.enter(now, &header), Entrance::Claim);
-        assert_eq!(registry.enter(now, &self::header(1, 4, "/f", None)), Entrance::Taken(3));
+        assert!(begins(&registry.enter(now, &header, lives)));
+        assert_eq!(registry.enter(now, &header, lives), Entrance::Running);
+        assert_eq!(registry.enter(now, &self::header(1, 4, "/f", None), lives), Entrance::Taken(3));
         registry.leave(now, &id, Some(results(2)));
-        assert_eq!(registry.enter(now + Duration::from_secs(9), &header), Entrance::Finished(results(2)));
-        assert!(begins(&registry.enter(now + Duration::from_secs(10), &header)));
+        assert_eq!(
+            registry.enter(now + Duration::from_secs(9), &header, lives),
+            Entrance::Finished(results(2))
+        );
+        assert!(begins(&registry.enter(now + Duration::from_secs(10), &header, lives)));
         registry.leave(now, &id, None);
-        assert!(begins(&registry.enter(now, &header)));
+        assert!(begins(&registry.enter(now, &header, lives)));
     }
 
     #[test]
     fn the_same_source_for_the_same_file_supersedes() {
         let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
-        registry.enter(now, &header(1, 0, "/f", Some("a")));
+        registry.enter(now, &header(1, 0, "/f", Some("a")), lives);
         for other in [header(2, 0, "/g", Some("a")), header(3, 0, "/f", Some("b")), header(4, 0, "/f", None)]
         {
-            assert!(begins(&registry.enter(now, &other)));
+            assert!(begins(&registry.enter(now, &other, lives)));
         }
         let newer = header(5, 7, "/f", Some("a"));
         assert!(registry.would_supersede(&newer));
         let supersedes = vec![TransferId([1; 16])];
         let cancel = Recall::Gone { told: Vec::new(), supersedes: supersedes.clone() };
-        assert_eq!(registry.cancel(now, &begun_at(8, 9, 0, "/f", Some("a"))), cancel);
+        assert_eq!(registry.cancel(now, &begun_at(8, 9, 0, "/f", Some("a")), lives), cancel);
         let cancel = Recall::Gone { told: Vec::new(), supersedes: Vec::new() };
-        assert_eq!(registry.cancel(now, &begun_at(6, 9, 0, "/f", Some("a"))), cancel, "it is newer");
-        assert_eq!(registry.enter(now, &newer), Entrance::New { supersedes, unwanted: Vec::new() });
+        assert_eq!(registry.cancel(now, &begun_at(6, 9, 0, "/f", Some("a")), lives), cancel, "it is newer");
+        assert_eq!(registry.enter(now, &newer, lives), Entrance::New { supersedes, unwanted: Vec::new() });
         let older = begun_at(6, 9, 0, "/f", Some("a"));
-        assert_eq!(registry.enter(now, &older), Entrance::Outdated);
+        assert_eq!(registry.enter(now, &older, lives), Entrance::Outdated);
     }
 
     #[test]
@@ -285,17 +304,17 @@ mod tests {
         let mut registry = Registry::new(Duration::from_secs(10));
         let now = Instant::now();
         let first = TransferId([1; 16]);
-        registry.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")));
+        registry.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")), lives);
         let repeated = begun_at(800, 2, 0, "/f", Some("a"));
-        assert_eq!(registry.enter(now, &repeated), Entrance::Outdated);
-        registry.set_orphan(&first, true);
+        assert_eq!(registry.enter(now, &repeated, lives), Entrance::Outdated);
+        let orphan = |id: &TransferId| *id == first;
         let cancel = Recall::Gone { told: Vec::new(), supersedes: vec![first] };
-        assert_eq!(registry.cancel(now, &begun_at(800, 9, 0, "/f", Some("a"))), cancel);
+        assert_eq!(registry.cancel(now, &begun_at(800, 9, 0, "/f", Some("a")), orphan), cancel);
         let entrance = Entrance::New { supersedes: vec![first], unwanted: Vec::new() };
-        assert_eq!(registry.enter(now, &repeated), entrance);
+        assert_eq!(registry.enter(now, &repeated, orphan), entrance);
         // It has an upstream, and is the one that counts.
         registry.leave(now, &first, None);
-        assert_eq!(registry.enter(now, &begun_at(700, 3, 0, "/f", Some("a"))), Entrance::Outdated);
+        assert_eq!(registry.enter(now, &begun_at(700, 3, 0, "/f", Some("a")), orphan), Entrance::Outdated);
     }
 
     #[test]
@@ -304,16 +323,18 @@ mod tests {
         let now = Instant::now();
         let header = header(1, 3, "/f", None);
         let gone = |told| Recall::Gone { told, supersedes: Vec::new() };
-        assert_eq!(registry.cancel(now, &header), gone(Vec::new()));
+        assert_eq!(registry.cancel(now, &header, lives), gone(Vec::new()));
         let unwanted = vec!["0".to_owned()];
-        assert_eq!(registry.enter(now, &header), Entrance::New { supersedes: Vec::new(), unwanted });
-        assert_eq!(registry.cancel(now, &header), Recall::Live);
+        assert_eq!(registry.enter(now, &header, lives), Entrance::New { supersedes: Vec::new(), unwanted });
+        assert_eq!(registry.cancel(now, &header, lives), Recall::Running);
         let id = TransferId([1; 16]);
         registry.leave(now, &id, Some(results(1)));
-        assert_eq!(registry.cancel(now, &header), gone(results(1)));
+        assert_eq!(registry.cancel(now, &header, lives), gone(results(1)));
         // It ends without a result, and is begun anew.
         registry.leave(now, &id, None);
-        assert!(matches!(registry.enter(now, &header), Entrance::New { unwanted, .. } if unwanted == ["0"]));
+        assert!(
+            matches!(registry.enter(now, &header, lives), Entrance::New { unwanted, .. } if unwanted == ["0"])
+        );
     }
 
     #[test]
@@ -321,13 +342,13 @@ mod tests {
         let mut registry = Registry::new(Duration::from_secs(1000));
         let now = Instant::now();
         for transfer in 0..=255 {
-            registry.enter(now, &header(transfer, 0, "/f", None));
+            registry.enter(now, &header(transfer, 0, "/f", None), lives);
             let at = now + Duration::from_secs(transfer.into());
             registry.leave(at, &TransferId([transfer; 16]), Some(results(1000)));
         }
         let later = now + Duration::from_secs(300);
-        assert!(begins(&registry.enter(later, &header(0, 0, "/f", None))), "the oldest made room");
-        assert!(matches!(registry.enter(later, &header(255, 0, "/f", None)), Entrance::Finished(_)));
+        assert!(begins(&registry.enter(later, &header(0, 0, "/f", None), lives)), "the oldest made room");
+        assert!(matches!(registry.enter(later, &header(255, 0, "/f", None), lives), Entrance::Finished(_)));
         assert!(registry.entries.len() <= 101);
     }
 }

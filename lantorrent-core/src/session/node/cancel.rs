@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{NodeSession, Phase};
-use crate::flow::admission::about;
+use crate::session::answer::about;
 use crate::session::downstream::Downstream;
 use crate::session::entropy::Seed;
 use crate::session::files::FileState;

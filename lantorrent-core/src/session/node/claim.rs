@@ -1,7 +1,7 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
 use super::{NodeSession, Phase, Reading, SUPERSEDED};
-use crate::flow::admission::foreign;
+use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
 use crate::session::io::{Now, Output, UpstreamId};
