@@ -91,17 +91,29 @@ impl Archive {
         }
     }
 
-    /// Keeps that the requests of `header` are cancelled, for processes that come for them later. A file for each header, so
-    /// that no two processes write the same.
+    /// Keeps that the requests of `header` are cancelled, for processes that come for them later.
     pub(super) fn bury(&self, header: &Header) {
-        let Some(envelope) = &header.envelope else { return };
-        let ids: Vec<&String> = header.node.requests.iter().map(|request| &request.id).collect();
-        let Ok(text) = serde_json::to_vec(&ids) else { return };
-        let unique = blake3::hash(&[&envelope.nonce.0[..], &text].concat()).to_hex();
-        let Some(file) = self.file(&envelope.transfer, &format!("-{unique}.{CANCELLED}")) else { return };
+        let Some((file, text)) = self.grave(header) else { return };
         if let Err(error) = write_whole(&file, &text) {
             log::warn!("cannot keep what was cancelled in {}: {error}", file.display());
         }
+    }
+
+    /// Keeps that no more.
+    pub(super) fn unbury(&self, header: &Header) {
+        let Some((file, _)) = self.grave(header) else { return };
+        if let Err(error) = std::fs::remove_file(&file) {
+            log::warn!("cannot remove {}: {error}", file.display());
+        }
+    }
+
+    /// A file for each header, so that no two processes write the same, and what is in it.
+    fn grave(&self, header: &Header) -> Option<(PathBuf, Vec<u8>)> {
+        let envelope = header.envelope.as_ref()?;
+        let ids: Vec<&String> = header.node.requests.iter().map(|request| &request.id).collect();
+        let text = serde_json::to_vec(&ids).ok()?;
+        let unique = blake3::hash(&[&envelope.nonce.0[..], &text].concat()).to_hex();
+        Some((self.file(&envelope.transfer, &format!("-{unique}.{CANCELLED}"))?, text))
     }
 
     /// Whether it is so long ago that old partial files were looked for. If so, it is now.

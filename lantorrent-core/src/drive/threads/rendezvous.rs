@@ -59,6 +59,11 @@ pub(super) fn meet(
                 rendezvous.buried();
                 continue;
             }
+            Step::Unbury => {
+                siblings.archive.unbury(&arrival.proven.header);
+                rendezvous.unburied();
+                continue;
+            }
             Step::Recall => {
                 let kept = siblings.archive.recall(&arrival.proven.header, &shared.site.placed);
                 shared.transfers.recalled(&mut rendezvous, kept);

@@ -287,3 +287,141 @@ impl Attempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{begun_at, header, keys, results, with};
+    use super::*;
+    use crate::session::Timing;
+
+    fn gate() -> Gate {
+        Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS }
+    }
+
+    /// A node, and a way to ask it at some time.
+    struct Node {
+        admission: Admission,
+        start: Instant,
+    }
+
+    impl Node {
+        fn new(limit: usize) -> Self {
+            Self { admission: Admission::new(gate(), limit), start: Instant::now() }
+        }
+
+        fn attempt(&self) -> Attempt {
+            Attempt::new(self.start, &gate())
+        }
+
+        fn admit(&mut self, millis: u64, header: &Header, attempt: &mut Attempt) -> Verdict {
+            let now = self.start + Duration::from_millis(millis);
+            self.admission.admit(now, header, attempt, |_| false)
+        }
+
+        fn first(&mut self, header: &Header) -> Verdict {
+            let mut attempt = self.attempt();
+            self.admit(0, header, &mut attempt)
+        }
+
+        fn leave(&mut self, header: &Header, results: Option<Vec<SealedReport>>) {
+            let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+            self.admission.leave(self.start, transfer.as_ref(), results);
+        }
+    }
+
+    fn gone() -> PlacedFiles {
+        let fault = FileFault { code: crate::wire::Code::CANNOT_WRITE, message: "it is gone".into() };
+        [("0".to_owned(), Err(fault))].into()
+    }
+
+    #[test]
+    fn a_transfer_starts_is_joined_and_is_told_again() {
+        let (mut node, header) = (Node::new(9), header(1, 0, "/f", None));
+        let Verdict::Start(start) = node.first(&header) else { panic!("it starts") };
+        assert_eq!((start.supersedes, start.patience), (Vec::new(), PATIENCE));
+        assert_eq!(start.task.transfer(&header), Some(TransferId([1; 16])));
+        let mut second = node.attempt();
+        assert!(matches!(node.admit(0, &header, &mut second), Verdict::Look));
+        second.looked(gone());
+        let Verdict::Join(join) = node.admit(0, &header, &mut second) else { panic!("it joins") };
+        assert!(!join.cancels && join.displaced.len() == 1);
+        node.leave(&header, Some(results(1)));
+        assert!(matches!(node.first(&header), Verdict::Look));
+    }
+
+    #[test]
+    fn files_are_looked_at_again_when_the_transfer_has_ended_meanwhile() {
+        let (mut node, header) = (Node::new(9), header(1, 0, "/f", None));
+        assert!(matches!(node.first(&header), Verdict::Start(_)));
+        let mut second = node.attempt();
+        assert!(matches!(node.admit(0, &header, &mut second), Verdict::Look));
+        // Nothing was in place by then.
+        second.looked(PlacedFiles::new());
+        node.leave(&header, Some(results(1)));
+        assert!(matches!(node.admit(0, &header, &mut second), Verdict::Look));
+        second.looked(PlacedFiles::new());
+        let words = node.admit(0, &header, &mut second);
+        assert!(matches!(&words, Verdict::Close(LastWords::Results(told)) if told.len() == 1), "{words:?}");
+    }
+
+    #[test]
+    fn an_older_transfer_waits_and_is_refused() {
+        let mut node = Node::new(9);
+        assert!(matches!(node.first(&begun_at(9, 1, 0, "/f", Some("a"))), Verdict::Start(_)));
+        let (older, mut attempt) = (begun_at(8, 2, 0, "/f", Some("a")), node.attempt());
+        let Verdict::Wait(until) = node.admit(1000, &older, &mut attempt) else { panic!("it waits") };
+        assert_eq!(until, node.start + Duration::from_millis(1000) + CONTEST);
+        let last = node.admit(2000, &older, &mut attempt);
+        assert!(matches!(last, Verdict::Close(LastWords::Refusal(..))), "{last:?}");
+        // While it waits the other one may lose its upstream.
+        let mut attempt = node.attempt();
+        let now = node.start;
+        let verdict = node.admission.admit(now, &older, &mut attempt, |_| true);
+        let Verdict::Start(start) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(start.supersedes, [TransferId([1; 16])]);
+        assert!(start.patience > PATIENCE);
+    }
+
+    #[test]
+    fn a_node_that_stops_starts_nothing() {
+        let mut node = Node::new(9);
+        let (running, mut attempt) = (header(1, 0, "/f", Some("a")), node.attempt());
+        assert!(matches!(node.first(&running), Verdict::Start(_)));
+        node.admission.stop();
+        let refused = node.first(&begun_at(9, 2, 0, "/f", Some("a")));
+        assert!(matches!(refused, Verdict::Close(LastWords::Refusal(..))), "{refused:?}");
+        let cancel = node.first(&with(Verb::Cancel, header(3, 0, "/f", None)));
+        assert!(matches!(cancel, Verdict::Close(LastWords::Nothing)), "{cancel:?}");
+        // What runs is joined.
+        assert!(matches!(node.admit(0, &running, &mut attempt), Verdict::Look));
+        let cancel = node.first(&with(Verb::Cancel, running));
+        assert!(matches!(cancel, Verdict::Join(Join { cancels: true, .. })), "{cancel:?}");
+    }
+
+    #[test]
+    fn sessions_are_limited_and_each_leaves_room() {
+        let mut node = Node::new(2);
+        let (one, two) = (header(1, 0, "/a", None), header(2, 0, "/b", None));
+        assert!(matches!(node.first(&one), Verdict::Start(_)));
+        assert!(matches!(node.first(&with(Verb::Cancel, two.clone())), Verdict::Start(_)));
+        assert!(matches!(node.first(&two), Verdict::Close(LastWords::Nothing)));
+        node.admission.leave(node.start, None, None);
+        let Verdict::Start(start) = node.first(&two) else { panic!("there is room") };
+        assert!(matches!(start.task, Task::TakePart(unwanted) if unwanted == ["0"]), "it was cancelled");
+        let (mut wire_1, mut attempt) = (header(3, 0, "/c", None), node.attempt());
+        wire_1.envelope = None;
+        assert!(matches!(node.admit(0, &wire_1, &mut attempt), Verdict::Close(LastWords::Nothing)));
+    }
+
+    #[test]
+    fn a_check_disturbs_nothing() {
+        let mut node = Node::new(1);
+        let check = with(Verb::Check, header(2, 0, "/f", Some("a")));
+        assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: false }));
+        let mut attempt = node.attempt();
+        attempt.has_rivals();
+        assert!(matches!(node.admit(0, &check, &mut attempt), Verdict::Probe { may_supersede: true }));
+        assert!(matches!(node.first(&header(1, 0, "/f", Some("a"))), Verdict::Start(_)));
+        assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: true }));
+    }
+}

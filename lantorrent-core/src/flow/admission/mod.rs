@@ -15,6 +15,8 @@
 mod answer;
 mod cancelled;
 mod decide;
+#[cfg(test)]
+mod fixture;
 mod last_words;
 mod registry;
 mod rendezvous;

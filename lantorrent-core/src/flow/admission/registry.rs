@@ -206,53 +206,11 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{begun_at, header, results};
     use super::*;
-    use crate::wire::{
-        Code, Destination, Envelope, Keyring, Nonce, Password, Report, Request, SourceHint, Verb,
-    };
 
     fn lives(_: &TransferId) -> bool {
         false
-    }
-
-    fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
-        begun_at(7, transfer, index, file, source)
-    }
-
-    fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {
-        let hint = |id: &str| SourceHint { size: None, mtime: None, id: id.into() };
-        let request = Request { filename: file.into(), id: "0".into(), rename: true };
-        Header {
-            node: Destination {
-                host: "h".into(),
-                port: 1,
-                index,
-                requests: vec![request],
-                degree: None,
-                block_size: None,
-            },
-            length: None,
-            block_size: 4096,
-            degree: 1,
-            destinations: Vec::new(),
-            envelope: Some(Envelope {
-                verb: Verb::Send,
-                transfer: TransferId([transfer; 16]),
-                nonce: Nonce([0; 16]),
-                expires: 0,
-                to: ([10, 0, 0, 1], 1).into(),
-                source: source.map(hint),
-                begun: Some(begun),
-                from: None,
-                min_rate: None,
-                sparse: false,
-            }),
-        }
-    }
-
-    fn results(count: usize) -> Vec<SealedReport> {
-        let key = Keyring::new(Password::new("p")).result_key(&TransferId([0; 16])).unwrap();
-        vec![SealedReport::seal(&Report::refusal(Code::SUCCESS, ""), &key); count]
     }
 
     fn begins(entrance: &Entrance) -> bool {
@@ -267,7 +225,10 @@ mod tests {
         let id = TransferId([1; 16]);
         assert!(begins(&registry.enter(now, &header, lives)));
         assert_eq!(registry.enter(now, &header, lives), Entrance::Running);
-        assert_eq!(registry.enter(now, &self::header(1, 4, "/f", None), lives), Entrance::Taken(3));
+        assert_eq!(
+            registry.enter(now, &super::super::fixture::header(1, 4, "/f", None), lives),
+            Entrance::Taken(3)
+        );
         registry.leave(now, &id, Some(results(2)));
         assert_eq!(
             registry.enter(now + Duration::from_secs(9), &header, lives),

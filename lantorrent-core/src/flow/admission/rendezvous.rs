@@ -2,7 +2,7 @@
 //! node with one process knows.
 //!
 //! ```text
-//!              held: hand over ──▶ Leave
+//!              held: hand over ──▶ Leave, or else unbury ──▶ Close
 //!   cancel ──▶ transfer's name ─┐
 //!                               ├─▶ what is kept ──▶ name of each file ──▶ Admit
 //!   send ────▶ transfer's name ─┘         └── send, finished ──────────────▶
@@ -101,6 +101,8 @@ pub enum Step {
     Meet(Name),
     /// Keep for processes to come that the requests of the header are cancelled, and say [`Rendezvous::buried`].
     Bury,
+    /// Keep that no more, and say [`Rendezvous::unburied`].
+    Unbury,
     /// Read what is kept of its transfer, and say [`Rendezvous::recalled`].
     Recall,
     /// Go on at that time.
@@ -119,6 +121,8 @@ pub enum Step {
 #[derive(Debug)]
 enum State {
     Burying,
+    /// What was cancelled cannot be carried out.
+    Unburying,
     Transfer,
     Recalling,
     /// That one of the files.
@@ -168,6 +172,7 @@ impl Rendezvous {
         let ask = || self.ask.clone();
         match &self.state {
             State::Burying => Step::Bury,
+            State::Unburying => Step::Unbury,
             State::Transfer => {
                 let name = Name::Transfer(self.ask.transfer);
                 if self.verb == Verb::Cancel { Step::HandOver(name) } else { Step::Take(name, ask()) }
@@ -190,6 +195,11 @@ impl Rendezvous {
         self.state = State::Transfer;
     }
 
+    /// It is not kept any more. The process that has the transfer goes on.
+    pub fn unburied(&mut self) {
+        self.state = State::Over(Step::Close(LastWords::Nothing));
+    }
+
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
     pub fn recalled(&mut self, now: Instant, kept: Kept, admission: &mut Admission) {
         let is_over = kept.ended.is_some() && self.verb != Verb::Cancel;
@@ -210,7 +220,7 @@ impl Rendezvous {
         State::Over(match holder {
             Holder::Gone => return State::Recalling,
             Holder::HasTakenOver => Step::Leave,
-            Holder::Refuses if self.verb == Verb::Cancel => Step::Close(LastWords::Nothing),
+            Holder::Refuses | Holder::Silent if self.verb == Verb::Cancel => return State::Unburying,
             Holder::Refuses | Holder::LetsGo => Step::Close(LastWords::Left),
             Holder::Finishes => Step::Follow,
             Holder::Elsewhere(place) => Step::Close(LastWords::has_place(place)),
@@ -256,4 +266,158 @@ fn files(header: &Header, ask: &Ask) -> Vec<Name> {
     files.sort_unstable();
     files.dedup();
     files.into_iter().map(|file| Name::File(source.clone(), file.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{header, keys, results, with};
+    use super::*;
+    use crate::session::{Gate, Timing};
+
+    struct Process {
+        rendezvous: Rendezvous,
+        admission: Admission,
+        attempt: Attempt,
+        now: Instant,
+    }
+
+    impl Process {
+        fn new(header: &Header) -> Self {
+            let timing = Timing::default();
+            let gate = Gate { keys: keys(), also: Vec::new(), timing, verbs: Gate::VERBS };
+            let now = Instant::now();
+            let rendezvous = Rendezvous::new(now, header).unwrap();
+            let attempt = Attempt::new(now, &gate);
+            Self { rendezvous, admission: Admission::new(gate, 9), attempt, now }
+        }
+
+        fn step(&mut self) -> Step {
+            self.rendezvous.step(self.now)
+        }
+
+        fn met(&mut self, holder: Holder) -> Step {
+            self.rendezvous.met(self.now, holder, &mut self.attempt);
+            self.step()
+        }
+
+        fn recalled(&mut self, kept: Kept) -> Step {
+            self.rendezvous.recalled(self.now, kept, &mut self.admission);
+            self.step()
+        }
+
+        fn admit(&mut self, header: &Header) -> Verdict {
+            self.admission.admit(self.now, header, &mut self.attempt, |_| false)
+        }
+    }
+
+    fn ended() -> Kept {
+        Kept { ended: Some((0, results(1))), cancelled: Vec::new() }
+    }
+
+    #[test]
+    fn every_name_is_taken_and_then_the_header_is_admitted() {
+        let header = header(1, 0, "/f", Some("a"));
+        let mut process = Process::new(&header);
+        assert!(matches!(process.step(), Step::Take(Name::Transfer(_), _)));
+        assert!(matches!(process.met(Holder::Gone), Step::Recall));
+        assert!(matches!(process.recalled(Kept::default()), Step::Take(Name::File(..), _)));
+        assert!(matches!(process.met(Holder::Silent), Step::Admit));
+        assert!(matches!(process.admit(&header), Verdict::Start(_)));
+    }
+
+    #[test]
+    fn the_process_that_has_the_transfer_decides() {
+        let header = header(1, 0, "/f", Some("a"));
+        let first = |holder| {
+            let mut process = Process::new(&header);
+            let _ = process.step();
+            process.met(holder)
+        };
+        for holder in [Holder::Refuses, Holder::LetsGo] {
+            assert!(matches!(first(holder), Step::Close(LastWords::Left)), "{holder:?}");
+        }
+        assert!(matches!(first(Holder::Finishes), Step::Follow));
+        assert!(matches!(first(Holder::Elsewhere(7)), Step::Close(LastWords::Refusal(..))));
+        assert!(matches!(first(Holder::Silent), Step::Close(LastWords::Nothing)));
+        assert!(matches!(first(Holder::Foreign), Step::Recall), "anyone can take a name");
+    }
+
+    #[test]
+    fn a_finished_transfer_is_told_as_by_any_node() {
+        let header = header(1, 0, "/f", Some("a"));
+        let mut process = Process::new(&header);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        assert!(matches!(process.recalled(ended()), Step::Admit), "no file of another process is asked for");
+        assert!(matches!(process.admit(&header), Verdict::Look));
+    }
+
+    #[test]
+    fn a_newer_transfer_of_the_file_is_waited_for() {
+        let mut process = Process::new(&header(1, 0, "/f", Some("a")));
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        let _ = process.recalled(Kept::default());
+        let Step::Wait(until) = process.met(Holder::Outdates) else { panic!("it waits") };
+        process.now = until;
+        assert!(matches!(process.step(), Step::Take(Name::File(..), _)));
+        process.now += Duration::from_secs(2);
+        assert!(matches!(process.met(Holder::Outdates), Step::Close(LastWords::Refusal(..))));
+    }
+
+    #[test]
+    fn a_cancel_goes_to_the_process_that_has_the_transfer() {
+        let header = with(Verb::Cancel, header(1, 0, "/f", Some("a")));
+        let buried = || {
+            let mut process = Process::new(&header);
+            assert!(matches!(process.step(), Step::Bury), "first: or a process could come between");
+            process.rendezvous.buried();
+            assert!(matches!(process.step(), Step::HandOver(Name::Transfer(_))));
+            process
+        };
+        assert!(matches!(buried().met(Holder::HasTakenOver), Step::Leave));
+        for holder in [Holder::Silent, Holder::Refuses] {
+            let mut process = buried();
+            assert!(matches!(process.met(holder), Step::Unbury), "{holder:?}");
+            process.rendezvous.unburied();
+            assert!(matches!(process.step(), Step::Close(LastWords::Nothing)), "{holder:?}");
+        }
+        // No process has it. What it has left of the files is removed, and rivals give way, if they are older.
+        for holder in [Holder::Gone, Holder::Outdates] {
+            let mut process = buried();
+            assert!(matches!(process.met(Holder::Gone), Step::Recall));
+            assert!(matches!(process.recalled(ended()), Step::GiveWay(Name::File(..), _)));
+            assert!(matches!(process.met(holder), Step::Admit));
+            assert!(matches!(process.admit(&header), Verdict::Look));
+        }
+    }
+
+    #[test]
+    fn what_was_cancelled_is_known_to_the_next_process() {
+        let header = header(1, 0, "/f", None);
+        let mut process = Process::new(&header);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        let kept = Kept { ended: None, cancelled: vec!["0".into()] };
+        assert!(
+            matches!(process.recalled(kept), Step::Admit),
+            "without a source no other process goes on with it"
+        );
+        let verdict = process.admit(&header);
+        let Verdict::Start(start) = verdict else { panic!("{verdict:?}") };
+        assert!(matches!(start.task, super::super::Task::TakePart(unwanted) if unwanted == ["0"]));
+    }
+
+    #[test]
+    fn a_check_asks_nothing_of_others() {
+        let header = with(Verb::Check, header(1, 0, "/f", Some("a")));
+        for (holder, expected) in [(Holder::Gone, false), (Holder::Foreign, false), (Holder::Refuses, true)] {
+            let mut process = Process::new(&header);
+            assert!(matches!(process.step(), Step::Meet(Name::File(..))));
+            assert!(matches!(process.met(holder), Step::Admit));
+            let verdict = process.admit(&header);
+            let Verdict::Probe { may_supersede } = verdict else { panic!("{verdict:?}") };
+            assert_eq!(may_supersede, expected, "{holder:?}");
+        }
+    }
 }

@@ -166,6 +166,13 @@ impl Host {
         self.cancelled.extend(ids.map(|id| (envelope.transfer, id)));
     }
 
+    pub(crate) fn unbury(&mut self, header: &Header) {
+        let Some(envelope) = &header.envelope else { return };
+        let requests = &header.node.requests;
+        let is_buried = |id: &String| requests.iter().any(|request| request.id == *id);
+        self.cancelled.retain(|(transfer, id)| *transfer != envelope.transfer || !is_buried(id));
+    }
+
     /// What files keep of the transfer of that header.
     pub(crate) fn recall(&self, header: &Header) -> Kept {
         let Some(envelope) = &header.envelope else { return Kept::default() };

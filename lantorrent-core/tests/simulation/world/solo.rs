@@ -101,6 +101,11 @@ impl Welcome {
                     rendezvous.buried();
                     continue;
                 }
+                Step::Unbury => {
+                    world.hosts[self.at].unbury(&self.proven.header);
+                    rendezvous.unburied();
+                    continue;
+                }
                 Step::Recall => {
                     let kept = world.hosts[self.at].recall(&self.proven.header);
                     rendezvous.recalled(now, kept, admission);
