@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use crate::common::{Finished, INI, Lab, content, names, wait_until, write_ini};
+use crate::common::{Finished, INI, Lab, content, names, wait_until};
 use crate::programs::{self, Server, is_there};
 
 const SIZE: usize = 24 << 20;
@@ -53,13 +53,15 @@ fn send(lab: &Lab, nodes: &[Node]) -> Child {
 fn three(lab: &Lab, start: fn(&Lab, &str) -> Server) -> Vec<Node> {
     lab.source(SIZE);
     let start = |name: &str| {
-        write_ini(&lab.path().join(format!("{name}-home/etc/lt.ini")), INI);
+        let home = lab.path().join(format!("{name}-home/etc"));
+        fs::create_dir_all(&home).unwrap();
+        fs::copy(lab.ini(), home.join("lt.ini")).unwrap();
         fs::create_dir(lab.path().join(name)).unwrap();
         Node { server: start(lab, name), root: lab.path().join(name) }
     };
     let nodes: Vec<Node> = ["one", "two", "three"].into_iter().map(start).collect();
     let destinations = nodes.iter().map(Node::destination);
-    lab.run(["check".into(), "source".into()].into_iter().chain(destinations)).expect(0);
+    lab.run(std::iter::once("check".to_owned()).chain(destinations)).expect(0);
     nodes
 }
 
@@ -69,7 +71,9 @@ fn two_senders(lab: &Lab, nodes: &[Node]) {
     wait_until("all have half of it", || nodes.iter().all(Node::has_half));
     let second = Finished::of(send(lab, nodes)).expect(0);
     assert_eq!(second.codes(), [0, 0, 0]);
-    assert_eq!(Finished::of(first).expect(1).codes(), [523, 523, 523]);
+    // It may have reached some before.
+    let first = Finished::of(first).codes();
+    assert!(first.iter().all(|code| [0, 523].contains(code)) && first.contains(&523), "{first:?}");
     for node in nodes {
         node.assert_whole();
         fs::remove_file(node.root.join("a")).unwrap();

@@ -10,7 +10,7 @@ mod output;
 pub(crate) mod system;
 
 pub(crate) use inetd::Inetd;
-pub(crate) use lab::{INI, Lab, PASSWORD, WIRE_1_PASSWORD, write_ini};
+pub(crate) use lab::{INI, Lab, PASSWORD, WIRE_1_PASSWORD};
 pub(crate) use node::Node;
 pub(crate) use output::{Finished, finish};
 
