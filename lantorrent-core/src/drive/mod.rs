@@ -22,7 +22,7 @@ mod orders;
 mod outbox;
 mod patience;
 mod placed;
-mod probing;
+mod preflight;
 mod request;
 mod ring;
 mod shelf;

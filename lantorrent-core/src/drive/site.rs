@@ -13,7 +13,7 @@ use crate::session::Gate;
 use crate::store::{Durability, Roots};
 use crate::wire::Wire;
 
-/// How often to look for partial files that nobody came back for: at least, and at most, however short they are kept.
+/// How often to look for partial files that are too old: at least, and at most, however short they are kept.
 const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Site {
     pub(super) fn clean(&self) {
         let count = self.roots.clean(self.keep_partial);
         if count > 0 {
-            log::info!("removed {count} partial files that nobody came back for");
+            log::info!("removed {count} old partial files that no transfer came back for");
         }
     }
 

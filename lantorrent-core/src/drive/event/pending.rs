@@ -49,7 +49,7 @@ pub(super) struct Pending {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nothing came yet since then: many may be here who never say anything.
+    /// Nothing came yet since then: many may never say anything.
     Silent(Now),
     Handshake(Box<Incoming>),
     /// It is admitted again when its files were looked at, or when its time has come.

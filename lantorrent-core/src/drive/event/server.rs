@@ -125,7 +125,7 @@ impl Loop {
             // No connection comes any more, so none is waited for.
             self.stop(Duration::ZERO);
         }
-        // Who gets ready meanwhile has to wait for what happens first.
+        // What gets ready meanwhile has to wait for what happens first.
         for _ in 0..self.world.ready.len() {
             match self.world.ready.pop_front() {
                 Some(Ready::Session(number)) => self.transfers.turn(number, &mut self.world),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::clock::now;
 use super::super::disk::Then;
-use super::super::probing::Probing;
+use super::super::preflight::Preflight;
 use super::mailbox::{Message, News};
 use super::pending::{Arrival, Pending};
 use super::transfer::{Transfer, Turn};
@@ -169,15 +169,15 @@ fn probe(arrival: Arrival, may_supersede: bool, world: &mut World) {
     let (pending, proven) = Pending::asking(arrival, site.gate.timing.opening);
     let token = pending.token;
     world.add_pending(pending);
-    let mut question = Some((Probing::new(&proven.header, may_supersede), proven));
+    let mut question = Some((Preflight::new(&proven.header, may_supersede), proven));
     world.disks.put(move || {
-        if let Some((probing, _)) = &mut question
-            && probing.go_on(&site) == Then::Again
+        if let Some((preflight, _)) = &mut question
+            && preflight.go_on(&site) == Then::Again
         {
             return Then::Again;
         }
-        if let Some((probing, proven)) = question.take() {
-            let words = answer_check(*proven, &site.gate.keys, &probing.into_findings());
+        if let Some((preflight, proven)) = question.take() {
+            let words = answer_check(*proven, &site.gate.keys, &preflight.into_findings());
             mailbox.send(Message::Answer(token, words));
         }
         Then::Over

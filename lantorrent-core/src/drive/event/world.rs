@@ -18,7 +18,7 @@ use crate::session::LinkId;
 
 /// The poll wakes up for other threads.
 pub(super) const WAKER: Token = Token(0);
-/// Somebody connects.
+/// A peer connects.
 pub(super) const LISTENER: Token = Token(1);
 
 /// Bytes that are read at once of what does not go into blocks.
@@ -46,7 +46,7 @@ pub(super) enum Who {
     Cleaning,
 }
 
-/// Who has more to do than it had time for.
+/// What has more to do than it had time for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ready {
     Session(u64),
@@ -162,7 +162,7 @@ impl World {
         look
     }
 
-    /// Has somebody look up a name, which may take long.
+    /// Has a worker look up a name, which may take long.
     pub(super) fn look_up(&mut self, job: impl FnMut() -> Then + Send + 'static) -> io::Result<()> {
         if self.names.is_none() {
             self.names = Some(Workers::start("names", NAMES)?);

@@ -1,5 +1,5 @@
-//! What processes of a node leave for those that come after them: how transfers have ended, and when old partial files were
-//! last looked for.
+//! What processes of a node leave for later ones: how transfers have ended, what of them was cancelled, and when old partial
+//! files were last looked for.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
@@ -33,7 +33,7 @@ struct Ended {
     files: Files,
 }
 
-/// A folder, or nothing where nobody is to be told anything.
+/// A folder, or nothing where no process is to be told anything.
 #[derive(Debug)]
 pub(super) struct Archive {
     folder: Option<PathBuf>,
@@ -92,23 +92,23 @@ impl Archive {
     }
 
     /// Keeps that the requests of `header` are cancelled, for processes that come for them later.
-    pub(super) fn bury(&self, header: &Header) {
-        let Some((file, text)) = self.grave(header) else { return };
+    pub(super) fn record_cancel(&self, header: &Header) {
+        let Some((file, text)) = self.cancel_file(header) else { return };
         if let Err(error) = write_whole(&file, &text) {
             log::warn!("cannot keep what was cancelled in {}: {error}", file.display());
         }
     }
 
     /// Keeps that no more.
-    pub(super) fn unbury(&self, header: &Header) {
-        let Some((file, _)) = self.grave(header) else { return };
+    pub(super) fn erase_cancel(&self, header: &Header) {
+        let Some((file, _)) = self.cancel_file(header) else { return };
         if let Err(error) = std::fs::remove_file(&file) {
             log::warn!("cannot remove {}: {error}", file.display());
         }
     }
 
     /// A file for each header, so that no two processes write the same, and what is in it.
-    fn grave(&self, header: &Header) -> Option<(PathBuf, Vec<u8>)> {
+    fn cancel_file(&self, header: &Header) -> Option<(PathBuf, Vec<u8>)> {
         let envelope = header.envelope.as_ref()?;
         let ids: Vec<&String> = header.node.requests.iter().map(|request| &request.id).collect();
         let text = serde_json::to_vec(&ids).ok()?;
@@ -123,7 +123,7 @@ impl Archive {
         if !is_old(&file, every) && file.exists() {
             return false;
         }
-        // Before the work: those that come meanwhile shall not do it as well.
+        // Before the work: processes that come meanwhile shall not do it as well.
         make(folder).and_then(|()| File::create(&file)).is_ok()
     }
 

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use super::super::disk::{RETRY, Then};
 use super::super::memory::{self, Promise};
-use super::super::probing::Probing;
+use super::super::preflight::Preflight;
 use super::control::{self, now};
-use super::counter::Counter;
 use super::doorbell::{Arrival, Doorbell};
 use super::hands::NodeHands;
 use super::handshake::greet;
+use super::listeners::Listeners;
 use super::live::Guest;
 use super::node::Shared;
 use super::rendezvous::{self, Met};
@@ -93,14 +93,14 @@ pub(super) struct Channel {
     happenings: mpsc::SyncSender<control::Happening>,
     heard: mpsc::Receiver<control::Happening>,
     pub(super) doorbell: Arc<Doorbell>,
-    pub(super) counter: Counter,
+    pub(super) listeners: Listeners,
 }
 
 impl Channel {
     fn new() -> Self {
         let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
         let doorbell = Doorbell::new(happenings.clone());
-        Self { happenings, heard, doorbell, counter: Counter::default() }
+        Self { happenings, heard, doorbell, listeners: Listeners::default() }
     }
 }
 
@@ -110,7 +110,7 @@ fn run_session(
     start: Start,
     channel: Channel,
 ) -> std::io::Result<()> {
-    let Channel { happenings, heard, doorbell, counter } = channel;
+    let Channel { happenings, heard, doorbell, listeners } = channel;
     let header = &arrival.proven.header;
     let Start { task, patience, .. } = start;
     // Leaves, and sees to what came too late, whichever way this ends.
@@ -145,7 +145,7 @@ fn run_session(
         let files = shared.site.placed.of(transfer);
         siblings.archive.keep(transfer, session.header().node.index, results, files);
     }
-    drop(counter);
+    drop(listeners);
     drop(askers);
     Ok(())
 }
@@ -179,9 +179,9 @@ pub(super) fn close(shared: &Shared, arrival: Arrival, words: LastWords) {
 /// Says of each request whether it could be granted now.
 fn probe(shared: &Shared, arrival: Arrival, may_supersede: bool) {
     let Arrival { guest, proven, .. } = arrival;
-    let mut probing = Probing::new(&proven.header, may_supersede);
-    while !shared.live.is_stopping() && probing.go_on(&shared.site) == Then::Again {
+    let mut preflight = Preflight::new(&proven.header, may_supersede);
+    while !shared.live.is_stopping() && preflight.go_on(&shared.site) == Then::Again {
         thread::sleep(RETRY);
     }
-    say_last(&guest, &answer_check(*proven, &shared.site.gate.keys, &probing.into_findings()));
+    say_last(&guest, &answer_check(*proven, &shared.site.gate.keys, &preflight.into_findings()));
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::connection;
 use super::control::now;
-use super::counter::say;
 use super::doorbell::Arrival;
+use super::listeners::say;
 use super::node::Shared;
 use crate::session::{Answer, Greeting, Incoming, Proven};
 use crate::wire::{Keyring, Nonce, proof};

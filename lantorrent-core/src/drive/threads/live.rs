@@ -12,7 +12,7 @@ pub(super) struct Live {
     state: Mutex<State>,
     /// A connection or a session is over.
     changed: Condvar,
-    /// The node is being stopped. Apart from the other, which would wake who waits for this at every connection.
+    /// The node is being stopped. Apart from the other, which would wake its waiters at every connection.
     stopped: Condvar,
 }
 
@@ -127,7 +127,7 @@ impl Live {
     }
 }
 
-/// A connection. It is here until the last one who holds this lets go, and so closes the socket.
+/// A connection. Its socket is closed when the last handle of it is dropped.
 #[derive(Debug)]
 pub(super) struct Guest {
     live: Arc<Live>,

@@ -71,7 +71,7 @@ impl Shared {
 #[derive(Debug)]
 enum Door {
     Listener(TcpListener, SocketAddr),
-    /// Somebody else listened: inetd.
+    /// Another program listened: inetd.
     Connection(TcpStream),
 }
 

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use super::super::outbox::LINGER;
 use super::connection::{self, Channel};
-use super::counter::Asked;
 use super::doorbell::{Arrival, Doorbell, Knock};
 use super::handover::Handover;
+use super::listeners::Asked;
 use super::node::Shared;
 use super::siblings::{Held, Siblings};
 use super::upstreams::say_last;
@@ -54,14 +54,14 @@ pub(super) fn meet(
                 siblings.hand_over(&name, &handover, until)
             }
             Step::Meet(name) => siblings.meet(&name),
-            Step::Bury => {
-                siblings.archive.bury(&arrival.proven.header);
-                rendezvous.buried();
+            Step::Record => {
+                siblings.archive.record_cancel(&arrival.proven.header);
+                rendezvous.recorded();
                 continue;
             }
-            Step::Unbury => {
-                siblings.archive.unbury(&arrival.proven.header);
-                rendezvous.unburied();
+            Step::Erase => {
+                siblings.archive.erase_cancel(&arrival.proven.header);
+                rendezvous.erased();
                 continue;
             }
             Step::Recall => {
@@ -103,7 +103,7 @@ fn take(
 ) -> Result<(), Held> {
     let listener = siblings.take(name, ask, until)?;
     let (shared, doorbell) = (Arc::clone(shared), Arc::clone(&channel.doorbell));
-    channel.counter.open(listener, siblings.user, move |asked| hear(&shared, &doorbell, asked));
+    channel.listeners.open(listener, siblings.user, move |asked| hear(&shared, &doorbell, asked));
     Ok(())
 }
 

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::archive::Archive;
-use super::counter::{belongs_to, read_line};
 use super::handover::{self, Handover};
+use super::listeners::{belongs_to, read_line};
 use crate::flow::admission::{Holder, Name};
 use crate::session::{Answer, Ask, Timing};
 
@@ -200,7 +200,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::sync_channel;
 
-    use super::super::counter::{Asked, Counter};
+    use super::super::listeners::{Asked, Listeners};
     use super::*;
     use crate::wire::TransferId;
 
@@ -211,7 +211,7 @@ mod tests {
         Ask { transfer: TransferId([7; 16]), index: 3, from: None, begun: None, source: None }
     }
 
-    /// The folder of a test that is over may have had the same number, and somebody may still listen there.
+    /// The folder of a test that is over may have had the same number, and a thread may still listen there.
     static TESTS: AtomicU64 = AtomicU64::new(0);
 
     /// Processes of a node that no other test has, and a name.
@@ -251,13 +251,13 @@ mod tests {
     fn a_free_name_is_taken_and_given_back() {
         let (siblings, name, _folder) = siblings();
         for _ in 0..20 {
-            let mut counter = Counter::default();
-            counter.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, |_| ());
+            let mut listeners = Listeners::default();
+            listeners.open(take(&siblings, &name, PATIENCE).unwrap(), siblings.user, |_| ());
         }
     }
 
     #[test]
-    fn who_lets_go_is_waited_for() {
+    fn a_holder_that_lets_go_is_waited_for() {
         let (siblings, name, _folder) = siblings();
         let start = Instant::now();
         answers(&siblings, &name, "\"yes\"\n", |listener, stream| {
@@ -270,28 +270,28 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_long_to_let_go_is_said_to() {
+    fn a_holder_that_takes_too_long_to_let_go_is_told_apart() {
         let (siblings, name, _folder) = siblings();
         answers(&siblings, &name, "\"yes\"\n", |_listener, _stream| thread::sleep(PATIENCE));
         assert!(matches!(take(&siblings, &name, SOON), Err(Holder::LetsGo)));
     }
 
     #[test]
-    fn who_refuses_is_believed() {
+    fn a_refusal_is_believed() {
         let (siblings, name, _folder) = siblings();
         answers(&siblings, &name, "\"no\"\n", |_, _| ());
         assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Refuses)));
     }
 
     #[test]
-    fn who_is_elsewhere_in_the_list_says_where() {
+    fn a_holder_says_its_place_in_the_list() {
         let (siblings, name, _folder) = siblings();
         answers(&siblings, &name, "{\"elsewhere\":9}\n", |_, _| ());
         assert!(matches!(take(&siblings, &name, PATIENCE), Err(Holder::Elsewhere(9))));
     }
 
     #[test]
-    fn who_dies_while_it_is_asked_is_out_of_the_way() {
+    fn a_holder_that_dies_while_it_is_asked_is_gone() {
         let (siblings, name, _folder) = siblings();
         for read in [false, true] {
             let listener = bind(&siblings, &name);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_stopped_or_talks_nonsense_is_told_apart_from_who_refuses() {
+    fn a_stopped_or_malformed_holder_is_silent() {
         let (siblings, name, _folder) = siblings();
         for (number, nonsense) in (0..).zip(["\"maybe\"\n", "\u{1b}[2J", "{\"elsewhere\":-1}\n"]) {
             let name = Name::Transfer(TransferId([number; 16]));
@@ -328,9 +328,9 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_do_with_the_name_changes_nothing() {
+    fn a_foreign_process_with_the_name_is_told_apart() {
         let (mut siblings, name, _folder) = siblings();
-        // It listens to nobody.
+        // It does not listen.
         let squatter = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         squatter.bind(&SockAddr::unix(format!("\0{}", siblings.address(&name))).unwrap()).unwrap();
         assert!(matches!(take(&siblings, &name, SOON), Err(Holder::Foreign)));
@@ -349,9 +349,9 @@ mod tests {
     fn a_malformed_question_is_dropped() {
         let (siblings, name, _folder) = siblings();
         let (told, asked) = sync_channel(1);
-        let mut counter = Counter::default();
+        let mut listeners = Listeners::default();
         let listener = take(&siblings, &name, PATIENCE).unwrap();
-        counter.open(listener, siblings.user, move |asked| told.send(asked).unwrap());
+        listeners.open(listener, siblings.user, move |asked| told.send(asked).unwrap());
         for words in ["", "\n", "none\n", "{\"transfer\":1}\n", "\u{1b}", &"[".repeat(1 << 16)] {
             let mut stream = connect(&siblings.address(&name)).unwrap();
             let _ = stream.write_all(words.as_bytes());

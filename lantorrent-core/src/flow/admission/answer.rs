@@ -99,7 +99,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// What to say at first, and who goes on. None on wire 1, which cannot wait.
+    /// The follower, and the bytes to write at first. None on wire 1, which cannot wait.
     pub fn new(proven: Proven) -> Option<(Self, Vec<u8>)> {
         let mut lines = proven.lines?;
         let accepted = lines.encode(&Line::Accepted);

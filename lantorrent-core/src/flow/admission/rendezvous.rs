@@ -2,7 +2,7 @@
 //! node with one process knows.
 //!
 //! ```text
-//!              held: hand over ──▶ Leave, or else unbury ──▶ Close
+//!              held: hand over ──▶ Leave, or else Erase, Close
 //!   cancel ──▶ transfer's name ─┐
 //!                               ├─▶ what is kept ──▶ name of each file ──▶ Admit
 //!   send ────▶ transfer's name ─┘         └── send, finished ──────────────▶
@@ -99,10 +99,10 @@ pub enum Step {
     HandOver(Name),
     /// See whether a process has that name, and say [`Rendezvous::met`].
     Meet(Name),
-    /// Keep for processes to come that the requests of the header are cancelled, and say [`Rendezvous::buried`].
-    Bury,
-    /// Keep that no more, and say [`Rendezvous::unburied`].
-    Unbury,
+    /// Keep for processes to come that the requests of the header are cancelled, and say [`Rendezvous::recorded`].
+    Record,
+    /// Keep that no more, and say [`Rendezvous::erased`].
+    Erase,
     /// Read what is kept of its transfer, and say [`Rendezvous::recalled`].
     Recall,
     /// Go on at that time.
@@ -120,9 +120,9 @@ pub enum Step {
 
 #[derive(Debug)]
 enum State {
-    Burying,
+    Recording,
     /// What was cancelled cannot be carried out.
-    Unburying,
+    Erasing,
     Transfer,
     Recalling,
     /// That one of the files.
@@ -149,7 +149,7 @@ impl Rendezvous {
         let ask = Ask::for_header(header)?;
         let verb = header.envelope.as_ref()?.verb;
         let state = match verb {
-            Verb::Cancel => State::Burying,
+            Verb::Cancel => State::Recording,
             Verb::Check => State::Files(0),
             Verb::Send | Verb::Query => State::Transfer,
         };
@@ -171,8 +171,8 @@ impl Rendezvous {
         }
         let ask = || self.ask.clone();
         match &self.state {
-            State::Burying => Step::Bury,
-            State::Unburying => Step::Unbury,
+            State::Recording => Step::Record,
+            State::Erasing => Step::Erase,
             State::Transfer => {
                 let name = Name::Transfer(self.ask.transfer);
                 if self.verb == Verb::Cancel { Step::HandOver(name) } else { Step::Take(name, ask()) }
@@ -191,12 +191,12 @@ impl Rendezvous {
 
     /// It is kept that the requests are cancelled: a process that comes for them from now on knows. One that came before
     /// has the transfer's name.
-    pub fn buried(&mut self) {
+    pub fn recorded(&mut self) {
         self.state = State::Transfer;
     }
 
     /// It is not kept any more. The process that has the transfer goes on.
-    pub fn unburied(&mut self) {
+    pub fn erased(&mut self) {
         self.state = State::Over(Step::Close(LastWords::Nothing));
     }
 
@@ -220,7 +220,7 @@ impl Rendezvous {
         State::Over(match holder {
             Holder::Gone => return State::Recalling,
             Holder::HasTakenOver => Step::Leave,
-            Holder::Refuses | Holder::Silent if self.verb == Verb::Cancel => return State::Unburying,
+            Holder::Refuses | Holder::Silent if self.verb == Verb::Cancel => return State::Erasing,
             Holder::Refuses | Holder::LetsGo => Step::Close(LastWords::Left),
             Holder::Finishes => Step::Follow,
             Holder::Elsewhere(place) => Step::Close(LastWords::has_place(place)),
@@ -368,23 +368,23 @@ mod tests {
     #[test]
     fn a_cancel_goes_to_the_process_that_has_the_transfer() {
         let header = with(Verb::Cancel, header(1, 0, "/f", Some("a")));
-        let buried = || {
+        let recorded = || {
             let mut process = Process::new(&header);
-            assert!(matches!(process.step(), Step::Bury), "first: or a process could come between");
-            process.rendezvous.buried();
+            assert!(matches!(process.step(), Step::Record), "first: or a process could come between");
+            process.rendezvous.recorded();
             assert!(matches!(process.step(), Step::HandOver(Name::Transfer(_))));
             process
         };
-        assert!(matches!(buried().met(Holder::HasTakenOver), Step::Leave));
+        assert!(matches!(recorded().met(Holder::HasTakenOver), Step::Leave));
         for holder in [Holder::Silent, Holder::Refuses] {
-            let mut process = buried();
-            assert!(matches!(process.met(holder), Step::Unbury), "{holder:?}");
-            process.rendezvous.unburied();
+            let mut process = recorded();
+            assert!(matches!(process.met(holder), Step::Erase), "{holder:?}");
+            process.rendezvous.erased();
             assert!(matches!(process.step(), Step::Close(LastWords::Nothing)), "{holder:?}");
         }
         // No process has it. What it has left of the files is removed, and rivals give way, if they are older.
         for holder in [Holder::Gone, Holder::Outdates] {
-            let mut process = buried();
+            let mut process = recorded();
             assert!(matches!(process.met(Holder::Gone), Step::Recall));
             assert!(matches!(process.recalled(ended()), Step::GiveWay(Name::File(..), _)));
             assert!(matches!(process.met(holder), Step::Admit));

@@ -25,7 +25,7 @@ pub enum Slot {
     Full,
 }
 
-/// Who holds a slot. Connections are numbered in the order in which they were accepted.
+/// The connections that hold a slot. They are numbered in the order in which they were accepted.
 #[derive(Debug)]
 pub struct Slots {
     capacity: Capacity,

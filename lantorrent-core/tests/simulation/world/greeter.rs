@@ -1,4 +1,4 @@
-//! Who accepts a connection: a node that greets, and those that only pretend to be one.
+//! Accepted connections until they are proven, at a node and at hosts that only pretend to be one.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -160,17 +160,17 @@ impl Host {
     }
 
     /// Keeps in a file that the requests of that header are cancelled.
-    pub(crate) fn bury(&mut self, header: &Header) {
+    pub(crate) fn record_cancel(&mut self, header: &Header) {
         let Some(envelope) = &header.envelope else { return };
         let ids = header.node.requests.iter().map(|request| request.id.clone());
         self.cancelled.extend(ids.map(|id| (envelope.transfer, id)));
     }
 
-    pub(crate) fn unbury(&mut self, header: &Header) {
+    pub(crate) fn erase_cancel(&mut self, header: &Header) {
         let Some(envelope) = &header.envelope else { return };
         let requests = &header.node.requests;
-        let is_buried = |id: &String| requests.iter().any(|request| request.id == *id);
-        self.cancelled.retain(|(transfer, id)| *transfer != envelope.transfer || !is_buried(id));
+        let is_named = |id: &String| requests.iter().any(|request| request.id == *id);
+        self.cancelled.retain(|(transfer, id)| *transfer != envelope.transfer || !is_named(id));
     }
 
     /// What files keep of the transfer of that header.

@@ -96,14 +96,14 @@ impl Welcome {
                     None => (Holder::Gone, None),
                     session => (Holder::Refuses, session),
                 },
-                Step::Bury => {
-                    world.hosts[self.at].bury(&self.proven.header);
-                    rendezvous.buried();
+                Step::Record => {
+                    world.hosts[self.at].record_cancel(&self.proven.header);
+                    rendezvous.recorded();
                     continue;
                 }
-                Step::Unbury => {
-                    world.hosts[self.at].unbury(&self.proven.header);
-                    rendezvous.unburied();
+                Step::Erase => {
+                    world.hosts[self.at].erase_cancel(&self.proven.header);
+                    rendezvous.erased();
                     continue;
                 }
                 Step::Recall => {

@@ -1,4 +1,4 @@
-//! Where other processes of the same node ask this one for its files, and what they are told.
+//! Sockets at which other processes of the same node ask this one to give way or to take over a connection, and its answers.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
@@ -34,10 +34,10 @@ pub(super) fn read_line(stream: &UnixStream) -> io::Result<String> {
 /// The names under which this process can be asked. They are free again, and no process is answered any more, soon after
 /// this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Counter(Vec<Arc<Window>>);
+pub(super) struct Listeners(Vec<Arc<Listener>>);
 
 #[derive(Debug)]
-struct Window {
+struct Listener {
     listener: UnixListener,
     closed: AtomicBool,
 }
@@ -51,30 +51,30 @@ pub(super) enum Asked {
     ToTakeOver(Received),
 }
 
-impl Counter {
+impl Listeners {
     /// From now on what is asked there is for `hear`, which must not wait for long.
     pub(super) fn open(&mut self, listener: UnixListener, user: u32, hear: impl Fn(Asked) + Send + 'static) {
-        let window = Arc::new(Window { listener, closed: AtomicBool::new(false) });
-        let serving = Arc::clone(&window);
+        let listener = Arc::new(Listener { listener, closed: AtomicBool::new(false) });
+        let serving = Arc::clone(&listener);
         let serve = move || serving.serve(user, hear);
-        match thread::Builder::new().name("counter".into()).spawn(serve) {
-            Ok(_) => self.0.push(window),
+        match thread::Builder::new().name("siblings".into()).spawn(serve) {
+            Ok(_) => self.0.push(listener),
             Err(error) => log::error!("no thread to be asked by other processes: {error}"),
         }
     }
 }
 
-impl Drop for Counter {
+impl Drop for Listeners {
     fn drop(&mut self) {
-        for window in &self.0 {
-            window.closed.store(true, Ordering::Release);
+        for listener in &self.0 {
+            listener.closed.store(true, Ordering::Release);
             // Wakes the thread that waits in accept, which has the name for as long as it runs.
-            let _ = SockRef::from(&window.listener).shutdown(Shutdown::Both);
+            let _ = SockRef::from(&listener.listener).shutdown(Shutdown::Both);
         }
     }
 }
 
-impl Window {
+impl Listener {
     fn serve(&self, user: u32, hear: impl Fn(Asked)) {
         loop {
             let asked = self.listener.accept();
