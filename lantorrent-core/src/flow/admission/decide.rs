@@ -370,7 +370,7 @@ mod tests {
         assert!(matches!(node.first(&begun_at(9, 1, 0, "/f", Some("a"))), Verdict::Start(_)));
         let (older, mut attempt) = (begun_at(8, 2, 0, "/f", Some("a")), node.attempt());
         let Verdict::Wait(until) = node.admit(1000, &older, &mut attempt) else { panic!("it waits") };
-        assert_eq!(until, node.start + Duration::from_millis(1000) + CONTEST);
+        assert_eq!(until, node.start + Duration::from_secs(1) + CONTEST);
         let last = node.admit(2000, &older, &mut attempt);
         assert!(matches!(last, Verdict::Close(LastWords::Refusal(..))), "{last:?}");
         // While it waits the other one may lose its upstream.
