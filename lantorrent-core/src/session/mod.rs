@@ -29,16 +29,14 @@ mod plan;
 mod preflight;
 mod probe;
 mod results;
-mod roster;
 mod run;
 mod share;
 mod source;
 mod timers;
 mod timing;
-mod tombstones;
 mod upstream;
 
-pub use answer::{answer_check, foreign_to_finished, retell};
+pub(crate) use answer::{about, foreign};
 pub use ask::{Answer, Ask};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
@@ -46,7 +44,6 @@ pub use io::{Control, FileFault, Input, LinkId, Now, Opened, Output, ReadBack, U
 pub use node::{NodeSession, SUPERSEDED};
 pub use plan::Plan;
 pub use preflight::PreflightSession;
-pub use roster::{Entrance, Recall, Roster};
 pub use share::share;
 pub use source::SourceSession;
 pub use timing::Timing;

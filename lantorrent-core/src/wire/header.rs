@@ -183,11 +183,6 @@ impl Envelope {
             sparse: false,
         }
     }
-
-    /// What orders the transfers of one source, where it says so: the greater one is the newer one.
-    pub(crate) fn age(&self) -> Option<(u64, TransferId)> {
-        Some((self.begun?, self.transfer))
-    }
 }
 
 impl Header {

@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::flow::admission::answer_check;
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, Input, LinkId, Now, Output, Plan, PreflightSession, Seed, Timing, answer_check,
+    Gate, Greeting, Incoming, Input, LinkId, Now, Output, Plan, PreflightSession, Seed, Timing,
 };
 use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
 

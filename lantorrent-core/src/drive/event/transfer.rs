@@ -21,32 +21,21 @@ use super::child::{Child, Heard};
 use super::files::Files;
 use super::mailbox::{Message, News};
 use super::payload::{Payload, Told};
+use super::pending::{Arrival, Pending};
 use super::ring::SessionRing;
-use super::stranger::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
+use crate::flow::admission::{Join, Task};
 use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
-use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
+use crate::session::{Input, LinkId, NodeSession, Output, Seed, UpstreamId};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
 /// Bytes of the file that a session moves before others have a turn.
 const TURN: u64 = 128 << 10;
 
-/// What a session is for.
-pub(super) enum Task {
-    TakePart {
-        /// Requests that were cancelled before.
-        unwanted: Vec<String>,
-    },
-    Cancel {
-        /// How the transfer has ended.
-        told: Vec<SealedReport>,
-    },
-}
-
 pub(super) struct Transfer {
     pub(super) number: u64,
-    /// Under which it is on the roster.
+    /// If it takes part in one.
     pub(super) id: Option<TransferId>,
     session: NodeSession,
     files: Files,
@@ -97,9 +86,8 @@ impl Transfer {
     ) -> io::Result<Option<Self>> {
         let number = arrival.token.0 as u64;
         let site = Arc::clone(&world.site);
-        let (keys, timing) = (site.gate.keys.clone(), site.gate.timing.clone());
         let header = &arrival.proven.header;
-        let id = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let (id, keys) = (task.transfer(header), site.gate.keys.clone());
         let Some(writer) = PayloadWriter::new(header, &keys) else { return Ok(None) };
         // The list behind this node may be long, and is the session's.
         let header = Header { destinations: Vec::new(), ..header.clone() };
@@ -117,17 +105,7 @@ impl Transfer {
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
-        // Who only cancels is not on the roster.
-        let (id, session) = match task {
-            Task::TakePart { unwanted } => {
-                let mut session = NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed);
-                session.handle(now(), Input::Unwanted(unwanted));
-                (id, session)
-            }
-            Task::Cancel { told } => {
-                (None, NodeSession::cancel(now(), upstream.id(), *proven, keys, timing, &told))
-            }
-        };
+        let session = task.session(now(), upstream.id(), *proven, &site.gate, seed);
         Ok(Some(Self {
             number,
             id,
@@ -146,19 +124,16 @@ impl Transfer {
         }))
     }
 
-    /// Somebody has proven a header of this transfer: `how` says what it asks for.
-    pub(super) fn join(
-        &mut self,
-        arrival: Arrival,
-        how: fn(UpstreamId, Box<Proven>) -> Input<'static>,
-        world: &mut World,
-    ) {
+    /// A sender has proven a header of this transfer.
+    pub(super) fn join(&mut self, arrival: Arrival, join: Join, world: &mut World) {
         world.hand_over(arrival.token, Owner::Upstream(self.number));
         if self.state != State::Running {
             return self.late.push(arrival);
         }
         let (upstream, proven) = Upstream::new(arrival);
-        self.told.push_back(how(upstream.id(), proven));
+        let input = join.input(upstream.id(), proven);
+        self.told.extend(join.displaced.into_iter().map(|(id, fault)| Input::Displaced(id, fault)));
+        self.told.push_back(input);
         self.upstreams.insert(upstream.id(), upstream);
     }
 
@@ -356,7 +331,7 @@ impl Transfer {
             }
             Output::CloseUpstream(id) => {
                 if let Some(Upstream { token, socket, outbox, .. }) = self.take_upstream(id) {
-                    world.add_stranger(Stranger::leaving_session(token, socket, outbox));
+                    world.add_pending(Pending::leaving_session(token, socket, outbox));
                 }
             }
             Output::DropUpstream(id) => {

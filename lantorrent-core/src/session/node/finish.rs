@@ -8,7 +8,7 @@ use crate::session::results::News;
 use crate::wire::{Change, Code, Line, NodeState, Progress, Report, SealedReport, Sum, Wire, limits};
 
 impl NodeSession {
-    /// When the session is over: the results to tell whoever asks again, for [`retell`](crate::session::retell). None
+    /// When the session is over: the results to tell whoever asks again, for [`Admission::leave`](crate::flow::admission::Admission::leave). None
     /// if the transfer is to be forgotten here, so that it can begin anew with what was kept.
     pub fn results(&self) -> Option<Vec<SealedReport>> {
         let over = self.phase == Phase::Done && self.ctx.wire() == Wire::Two;

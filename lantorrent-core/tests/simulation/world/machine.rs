@@ -93,6 +93,10 @@ impl Machine {
         }
     }
 
+    pub(crate) fn is_orphan(&self, now: Now) -> bool {
+        matches!(&self.session, Session::Node(session) if session.is_orphan(now))
+    }
+
     pub(crate) fn results(&self) -> Option<Vec<SealedReport>> {
         match &self.session {
             Session::Node(session) => session.results(),
