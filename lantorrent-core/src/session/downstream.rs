@@ -37,7 +37,7 @@ enum End {
 #[derive(Debug)]
 pub(super) struct Downstream {
     runs: Vec<Run>,
-    /// Who reports what this side sees of a child: the node's own index, none at the source.
+    /// The reporter of what this side sees of a child: the node's own index, none at the source.
     by: Option<u32>,
     /// Runs that may be active at the same time.
     most: usize,
@@ -78,7 +78,7 @@ impl Downstream {
         }
     }
 
-    /// Begins anew with another list, of which everybody is a child of this side if `star` limits how many at once.
+    /// Begins anew with another list, of which each node is a child of this side if `star` limits how many at once.
     pub(super) fn renew(
         &mut self,
         ctx: &mut Context,
@@ -103,7 +103,7 @@ impl Downstream {
         }
     }
 
-    /// Whether every run has its child ready, or nobody left to ask.
+    /// Whether every run has its child ready, or no node left to ask.
     pub(super) fn settled(&self) -> bool {
         self.runs.iter().all(Run::settled)
     }
@@ -215,7 +215,7 @@ impl Downstream {
         ctx.out.extend(whole.map(|child| Output::Control(child.link(), Control::Bye)));
     }
 
-    /// This side stood still for so long, and cannot tell who fell silent meanwhile.
+    /// This side stood still for so long, and cannot tell which nodes fell silent meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
         self.runs.iter_mut().for_each(|run| run.excuse(late));
         self.aborting = self.aborting.map(|until| until + late);
@@ -237,8 +237,8 @@ impl Downstream {
             let told = match &run.state {
                 // After the end an abort would take back what may be complete already.
                 State::Fed(child) if child.stage == Stage::Reporting => continue,
-                // Who is let in hears of it, also while it opens its files: else it would wait for somebody else, and
-                // keep them until then.
+                // A child that is let in hears of it, also while it opens its files: else it would wait for another
+                // upstream, and keep them until then.
                 State::Fed(child) if ctx.wire() == Wire::Two => Some(child.link()),
                 State::Chosen(candidate) => candidate.handshake.link(),
                 _ => None,

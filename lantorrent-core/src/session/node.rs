@@ -75,7 +75,7 @@ enum Timer {
 /// What happens to a file that this transfer will not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is of no use to anybody.
+    /// It is of no use.
     Discard,
     /// Another transfer of the same source can go on with it.
     Keep,
@@ -211,7 +211,7 @@ impl NodeSession {
     fn upstream_due(&self) -> Option<Instant> {
         match self.phase {
             Phase::Opening | Phase::Receiving => self.upstream.lost_at(&self.ctx),
-            // A node that has everything need not wait for another upstream, nor hold up those who wait for its results.
+            // A node that has everything need not wait for another upstream, nor hold up its upstream, which waits for its results.
             Phase::Ended { .. } if self.downstream.waits() => self.upstream.gone_at(&self.ctx),
             _ => None,
         }
@@ -260,7 +260,7 @@ impl NodeSession {
         self.arm();
     }
 
-    /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
+    /// A process that was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
         if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.upstream.excuse(late);
@@ -268,7 +268,7 @@ impl NodeSession {
         }
     }
 
-    /// A node that was left behind must not take children from those who went on without it.
+    /// A node that was left behind must not take children from the nodes that went on without it.
     fn may_adopt(&self, now: Now) -> bool {
         self.ctx.wire() == Wire::One || !self.aside && self.upstream.lives(&self.ctx, now) || !self.begun()
     }
@@ -309,7 +309,7 @@ impl NodeSession {
         }
     }
 
-    /// Those behind are better served by somebody else.
+    /// The nodes behind are better served by another.
     fn step_aside(&mut self) {
         self.aside = true;
         self.ctx.adopting = false;
@@ -357,7 +357,7 @@ impl NodeSession {
         }
     }
 
-    /// The transfer ends here without the file, and so it does for everybody behind.
+    /// The transfer ends here without the file, and so it does for every node behind.
     fn abort(&mut self, now: Now, abort: &Abort) {
         if self.phase == Phase::Aborted {
             return;
@@ -370,7 +370,7 @@ impl NodeSession {
         self.downstream.abort(&mut self.ctx, now, abort);
     }
 
-    /// This node ends its part, and nobody else's: those behind are taken up by who is before it.
+    /// This node ends its part, and no other's: the nodes behind are taken up by one before it.
     fn let_go(&mut self, code: Code, message: &str) {
         if self.phase == Phase::Aborted {
             return;
@@ -464,7 +464,7 @@ impl NodeSession {
     fn is_ready(&self) -> bool {
         // What cannot be read back must wait for the children, as they could not be served later.
         let open = !self.files.opening() && (self.files.readable() || self.downstream.settled());
-        // Where nobody needs the payload, wire 1 cannot be told so, and has to be listened to.
+        // Where the payload is not needed, wire 1 cannot be told so, and has to be listened to.
         let needed = self.ctx.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
         open && needed
     }

@@ -172,7 +172,7 @@ impl Run {
         }
     }
 
-    /// Those that are still of interest: the child, or the next candidate, and all behind.
+    /// The nodes that are still of interest: the child, or the next candidate, and all behind.
     pub(super) fn rest(&self) -> &[Destination] {
         let first = self.candidates.first().map_or(self.next, |candidate| candidate.place.min(self.next));
         let from = self.taken().unwrap_or(first);
@@ -260,7 +260,7 @@ impl Run {
         self.launch_at = None;
     }
 
-    /// Asks nobody any more.
+    /// Asks no candidate any more.
     pub(super) fn drop_candidates(&mut self, ctx: &mut Context) {
         self.candidates.drain(..).for_each(|candidate| candidate.handshake.close(ctx));
     }

@@ -73,13 +73,13 @@ impl Asked {
     }
 }
 
-/// How long a round has to last for those who did not answer at its beginning to be asked again.
+/// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How many are told at the same time what is cancelled.
 const CANCELS: usize = 64;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
-/// More than that many who have not reported are worth another chain.
+/// More nodes than that which have not reported are worth another chain.
 const FEW: usize = 8;
 
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
@@ -317,7 +317,7 @@ impl SourceSession {
                 self.ctx.out.push_back(Output::Bypassed(relayed.report));
             }
         }
-        // Who is about to say that nothing of it is written need not be asked for it.
+        // A node that is about to say that nothing of it is written need not be asked for it.
         while self.downstream.finished() && self.cancels.is_over() && self.phase != Phase::Done {
             if self.ask_again(now) {
                 continue;

@@ -10,7 +10,7 @@ use crate::wire::{Line, LineWriter, SealedReport};
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: UpstreamId,
-    /// Who it is from: the place of a node, None for the source.
+    /// Its sender: the place of a node, None for the source.
     pub(super) from: Option<u32>,
     lines: Option<LineWriter>,
     heard: Instant,

@@ -1,4 +1,4 @@
-//! What happens when a child, or somebody who might become one, is gone or of no use. PROTOCOL.md, "Repair".
+//! What happens when a child, or a candidate, is gone or of no use. PROTOCOL.md, "Repair".
 
 use super::Downstream;
 use crate::session::child::{self, Child, SILENT};
@@ -57,7 +57,7 @@ impl Downstream {
         let once_more =
             loss.stage == Stage::Greeting && loss.code != Code::TIMED_OUT && self.asks_once_more(at);
         if matches!(loss.stage, Stage::Challenged(_)) || once_more {
-            // It did its part, and nobody had use for it yet.
+            // It did its part, and was not needed yet.
             self.runs[at].resume_at(*place);
         } else {
             self.skip(ctx, at, *place, &handshake.node, loss.code, &loss.why);

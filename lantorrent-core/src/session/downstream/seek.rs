@@ -17,7 +17,7 @@ impl Downstream {
     /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
     pub(super) fn seek(&mut self, ctx: &mut Context, now: Now, at: usize) {
         if self.aborting.is_some() || !ctx.adopting {
-            // Nobody is sought for a transfer that is over without the file.
+            // No child is sought for a transfer that is over without the file.
             let run = &mut self.runs[at];
             if self.aborting.is_some() && !run.active() || run.exhausted() {
                 run.end();
