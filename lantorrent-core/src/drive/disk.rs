@@ -15,7 +15,7 @@ use super::placed::Placed;
 use super::request::{fault, source_version, target, version};
 use super::ring::{Backing, Item, Next};
 use super::shelf::Shelf;
-use crate::session::{FileFault, Input, Opened, ReadBack};
+use crate::session::{FileFault, FileInput, Opened, ReadBack};
 use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
@@ -40,7 +40,7 @@ pub(super) struct Files {
 }
 
 /// Tells the session of a disk what has happened.
-pub(super) type Tell = Box<dyn Fn(Input<'static>) + Send>;
+pub(super) type Tell = Box<dyn Fn(FileInput) + Send>;
 
 /// What comes after some work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Disk {
         }
     }
 
-    fn tell(&self, input: Input<'static>) {
+    fn tell(&self, input: FileInput) {
         (self.tell)(input);
     }
 
@@ -140,7 +140,7 @@ impl Disk {
                 return Then::Over;
             }
             Work::Payload(Next::Item(item)) => self.write(&item),
-            Work::Payload(Next::End { size, .. }) => self.tell(Input::Written(size)),
+            Work::Payload(Next::End { size, .. }) => self.tell(FileInput::Written(size)),
             // The ring keeps everything until the disk has it.
             Work::Payload(Next::File { .. } | Next::Gone | Next::Wait) => {}
         }
@@ -172,7 +172,7 @@ impl Disk {
             }),
             Err(error) => Err(fault(&error)),
         };
-        self.tell(Input::Opened(file, result));
+        self.tell(FileInput::Opened(file, result));
         Then::More
     }
 
@@ -245,7 +245,7 @@ impl Disk {
                     // Who takes over comes behind it in this loop, and has not had the item yet.
                     self.bequeath(file);
                     self.discard(file);
-                    self.tell(Input::WriteFailed(file, fault(&error)));
+                    self.tell(FileInput::WriteFailed(file, fault(&error)));
                 }
             }
         }
@@ -254,7 +254,7 @@ impl Disk {
         self.hub.disk_has(upto);
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
-            self.tell(Input::Written(upto));
+            self.tell(FileInput::Written(upto));
         }
     }
 
@@ -281,7 +281,7 @@ impl Disk {
 
     fn place(&mut self, file: usize, size: u64) {
         if let Some(result) = self.finish(file, size) {
-            self.tell(Input::Placed(file, result));
+            self.tell(FileInput::Placed(file, result));
         }
     }
 
@@ -323,7 +323,7 @@ impl Disk {
             self.again = Some(DiskOrder::Remove(request));
             return Then::Again;
         }
-        self.tell(Input::Removed(request.id, result.map_err(|error| fault(&error))));
+        self.tell(FileInput::Removed(request.id, result.map_err(|error| fault(&error))));
         Then::More
     }
 

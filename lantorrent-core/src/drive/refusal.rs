@@ -2,7 +2,7 @@
 
 use super::clock::now;
 use super::site::Site;
-use crate::session::{NodeSession, Output, Proven, UpstreamId};
+use crate::session::{NodeOutput, NodeSession, Proven, UpstreamId};
 use crate::wire::Code;
 
 /// What to say to the connection `id` to refuse every request of its header.
@@ -12,7 +12,7 @@ pub(super) fn refuse(site: &Site, id: UpstreamId, proven: Proven, code: Code, wh
     let mut session = NodeSession::refuse(now(), id, proven, keys, timing, code, why);
     let mut words = Vec::new();
     while let Some(output) = session.poll() {
-        if let Output::Reply(_, bytes) = output {
+        if let NodeOutput::Reply(_, bytes) = output {
             words.extend(bytes);
         }
     }

@@ -14,7 +14,7 @@ use super::downstream::Slow;
 use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
-use super::io::{FileFault, Input, LinkId, Now, Opened, Output, UpstreamId};
+use super::io::{FeedInput, FileFault, FileInput, LinkId, NodeInput, NodeOutput, Now, Opened, UpstreamId};
 use super::timers::Timers;
 use super::timing::Timing;
 use super::upstream::{Link, Upstream};
@@ -84,7 +84,7 @@ enum Fate {
 /// The state machine of a node, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct NodeSession {
-    ctx: Context,
+    ctx: Context<NodeOutput>,
     upstream: Upstream,
     downstream: Downstream,
     /// The places of those behind, as the header in force says.
@@ -115,7 +115,7 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
         session.upstream.say(&mut session.ctx, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
-            session.ctx.out.push_back(Output::Open(file));
+            session.ctx.out.push_back(NodeOutput::Open(file));
         }
         session.downstream.start(&mut session.ctx, now);
         session.arm();
@@ -192,11 +192,11 @@ impl NodeSession {
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<NodeOutput> {
         self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`NodeInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.next().filter(|_| !self.phase.is_over())
     }
@@ -218,43 +218,37 @@ impl NodeSession {
     }
 
     /// Something happened.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<NodeInput<'a>>) {
         if self.phase.is_over() {
             return;
         }
         self.excuse_lateness(now);
         self.ctx.adopting = self.may_adopt(now);
-        match input {
-            Input::Tick => self.tick(now),
-            Input::Stop(grace) => self.stop(now, grace),
-            // These are a source's.
-            Input::Suspend | Input::Cancel(_) => {}
-            Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
-            Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
-            Input::Asked(ask) => self.asked(now, &ask),
-            Input::Unwanted(ids) => self.unwanted(&ids),
-            Input::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
-            Input::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
-            Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
-            Input::Bye => {
+        match input.into() {
+            NodeInput::Tick => self.tick(now),
+            NodeInput::Stop(grace) => self.stop(now, grace),
+            NodeInput::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
+            NodeInput::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
+            NodeInput::Asked(ask) => self.asked(now, &ask),
+            NodeInput::Unwanted(ids) => self.unwanted(&ids),
+            NodeInput::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
+            NodeInput::Heard => self.upstream.heard(now.instant),
+            NodeInput::Received(upto) => {
+                self.upstream.heard(now.instant);
+                self.received = upto;
+                self.downstream.available(upto);
+            }
+            NodeInput::End { size, sum } => self.ended(now, size, sum),
+            NodeInput::Bye => {
                 self.upstream.heard(now.instant);
                 self.downstream.bye(&mut self.ctx);
             }
-            Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Halted { offset, cause } => self.halted(now, offset, cause),
-            Input::Found(link, addresses) => self.downstream.found(&mut self.ctx, now, link, &addresses),
-            Input::Connected(link, to) => self.downstream.connected(&mut self.ctx, now, link, to),
-            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.ctx, now, link, bytes),
-            Input::Sent(link, upto) => self.downstream.sent(&self.ctx, now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(&self.ctx, now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
-            Input::Closed(link, why) => self.downstream.closed(&mut self.ctx, now, link, &why),
-            Input::Unservable(link) => self.unservable(now, link),
-            Input::Opened(file, result) => self.opened(file, result),
-            Input::Written(upto) => self.written = upto,
-            Input::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
-            Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
-            Input::Displaced(id, fault) => self.displaced(&id, &fault),
+            NodeInput::Aborted(abort) => self.abort(now, &abort),
+            NodeInput::Halted { offset, cause } => self.halted(now, offset, cause),
+            NodeInput::Link(input) => self.downstream.handle(&mut self.ctx, now, input),
+            NodeInput::Feed(FeedInput::Unservable(link)) => self.unservable(now, link),
+            NodeInput::Feed(input) => self.downstream.fed(&mut self.ctx, now, &input),
+            NodeInput::File(input) => self.filed(input),
         }
         self.advance(now);
         self.arm();
@@ -285,21 +279,25 @@ impl NodeSession {
         self.timers.set(Timer::Stop, self.timers.get(Timer::Stop).into_iter().chain(stop_at).min());
     }
 
-    fn payload(&mut self, now: Now, input: &Input<'_>) {
+    fn ended(&mut self, now: Now, size: u64, sum: Sum) {
         self.upstream.heard(now.instant);
-        match *input {
-            Input::Received(upto) => {
-                self.received = upto;
-                self.downstream.available(upto);
-            }
-            Input::End { size, sum } if self.phase == Phase::Receiving => {
-                self.end = Some((size, sum));
-                self.downstream.available(size);
-                self.downstream.payload_ended();
-                self.received = size;
-                self.phase = Phase::Ended { awaited: false };
-            }
-            _ => {}
+        if self.phase == Phase::Receiving {
+            self.end = Some((size, sum));
+            self.downstream.available(size);
+            self.downstream.payload_ended();
+            self.received = size;
+            self.phase = Phase::Ended { awaited: false };
+        }
+    }
+
+    fn filed(&mut self, input: FileInput) {
+        match input {
+            FileInput::Opened(file, result) => self.opened(file, result),
+            FileInput::Written(upto) => self.written = upto,
+            FileInput::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
+            FileInput::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
+            FileInput::Placed(file, result) => self.placed(file, result.as_ref().copied()),
+            FileInput::Displaced(id, fault) => self.displaced(&id, &fault),
         }
     }
 
@@ -324,7 +322,7 @@ impl NodeSession {
             // What was opened is removed next.
             (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.ctx.out.push_back(Output::Keep(file)),
+            (Some(_), Ok(_)) => self.ctx.out.push_back(NodeOutput::Keep(file)),
             _ => {}
         }
     }
@@ -334,8 +332,8 @@ impl NodeSession {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
                 self.ctx.out.push_back(match fate {
-                    Fate::Discard => Output::Discard(file),
-                    Fate::Keep => Output::Keep(file),
+                    Fate::Discard => NodeOutput::Discard(file),
+                    Fate::Keep => NodeOutput::Keep(file),
                 });
                 let message = format!("{}{}", fault.message, self.remains(file));
                 self.settle(file, Err(&FileFault { code: fault.code, message }));
@@ -458,7 +456,7 @@ impl NodeSession {
         }
         self.upstream.read(now.instant);
         self.upstream.say(&mut self.ctx, &Line::Ready { offset: self.received });
-        self.ctx.out.push_back(Output::Accept(upstream, self.received));
+        self.ctx.out.push_back(NodeOutput::Accept(upstream, self.received));
     }
 
     fn is_ready(&self) -> bool {
@@ -476,7 +474,7 @@ impl NodeSession {
         }
         for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
-            self.ctx.out.push_back(Output::Place(file, size));
+            self.ctx.out.push_back(NodeOutput::Place(file, size));
         }
     }
 

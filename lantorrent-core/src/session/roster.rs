@@ -49,14 +49,14 @@ enum State {
 pub enum Entrance {
     /// A session of its own, which is on the roster from now on.
     New {
-        /// Transfers whose sessions are to be told [`Input::Superseded`](super::Input::Superseded) first: they
+        /// Transfers whose sessions are to be told [`NodeInput::Superseded`](super::NodeInput::Superseded) first: they
         /// write the same files for the same source.
         supersedes: Vec<TransferId>,
-        /// Requests that were cancelled before: the session is to be told [`Input::Unwanted`](super::Input::Unwanted)
+        /// Requests that were cancelled before: the session is to be told [`NodeInput::Unwanted`](super::NodeInput::Unwanted)
         /// before anything else.
         unwanted: Vec<String>,
     },
-    /// The session that is live: it is to be told [`Input::Claimed`](super::Input::Claimed).
+    /// The session that is live: it is to be told [`NodeInput::Claimed`](super::NodeInput::Claimed).
     Claim,
     /// Nothing yet: a newer transfer of the same source writes the same files. It may enter again until
     /// [`Timing::contest`](super::Timing::contest) is over, and is refused as superseded then.
@@ -70,7 +70,7 @@ pub enum Entrance {
 /// What a proven header that cancels requests leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recall {
-    /// The session that is live: it is to be told [`Input::Cancelled`](super::Input::Cancelled).
+    /// The session that is live: it is to be told [`NodeInput::Cancelled`](super::NodeInput::Cancelled).
     Live,
     /// A session that does nothing else, and is on no roster; see [`NodeSession::cancel`](super::NodeSession::cancel).
     Gone {

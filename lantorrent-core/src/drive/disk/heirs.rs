@@ -1,7 +1,7 @@
 //! Copies of a file: made when it is whole, and one of them goes on in its stead if it fails before that.
 
 use super::{Disk, fault};
-use crate::session::Input;
+use crate::session::FileInput;
 use crate::store::{Durability, StoreError};
 
 impl Disk {
@@ -63,6 +63,6 @@ impl Disk {
         self.discard(copy);
         let fault = fault(error);
         self.lost.push((copy, fault.clone()));
-        self.tell(Input::WriteFailed(copy, fault));
+        self.tell(FileInput::WriteFailed(copy, fault));
     }
 }

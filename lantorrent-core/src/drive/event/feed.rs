@@ -15,7 +15,7 @@ use super::frames::{Meaning, Outgoing};
 use super::intake::Told;
 use super::mailbox::{Mailbox, Message, News};
 use super::workers::Workers;
-use crate::session::{Control, Input, LinkId};
+use crate::session::{Control, FeedInput, LinkId};
 use crate::wire::{Frame, PayloadWriter};
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Feed {
         let Some(meaning) = child.write(haste) else {
             if child.is_held_back() && child.excused.elapsed() >= TELL {
                 child.excused = Instant::now();
-                told.push_back(Input::HeldBack(link));
+                told.push_back(FeedInput::HeldBack(link).into());
             }
             return None;
         };
@@ -140,7 +140,7 @@ impl Feed {
 
     fn strand(&self, link: LinkId, told: &mut Told) {
         self.hub.strand(link);
-        told.push_back(Input::Unservable(link));
+        told.push_back(FeedInput::Unservable(link).into());
     }
 
     /// A frame is out. Returns how many bytes of the file it had.
@@ -148,11 +148,11 @@ impl Feed {
         match meaning {
             Meaning::Words => 0,
             Meaning::Control(offset) => {
-                told.push_back(Input::Sent(link, offset));
+                told.push_back(FeedInput::Sent(link, offset).into());
                 0
             }
             Meaning::End => {
-                told.push_back(Input::SentEnd(link));
+                told.push_back(FeedInput::SentEnd(link).into());
                 0
             }
             Meaning::Payload(upto) => {
@@ -160,7 +160,7 @@ impl Feed {
                 self.hub.child_has(link, upto);
                 if child.told.elapsed() >= TELL {
                     child.told = Instant::now();
-                    told.push_back(Input::Sent(link, upto));
+                    told.push_back(FeedInput::Sent(link, upto).into());
                 }
                 upto.saturating_sub(before)
             }

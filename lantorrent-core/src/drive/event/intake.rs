@@ -15,11 +15,11 @@ use super::super::pace::Pace;
 use super::super::ring::Item;
 use super::stock::Stock;
 use super::upstreams::Upstream;
-use crate::session::{Input, UpstreamId};
+use crate::session::{NodeInput, UpstreamId};
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
 /// What the session is to hear.
-pub(super) type Told = VecDeque<Input<'static>>;
+pub(super) type Told = VecDeque<NodeInput<'static>>;
 
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -143,14 +143,14 @@ impl Intake {
     fn cannot(&mut self, offset: u64, told: &mut Told) {
         self.reading = Reading::Nobody;
         let cause = Some(PayloadError::Malformed { offset, what: "the payload cannot go on there" });
-        told.push_back(Input::Halted { offset, cause });
+        told.push_back(NodeInput::Halted { offset, cause });
     }
 
     /// Stops, if somebody is read.
     pub(super) fn halt(&mut self, told: &mut Told) {
         match std::mem::replace(&mut self.reading, Reading::Nobody) {
             Reading::Nobody => {}
-            Reading::Preparing(_, offset) => told.push_back(Input::Halted { offset, cause: None }),
+            Reading::Preparing(_, offset) => told.push_back(NodeInput::Halted { offset, cause: None }),
             Reading::From(_, reader) => self.leave(*reader, None, told),
         }
     }
@@ -167,7 +167,7 @@ impl Intake {
         if let Some(root) = payload.into_root() {
             self.baton = Some(Baton { root, offset, pending });
         }
-        told.push_back(Input::Halted { offset, cause });
+        told.push_back(NodeInput::Halted { offset, cause });
     }
 
     /// Reads once from who is read, and hands on what came. Returns how many bytes that were; None if there is nothing to
@@ -255,7 +255,7 @@ impl Reader {
         let Ok(allowed) = allowed else {
             if self.excused.elapsed() >= TELL {
                 self.excused = Instant::now();
-                told.push_back(Input::Heard);
+                told.push_back(NodeInput::Heard);
             }
             return Ok(None);
         };
@@ -272,7 +272,7 @@ impl Reader {
         if self.told.elapsed() >= TELL || (!self.begun && offset > 0) {
             self.told = Instant::now();
             self.begun = offset > 0;
-            told.push_back(Input::Received(offset));
+            told.push_back(NodeInput::Received(offset));
         }
     }
 
@@ -288,12 +288,12 @@ impl Reader {
             }
             Frame::End { size, sum } => {
                 // The session hears of it before a child can report what it made of it.
-                told.push_back(Input::End { size, sum });
+                told.push_back(NodeInput::End { size, sum });
                 hub.finish(size, sum);
             }
-            Frame::Abort(abort) => told.push_back(Input::Aborted(abort)),
-            Frame::Bye => told.push_back(Input::Bye),
-            Frame::Idle { .. } => told.push_back(Input::Heard),
+            Frame::Abort(abort) => told.push_back(NodeInput::Aborted(abort)),
+            Frame::Bye => told.push_back(NodeInput::Bye),
+            Frame::Idle { .. } => told.push_back(NodeInput::Heard),
         }
     }
 
@@ -318,7 +318,7 @@ impl Reader {
         let at = match self.retry_at {
             Some(earlier) if earlier > now => earlier.min(now + time),
             Some(_) => {
-                told.push_back(Input::Heard);
+                told.push_back(NodeInput::Heard);
                 now + time
             }
             None => now + time,
@@ -389,7 +389,7 @@ mod tests {
     }
 
     fn is_heard(told: &mut Told) -> bool {
-        told.drain(..).any(|input| matches!(input, Input::Heard))
+        told.drain(..).any(|input| matches!(input, NodeInput::Heard))
     }
 
     #[test]
@@ -452,7 +452,7 @@ mod tests {
         );
         assert_eq!(intake.deadline(), None);
         intake.halt(&mut told);
-        let Some(Input::Halted { offset, cause: None }) = told.pop_back() else { panic!("{told:?}") };
+        let Some(NodeInput::Halted { offset, cause: None }) = told.pop_back() else { panic!("{told:?}") };
         assert_eq!(offset, 2 * u64::from(BLOCK));
     }
 }

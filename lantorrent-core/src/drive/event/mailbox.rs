@@ -7,7 +7,7 @@ use mio::{Token, Waker};
 
 use super::super::ring::Item;
 use super::stranger::Arrival;
-use crate::session::{FileFault, Input, LinkId};
+use crate::session::{FileFault, LinkId, NodeInput};
 use crate::wire::{RootHasher, SealedReport};
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) enum Message {
 /// What a session hears from its workers.
 #[derive(Debug)]
 pub(super) enum News {
-    Happened(Input<'static>),
+    Happened(NodeInput<'static>),
     /// The disk has taken something, so there may be room.
     Written,
     /// All files are let go.

@@ -27,7 +27,10 @@ use super::mailbox::{Message, News};
 use super::stranger::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
-use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
+use crate::session::{
+    FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Proven, Seed,
+    UpstreamId,
+};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
 /// Bytes of the file that a session moves before others have a turn.
@@ -113,7 +116,9 @@ impl Transfer {
         let mailbox = Arc::clone(&world.mailbox);
         let files = site.files(patience);
         let telling = Arc::clone(&mailbox);
-        let tell = Box::new(move |input| telling.send(Message::News(number, News::Happened(input))));
+        let tell = Box::new(move |input: FileInput| {
+            telling.send(Message::News(number, News::Happened(input.into())));
+        });
         let disk = Disk::new(Arc::clone(&hub), tell, files, header.clone());
         let shelves = Arc::new(ShelfReader::new(Arc::clone(&pool), writer.wire()));
         let intake =
@@ -125,7 +130,7 @@ impl Transfer {
         let (id, session) = match task {
             Task::TakePart { unwanted } => {
                 let mut session = NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed);
-                session.handle(now(), Input::Unwanted(unwanted));
+                session.handle(now(), NodeInput::Unwanted(unwanted));
                 (id, session)
             }
             Task::Cancel { told } => {
@@ -155,7 +160,7 @@ impl Transfer {
     pub(super) fn join(
         &mut self,
         arrival: Arrival,
-        how: fn(UpstreamId, Box<Proven>) -> Input<'static>,
+        how: fn(UpstreamId, Box<Proven>) -> NodeInput<'static>,
         world: &mut World,
     ) {
         world.hand_over(arrival.token, Owner::Upstream(self.number));
@@ -168,8 +173,8 @@ impl Transfer {
     }
 
     /// Tells the session, which is to have a turn soon.
-    pub(super) fn tell(&mut self, input: Input<'static>) {
-        self.told.push_back(input);
+    pub(super) fn tell(&mut self, input: impl Into<NodeInput<'static>>) {
+        self.told.push_back(input.into());
     }
 
     /// What the workers say.
@@ -205,7 +210,7 @@ impl Transfer {
     /// Does what there is to do, but lets others have a turn.
     pub(super) fn turn(&mut self, world: &mut World) -> Turn {
         if self.session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            self.tell(Input::Tick);
+            self.tell(NodeInput::Tick);
         }
         self.settle(world);
         let mut turn = self.hear(world);
@@ -264,7 +269,7 @@ impl Transfer {
     fn settle(&mut self, world: &mut World) {
         while self.state == State::Running {
             while let Some(output) = self.session.poll() {
-                if output == Output::Done {
+                if output == NodeOutput::Done {
                     return self.end(world);
                 }
                 self.carry_out(output, world);
@@ -286,8 +291,8 @@ impl Transfer {
             last = Some(link);
             let Some(child) = self.children.get_mut(&link) else { continue };
             match child.get_connected() {
-                Some(Ok(address)) => self.told.push_back(Input::Connected(link, address)),
-                Some(Err(error)) => self.told.push_back(Input::Closed(link, error.to_string())),
+                Some(Ok(address)) => self.told.push_back(LinkInput::Connected(link, address).into()),
+                Some(Err(error)) => self.told.push_back(LinkInput::Closed(link, error.to_string()).into()),
                 None => {}
             }
             self.settle(world);
@@ -295,10 +300,10 @@ impl Transfer {
             match child.hear(&mut world.scratch) {
                 Heard::Nothing => {}
                 Heard::Bytes(count) => {
-                    self.session.handle(now(), Input::Bytes(link, &world.scratch[..count]));
+                    self.session.handle(now(), LinkInput::Bytes(link, &world.scratch[..count]));
                     turn = Turn::More;
                 }
-                Heard::End(why) => self.told.push_back(Input::Closed(link, why)),
+                Heard::End(why) => self.told.push_back(LinkInput::Closed(link, why).into()),
             }
             self.settle(world);
         }
@@ -322,51 +327,50 @@ impl Transfer {
         moved
     }
 
-    fn carry_out(&mut self, output: Output, world: &mut World) {
+    fn carry_out(&mut self, output: NodeOutput, world: &mut World) {
         let hub = &self.feed.hub;
         match output {
-            Output::Open(file) => hub.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => hub.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => hub.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
-            Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.intake.halt(&mut self.told),
-            Output::Reply(id, bytes) => {
+            NodeOutput::Open(file) => hub.order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => hub.order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => hub.order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => hub.order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => hub.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(id, from) => self.accept(id, from, world),
+            NodeOutput::Halt => self.intake.halt(&mut self.told),
+            NodeOutput::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
                 }
             }
-            Output::CloseUpstream(id) => {
+            NodeOutput::CloseUpstream(id) => {
                 if let Some(Upstream { token, socket, outbox, .. }) = self.take_upstream(id) {
                     world.add_stranger(Stranger::leaving_session(token, socket, outbox));
                 }
             }
-            Output::DropUpstream(id) => {
+            NodeOutput::DropUpstream(id) => {
                 if let Some(upstream) = self.take_upstream(id) {
                     upstreams::reset(&upstream.socket);
                     world.forget(upstream.token);
                 }
             }
-            Output::LookUp { link, host, port } => self.look_up(link, host, port, world),
-            Output::Connect { link, to } => self.connect(link, to, world),
-            Output::Send(link, bytes) => hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => hub.feed(link, from),
-            Output::Finish(link) => hub.order_child(link, ChildOrder::Finish),
-            Output::Close(link) => {
+            NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.look_up(link, host, port, world);
+            }
+            NodeOutput::Link(LinkOutput::Connect { link, to }) => self.connect(link, to, world),
+            NodeOutput::Link(LinkOutput::Send(link, bytes)) => hub.order_child(link, ChildOrder::Send(bytes)),
+            NodeOutput::Feed(FeedOutput::Control(link, control)) => {
+                hub.order_child(link, ChildOrder::Control(control));
+            }
+            NodeOutput::Feed(FeedOutput::Feed(link, from)) => hub.feed(link, from),
+            NodeOutput::Feed(FeedOutput::Finish(link)) => hub.order_child(link, ChildOrder::Finish),
+            NodeOutput::Link(LinkOutput::Close(link)) => {
                 hub.close_child(link);
                 if let Some(child) = self.children.remove(&link) {
                     child.close(world);
                 }
             }
-            // These are a source's, or a node's that has a process for each connection.
-            Output::Part(_)
-            | Output::Answer(_)
-            | Output::Progress(_)
-            | Output::Report(_)
-            | Output::Bypassed(_)
-            | Output::Done => {}
+            // A node that has a process for each connection answers others; the end is dealt with before it comes here.
+            NodeOutput::Answer(_) | NodeOutput::Done => {}
         }
     }
 
@@ -389,7 +393,7 @@ impl Transfer {
         world.disks.put(Box::new(move || {
             let tell = |news| mailbox.send(Message::News(number, news));
             // While nobody reads, silence is nobody's fault.
-            let root = root_before(&hub, block_size, from, || tell(News::Happened(Input::Heard)));
+            let root = root_before(&hub, block_size, from, || tell(News::Happened(NodeInput::Heard)));
             tell(News::Summed(from, root.map(Box::new)));
             Then::Over
         }));
@@ -409,14 +413,14 @@ impl Transfer {
         let resolver = world.site.traffic.resolver.clone();
         let begun = world.look_up(Box::new(move || {
             let input = match resolver.look_up(&host, port, Zones::Foreign) {
-                Ok(addresses) => Input::Found(link, addresses),
-                Err(error) => Input::Closed(link, error.to_string()),
+                Ok(addresses) => LinkInput::Found(link, addresses),
+                Err(error) => LinkInput::Closed(link, error.to_string()),
             };
-            mailbox.send(Message::News(number, News::Happened(input)));
+            mailbox.send(Message::News(number, News::Happened(input.into())));
             Then::Over
         }));
         if let Err(error) = begun {
-            self.tell(Input::Closed(link, error.to_string()));
+            self.tell(LinkInput::Closed(link, error.to_string()));
         }
     }
 
@@ -426,7 +430,7 @@ impl Transfer {
                 self.feed.hub.expect(link);
                 self.children.insert(link, child);
             }
-            Err(error) => self.tell(Input::Closed(link, error.to_string())),
+            Err(error) => self.tell(LinkInput::Closed(link, error.to_string())),
         }
     }
 

@@ -13,7 +13,7 @@ use super::timers::Who;
 use super::transfer::{Task, Transfer, Turn};
 use super::upstreams;
 use super::world::{Ready, World};
-use crate::session::{self, Entrance, FileFault, Input, Recall, Roster};
+use crate::session::{self, Entrance, FileFault, FileInput, NodeInput, Recall, Roster};
 use crate::wire::{Code, SealedReport, TransferId, Verb};
 
 pub(super) struct Transfers {
@@ -44,7 +44,7 @@ impl Transfers {
     pub(super) fn stop(&mut self, grace: Duration, world: &mut World) {
         self.stopping = true;
         for (number, transfer) in &mut self.sessions {
-            transfer.tell(Input::Stop(grace));
+            transfer.tell(NodeInput::Stop(grace));
             queue(*number, transfer, world);
         }
     }
@@ -87,7 +87,7 @@ impl Transfers {
     fn cancel(&mut self, arrival: Arrival, world: &mut World) {
         self.see_orphans();
         match self.roster.cancel(Instant::now(), &arrival.proven.header) {
-            Recall::Live => self.hand_over(arrival, Input::Cancelled, world),
+            Recall::Live => self.hand_over(arrival, NodeInput::Cancelled, world),
             Recall::Gone { told, supersedes } => {
                 self.supersede(&supersedes, world);
                 let patience = patience(&supersedes);
@@ -144,7 +144,7 @@ impl Transfers {
                 self.begin(arrival, patience(&supersedes), Task::TakePart { unwanted }, world);
             }
             Entrance::Claim if world.site.has_placed(&arrival.proven.header) => look_again(arrival, world),
-            Entrance::Claim => self.hand_over(arrival, Input::Claimed, world),
+            Entrance::Claim => self.hand_over(arrival, NodeInput::Claimed, world),
             Entrance::Outdated if Instant::now() < until && !self.stopping => {
                 contest(arrival, until, world);
             }
@@ -160,9 +160,9 @@ impl Transfers {
         match number.and_then(|number| self.sessions.get_mut(number)) {
             Some(transfer) => {
                 for (id, fault) in displaced {
-                    transfer.tell(Input::Displaced(id, fault));
+                    transfer.tell(FileInput::Displaced(id, fault));
                 }
-                self.hand_over(arrival, Input::Claimed, world);
+                self.hand_over(arrival, NodeInput::Claimed, world);
             }
             None => self.attend_to(arrival, world),
         }
@@ -180,7 +180,7 @@ impl Transfers {
     fn supersede(&mut self, older: &[TransferId], world: &mut World) {
         for number in older.iter().filter_map(|transfer| self.numbers.get(transfer)) {
             if let Some(transfer) = self.sessions.get_mut(number) {
-                transfer.tell(Input::Superseded);
+                transfer.tell(NodeInput::Superseded);
                 queue(*number, transfer, world);
             }
         }
@@ -190,7 +190,7 @@ impl Transfers {
     fn hand_over(
         &mut self,
         arrival: Arrival,
-        how: fn(session::UpstreamId, Box<session::Proven>) -> Input<'static>,
+        how: fn(session::UpstreamId, Box<session::Proven>) -> NodeInput<'static>,
         world: &mut World,
     ) {
         let number = transfer_of(&arrival).and_then(|transfer| self.numbers.get(&transfer)).copied();

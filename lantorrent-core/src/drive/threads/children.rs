@@ -19,7 +19,7 @@ use super::TELL;
 use super::brake::{Brake, Waiting};
 use super::control::Happening;
 use super::socket;
-use crate::session::{Control, Input, LinkId};
+use crate::session::{Control, FeedInput, LinkId, LinkInput};
 use crate::wire::{Frame, PayloadWriter};
 
 /// How long a child may be silent that is sent nothing more.
@@ -28,19 +28,23 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Nothing else could tell the session, which finds out by its deadline.
 const NO_THREAD: &str = "no thread for a child";
 
+/// The input of a session that has children.
+pub(super) trait Told: From<LinkInput<'static>> + From<FeedInput> + Send + 'static {}
+impl<I: From<LinkInput<'static>> + From<FeedInput> + Send + 'static> Told for I {}
+
 /// What all children of one transfer share.
 #[derive(Debug)]
-pub(super) struct Children {
-    shared: Arc<Shared>,
+pub(super) struct Children<I> {
+    shared: Arc<Shared<I>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Shared<I> {
     hub: Arc<Hub>,
     shelves: ShelfReader,
     writer: PayloadWriter,
-    happenings: SyncSender<Happening>,
+    happenings: SyncSender<Happening<I>>,
     outgoing: Outgoing,
 }
 
@@ -57,12 +61,12 @@ pub(super) struct Outgoing {
     pub(super) limit: Limit,
 }
 
-impl Children {
+impl<I: Told> Children<I> {
     pub(super) fn new(
         hub: Arc<Hub>,
         pool: Arc<Pool>,
         writer: PayloadWriter,
-        happenings: SyncSender<Happening>,
+        happenings: SyncSender<Happening<I>>,
         outgoing: Outgoing,
     ) -> Self {
         let shelves = ShelfReader::new(pool, writer.wire());
@@ -79,8 +83,8 @@ impl Children {
             let found = resolver.look_up(&host, port, zones);
             if let Some(shared) = shared.upgrade() {
                 shared.tell(match found {
-                    Ok(addresses) => Input::Found(link, addresses),
-                    Err(error) => Input::Closed(link, error.to_string()),
+                    Ok(addresses) => LinkInput::Found(link, addresses),
+                    Err(error) => LinkInput::Closed(link, error.to_string()),
                 });
             }
         };
@@ -111,10 +115,10 @@ impl Children {
     }
 }
 
-impl Shared {
+impl<I: Told> Shared<I> {
     /// A send fails only when the session is over, and then nobody wants to know.
-    fn tell(&self, input: Input<'static>) {
-        let _ = self.happenings.send(input.into());
+    fn tell(&self, input: impl Into<I>) {
+        let _ = self.happenings.send(Happening::Input(input.into()));
     }
 
     /// Begins to connect, and lets the hub close that.
@@ -134,7 +138,7 @@ impl Shared {
             Ok(None) => return,
             Ok(Some(socket)) => {
                 // In this order: some services speak first, and the session must know by then who does.
-                self.tell(Input::Connected(link, to));
+                self.tell(LinkInput::Connected(link, to));
                 let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
                 let parted = self.hub.has_parted(link);
@@ -153,7 +157,7 @@ impl Shared {
                 }
             }
         };
-        self.tell(Input::Closed(link, why));
+        self.tell(LinkInput::Closed(link, why));
     }
 
     fn hear(self: &Arc<Self>, link: LinkId, socket: &TcpStream) -> Option<JoinHandle<()>> {
@@ -173,7 +177,7 @@ impl Shared {
                     Err(error) => break error.to_string(),
                 }
             };
-            shared.tell(Input::Closed(link, why));
+            shared.tell(LinkInput::Closed(link, why));
         };
         thread::Builder::new().name("hear".into()).spawn(hear).ok()
     }
@@ -194,24 +198,24 @@ impl Shared {
                         Control::Bye => Frame::Bye,
                     };
                     self.write(socket, &frame, &[])?;
-                    self.tell(Input::Sent(link, offset));
+                    self.tell(FeedInput::Sent(link, offset));
                 }
                 Work::Order(ChildOrder::Finish) => socket.shutdown(Shutdown::Write)?,
                 Work::Payload(Next::End { size, sum }) => {
                     self.write(socket, &Frame::End { size, sum }, &[])?;
-                    self.tell(Input::SentEnd(link));
+                    self.tell(FeedInput::SentEnd(link));
                 }
                 Work::Payload(next) => match self.pass_on(link, socket, &mut brake, next)? {
                     Some(upto) => {
                         self.hub.child_has(link, upto);
                         if told.elapsed() >= TELL {
                             told = Instant::now();
-                            self.tell(Input::Sent(link, upto));
+                            self.tell(FeedInput::Sent(link, upto));
                         }
                     }
                     None => {
                         self.hub.strand(link);
-                        self.tell(Input::Unservable(link));
+                        self.tell(FeedInput::Unservable(link));
                     }
                 },
             }
@@ -250,7 +254,7 @@ impl Shared {
         &self,
         socket: &TcpStream,
         brake: &mut Brake,
-        held: &HeldBack<'_>,
+        held: &HeldBack<'_, I>,
         item: &Item,
     ) -> std::io::Result<u64> {
         match item {
@@ -270,7 +274,7 @@ impl Shared {
         &self,
         socket: &TcpStream,
         brake: &mut Brake,
-        held: &HeldBack<'_>,
+        held: &HeldBack<'_, I>,
         frame: &Frame,
         data: &[u8],
     ) -> std::io::Result<()> {
@@ -297,18 +301,18 @@ impl Shared {
 }
 
 /// A child that has to wait for its turn.
-struct HeldBack<'a> {
-    shared: &'a Shared,
+struct HeldBack<'a, I> {
+    shared: &'a Shared<I>,
     link: LinkId,
 }
 
-impl Waiting for HeldBack<'_> {
+impl<I: Told> Waiting for HeldBack<'_, I> {
     fn pause(&self, time: Duration) -> bool {
         self.shared.hub.pause_child(self.link, time)
     }
 
     fn excuse(&self) {
-        self.shared.tell(Input::HeldBack(self.link));
+        self.shared.tell(FeedInput::HeldBack(self.link));
     }
 }
 

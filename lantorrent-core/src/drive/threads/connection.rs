@@ -20,7 +20,7 @@ use super::solo;
 use super::transfers::{Way, WayOut};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
-use crate::session::{self, Input, NodeSession, Seed, UpstreamId};
+use crate::session::{self, NodeInput, NodeSession, Seed, UpstreamId};
 use crate::wire::{Code, Nonce, SealedReport, TransferId, Verb};
 
 /// Serves a connection that was just made.
@@ -112,8 +112,8 @@ fn enter(shared: &Shared, mut arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way
 
 /// Both ends of what a session hears.
 struct Channel {
-    happenings: mpsc::SyncSender<control::Happening>,
-    heard: mpsc::Receiver<control::Happening>,
+    happenings: control::ToNode,
+    heard: mpsc::Receiver<control::Happening<NodeInput<'static>>>,
     doorbell: Arc<Doorbell>,
     counter: Counter,
 }
@@ -178,7 +178,7 @@ fn run_session(
     let mut session = match task {
         Task::TakePart { unwanted } => {
             let mut session = NodeSession::new(now(), id, *proven, keys, timing, seed);
-            session.handle(now(), Input::Unwanted(unwanted));
+            session.handle(now(), NodeInput::Unwanted(unwanted));
             session
         }
         Task::Cancel { told } => NodeSession::cancel(now(), id, *proven, keys, timing, &told),

@@ -3,7 +3,6 @@
 
 use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::TcpStream;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,9 @@ use super::super::limit::Limit;
 use super::super::ring::Item;
 use super::TELL;
 use super::brake::{Brake, Waiting};
-use super::control::Happening;
+use super::control::ToNode;
 use super::upstreams::Reading;
-use crate::session::Input;
+use crate::session::NodeInput;
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader};
 
 /// How soon a thread that waits for data notices that it is to stop.
@@ -29,7 +28,7 @@ pub(super) struct Receiving {
     pub(super) keys: Keyring,
     pub(super) hub: Arc<Hub>,
     pub(super) pool: Arc<Pool>,
-    pub(super) happenings: SyncSender<Happening>,
+    pub(super) happenings: ToNode,
     pub(super) limit: Limit,
     /// Of who read last, for who reads next.
     pub(super) baton: Mutex<Option<Baton>>,
@@ -62,7 +61,7 @@ impl Receiving {
             super::socket::keep_queue_short(socket, rate);
         }
         let (offset, cause) = self.receive(reading, from);
-        self.tell(Input::Halted { offset, cause });
+        self.tell(NodeInput::Halted { offset, cause });
         // Nothing that still comes matters, but the peer may be writing, and must be able to read our last words.
         let _ = socket.set_read_timeout(None);
         let mut rest = vec![0; 64 << 10];
@@ -114,12 +113,12 @@ impl Receiving {
             return Ok(baton);
         }
         // While nobody reads, silence is nobody's fault.
-        let root = root_before(&self.hub, self.header.block_size, from, || self.tell(Input::Heard));
+        let root = root_before(&self.hub, self.header.block_size, from, || self.tell(NodeInput::Heard));
         Ok(Baton { root: root.ok_or(from)?, offset: from, pending: None })
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.
-    fn tell(&self, input: Input<'static>) {
+    fn tell(&self, input: NodeInput<'static>) {
         let _ = self.happenings.send(input.into());
     }
 }
@@ -131,7 +130,7 @@ impl Waiting for Receiving {
 
     /// While nobody reads, silence is nobody's fault.
     fn excuse(&self) {
-        self.tell(Input::Heard);
+        self.tell(NodeInput::Heard);
     }
 }
 
@@ -206,7 +205,7 @@ impl Receiver<'_> {
         if self.told.elapsed() >= TELL || (!self.begun && offset > 0) {
             self.told = Instant::now();
             self.begun = offset > 0;
-            self.shared.tell(Input::Received(offset));
+            self.shared.tell(NodeInput::Received(offset));
         }
     }
 
@@ -220,20 +219,20 @@ impl Receiver<'_> {
             Frame::Hole { offset, span } => self.push(Item::Hole { offset, span }),
             Frame::End { size, sum } => {
                 // The session must know before a child can report what it made of it.
-                self.shared.tell(Input::End { size, sum });
+                self.shared.tell(NodeInput::End { size, sum });
                 self.shared.hub.finish(size, sum);
                 Ok(())
             }
             Frame::Abort(abort) => {
-                self.shared.tell(Input::Aborted(abort));
+                self.shared.tell(NodeInput::Aborted(abort));
                 Ok(())
             }
             Frame::Bye => {
-                self.shared.tell(Input::Bye);
+                self.shared.tell(NodeInput::Bye);
                 Ok(())
             }
             Frame::Idle { .. } => {
-                self.shared.tell(Input::Heard);
+                self.shared.tell(NodeInput::Heard);
                 Ok(())
             }
         }
@@ -241,7 +240,7 @@ impl Receiver<'_> {
 
     fn push(&mut self, item: Item) -> Result<(), Stop> {
         // While nobody reads, silence is nobody's fault.
-        match self.shared.hub.push(item, || self.shared.tell(Input::Heard)) {
+        match self.shared.hub.push(item, || self.shared.tell(NodeInput::Heard)) {
             Ok(()) => Ok(()),
             Err(Refused::Closed) => Err(Stop::Asked),
             Err(Refused::Halted(item)) => {

@@ -21,7 +21,7 @@ use super::outcome::{Event, ListedNode, Outcome};
 use super::supply::{Supply, Zeros};
 use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random, ring_capacity};
-use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
+use crate::session::{FeedOutput, LinkOutput, Plan, Seed, SourceInput, SourceOutput, SourceSession, Timing};
 use crate::wire::{Keyring, PayloadWriter};
 
 /// How long the last frame to a child may take where the transfer is suspended.
@@ -63,7 +63,7 @@ pub(super) fn run(
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
     let waking = happenings.clone();
     // Where there is no room the session is awake.
-    wishes.wakes(move || drop(waking.try_send(Input::Tick.into())));
+    wishes.wakes(move || drop(waking.try_send(SourceInput::Tick.into())));
     let capacity = ring_capacity(block_size);
     let hub = Arc::new(Hub::new(Ring::for_source(capacity, origin.backing())));
     let pool = Pool::new(block_size, capacity);
@@ -94,49 +94,44 @@ pub(super) fn run(
 /// What a session of a source works with.
 struct SourceHands<'a> {
     hub: Arc<Hub>,
-    children: Children,
+    children: Children<SourceInput<'static>>,
     listener: Listener,
     wishes: Arc<Wishes>,
     length: Option<u64>,
     outcome: &'a mut Outcome,
 }
 
-impl Hands for SourceHands<'_> {
-    fn carry_out(&mut self, output: Output) {
+impl Hands<SourceSession> for SourceHands<'_> {
+    fn carry_out(&mut self, output: SourceOutput) {
         match output {
-            Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
-            Output::Connect { link, to } => self.children.connect(link, to),
-            Output::Send(link, bytes) => self.hub.order_child(link, ChildOrder::Send(bytes)),
-            Output::Control(link, control) => self.hub.order_child(link, ChildOrder::Control(control)),
-            Output::Feed(link, from) => self.hub.feed(link, from),
-            Output::Finish(link) => self.hub.order_child(link, ChildOrder::Finish),
-            Output::Close(link) => self.hub.close_child(link),
-            Output::Part(link) => self.hub.part_from_child(link),
-            Output::Progress(nodes) => {
+            SourceOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.children.look_up(link, host, port);
+            }
+            SourceOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
+            SourceOutput::Link(LinkOutput::Send(link, bytes)) => {
+                self.hub.order_child(link, ChildOrder::Send(bytes));
+            }
+            SourceOutput::Feed(FeedOutput::Control(link, control)) => {
+                self.hub.order_child(link, ChildOrder::Control(control));
+            }
+            SourceOutput::Feed(FeedOutput::Feed(link, from)) => self.hub.feed(link, from),
+            SourceOutput::Feed(FeedOutput::Finish(link)) => self.hub.order_child(link, ChildOrder::Finish),
+            SourceOutput::Link(LinkOutput::Close(link)) => self.hub.close_child(link),
+            SourceOutput::Part(link) => self.hub.part_from_child(link),
+            SourceOutput::Progress(nodes) => {
                 let event = Event::Progress { size: self.length, sent: self.hub.farthest(), nodes };
                 (self.listener)(&event);
             }
-            Output::Report(report) => {
+            SourceOutput::Report(report) => {
                 (self.listener)(&Event::Report(report.clone()));
                 self.outcome.reports.push(report);
             }
-            Output::Bypassed(report) => {
+            SourceOutput::Bypassed(report) => {
                 (self.listener)(&Event::Bypassed(report.clone()));
                 self.outcome.bypassed.push(report);
             }
-            // These are a node's, or are dealt with before they come here.
-            Output::Open(_)
-            | Output::Accept(..)
-            | Output::Halt
-            | Output::Reply(..)
-            | Output::CloseUpstream(_)
-            | Output::DropUpstream(_)
-            | Output::Place(..)
-            | Output::Discard(_)
-            | Output::Keep(_)
-            | Output::Remove(_)
-            | Output::Answer(_)
-            | Output::Done => {}
+            // It is dealt with before it comes here.
+            SourceOutput::Done => {}
         }
     }
 
@@ -144,11 +139,11 @@ impl Hands for SourceHands<'_> {
         None
     }
 
-    fn urgent(&mut self) -> Option<Input<'static>> {
+    fn urgent(&mut self) -> Option<SourceInput<'static>> {
         Some(match self.wishes.take()? {
-            Wish::Stop => Input::Stop(Duration::ZERO),
-            Wish::Suspend => Input::Suspend,
-            Wish::Cancel(place) => Input::Cancel(place.to_string()),
+            Wish::Stop => SourceInput::Stop,
+            Wish::Suspend => SourceInput::Suspend,
+            Wish::Cancel(place) => SourceInput::Cancel(place.to_string()),
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use super::super::block::{Block, Buffer, Pool};
@@ -12,9 +11,9 @@ use super::super::holes::Holes;
 use super::super::hub::Hub;
 use super::super::ring::Item;
 use super::TELL;
-use super::control::Happening;
+use super::control::ToSource;
 use super::origin::Origin;
-use crate::session::Input;
+use crate::session::SourceInput;
 use crate::store::is_zero;
 use crate::wire::{Abort, Code, Digest, RawWriter, RootHasher, Sum, Wire, digest, limits};
 
@@ -70,7 +69,7 @@ pub(super) struct Supply {
     pub(super) block_size: u32,
     pub(super) hub: Arc<Hub>,
     pub(super) pool: Arc<Pool>,
-    pub(super) happenings: SyncSender<Happening>,
+    pub(super) happenings: ToSource,
 }
 
 /// What comes next of the payload.
@@ -87,12 +86,12 @@ impl Supply {
                 code: Code::SOURCE_FAILED,
                 reason: format!("the source could not be read to its end: {error}"),
             };
-            self.tell(Input::Aborted(abort));
+            self.tell(SourceInput::Aborted(abort));
         }
     }
 
     /// A send fails only when the session is over, and then nobody wants to know.
-    fn tell(&self, input: Input<'static>) {
+    fn tell(&self, input: SourceInput<'static>) {
         let _ = self.happenings.send(input.into());
     }
 
@@ -128,7 +127,7 @@ impl Supply {
             }
             if told.elapsed() >= TELL {
                 told = Instant::now();
-                self.tell(Input::Received(offset));
+                self.tell(SourceInput::Received(offset));
             }
         }
         if gap.take().is_some_and(|zeros| self.hub.push(hole(zeros), || ()).is_err()) {
@@ -140,7 +139,7 @@ impl Supply {
         }
         // The session must know before a child can report what it made of it.
         let sum = summing.sum();
-        self.tell(Input::End { size: offset, sum });
+        self.tell(SourceInput::End { size: offset, sum });
         self.hub.finish(offset, sum);
         Ok(())
     }

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Answer, Input, LinkId, Output, UpstreamId};
+use lantorrent_core::session::{
+    Answer, FeedOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, SourceInput, SourceOutput,
+    UpstreamId,
+};
 use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, TransferId};
 
 use super::feed::{Feed, Next};
 use super::host::Host;
 use super::link::{ConnId, Read, Side};
-use super::machine::{Happening, Machine};
+use super::machine::{Happening, Machine, Output};
 use super::net::{ActorId, Event, Net};
 use super::ring::{Backing, Ring};
 use super::storage::{Order, Storage};
@@ -86,8 +89,15 @@ impl Driver {
         self.step(net, host);
     }
 
-    pub(crate) fn tell(&mut self, input: Input<'static>) {
-        self.told.push_back(Happening::Input(input));
+    pub(crate) fn tell(&mut self, happening: impl Into<Happening>) {
+        self.told.push_back(happening.into());
+    }
+
+    pub(crate) fn stop(&mut self, grace: Duration) {
+        match self.node {
+            Some(_) => self.tell(NodeInput::Stop(grace)),
+            None => self.tell(SourceInput::Stop),
+        }
     }
 
     fn child(&mut self, conn: ConnId) -> Option<&mut Feed> {
@@ -101,8 +111,8 @@ impl Driver {
         let link = child.link();
         net.announce(conn, Side::Dialer);
         self.tell(match result {
-            Ok(address) => Input::Connected(link, address),
-            Err(why) => Input::Closed(link, why.into()),
+            Ok(address) => LinkInput::Connected(link, address),
+            Err(why) => LinkInput::Closed(link, why.into()),
         });
     }
 
@@ -117,15 +127,15 @@ impl Driver {
         match net.read(conn, Side::Dialer) {
             Read::Bytes(bytes) => self.told.push_back(Happening::Bytes(link, bytes)),
             Read::Nothing => {}
-            Read::Eof => self.tell(Input::Closed(link, "it closed the connection".into())),
-            Read::Reset => self.tell(Input::Closed(link, "it reset the connection".into())),
+            Read::Eof => self.tell(LinkInput::Closed(link, "it closed the connection".into())),
+            Read::Reset => self.tell(LinkInput::Closed(link, "it reset the connection".into())),
         }
     }
 
     pub(crate) fn timer(&mut self, net: &Net) {
         self.armed = None;
         if self.machine.deadline().is_some_and(|at| at <= net.now().instant) {
-            self.tell(Input::Tick);
+            self.tell(Happening::Tick);
         }
     }
 
@@ -152,7 +162,10 @@ impl Driver {
     pub(crate) fn nudge(&mut self, host: &Host) {
         self.nudged = false;
         if !self.has_room(host) {
-            self.tell(Input::Heard);
+            let quiet = self.node.is_some();
+            if quiet {
+                self.tell(NodeInput::Heard);
+            }
         }
     }
 
@@ -171,7 +184,7 @@ impl Driver {
     pub(crate) fn step(&mut self, net: &mut Net, host: &mut Host) {
         if net.random.chance(1) {
             // A Tick too early harms nobody.
-            self.tell(Input::Tick);
+            self.tell(Happening::Tick);
         }
         loop {
             while let Some(happening) = self.told.pop_front() {
@@ -193,7 +206,12 @@ impl Driver {
 
     fn note(&self, net: &Net, happening: &Happening) {
         net.note(self.at, || match happening {
-            Happening::Input(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Tick => "<- Tick".to_owned(),
+            Happening::Node(NodeInput::File(input)) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Node(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Source(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Link(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Feed(input) => format!("<- {}", cut(&format!("{input:?}"))),
             Happening::Bytes(link, bytes) => {
                 format!("<- {link:?} says {}", cut(&String::from_utf8_lossy(bytes)))
             }
@@ -262,42 +280,42 @@ impl Driver {
     fn carry_out(&mut self, net: &mut Net, host: &mut Host, output: Output) {
         net.note(self.at, || format!("-> {}", cut(&format!("{:?}", Said(&output)))));
         match output {
-            Output::LookUp { link, host, port } => {
+            Output::Link(LinkOutput::LookUp { link, host, port }) => {
                 assert_eq!(port, 2893);
                 let host: usize =
                     host.strip_prefix('h').and_then(|number| number.parse().ok()).expect("a host");
                 let decoys = net.decoys.iter().filter(|(other, _)| *other == host).map(|(_, decoy)| *decoy);
                 let addresses = decoys.chain([host]).map(address).collect();
                 self.lookups.insert(link);
-                self.tell(Input::Found(link, addresses));
+                self.tell(LinkInput::Found(link, addresses));
             }
-            Output::Connect { link, to } => {
+            Output::Link(LinkOutput::Connect { link, to }) => {
                 let conn = net.dial(self.id, self.at, Some(host_at(to)));
                 self.feeds.insert(link, Feed::new(link, conn));
             }
-            Output::Close(link) if self.lookups.remove(&link) => {}
-            Output::Send(link, bytes) => self.feed(link).send(bytes),
-            Output::Control(link, control) => self.feed(link).control(control),
-            Output::Feed(link, from) => self.feed(link).position = Some(from),
-            Output::Finish(link) => {
+            Output::Link(LinkOutput::Close(link)) if self.lookups.remove(&link) => {}
+            Output::Link(LinkOutput::Send(link, bytes)) => self.feed(link).send(bytes),
+            Output::Feed(FeedOutput::Control(link, control)) => self.feed(link).control(control),
+            Output::Feed(FeedOutput::Feed(link, from)) => self.feed(link).position = Some(from),
+            Output::Feed(FeedOutput::Finish(link)) => {
                 let conn = self.feed(link).conn;
                 net.shut_down(conn, Side::Dialer);
             }
-            Output::Close(link) => {
+            Output::Link(LinkOutput::Close(link)) => {
                 let feed = self.feeds.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);
                 net.close(feed.conn, Side::Dialer, lose);
             }
-            Output::Part(link) => {
+            Output::Source(SourceOutput::Part(link)) => {
                 let feed = self.feeds.remove(&link).expect("only who is fed is parted from");
                 net.close(feed.conn, Side::Dialer, false);
             }
-            Output::Progress(progress) => self.progress.push(progress),
-            Output::Report(report) => self.reports.push(report),
-            Output::Bypassed(report) => self.bypassed.push(report),
-            Output::Answer(answer) => self.answers.push(answer),
-            Output::Done if self.node.is_none() => {}
-            other => self.carry_out_node(net, host, other),
+            Output::Source(SourceOutput::Progress(progress)) => self.progress.push(progress),
+            Output::Source(SourceOutput::Report(report)) => self.reports.push(report),
+            Output::Source(SourceOutput::Bypassed(report)) => self.bypassed.push(report),
+            Output::Source(other) => unreachable!("{other:?} has a name of its own"),
+            Output::Node(output) => self.carry_out_node(net, host, output),
+            Output::Done => self.leave(net, host),
         }
     }
 
@@ -305,27 +323,31 @@ impl Driver {
         self.feeds.get_mut(&link).expect("a link that was asked for, and is not closed")
     }
 
-    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: Output) {
+    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: NodeOutput) {
         let node = self.node.as_mut().expect("outputs of a node");
         match output {
-            Output::Open(file) => node.storage.order(Order::Open(file)),
-            Output::Place(file, size) => node.storage.order(Order::Place(file, size)),
-            Output::Discard(file) => node.storage.order(Order::Discard(file)),
-            Output::Keep(file) => node.storage.order(Order::Keep(file)),
-            Output::Remove(request) => node.storage.order(Order::Remove(request)),
-            Output::Accept(upstream, from) => self.accept(host, upstream, from),
-            Output::Halt => node.upstreams.halt(net, self.id),
-            Output::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
-            Output::CloseUpstream(upstream) => node.upstreams.close(upstream),
-            Output::DropUpstream(upstream) => node.upstreams.abandon(net, self.id, upstream),
-            Output::Done => {
-                node.storage.leave(&mut host.disk);
-                node.upstreams.finish();
-                if let Some(transfer) = &node.transfer {
-                    host.leave(net.now().instant, transfer, self.machine.results());
-                }
+            NodeOutput::Open(file) => node.storage.order(Order::Open(file)),
+            NodeOutput::Place(file, size) => node.storage.order(Order::Place(file, size)),
+            NodeOutput::Discard(file) => node.storage.order(Order::Discard(file)),
+            NodeOutput::Keep(file) => node.storage.order(Order::Keep(file)),
+            NodeOutput::Remove(request) => node.storage.order(Order::Remove(request)),
+            NodeOutput::Accept(upstream, from) => self.accept(host, upstream, from),
+            NodeOutput::Halt => node.upstreams.halt(net, self.id),
+            NodeOutput::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
+            NodeOutput::CloseUpstream(upstream) => node.upstreams.close(upstream),
+            NodeOutput::DropUpstream(upstream) => node.upstreams.abandon(net, self.id, upstream),
+            NodeOutput::Answer(answer) => self.answers.push(answer),
+            other => unreachable!("{other:?} has a name of its own"),
+        }
+    }
+
+    fn leave(&mut self, net: &mut Net, host: &mut Host) {
+        if let Some(node) = &mut self.node {
+            node.storage.leave(&mut host.disk);
+            node.upstreams.finish();
+            if let Some(transfer) = &node.transfer {
+                host.leave(net.now().instant, transfer, self.machine.results());
             }
-            other => unreachable!("{other:?} is no output of a node"),
         }
     }
 
@@ -347,9 +369,15 @@ struct Said<'a>(&'a Output);
 impl std::fmt::Debug for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Output::Reply(id, bytes) => write!(f, "Reply({id:?}) {}", String::from_utf8_lossy(bytes)),
-            Output::Send(link, bytes) => write!(f, "Send({link:?}) {} bytes", bytes.len()),
-            other => other.fmt(f),
+            Output::Node(NodeOutput::Reply(id, bytes)) => {
+                write!(f, "Reply({id:?}) {}", String::from_utf8_lossy(bytes))
+            }
+            Output::Link(LinkOutput::Send(link, bytes)) => write!(f, "Send({link:?}) {} bytes", bytes.len()),
+            Output::Link(output) => output.fmt(f),
+            Output::Feed(output) => output.fmt(f),
+            Output::Node(output) => output.fmt(f),
+            Output::Source(output) => output.fmt(f),
+            Output::Done => f.write_str("Done"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lantorrent_core::session::{Control, Input, LinkId};
+use lantorrent_core::session::{Control, FeedInput, LinkId};
 use lantorrent_core::wire::{Frame, PayloadWriter};
 
 use super::link::{ConnId, Side};
@@ -27,7 +27,7 @@ pub(crate) struct Feed {
     pub(crate) connected: bool,
     out: VecDeque<u8>,
     /// What the session hears when `out` is written.
-    after: Option<Input<'static>>,
+    after: Option<FeedInput>,
     sends: VecDeque<Vec<u8>>,
     controls: VecDeque<Control>,
     /// How far it is, once it is fed.
@@ -85,7 +85,7 @@ impl Feed {
                 }
                 self.out.drain(..count);
             }
-            told.extend(self.after.take().map(Happening::Input));
+            told.extend(self.after.take().map(Happening::Feed));
             if !self.next(ring, file, writer, told) {
                 return;
             }
@@ -118,18 +118,18 @@ impl Feed {
             Next::Wait => return false,
             Next::Gone => {
                 self.ended = true;
-                told.push_back(Happening::Input(Input::Unservable(self.link)));
+                told.push_back(Happening::Feed(FeedInput::Unservable(self.link)));
                 return false;
             }
             Next::End => {
                 let (size, sum) = ring.end.expect("the end is known");
                 self.ended = true;
-                self.after = Some(Input::SentEnd(self.link));
+                self.after = Some(FeedInput::SentEnd(self.link));
                 self.frame(writer, &Frame::End { size, sum }, None);
             }
             Next::Item(item) => {
                 self.position = Some(item.end());
-                self.after = Some(Input::Sent(self.link, item.end()));
+                self.after = Some(FeedInput::Sent(self.link, item.end()));
                 let frame = match &item.data {
                     None => Frame::Hole { offset: item.offset, span: item.span },
                     Some(data) => {
@@ -154,7 +154,7 @@ impl Feed {
         let position = self.position.unwrap_or(0);
         match control {
             Control::Idle => {
-                self.after = Some(Input::Sent(self.link, position));
+                self.after = Some(FeedInput::Sent(self.link, position));
                 Frame::Idle { offset: position }
             }
             Control::Abort(abort) => {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lantorrent_core::session::{Answer, Ask, Input, SUPERSEDED};
+use lantorrent_core::session::{Answer, Ask, NodeInput, SUPERSEDED};
 use lantorrent_core::wire::{Code, Line, LineWriter, SealedReport, TransferId};
 
 use super::greeter::Greeter;
@@ -139,7 +139,7 @@ impl World {
         }
         let mut answer = None;
         self.drive(session, |driver, net, host| {
-            driver.tell(Input::Asked(ask.clone()));
+            driver.tell(NodeInput::Asked(ask.clone()));
             driver.step(net, host);
             answer = driver.answers.pop();
         });

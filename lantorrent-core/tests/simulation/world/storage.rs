@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use lantorrent_core::session::{FileFault, Input, Opened};
+use lantorrent_core::session::{FileFault, FileInput, Opened};
 use lantorrent_core::wire::{Digest, Request};
 
 use super::disk::{Disk, Kind, Version};
@@ -141,7 +141,7 @@ impl Storage {
         told: &mut VecDeque<Happening>,
     ) {
         self.busy = false;
-        let mut tell = |input| told.push_back(Happening::Input(input));
+        let mut tell = |input: FileInput| told.push_back(input.into());
         match self.orders.pop_front() {
             Some(Order::Open(file)) => self.open(net, id, disk, file, &mut tell),
             Some(Order::Begin(from)) => self.begin(disk, from),
@@ -149,7 +149,7 @@ impl Storage {
                 assert_eq!(self.written, Some(size), "everything is written before it is placed");
                 let result = disk.place(&self.names[file], size);
                 self.states[file] = if result.is_ok() { State::Placed } else { State::Closed };
-                tell(Input::Placed(file, result));
+                tell(FileInput::Placed(file, result));
             }
             Some(Order::Discard(file)) => self.close(disk, file, Disk::discard),
             Some(Order::Keep(file)) => self.close(disk, file, Disk::keep),
@@ -164,7 +164,7 @@ impl Storage {
         id: ActorId,
         disk: &mut Disk,
         file: usize,
-        tell: &mut impl FnMut(Input<'static>),
+        tell: &mut impl FnMut(FileInput),
     ) {
         let name = &self.names[file];
         // What this session itself holds will not become free.
@@ -178,7 +178,7 @@ impl Storage {
         if result.is_ok() {
             self.states[file] = State::Open;
         }
-        tell(Input::Opened(file, result.map(|(read_back, resumed)| Opened { read_back, resumed })));
+        tell(FileInput::Opened(file, result.map(|(read_back, resumed)| Opened { read_back, resumed })));
     }
 
     fn remove(
@@ -187,7 +187,7 @@ impl Storage {
         id: ActorId,
         disk: &mut Disk,
         request: Request,
-        tell: &mut impl FnMut(Input<'static>),
+        tell: &mut impl FnMut(FileInput),
     ) {
         self.discard(disk, &request);
         if disk.is_locked(&request.filename) && net.micros() < self.began + PATIENCE {
@@ -196,7 +196,7 @@ impl Storage {
             return net.after(RETRY, Event::Disk(id));
         }
         let result = disk.remove(&request.filename, self.version.as_ref());
-        tell(Input::Removed(request.id, result));
+        tell(FileInput::Removed(request.id, result));
     }
 
     /// What this session itself writes for a request.
@@ -215,12 +215,12 @@ impl Storage {
         self.written = Some(from);
     }
 
-    fn write(&mut self, net: &mut Net, disk: &mut Disk, ring: &Ring, tell: &mut impl FnMut(Input<'static>)) {
+    fn write(&mut self, net: &mut Net, disk: &mut Disk, ring: &Ring, tell: &mut impl FnMut(FileInput)) {
         let Some(written) = self.written else { return };
         let Some(item) = ring.at(written) else {
             if let Some((size, _)) = ring.end {
                 self.told_end = true;
-                tell(Input::Written(size));
+                tell(FileInput::Written(size));
             }
             return;
         };
@@ -234,12 +234,12 @@ impl Storage {
             let result = disk.write(&mut net.random, &self.names[file], item.offset, &bytes, digests);
             if let Err(fault) = result {
                 self.close(disk, file, Disk::discard);
-                tell(Input::WriteFailed(file, fault));
+                tell(FileInput::WriteFailed(file, fault));
             }
         }
         self.written = Some(item.end());
         if net.random.chance(30) {
-            tell(Input::Written(item.end()));
+            tell(FileInput::Written(item.end()));
         }
     }
 

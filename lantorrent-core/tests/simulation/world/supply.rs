@@ -1,6 +1,6 @@
 //! The source's file, read piece by piece.
 
-use lantorrent_core::session::Input;
+use lantorrent_core::session::SourceInput;
 use lantorrent_core::wire::{Abort, Code, RawWriter, RootHasher, Sum, Wire, digest};
 
 use super::feed::Next;
@@ -25,12 +25,12 @@ pub(crate) struct Supply {
 
 impl Supply {
     /// Reads the next block into the ring, and returns what the session has to hear.
-    pub(crate) fn step(&mut self, ring: &mut Ring) -> Input<'static> {
+    pub(crate) fn step(&mut self, ring: &mut Ring) -> SourceInput<'static> {
         let offset = ring.head;
         if self.broken_at.is_some_and(|at| offset >= at as u64) {
             self.over = true;
             let reason = "the disk of the source is broken".into();
-            return Input::Aborted(Abort { code: Code::SOURCE_FAILED, reason });
+            return SourceInput::Aborted(Abort { code: Code::SOURCE_FAILED, reason });
         }
         if offset == self.content.len() as u64 {
             self.over = true;
@@ -39,7 +39,7 @@ impl Supply {
                 Wire::Two => Sum::Root(self.root.root()),
             };
             ring.end = Some((offset, sum));
-            return Input::End { size: offset, sum };
+            return SourceInput::End { size: offset, sum };
         }
         let item = self.block(offset);
         match (&item.data, item.digest) {
@@ -48,7 +48,7 @@ impl Supply {
             (Some(data), None) => self.md5.update(data),
         }
         ring.push(item);
-        Input::Received(ring.head)
+        SourceInput::Received(ring.head)
     }
 
     /// One block of the file, for the ring or for a child that has fallen behind it.

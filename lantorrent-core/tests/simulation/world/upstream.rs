@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use lantorrent_core::session::{Input, UpstreamId};
+use lantorrent_core::session::{NodeInput, UpstreamId};
 use lantorrent_core::wire::{Frame, FrameReader, Header, Keyring, PayloadError, PayloadReader};
 
 use super::link::{ConnId, Read, Side};
@@ -110,14 +110,14 @@ impl Upstreams {
     /// Who was to stop has come to it.
     pub(crate) fn halted(&mut self, ring: &Ring, told: &mut VecDeque<Happening>) {
         if self.reader.take_if(|reader| reader.halting).is_some() {
-            told.push_back(Happening::Input(Input::Halted { offset: ring.head, cause: None }));
+            told.push_back(Happening::Node(NodeInput::Halted { offset: ring.head, cause: None }));
         }
     }
 
     /// Nothing more is read from here.
     fn end(&mut self, cause: PayloadError, ring: &Ring, told: &mut VecDeque<Happening>) {
         if self.reader.take().is_some() {
-            told.push_back(Happening::Input(Input::Halted { offset: ring.head, cause: Some(cause) }));
+            told.push_back(Happening::Node(NodeInput::Halted { offset: ring.head, cause: Some(cause) }));
         }
     }
 
@@ -160,7 +160,7 @@ impl Upstreams {
             Read::Nothing => {}
             Read::Eof => {
                 let held = reader.held.take();
-                told.extend(held.map(|end| Happening::Input(self.frame(end, ring))));
+                told.extend(held.map(|end| Happening::Node(self.frame(end, ring))));
                 self.end(PayloadError::Truncated { offset: ring.head }, ring, told);
             }
             Read::Reset => self.end(truncated, ring, told),
@@ -187,14 +187,14 @@ impl Upstreams {
         let input = self.frame(frame, ring);
         // The driver tells how far it is now and then.
         let lately = net.micros() < self.told_at + 100_000;
-        if matches!(input, Input::Received(_)) && lately && net.random.chance(60) {
+        if matches!(input, NodeInput::Received(_)) && lately && net.random.chance(60) {
             return;
         }
         self.told_at = net.micros();
-        told.push_back(Happening::Input(input));
+        told.push_back(Happening::Node(input));
     }
 
-    fn frame(&mut self, frame: Frame, ring: &mut Ring) -> Input<'static> {
+    fn frame(&mut self, frame: Frame, ring: &mut Ring) -> NodeInput<'static> {
         let block = self.reader.as_ref().map(|reader| &reader.block[..]).unwrap_or_default();
         let item = match frame {
             Frame::Data { offset, len, digest } => {
@@ -206,11 +206,11 @@ impl Upstreams {
                 if let Some(truth) = &self.truth {
                     assert_eq!(size, truth.len() as u64, "an END for something else");
                 }
-                return Input::End { size, sum };
+                return NodeInput::End { size, sum };
             }
-            Frame::Abort(abort) => return Input::Aborted(abort),
-            Frame::Bye => return Input::Bye,
-            Frame::Idle { .. } => return Input::Heard,
+            Frame::Abort(abort) => return NodeInput::Aborted(abort),
+            Frame::Bye => return NodeInput::Bye,
+            Frame::Idle { .. } => return NodeInput::Heard,
         };
         if let Some(truth) = &self.truth {
             let part = truth.get(item.offset as usize..item.end() as usize);
@@ -221,7 +221,7 @@ impl Upstreams {
             assert!(same, "a frame that the source did not make, at {}", item.offset);
         }
         ring.push(item);
-        Input::Received(ring.head)
+        NodeInput::Received(ring.head)
     }
 
     pub(crate) fn reply(&mut self, id: UpstreamId, bytes: Vec<u8>) {

@@ -1,7 +1,7 @@
 //! A sender was let in: what its connection becomes.
 
 use lantorrent_core::session::{
-    Entrance, FileFault, Input, NodeSession, Proven, Recall, SUPERSEDED, Seed, UpstreamId, answer_check,
+    Entrance, FileFault, NodeInput, NodeSession, Proven, Recall, SUPERSEDED, Seed, UpstreamId, answer_check,
     retell,
 };
 use lantorrent_core::wire::{Code, SealedReport, TransferId, Verb};
@@ -48,7 +48,7 @@ impl Welcome {
                 self.supersede(world, &supersedes);
                 self.begin(world, unwanted)
             }
-            Entrance::Claim => self.hand_over(world, Input::Claimed),
+            Entrance::Claim => self.hand_over(world, NodeInput::Claimed),
             Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
             Entrance::Taken(place) => self.refuse_second(world, place),
             Entrance::Finished(results) => self.retell(world, &results),
@@ -59,7 +59,7 @@ impl Welcome {
         let host = &world.hosts[self.at];
         let older: Vec<ActorId> = transfers.iter().filter_map(|transfer| host.session(transfer)).collect();
         for session in older {
-            world.drive(session, |driver, _, _| driver.tell(Input::Superseded));
+            world.drive(session, |driver, _, _| driver.tell(NodeInput::Superseded));
         }
     }
 
@@ -68,7 +68,7 @@ impl Welcome {
         let host = &mut world.hosts[self.at];
         let stopping = host.stopping.is_some();
         match host.roster.cancel(now, &self.proven.header) {
-            Recall::Live => self.hand_over(world, Input::Cancelled),
+            Recall::Live => self.hand_over(world, NodeInput::Cancelled),
             Recall::Gone { .. } if stopping => self.hang_up(world),
             Recall::Gone { told, supersedes } => {
                 self.supersede(world, &supersedes);
@@ -132,7 +132,7 @@ impl Welcome {
             let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
             let seed = Seed(world.net.random.bytes());
             let mut session = NodeSession::new(world.net.now(), upstream, proven, keys, timing, seed);
-            session.handle(world.net.now(), Input::Unwanted(unwanted));
+            session.handle(world.net.now(), NodeInput::Unwanted(unwanted));
             session
         })
     }
@@ -165,7 +165,7 @@ impl Welcome {
     }
 
     /// It has something to say to a session that is live here.
-    fn hand_over(self, world: &mut World, input: fn(UpstreamId, Box<Proven>) -> Input<'static>) -> Role {
+    fn hand_over(self, world: &mut World, input: fn(UpstreamId, Box<Proven>) -> NodeInput<'static>) -> Role {
         let Self { id: _, at, greeter, proven, rest } = self;
         let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
         let live = transfer.and_then(|transfer| world.hosts[at].session(&transfer));
