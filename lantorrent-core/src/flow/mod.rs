@@ -42,13 +42,11 @@ pub use stock::Stock;
 pub use supply::{Content, Supply, SupplyStep, Zeros};
 pub use wake::{Epoch, Shared, Wake};
 
-use crate::session::Input;
-
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 pub const TELL: Duration = Duration::from_millis(100);
 
-/// What happened, for the session. Never called under the lock of a ring.
-pub type Tell<'a> = dyn FnMut(Input<'static>) + 'a;
+/// What happened, for the session: the part of its input that a machine has to tell. Never called under the lock of a ring.
+pub type Tell<'a, I> = dyn FnMut(I) + 'a;
 
 /// Items in a ring of blocks of that size: some MiB, so that short stalls of the disk or a child do not show.
 pub fn ring_capacity(block_size: u32) -> usize {

@@ -9,7 +9,7 @@ mod source;
 use std::time::{Duration, Instant};
 
 use super::Script;
-use crate::session::{FileFault, Input, LinkId, Now, Opened, ReadBack, Timing};
+use crate::session::{FileFault, LinkId, NodeInput, Now, Opened, ReadBack, Timing};
 use crate::wire::{Code, Keyring, Password, Wire};
 use node::Node;
 use source::Source;
@@ -61,7 +61,7 @@ pub fn session(input: &[u8]) {
         node.serve_files(now);
         if let Some(at) = node.deadline() {
             now = now + at.saturating_duration_since(now.instant);
-            node.handle(now, Input::Tick);
+            node.handle(now, NodeInput::Tick);
         }
         source.tick(now);
     }
@@ -96,16 +96,16 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
         10 => node.placed(*now, Err(fault(script.byte()))),
         11 => {
             *now = *now + Duration::from_millis(script.word().into());
-            node.handle(*now, Input::Tick);
+            node.handle(*now, NodeInput::Tick);
             source.tick(*now);
         }
         12 => {
             if let Some(at) = node.deadline() {
                 *now = *now + at.saturating_duration_since(now.instant);
-                node.handle(*now, Input::Tick);
+                node.handle(*now, NodeInput::Tick);
             }
         }
-        13 => node.handle(*now, Input::Stop(Duration::from_millis(script.word().into()))),
+        13 => node.handle(*now, NodeInput::Stop(Duration::from_millis(script.word().into()))),
         14 => source.stop(*now),
         15 => node.connect_child(*now, script.byte()),
         16 => node.feed_child(*now, script.byte()),
@@ -115,7 +115,7 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
             _ => node.cancelled(*now, script),
         },
         20 => node.claimed(*now, script),
-        21 => node.handle(*now, Input::Superseded),
+        21 => node.handle(*now, NodeInput::Superseded),
         17 => {
             let which = script.byte();
             node.close_child(*now, which);

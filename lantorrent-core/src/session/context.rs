@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::entropy::{Entropy, Seed};
-use super::io::{LinkId, Now, Output};
+use super::io::{Asks, LinkId, LinkOutput, Now};
 use super::links::{Links, Owner};
 use super::results::{News, Results};
 use super::timing::{LATE, Timing};
@@ -23,14 +23,14 @@ pub(super) struct Relayed {
 }
 
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct Context<O> {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) header: Header,
     pub(super) result_key: Option<ResultKey>,
     pub(super) entropy: Entropy,
     pub(super) results: Results,
-    pub(super) out: VecDeque<Output>,
+    pub(super) out: VecDeque<O>,
     pub(super) links: Links,
     /// What has to be told towards the source.
     pub(super) relayed: VecDeque<Relayed>,
@@ -42,7 +42,7 @@ pub(super) struct Context {
     pub(super) adopting: bool,
 }
 
-impl Context {
+impl<O> Context<O> {
     /// For the transfer that `header` belongs to, knowing the requests of `nodes`.
     pub(super) fn new<'a>(
         header: Header,
@@ -80,31 +80,6 @@ impl Context {
         let since = self.handled.replace(now.instant).max(deadline);
         let late = now.instant.saturating_duration_since(deadline.and(since)?);
         (late >= LATE).then_some(late + LATE)
-    }
-
-    /// Asks for a connection, which belongs to that part of the session.
-    pub(super) fn connect(&mut self, owner: Owner, to: SocketAddr) -> LinkId {
-        let link = self.links.open(owner);
-        self.out.push_back(Output::Connect { link, to });
-        link
-    }
-
-    /// As [`connect`](Self::connect), for the addresses of a name.
-    pub(super) fn look_up(&mut self, owner: Owner, host: String, port: u16) -> LinkId {
-        let link = self.links.open(owner);
-        self.out.push_back(Output::LookUp { link, host, port });
-        link
-    }
-
-    pub(super) fn close(&mut self, link: LinkId) {
-        self.links.close(link);
-        self.out.push_back(Output::Close(link));
-    }
-
-    /// Closes a connection behind what was sent.
-    pub(super) fn part(&mut self, link: LinkId) {
-        self.links.close(link);
-        self.out.push_back(Output::Part(link));
     }
 
     /// A header for a node, with `rest` behind it, and its nonce. None where there is no password for the wire.
@@ -165,6 +140,31 @@ impl Context {
             };
             self.report(report, None);
         }
+    }
+}
+
+impl<O: Asks> Context<O> {
+    pub(super) fn push(&mut self, output: impl Into<O>) {
+        self.out.push_back(output.into());
+    }
+
+    /// Asks for a connection, which belongs to that part of the session.
+    pub(super) fn connect(&mut self, owner: Owner, to: SocketAddr) -> LinkId {
+        let link = self.links.open(owner);
+        self.push(LinkOutput::Connect { link, to });
+        link
+    }
+
+    /// As [`connect`](Self::connect), for the addresses of a name.
+    pub(super) fn look_up(&mut self, owner: Owner, host: String, port: u16) -> LinkId {
+        let link = self.links.open(owner);
+        self.push(LinkOutput::LookUp { link, host, port });
+        link
+    }
+
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.links.close(link);
+        self.push(LinkOutput::Close(link));
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Stage};
 use super::context::Context;
-use super::io::{Control, LinkId, Now, Output};
+use super::io::{Control, FeedInput, FeedOutput, Feeds, LinkId, LinkInput, Now, SourceOutput};
 use super::links::Owner;
 use super::run::{Lost, Run, State};
 use super::share::share;
@@ -37,7 +37,7 @@ enum End {
 #[derive(Debug)]
 pub(super) struct Downstream {
     runs: Vec<Run>,
-    /// Who reports what this side sees of a child: the node's own index, none at the source.
+    /// The reporter of what this side sees of a child: the node's own index, none at the source.
     by: Option<u32>,
     /// Runs that may be active at the same time.
     most: usize,
@@ -78,10 +78,10 @@ impl Downstream {
         }
     }
 
-    /// Begins anew with another list, of which everybody is a child of this side if `star` limits how many at once.
+    /// Begins anew with another list, of which each node is a child of this side if `star` limits how many at once.
     pub(super) fn renew(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         list: Vec<Destination>,
         degree: u32,
         star: Option<usize>,
@@ -97,13 +97,13 @@ impl Downstream {
         self.most = star.unwrap_or(usize::MAX);
     }
 
-    pub(super) fn start(&mut self, ctx: &mut Context, now: Now) {
+    pub(super) fn start(&mut self, ctx: &mut Context<impl Feeds>, now: Now) {
         for run in 0..self.runs.len() {
             self.seek(ctx, now, run);
         }
     }
 
-    /// Whether every run has its child ready, or nobody left to ask.
+    /// Whether every run has its child ready, or no node left to ask.
     pub(super) fn settled(&self) -> bool {
         self.runs.iter().all(Run::settled)
     }
@@ -124,13 +124,13 @@ impl Downstream {
     }
 
     /// The child that is fed over that link, and the place of its run.
-    fn find(&mut self, ctx: &Context, link: LinkId) -> Option<(usize, &mut Child)> {
+    fn find(&mut self, ctx: &Context<impl Feeds>, link: LinkId) -> Option<(usize, &mut Child)> {
         let Some(Owner::Run(at)) = ctx.links.owner(link) else { return None };
         let child = self.runs.get_mut(at)?.child_mut()?;
         (child.link() == link).then_some((at, child))
     }
 
-    fn ready(&mut self, ctx: &mut Context, now: Now, at: usize, offset: u64) {
+    fn ready(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, offset: u64) {
         let length = self.length;
         let Some(child) = self.runs[at].child_mut() else { return };
         let aligned = offset.is_multiple_of(ctx.header.block_size.into());
@@ -142,12 +142,12 @@ impl Downstream {
         child.enter(Stage::Feeding, now.instant);
         child.sent = offset;
         if self.aborting.is_none() {
-            ctx.out.push_back(Output::Feed(child.link(), offset));
+            ctx.push(FeedOutput::Feed(child.link(), offset));
         }
     }
 
     /// When there is word of every request of a run, nothing more is expected of its child.
-    fn close_if_complete(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    fn close_if_complete(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         let run = &mut self.runs[at];
         let Some(child) = run.child() else { return };
         // Those at the end of the run report last, as a rule, so that one look is enough.
@@ -167,20 +167,34 @@ impl Downstream {
         self.end = self.end.max(End::Known);
     }
 
-    pub(super) fn sent(&mut self, ctx: &Context, now: Now, link: LinkId, upto: u64) {
-        if let Some((_, child)) = self.find(ctx, link) {
-            child.took(now.instant, upto);
+    /// Something becomes of a connection, or of a lookup.
+    pub(super) fn handle(&mut self, ctx: &mut Context<impl Feeds>, now: Now, input: LinkInput<'_>) {
+        match input {
+            LinkInput::Found(link, addresses) => self.found(ctx, now, link, &addresses),
+            LinkInput::Connected(link, to) => self.connected(ctx, now, link, to),
+            LinkInput::Bytes(link, bytes) => self.bytes(ctx, now, link, bytes),
+            LinkInput::Closed(link, why) => self.closed(ctx, now, link, &why),
         }
     }
 
-    /// It is this side that is slow, and by intention.
-    pub(super) fn held_back(&mut self, ctx: &Context, now: Now, link: LinkId) {
-        if let Some((_, child)) = self.find(ctx, link) {
-            child.held_back(now.instant);
+    /// The payload goes to a child.
+    pub(super) fn fed(&mut self, ctx: &mut Context<impl Feeds>, now: Now, input: &FeedInput) {
+        let (FeedInput::Sent(link, _)
+        | FeedInput::HeldBack(link)
+        | FeedInput::SentEnd(link)
+        | FeedInput::Unservable(link)) = *input;
+        let Some((_, child)) = self.find(ctx, link) else { return };
+        match *input {
+            FeedInput::Sent(_, upto) => child.took(now.instant, upto),
+            // It is this side that is slow, and by intention.
+            FeedInput::HeldBack(_) => child.held_back(now.instant),
+            FeedInput::SentEnd(link) => self.sent_end(ctx, now, link),
+            // What follows is another thing for a node than for a source.
+            FeedInput::Unservable(_) => {}
         }
     }
 
-    pub(super) fn sent_end(&mut self, ctx: &mut Context, now: Now, link: LinkId) {
+    fn sent_end(&mut self, ctx: &mut Context<impl Feeds>, now: Now, link: LinkId) {
         let bye = self.bye;
         if let Some((_, child)) = self.find(ctx, link)
             && child.stage == Stage::Feeding
@@ -189,10 +203,10 @@ impl Downstream {
             self.end = End::Out;
             // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
             if ctx.wire() == Wire::One {
-                ctx.out.push_back(Output::Finish(link));
+                ctx.push(FeedOutput::Finish(link));
             }
             if bye {
-                ctx.out.push_back(Output::Control(link, Control::Bye));
+                ctx.push(FeedOutput::Control(link, Control::Bye));
             }
         }
     }
@@ -207,22 +221,22 @@ impl Downstream {
     }
 
     /// The source knows every result: those that have the whole payload are told, the others when they have it.
-    pub(super) fn bye(&mut self, ctx: &mut Context) {
+    pub(super) fn bye(&mut self, ctx: &mut Context<impl Feeds>) {
         if std::mem::replace(&mut self.bye, true) {
             return;
         }
         let whole = self.runs.iter().filter_map(Run::child).filter(|child| child.stage == Stage::Reporting);
-        ctx.out.extend(whole.map(|child| Output::Control(child.link(), Control::Bye)));
+        ctx.out.extend(whole.map(|child| FeedOutput::Control(child.link(), Control::Bye).into()));
     }
 
-    /// This side stood still for so long, and cannot tell who fell silent meanwhile.
+    /// This side stood still for so long, and cannot tell which nodes fell silent meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
         self.runs.iter_mut().for_each(|run| run.excuse(late));
         self.aborting = self.aborting.map(|until| until + late);
     }
 
     /// Tells every child that the transfer is over without the file, and waits a little for what they have to say.
-    pub(super) fn abort(&mut self, ctx: &mut Context, now: Now, abort: &Abort) {
+    pub(super) fn abort(&mut self, ctx: &mut Context<impl Feeds>, now: Now, abort: &Abort) {
         if self.aborting.is_some() {
             return;
         }
@@ -237,14 +251,14 @@ impl Downstream {
             let told = match &run.state {
                 // After the end an abort would take back what may be complete already.
                 State::Fed(child) if child.stage == Stage::Reporting => continue,
-                // Who is let in hears of it, also while it opens its files: else it would wait for somebody else, and
-                // keep them until then.
+                // A child that is let in hears of it, also while it opens its files: else it would wait for another
+                // upstream, and keep them until then.
                 State::Fed(child) if ctx.wire() == Wire::Two => Some(child.link()),
                 State::Chosen(candidate) => candidate.handshake.link(),
                 _ => None,
             };
             if let Some(link) = told {
-                ctx.out.push_back(Output::Control(link, Control::Abort(abort.clone())));
+                ctx.push(FeedOutput::Control(link, Control::Abort(abort.clone())));
                 continue;
             }
             let fed = run.child().map(Child::link);
@@ -261,7 +275,7 @@ impl Downstream {
     }
 
     /// Closes every connection, without a word: those behind have to be taken up by others.
-    pub(super) fn hang_up(&mut self, ctx: &mut Context) {
+    pub(super) fn hang_up(&mut self, ctx: &mut Context<impl Feeds>) {
         for run in self.runs.iter_mut().filter(|run| !run.is_over()) {
             run.drop_candidates(ctx);
             if let Some(candidate) = run.take_chosen() {
@@ -275,10 +289,11 @@ impl Downstream {
     }
 
     /// As [`hang_up`](Self::hang_up), but a child that is being fed gets all that was sent so far.
-    pub(super) fn part(&mut self, ctx: &mut Context) {
+    pub(super) fn part(&mut self, ctx: &mut Context<SourceOutput>) {
         for run in &mut self.runs {
             if let Some(child) = run.take_child_if(|child| child.stage >= Stage::Feeding) {
-                ctx.part(child.link());
+                ctx.links.close(child.link());
+                ctx.out.push_back(SourceOutput::Part(child.link()));
             }
         }
         self.hang_up(ctx);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Said, refused};
 use super::context::Context;
-use super::io::{LinkId, Now};
+use super::io::{Asks, LinkId, LinkInput, Now};
 use super::links::Owner;
 use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose};
 use super::timers::Timers;
@@ -103,7 +103,7 @@ impl Inquiry {
     }
 
     /// When to call [`tick`](Self::tick) if nothing happens before.
-    pub(super) fn deadline(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn deadline(&self, ctx: &Context<impl Asks>) -> Option<Instant> {
         self.open.values().filter_map(|question| question.timers(ctx).next()).min()
     }
 
@@ -119,7 +119,7 @@ impl Inquiry {
     }
 
     /// Lets go of nodes whose answer is known, whoever brought it, and asks the next ones.
-    pub(super) fn advance(&mut self, ctx: &mut Context, now: Now) {
+    pub(super) fn advance(&mut self, ctx: &mut Context<impl Asks>, now: Now) {
         self.open.retain(|_, question| {
             let known = ctx.results.settled(&question.node);
             if known {
@@ -141,14 +141,14 @@ impl Inquiry {
     }
 
     /// No node is asked any more.
-    pub(super) fn stop(&mut self, ctx: &mut Context) {
+    pub(super) fn stop(&mut self, ctx: &mut Context<impl Asks>) {
         self.waiting.clear();
         for question in std::mem::take(&mut self.open).values() {
             question.close(ctx);
         }
     }
 
-    fn key(ctx: &Context, link: LinkId) -> Option<u32> {
+    fn key(ctx: &Context<impl Asks>, link: LinkId) -> Option<u32> {
         match ctx.links.owner(link)? {
             Owner::Question(key) => Some(key),
             _ => None,
@@ -156,12 +156,12 @@ impl Inquiry {
     }
 
     /// Something happens to a handshake, and its question goes on by that. False if there is none of that link.
-    fn step(
+    fn step<O: Asks>(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<O>,
         now: Now,
         key: u32,
-        step: impl FnOnce(&mut Outgoing, &mut Context) -> Outcome,
+        step: impl FnOnce(&mut Outgoing, &mut Context<O>) -> Outcome,
     ) -> bool {
         let Some(question) = self.open.get_mut(&key) else { return false };
         let State::Handshake(handshake) = &mut question.state else { return false };
@@ -179,18 +179,28 @@ impl Inquiry {
         true
     }
 
+    /// Something becomes of a connection, or of a lookup.
+    pub(super) fn handle(&mut self, ctx: &mut Context<impl Asks>, now: Now, input: LinkInput<'_>) {
+        match input {
+            LinkInput::Found(link, addresses) => self.found(ctx, now, link, &addresses),
+            LinkInput::Connected(link, to) => self.connected(ctx, now, link, to),
+            LinkInput::Bytes(link, bytes) => self.bytes(ctx, now, link, bytes),
+            LinkInput::Closed(link, why) => self.closed(ctx, now, link, &why),
+        }
+    }
+
     /// The name of a node has these addresses.
-    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+    fn found(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, addresses: &[SocketAddr]) {
         let Some(key) = Self::key(ctx, link) else { return };
         self.step(ctx, now, key, |handshake, ctx| handshake.found(ctx, now, link, addresses));
     }
 
-    pub(super) fn connected(&mut self, ctx: &mut Context, now: Now, link: LinkId, to: SocketAddr) {
+    fn connected(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, to: SocketAddr) {
         let Some(key) = Self::key(ctx, link) else { return };
         self.step(ctx, now, key, |handshake, ctx| handshake.connected(ctx, now, link, to, Vec::new()));
     }
 
-    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, mut input: &[u8]) {
+    fn bytes(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, mut input: &[u8]) {
         while !input.is_empty() {
             let Some(key) = Self::key(ctx, link) else { return };
             if self.step(ctx, now, key, |handshake, ctx| handshake.bytes(ctx, now, link, &mut input)) {
@@ -212,7 +222,7 @@ impl Inquiry {
         }
     }
 
-    fn said(&mut self, ctx: &mut Context, key: u32, said: Said) {
+    fn said(&mut self, ctx: &mut Context<impl Asks>, key: u32, said: Said) {
         match said {
             Said::Bare(report) => {
                 let (code, why) = refused(&report);
@@ -225,7 +235,7 @@ impl Inquiry {
         }
     }
 
-    fn reported(&mut self, ctx: &mut Context, key: u32, sealed: &SealedReport) {
+    fn reported(&mut self, ctx: &mut Context<impl Asks>, key: u32, sealed: &SealedReport) {
         let Some(question) = self.open.get(&key) else { return };
         let opened = ctx.result_key.as_ref().map(|key| sealed.open(key));
         // It speaks for itself alone.
@@ -242,7 +252,7 @@ impl Inquiry {
     }
 
     /// A connection could not be made, or has ended.
-    pub(super) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
+    fn closed(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, why: &str) {
         let Some(key) = Self::key(ctx, link) else { return };
         if self.step(ctx, now, key, |handshake, ctx| handshake.closed(ctx, now, link, why)) {
             return;
@@ -254,7 +264,7 @@ impl Inquiry {
         }
     }
 
-    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
+    pub(super) fn tick(&mut self, ctx: &mut Context<impl Asks>, now: Now) {
         for key in self.open.keys().copied().collect::<Vec<_>>() {
             let Some(question) = self.open.get(&key) else { continue };
             let mut timers = question.timers(ctx);
@@ -270,7 +280,7 @@ impl Inquiry {
         }
     }
 
-    fn give_up(&mut self, ctx: &mut Context, key: u32) {
+    fn give_up(&mut self, ctx: &mut Context<impl Asks>, key: u32) {
         match self.open.get_mut(&key).map(|question| &mut question.state) {
             Some(State::Handshake(handshake)) => {
                 let loss = handshake.give_up(ctx);
@@ -282,7 +292,7 @@ impl Inquiry {
     }
 
     /// A connection that was accepted is of no use any more.
-    fn drop(&mut self, ctx: &mut Context, key: u32, code: Code, why: &str) {
+    fn drop(&mut self, ctx: &mut Context<impl Asks>, key: u32, code: Code, why: &str) {
         if let Some(question) = self.open.get(&key) {
             question.close(ctx);
             self.lose(key, Loss::new(code, why));
@@ -300,7 +310,7 @@ impl Inquiry {
     }
 
     /// The node breaks the protocol: there is no use in asking it once more.
-    fn fail(&mut self, ctx: &mut Context, key: u32, why: &str) {
+    fn fail(&mut self, ctx: &mut Context<impl Asks>, key: u32, why: &str) {
         if let Some(question) = self.open.get(&key) {
             question.close(ctx);
             self.lose(key, Loss::certain(Code::PROTOCOL, why));
@@ -309,7 +319,7 @@ impl Inquiry {
 }
 
 impl Question {
-    fn timers(&self, ctx: &Context) -> Timers<Timer> {
+    fn timers(&self, ctx: &Context<impl Asks>) -> Timers<Timer> {
         let mut timers = Timers::default();
         timers.set(Timer::Answer, self.since + ctx.timing.check);
         match &self.state {
@@ -319,7 +329,7 @@ impl Question {
         timers
     }
 
-    fn close(&self, ctx: &mut Context) {
+    fn close(&self, ctx: &mut Context<impl Asks>) {
         match &self.state {
             State::Handshake(handshake) => handshake.close(ctx),
             State::Accepted(connection) => ctx.close(connection.link),

@@ -14,7 +14,7 @@ use super::downstream::Slow;
 use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
-use super::io::{FileFault, Input, LinkId, Now, Opened, Output, UpstreamId};
+use super::io::{FeedInput, FileFault, FileInput, LinkId, NodeInput, NodeOutput, Now, Opened, UpstreamId};
 use super::timers::Timers;
 use super::timing::Timing;
 use super::upstream::{Link, Upstream};
@@ -75,7 +75,7 @@ enum Timer {
 /// What happens to a file that this transfer will not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is of no use to anybody.
+    /// It is of no use.
     Discard,
     /// Another transfer of the same source can go on with it.
     Keep,
@@ -84,7 +84,7 @@ enum Fate {
 /// The state machine of a node, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct NodeSession {
-    ctx: Context,
+    ctx: Context<NodeOutput>,
     upstream: Upstream,
     downstream: Downstream,
     /// The places of those behind, as the header in force says.
@@ -115,7 +115,7 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
         session.upstream.say(&mut session.ctx, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
-            session.ctx.out.push_back(Output::Open(file));
+            session.ctx.out.push_back(NodeOutput::Open(file));
         }
         session.downstream.start(&mut session.ctx, now);
         session.arm();
@@ -192,11 +192,11 @@ impl NodeSession {
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<NodeOutput> {
         self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`NodeInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.next().filter(|_| !self.phase.is_over())
     }
@@ -211,56 +211,50 @@ impl NodeSession {
     fn upstream_due(&self) -> Option<Instant> {
         match self.phase {
             Phase::Opening | Phase::Receiving => self.upstream.lost_at(&self.ctx),
-            // A node that has everything need not wait for another upstream, nor hold up those who wait for its results.
+            // A node that has everything need not wait for another upstream, nor hold up its upstream, which waits for its results.
             Phase::Ended { .. } if self.downstream.waits() => self.upstream.gone_at(&self.ctx),
             _ => None,
         }
     }
 
     /// Something happened.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<NodeInput<'a>>) {
         if self.phase.is_over() {
             return;
         }
         self.excuse_lateness(now);
         self.ctx.adopting = self.may_adopt(now);
-        match input {
-            Input::Tick => self.tick(now),
-            Input::Stop(grace) => self.stop(now, grace),
-            // These are a source's.
-            Input::Suspend | Input::Cancel(_) => {}
-            Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
-            Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
-            Input::Asked(ask) => self.asked(now, &ask),
-            Input::Unwanted(ids) => self.unwanted(&ids),
-            Input::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
-            Input::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
-            Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
-            Input::Bye => {
+        match input.into() {
+            NodeInput::Tick => self.tick(now),
+            NodeInput::Stop(grace) => self.stop(now, grace),
+            NodeInput::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
+            NodeInput::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
+            NodeInput::Asked(ask) => self.asked(now, &ask),
+            NodeInput::Unwanted(ids) => self.unwanted(&ids),
+            NodeInput::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
+            NodeInput::Heard => self.upstream.heard(now.instant),
+            NodeInput::Received(upto) => {
+                self.upstream.heard(now.instant);
+                self.received = upto;
+                self.downstream.available(upto);
+            }
+            NodeInput::End { size, sum } => self.ended(now, size, sum),
+            NodeInput::Bye => {
                 self.upstream.heard(now.instant);
                 self.downstream.bye(&mut self.ctx);
             }
-            Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Halted { offset, cause } => self.halted(now, offset, cause),
-            Input::Found(link, addresses) => self.downstream.found(&mut self.ctx, now, link, &addresses),
-            Input::Connected(link, to) => self.downstream.connected(&mut self.ctx, now, link, to),
-            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.ctx, now, link, bytes),
-            Input::Sent(link, upto) => self.downstream.sent(&self.ctx, now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(&self.ctx, now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
-            Input::Closed(link, why) => self.downstream.closed(&mut self.ctx, now, link, &why),
-            Input::Unservable(link) => self.unservable(now, link),
-            Input::Opened(file, result) => self.opened(file, result),
-            Input::Written(upto) => self.written = upto,
-            Input::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
-            Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
-            Input::Displaced(id, fault) => self.displaced(&id, &fault),
+            NodeInput::Aborted(abort) => self.abort(now, &abort),
+            NodeInput::Halted { offset, cause } => self.halted(now, offset, cause),
+            NodeInput::Link(input) => self.downstream.handle(&mut self.ctx, now, input),
+            NodeInput::Feed(FeedInput::Unservable(link)) => self.unservable(now, link),
+            NodeInput::Feed(input) => self.downstream.fed(&mut self.ctx, now, &input),
+            NodeInput::File(input) => self.filed(input),
         }
         self.advance(now);
         self.arm();
     }
 
-    /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
+    /// A process that was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
         if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.upstream.excuse(late);
@@ -268,7 +262,7 @@ impl NodeSession {
         }
     }
 
-    /// A node that was left behind must not take children from those who went on without it.
+    /// A node that was left behind must not take children from the nodes that went on without it.
     fn may_adopt(&self, now: Now) -> bool {
         self.ctx.wire() == Wire::One || !self.aside && self.upstream.lives(&self.ctx, now) || !self.begun()
     }
@@ -285,21 +279,25 @@ impl NodeSession {
         self.timers.set(Timer::Stop, self.timers.get(Timer::Stop).into_iter().chain(stop_at).min());
     }
 
-    fn payload(&mut self, now: Now, input: &Input<'_>) {
+    fn ended(&mut self, now: Now, size: u64, sum: Sum) {
         self.upstream.heard(now.instant);
-        match *input {
-            Input::Received(upto) => {
-                self.received = upto;
-                self.downstream.available(upto);
-            }
-            Input::End { size, sum } if self.phase == Phase::Receiving => {
-                self.end = Some((size, sum));
-                self.downstream.available(size);
-                self.downstream.payload_ended();
-                self.received = size;
-                self.phase = Phase::Ended { awaited: false };
-            }
-            _ => {}
+        if self.phase == Phase::Receiving {
+            self.end = Some((size, sum));
+            self.downstream.available(size);
+            self.downstream.payload_ended();
+            self.received = size;
+            self.phase = Phase::Ended { awaited: false };
+        }
+    }
+
+    fn filed(&mut self, input: FileInput) {
+        match input {
+            FileInput::Opened(file, result) => self.opened(file, result),
+            FileInput::Written(upto) => self.written = upto,
+            FileInput::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
+            FileInput::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
+            FileInput::Placed(file, result) => self.placed(file, result.as_ref().copied()),
+            FileInput::Displaced(id, fault) => self.displaced(&id, &fault),
         }
     }
 
@@ -309,7 +307,7 @@ impl NodeSession {
         }
     }
 
-    /// Those behind are better served by somebody else.
+    /// The nodes behind are better served by another.
     fn step_aside(&mut self) {
         self.aside = true;
         self.ctx.adopting = false;
@@ -324,7 +322,7 @@ impl NodeSession {
             // What was opened is removed next.
             (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.ctx.out.push_back(Output::Keep(file)),
+            (Some(_), Ok(_)) => self.ctx.out.push_back(NodeOutput::Keep(file)),
             _ => {}
         }
     }
@@ -334,8 +332,8 @@ impl NodeSession {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
                 self.ctx.out.push_back(match fate {
-                    Fate::Discard => Output::Discard(file),
-                    Fate::Keep => Output::Keep(file),
+                    Fate::Discard => NodeOutput::Discard(file),
+                    Fate::Keep => NodeOutput::Keep(file),
                 });
                 let message = format!("{}{}", fault.message, self.remains(file));
                 self.settle(file, Err(&FileFault { code: fault.code, message }));
@@ -357,7 +355,7 @@ impl NodeSession {
         }
     }
 
-    /// The transfer ends here without the file, and so it does for everybody behind.
+    /// The transfer ends here without the file, and so it does for every node behind.
     fn abort(&mut self, now: Now, abort: &Abort) {
         if self.phase == Phase::Aborted {
             return;
@@ -370,7 +368,7 @@ impl NodeSession {
         self.downstream.abort(&mut self.ctx, now, abort);
     }
 
-    /// This node ends its part, and nobody else's: those behind are taken up by who is before it.
+    /// This node ends its part, and no other's: the nodes behind are taken up by one before it.
     fn let_go(&mut self, code: Code, message: &str) {
         if self.phase == Phase::Aborted {
             return;
@@ -458,13 +456,13 @@ impl NodeSession {
         }
         self.upstream.read(now.instant);
         self.upstream.say(&mut self.ctx, &Line::Ready { offset: self.received });
-        self.ctx.out.push_back(Output::Accept(upstream, self.received));
+        self.ctx.out.push_back(NodeOutput::Accept(upstream, self.received));
     }
 
     fn is_ready(&self) -> bool {
         // What cannot be read back must wait for the children, as they could not be served later.
         let open = !self.files.opening() && (self.files.readable() || self.downstream.settled());
-        // Where nobody needs the payload, wire 1 cannot be told so, and has to be listened to.
+        // Where the payload is not needed, wire 1 cannot be told so, and has to be listened to.
         let needed = self.ctx.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
         open && needed
     }
@@ -476,7 +474,7 @@ impl NodeSession {
         }
         for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
-            self.ctx.out.push_back(Output::Place(file, size));
+            self.ctx.out.push_back(NodeOutput::Place(file, size));
         }
     }
 

@@ -19,7 +19,7 @@ use loss::Losses;
 
 use super::connection::{Connection, Said, refused};
 use super::context::Context;
-use super::io::{LinkId, Now, Output};
+use super::io::{Asks, LinkId, LinkOutput, Now};
 use super::links::Owner;
 use super::timers::Timers;
 use super::timing::Timing;
@@ -99,7 +99,12 @@ enum Timer {
 
 impl Outgoing {
     /// Looks the node's name up, or tries the address that it is.
-    pub(super) fn begin(node: Destination, purpose: Purpose, ctx: &mut Context, now: Instant) -> Self {
+    pub(super) fn begin(
+        node: Destination,
+        purpose: Purpose,
+        ctx: &mut Context<impl Asks>,
+        now: Instant,
+    ) -> Self {
         let race = Race::new(literal(&node), now);
         let (links, losses) = (Vec::new(), Losses::default());
         let mut this = Self { node, purpose, asked: now, lookup: None, race, links, losses };
@@ -113,7 +118,7 @@ impl Outgoing {
     }
 
     /// With the same node once more, beside this one. No more time is left for that than for this one.
-    pub(super) fn again(&self, ctx: &mut Context, now: Instant) -> Self {
+    pub(super) fn again(&self, ctx: &mut Context<impl Asks>, now: Instant) -> Self {
         Self { asked: self.asked, ..Self::begin(self.node.clone(), self.purpose, ctx, now) }
     }
 
@@ -145,7 +150,7 @@ impl Outgoing {
     /// The name has these addresses.
     pub(super) fn found(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Asks>,
         now: Now,
         link: LinkId,
         addresses: &[SocketAddr],
@@ -166,7 +171,7 @@ impl Outgoing {
     /// A connection stands: the header goes out, with `rest` behind the node.
     pub(super) fn connected(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Asks>,
         now: Now,
         link: LinkId,
         to: SocketAddr,
@@ -178,7 +183,7 @@ impl Outgoing {
             let loss = Loss::certain(Code::UNSUPPORTED, "no password for this wire");
             return self.drop_link(ctx, now, link, loss);
         };
-        ctx.out.push_back(Output::Send(link, header));
+        ctx.push(LinkOutput::Send(link, header));
         let connection = Connection::new(link, ctx.wire(), &ctx.keys, nonce, now.instant);
         if ctx.wire() == Wire::One {
             self.settle(ctx, now.instant, link);
@@ -191,7 +196,13 @@ impl Outgoing {
     }
 
     /// The node sent bytes. Takes as many as belong to the next thing it said, and nothing of what is behind `accepted`.
-    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, input: &mut &[u8]) -> Outcome {
+    pub(super) fn bytes(
+        &mut self,
+        ctx: &mut Context<impl Asks>,
+        now: Now,
+        link: LinkId,
+        input: &mut &[u8],
+    ) -> Outcome {
         let connection = self.position(link).and_then(|at| self.links[at].connection.as_mut());
         let early = || Err(LineError::Malformed("it spoke before it was spoken to"));
         match connection.map_or_else(early, |connection| connection.read(input, now.instant)) {
@@ -203,7 +214,7 @@ impl Outgoing {
         }
     }
 
-    fn said(&mut self, ctx: &mut Context, now: Now, link: LinkId, said: Said) -> Outcome {
+    fn said(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, said: Said) -> Outcome {
         let Some(at) = self.position(link) else { return Outcome::Pending };
         match (said, self.links[at].stage) {
             // What a damaged header or proof is answered with cannot be told from a refusal.
@@ -229,20 +240,26 @@ impl Outgoing {
     }
 
     /// Shows the node that this side has the password.
-    pub(super) fn prove(&mut self, ctx: &mut Context, now: Instant) {
+    pub(super) fn prove(&mut self, ctx: &mut Context<impl Asks>, now: Instant) {
         for pending in &mut self.links {
             let Stage::Challenged(challenge) = pending.stage else { continue };
             let connection = pending.connection.as_ref();
             let proof = connection.and_then(|connection| connection.proof(&ctx.keys, &challenge));
             if let Some(proof) = proof {
-                ctx.out.push_back(Output::Send(pending.link, proof));
+                ctx.push(LinkOutput::Send(pending.link, proof));
                 pending.enter(Stage::Proving, now);
             }
         }
     }
 
     /// A connection could not be made, or has ended, or the name not be looked up.
-    pub(super) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) -> Outcome {
+    pub(super) fn closed(
+        &mut self,
+        ctx: &mut Context<impl Asks>,
+        now: Now,
+        link: LinkId,
+        why: &str,
+    ) -> Outcome {
         let pending = self.links.iter().find(|pending| pending.link == link);
         let connection = pending.and_then(|pending| pending.connection.as_ref());
         let Some(connection) = connection else {
@@ -260,7 +277,7 @@ impl Outgoing {
     /// A connection, or the lookup, is of no use. Other addresses of the node may still answer.
     pub(super) fn lose(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Asks>,
         now: Now,
         link: LinkId,
         code: Code,
@@ -269,7 +286,7 @@ impl Outgoing {
         self.drop_link(ctx, now, link, Loss::new(code, why))
     }
 
-    fn drop_link(&mut self, ctx: &mut Context, now: Now, link: LinkId, loss: Loss) -> Outcome {
+    fn drop_link(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, loss: Loss) -> Outcome {
         ctx.close(link);
         if self.lookup == Some(link) {
             self.lookup = None;
@@ -285,7 +302,7 @@ impl Outgoing {
     }
 
     /// Nothing has come of it in time.
-    pub(super) fn give_up(&mut self, ctx: &mut Context) -> Loss {
+    pub(super) fn give_up(&mut self, ctx: &mut Context<impl Asks>) -> Loss {
         self.close(ctx);
         if self.lookup.take().is_some() {
             self.losses.add(None, Stage::Connecting, Loss::new(Code::CANNOT_CONNECT, LOOKUP));
@@ -301,7 +318,7 @@ impl Outgoing {
     }
 
     /// Closes all its connections.
-    pub(super) fn close(&self, ctx: &mut Context) {
+    pub(super) fn close(&self, ctx: &mut Context<impl Asks>) {
         let links = self.links.iter().map(|pending| pending.link);
         self.lookup.into_iter().chain(links).for_each(|link| ctx.close(link));
     }
@@ -323,7 +340,7 @@ impl Outgoing {
         timers
     }
 
-    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) -> Outcome {
+    pub(super) fn tick(&mut self, ctx: &mut Context<impl Asks>, now: Now) -> Outcome {
         let mut outcome = Outcome::Pending;
         let mut timers = self.timers(&ctx.timing);
         while let Some(timer) = timers.expired(now.instant) {
@@ -356,7 +373,7 @@ impl Outgoing {
     }
 
     /// Tries the addresses whose time has come.
-    fn dial(&mut self, ctx: &mut Context, now: Instant) {
+    fn dial(&mut self, ctx: &mut Context<impl Asks>, now: Instant) {
         while let Some(to) = self.race.poll(now) {
             let link = ctx.connect(self.purpose.owner, to);
             let (stage, connection) = (Stage::Connecting, None);
@@ -365,7 +382,7 @@ impl Outgoing {
     }
 
     /// The node has answered on that link, or on wire 1 taken it: no other is needed.
-    fn settle(&mut self, ctx: &mut Context, now: Instant, link: LinkId) {
+    fn settle(&mut self, ctx: &mut Context<impl Asks>, now: Instant, link: LinkId) {
         self.race = Race::new([], now);
         self.losses = Losses::default();
         let others = self.links.extract_if(.., |pending| pending.link != link);

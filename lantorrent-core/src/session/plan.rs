@@ -69,7 +69,7 @@ impl Plan {
     }
 }
 
-impl Context {
+impl<O> Context<O> {
     /// For the source of a transfer of its own, which it names, with a number for each destination.
     pub(super) fn for_plan(
         plan: &mut Plan,

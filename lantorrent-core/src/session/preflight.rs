@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::context::Context;
 use super::entropy::Seed;
 use super::inquiry::{Failure, Inquiry};
-use super::io::{Input, Now, Output};
+use super::io::{Now, PreflightInput, PreflightOutput};
 use super::plan::Plan;
 use super::results::News;
 use super::timing::Timing;
@@ -16,18 +16,17 @@ use crate::wire::{Keyring, Verb};
 const AT_ONCE: usize = 256;
 
 /// The state machine of a question to many nodes: whether they could write what is requested ([`Verb::Check`]), or that
-/// nobody wants it any more ([`Verb::Cancel`]). See [the module](super) for how to drive it; it asks for
-/// [`Output::LookUp`], [`Connect`](Output::Connect), [`Send`](Output::Send), [`Close`](Output::Close) and [`Report`](Output::Report), one for each
-/// request, and is [`Done`](Output::Done).
+/// it is not wanted any more ([`Verb::Cancel`]). See [the module](super) for how to drive it; it says one
+/// [`Report`](PreflightOutput::Report) for each request.
 #[derive(Debug)]
 pub struct PreflightSession {
-    ctx: Context,
+    ctx: Context<PreflightOutput>,
     inquiry: Inquiry,
     done: bool,
 }
 
 impl PreflightSession {
-    /// Begins to ask everybody in the plan.
+    /// Begins to ask every node of the plan.
     pub fn new(now: Now, mut plan: Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (ctx, _) = Context::for_plan(&mut plan, verb, keys, timing, seed);
         let mut inquiry = Inquiry::new(verb, AT_ONCE);
@@ -38,29 +37,24 @@ impl PreflightSession {
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<PreflightOutput> {
         self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`PreflightInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
         self.inquiry.deadline(&self.ctx)
     }
 
-    /// Something happened. Inputs that have nothing to do with it change nothing.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+    /// Something happened.
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<PreflightInput<'a>>) {
         if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.inquiry.excuse(late);
         }
-        let ctx = &mut self.ctx;
-        match input {
-            Input::Tick => self.inquiry.tick(ctx, now),
-            Input::Stop(_) => self.inquiry.stop(ctx),
-            Input::Found(link, addresses) => self.inquiry.found(ctx, now, link, &addresses),
-            Input::Connected(link, to) => self.inquiry.connected(ctx, now, link, to),
-            Input::Bytes(link, bytes) => self.inquiry.bytes(ctx, now, link, bytes),
-            Input::Closed(link, why) => self.inquiry.closed(ctx, now, link, &why),
-            _ => {}
+        match input.into() {
+            PreflightInput::Tick => self.inquiry.tick(&mut self.ctx, now),
+            PreflightInput::Stop => self.inquiry.stop(&mut self.ctx),
+            PreflightInput::Link(input) => self.inquiry.handle(&mut self.ctx, now, input),
         }
         self.advance(now);
     }
@@ -73,14 +67,14 @@ impl PreflightSession {
         }
         while let Some(relayed) = self.ctx.relayed.pop_front() {
             if relayed.news != News::Nothing {
-                self.ctx.out.push_back(Output::Report(relayed.report));
+                self.ctx.out.push_back(PreflightOutput::Report(relayed.report));
             }
         }
         if self.inquiry.is_over() && !self.done {
             self.done = true;
             let last = self.ctx.results.unreported();
-            self.ctx.out.extend(last.into_iter().map(Output::Report));
-            self.ctx.out.push_back(Output::Done);
+            self.ctx.out.extend(last.into_iter().map(PreflightOutput::Report));
+            self.ctx.out.push_back(PreflightOutput::Done);
         }
     }
 }

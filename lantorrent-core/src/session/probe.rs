@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::io::{LinkId, Now};
+use super::io::{LinkId, LinkInput, Now, SourceOutput};
 use super::links::Owner;
 use super::outgoing::{Outcome, Outgoing, Purpose};
 use crate::wire::{Destination, Verb};
@@ -49,7 +49,7 @@ impl Probes {
     }
 
     /// What is known of that node.
-    pub(super) fn sight(&self, ctx: &Context, now: Now, index: u32) -> Sight {
+    pub(super) fn sight(&self, ctx: &Context<SourceOutput>, now: Now, index: u32) -> Sight {
         let known = self.0.iter().find(|known| known.node.index == index);
         let known = known.filter(|known| known.asked >= QUESTIONS);
         let waiting = known.and_then(|known| known.waiting);
@@ -66,16 +66,16 @@ impl Probes {
     }
 
     /// No node is watched any more.
-    pub(super) fn stop(&mut self, ctx: &mut Context) {
+    pub(super) fn stop(&mut self, ctx: &mut Context<SourceOutput>) {
         self.0.drain(..).flat_map(|known| known.asking).for_each(|handshake| handshake.close(ctx));
     }
 
     /// When to call [`tick`](Self::tick) if nothing happens before.
-    pub(super) fn deadline(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn deadline(&self, ctx: &Context<SourceOutput>) -> Option<Instant> {
         self.0.iter().filter_map(|known| known.deadline(ctx)).min()
     }
 
-    pub(super) fn tick(&mut self, ctx: &mut Context, now: Now) {
+    pub(super) fn tick(&mut self, ctx: &mut Context<SourceOutput>, now: Now) {
         for known in &mut self.0 {
             known.asking.retain_mut(|handshake| !matches!(handshake.tick(ctx, now), Outcome::Failed(_)));
             // One that is over makes room for the next.
@@ -85,15 +85,25 @@ impl Probes {
         }
     }
 
-    pub(super) fn found(&mut self, ctx: &mut Context, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+    /// Something becomes of a connection, or of a lookup.
+    pub(super) fn handle(&mut self, ctx: &mut Context<SourceOutput>, now: Now, input: LinkInput<'_>) {
+        match input {
+            LinkInput::Found(link, addresses) => self.found(ctx, now, link, &addresses),
+            LinkInput::Connected(link, to) => self.connected(ctx, now, link, to),
+            LinkInput::Bytes(link, bytes) => self.bytes(ctx, now, link, bytes),
+            LinkInput::Closed(link, why) => self.closed(ctx, now, link, &why),
+        }
+    }
+
+    fn found(&mut self, ctx: &mut Context<SourceOutput>, now: Now, link: LinkId, addresses: &[SocketAddr]) {
         self.step(ctx, now, link, |handshake, ctx| handshake.found(ctx, now, link, addresses));
     }
 
-    pub(super) fn connected(&mut self, ctx: &mut Context, now: Now, link: LinkId, to: SocketAddr) {
+    fn connected(&mut self, ctx: &mut Context<SourceOutput>, now: Now, link: LinkId, to: SocketAddr) {
         self.step(ctx, now, link, |handshake, ctx| handshake.connected(ctx, now, link, to, Vec::new()));
     }
 
-    pub(super) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, mut input: &[u8]) {
+    fn bytes(&mut self, ctx: &mut Context<SourceOutput>, now: Now, link: LinkId, mut input: &[u8]) {
         let Some(known) = self.of(ctx, link) else { return };
         // Whatever it says, it is there.
         known.waiting = None;
@@ -106,11 +116,11 @@ impl Probes {
     }
 
     /// A connection could not be made, or has ended, or the name not be looked up.
-    pub(super) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
+    fn closed(&mut self, ctx: &mut Context<SourceOutput>, now: Now, link: LinkId, why: &str) {
         self.step(ctx, now, link, |handshake, ctx| handshake.closed(ctx, now, link, why));
     }
 
-    fn of(&mut self, ctx: &Context, link: LinkId) -> Option<&mut Probe> {
+    fn of(&mut self, ctx: &Context<SourceOutput>, link: LinkId) -> Option<&mut Probe> {
         let Some(Owner::Probe(index)) = ctx.links.owner(link) else { return None };
         self.0.iter_mut().find(|known| known.node.index == index)
     }
@@ -118,10 +128,10 @@ impl Probes {
     /// Something becomes of a question. Where nothing comes of it another one is due after a while.
     fn step(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<SourceOutput>,
         now: Now,
         link: LinkId,
-        step: impl FnOnce(&mut Outgoing, &mut Context) -> Outcome,
+        step: impl FnOnce(&mut Outgoing, &mut Context<SourceOutput>) -> Outcome,
     ) {
         let Some(known) = self.of(ctx, link) else { return };
         let Some(at) = known.asking.iter().position(|handshake| handshake.has(link)) else { return };
@@ -138,12 +148,12 @@ impl Probe {
         (self.asking.len() < QUESTIONS).then_some(self.ask_at)
     }
 
-    fn deadline(&self, ctx: &Context) -> Option<Instant> {
+    fn deadline(&self, ctx: &Context<SourceOutput>) -> Option<Instant> {
         let asking = self.asking.iter().filter_map(|handshake| handshake.deadline(&ctx.timing));
         asking.chain(self.next_at()).min()
     }
 
-    fn ask(&mut self, ctx: &mut Context, now: Now) {
+    fn ask(&mut self, ctx: &mut Context<SourceOutput>, now: Now) {
         if self.waiting.is_none() {
             self.waiting = Some(now.instant);
             self.asked = 0;

@@ -230,9 +230,11 @@ impl Results {
             match std::mem::replace(&mut entry.known, Known::Settled { good: false }) {
                 Known::Settled { .. } => {}
                 Known::Nothing => last.extend(never),
+                // Another node may have served it, of which the one that speaks for it knows nothing.
                 Known::Hearsay(report) | Known::Doubt(report)
                     if report.code.is_provisional()
-                        || report.code.is_absence() && entry.index > lost_from =>
+                        || entry.index > lost_from
+                            && (report.code.is_absence() || report.code.is_end_of_transfer()) =>
                 {
                     last.push(Report {
                         message: format!("not known to be whole: {}", report.message),
@@ -255,12 +257,15 @@ mod tests {
     const NODE: u32 = 4;
 
     fn results() -> Results {
-        let requests = vec![Request { filename: "/f".into(), id: "r".into(), rename: true }];
-        let node =
-            Destination { host: "h".into(), port: 1, index: NODE, requests, degree: None, block_size: None };
         let mut results = Results::default();
-        results.add(&node);
+        add(&mut results, NODE, "r");
         results
+    }
+
+    fn add(results: &mut Results, index: u32, id: &str) {
+        let requests = vec![Request { filename: "/f".into(), id: id.into(), rename: true }];
+        let host = "h".into();
+        results.add(&Destination { host, port: 1, index, requests, degree: None, block_size: None });
     }
 
     fn said(results: &Results, code: Code, by: u32) -> Report {
@@ -299,5 +304,21 @@ mod tests {
         // The node's own word ends that.
         let own = (Code::CANNOT_OPEN, NODE, News::Settles);
         assert_eq!(end(&[words[0], own, heard(lost, News::Nothing)]), None);
+    }
+
+    #[test]
+    fn the_end_of_the_transfer_says_nothing_of_nodes_behind_one_that_was_lost() {
+        for (lost, code) in [(None, Code::STOPPED), (Some(NODE - 1), Code::NEVER_REPORTED)] {
+            let mut results = results();
+            if let Some(lost) = lost {
+                add(&mut results, lost, "lost");
+                let report = Report { by: Some(1), ..results.about("lost", Code::LOST, "").unwrap() };
+                assert_eq!(results.record(&report), News::Hearsay);
+            }
+            let report = said(&results, Code::STOPPED, 3);
+            assert_eq!(results.record(&report), News::Hearsay);
+            let last = results.close().into_iter().find(|report| report.id.as_deref() == Some("r"));
+            assert_eq!(last.map(|report| report.code), Some(code));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Stage};
 use super::context::Context;
-use super::io::LinkId;
+use super::io::{Feeds, LinkId};
 use super::outgoing::{Outgoing, Purpose};
 use super::timing::Timing;
 use crate::wire::{Destination, Progress, Wire};
@@ -172,7 +172,7 @@ impl Run {
         }
     }
 
-    /// Those that are still of interest: the child, or the next candidate, and all behind.
+    /// The nodes that are still of interest: the child, or the next candidate, and all behind.
     pub(super) fn rest(&self) -> &[Destination] {
         let first = self.candidates.first().map_or(self.next, |candidate| candidate.place.min(self.next));
         let from = self.taken().unwrap_or(first);
@@ -260,14 +260,14 @@ impl Run {
         self.launch_at = None;
     }
 
-    /// Asks nobody any more.
-    pub(super) fn drop_candidates(&mut self, ctx: &mut Context) {
+    /// Asks no candidate any more.
+    pub(super) fn drop_candidates(&mut self, ctx: &mut Context<impl Feeds>) {
         self.candidates.drain(..).for_each(|candidate| candidate.handshake.close(ctx));
     }
 
     /// The place of the next candidate that may be asked now, if there is one. Those that there is word of are passed
     /// over: a node that has the file needs nothing, and one that was found dead or unable is asked at the end once more.
-    pub(super) fn candidate(&mut self, ctx: &Context, now: Instant) -> Option<usize> {
+    pub(super) fn candidate(&mut self, ctx: &Context<impl Feeds>, now: Instant) -> Option<usize> {
         if let Some(left) = self.left {
             return (self.candidates.is_empty() && left.claim_at <= now).then_some(left.place);
         }
@@ -283,7 +283,13 @@ impl Run {
     }
 
     /// That candidate is being asked.
-    pub(super) fn launch(&mut self, place: usize, purpose: Purpose, ctx: &mut Context, now: Instant) {
+    pub(super) fn launch(
+        &mut self,
+        place: usize,
+        purpose: Purpose,
+        ctx: &mut Context<impl Feeds>,
+        now: Instant,
+    ) {
         if self.left.is_none() {
             self.next = place + 1;
             self.launch_at = Some(now + ctx.timing.race);
@@ -293,7 +299,7 @@ impl Run {
     }
 
     /// Asks the only candidate a second time beside the first.
-    pub(super) fn ask_beside(&mut self, ctx: &mut Context, now: Instant) {
+    pub(super) fn ask_beside(&mut self, ctx: &mut Context<impl Feeds>, now: Instant) {
         let Some(Candidate { place, handshake }) = self.candidates.first() else { return };
         let second = Candidate { place: *place, handshake: Box::new(handshake.again(ctx, now)) };
         self.asked_again = true;
@@ -322,19 +328,19 @@ impl Run {
     }
 
     /// The first candidate that has answered, if none before it is still waited for: how many come before it.
-    pub(super) fn choice(&self, ctx: &Context, now: Instant) -> Option<usize> {
+    pub(super) fn choice(&self, ctx: &Context<impl Feeds>, now: Instant) -> Option<usize> {
         let best = self.candidates.iter().position(|candidate| candidate.handshake.is_challenged())?;
         self.grace_over(ctx, best).is_none_or(|at| at <= now).then_some(best)
     }
 
     /// Until when the candidates before that one are waited for.
-    fn grace_over(&self, ctx: &Context, best: usize) -> Option<Instant> {
+    fn grace_over(&self, ctx: &Context<impl Feeds>, best: usize) -> Option<Instant> {
         let early = self.candidates[..best].iter();
         early.map(|candidate| candidate.handshake.asked_until(ctx.timing.grace)).max()
     }
 
     /// When something is due that has to do with candidates.
-    pub(super) fn seek_at(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn seek_at(&self, ctx: &Context<impl Feeds>) -> Option<Instant> {
         if self.taken().is_some() {
             return None;
         }

@@ -6,7 +6,8 @@ use super::context::Context;
 use super::downstream::Downstream;
 use super::entropy::Seed;
 use super::inquiry::{Failure, Inquiry};
-use super::io::{Input, Now, Output};
+use super::io::{FeedInput, Now, SourceInput, SourceOutput};
+use super::links::Owner;
 use super::plan::Plan;
 use super::probe::{Probes, Sight};
 use super::results::News;
@@ -73,20 +74,20 @@ impl Asked {
     }
 }
 
-/// How long a round has to last for those who did not answer at its beginning to be asked again.
+/// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How many are told at the same time what is cancelled.
 const CANCELS: usize = 64;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
-/// More than that many who have not reported are worth another chain.
+/// More nodes than that which have not reported are worth another chain.
 const FEW: usize = 8;
 
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
     transfer: TransferId,
-    ctx: Context,
+    ctx: Context<SourceOutput>,
     downstream: Downstream,
     probes: Probes,
     /// Tells nodes which of their requests are cancelled.
@@ -140,11 +141,11 @@ impl SourceSession {
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<SourceOutput> {
         self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`SourceInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.next().filter(|_| self.phase != Phase::Done)
     }
@@ -156,8 +157,8 @@ impl SourceSession {
         self.timers.set(Timer::Cancels, self.cancels.deadline(&self.ctx));
     }
 
-    /// Something happened. Inputs that only concern a node change nothing.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+    /// Something happened.
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<SourceInput<'a>>) {
         if self.phase == Phase::Done {
             return;
         }
@@ -166,48 +167,31 @@ impl SourceSession {
             self.probes.excuse(late);
             self.cancels.excuse(late);
         }
-        match input {
-            Input::Tick => self.tick(now),
-            Input::Received(upto) => self.downstream.available(upto),
-            Input::Stop(_) => {
+        match input.into() {
+            SourceInput::Tick => self.tick(now),
+            SourceInput::Received(upto) => self.downstream.available(upto),
+            SourceInput::Stop => {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
-            Input::Suspend => self.suspend(),
-            Input::Cancel(id) => self.cancel(&id),
-            Input::End { size, sum } => {
+            SourceInput::Suspend => self.suspend(),
+            SourceInput::Cancel(id) => self.cancel(&id),
+            SourceInput::End { size, sum } => {
                 self.sum = Some(sum);
                 self.downstream.available(size);
                 self.downstream.payload_ended();
             }
-            Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Found(link, addresses) => {
-                self.downstream.found(&mut self.ctx, now, link, &addresses);
-                self.probes.found(&mut self.ctx, now, link, &addresses);
-                self.cancels.found(&mut self.ctx, now, link, &addresses);
-            }
-            Input::Connected(link, to) => {
-                self.downstream.connected(&mut self.ctx, now, link, to);
-                self.probes.connected(&mut self.ctx, now, link, to);
-                self.cancels.connected(&mut self.ctx, now, link, to);
-            }
-            Input::Bytes(link, bytes) => {
-                self.downstream.bytes(&mut self.ctx, now, link, bytes);
-                self.probes.bytes(&mut self.ctx, now, link, bytes);
-                self.cancels.bytes(&mut self.ctx, now, link, bytes);
-            }
-            Input::Sent(link, upto) => self.downstream.sent(&self.ctx, now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(&self.ctx, now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.ctx, now, link),
-            Input::Closed(link, why) => {
-                self.downstream.closed(&mut self.ctx, now, link, &why);
-                self.probes.closed(&mut self.ctx, now, link, &why);
-                self.cancels.closed(&mut self.ctx, now, link, &why);
-            }
-            Input::Unservable(link) => {
-                // The source's file is all there is: its children are lost where it fails.
+            SourceInput::Aborted(abort) => self.abort(now, &abort),
+            SourceInput::Link(input) => match self.ctx.links.owner(input.link()) {
+                Some(Owner::Run(_)) => self.downstream.handle(&mut self.ctx, now, input),
+                Some(Owner::Probe(_)) => self.probes.handle(&mut self.ctx, now, input),
+                Some(Owner::Question(_)) => self.cancels.handle(&mut self.ctx, now, input),
+                None => {}
+            },
+            // The source's file is all there is: its children are lost where it fails.
+            SourceInput::Feed(FeedInput::Unservable(link)) => {
                 self.downstream.unservable(&mut self.ctx, now, link);
             }
-            _ => {}
+            SourceInput::Feed(input) => self.downstream.fed(&mut self.ctx, now, &input),
         }
         self.advance(now);
     }
@@ -277,7 +261,7 @@ impl SourceSession {
         self.downstream.progress(&self.ctx, &mut sum);
         self.count_the_rest(&mut sum);
         sum.changed.extend(self.downstream.take_changes(usize::MAX));
-        self.ctx.out.push_back(Output::Progress(sum));
+        self.ctx.out.push_back(SourceOutput::Progress(sum));
     }
 
     /// Those of former rounds are in no run any more.
@@ -311,13 +295,13 @@ impl SourceSession {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
-                self.ctx.out.push_back(Output::Report(report));
+                self.ctx.out.push_back(SourceOutput::Report(report));
             } else if relayed.report.code.is_provisional() && !matches!(self.round, Round::Direct(_)) {
                 self.watch(now, relayed.report.index);
-                self.ctx.out.push_back(Output::Bypassed(relayed.report));
+                self.ctx.out.push_back(SourceOutput::Bypassed(relayed.report));
             }
         }
-        // Who is about to say that nothing of it is written need not be asked for it.
+        // A node that is about to say that nothing of it is written need not be asked for it.
         while self.downstream.finished() && self.cancels.is_over() && self.phase != Phase::Done {
             if self.ask_again(now) {
                 continue;
@@ -326,8 +310,8 @@ impl SourceSession {
             self.probes.stop(&mut self.ctx);
             self.tell_progress();
             let last = self.ctx.results.close();
-            self.ctx.out.extend(last.into_iter().map(Output::Report));
-            self.ctx.out.push_back(Output::Done);
+            self.ctx.out.extend(last.into_iter().map(SourceOutput::Report));
+            self.ctx.out.push_back(SourceOutput::Done);
         }
         self.arm();
     }

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Relayed};
-use super::io::{Now, Output, UpstreamId};
+use super::io::{NodeOutput, Now, UpstreamId};
 use crate::wire::{Line, LineWriter, SealedReport};
 
 /// A connection from upstream.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: UpstreamId,
-    /// Who it is from: the place of a node, None for the source.
+    /// Its sender: the place of a node, None for the source.
     pub(super) from: Option<u32>,
     lines: Option<LineWriter>,
     heard: Instant,
@@ -22,9 +22,9 @@ impl Link {
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, ctx: &mut Context, line: &Line) {
+    pub(super) fn say(&mut self, ctx: &mut Context<NodeOutput>, line: &Line) {
         if let Some(lines) = &mut self.lines {
-            ctx.out.push_back(Output::Reply(self.id, lines.encode(line)));
+            ctx.out.push_back(NodeOutput::Reply(self.id, lines.encode(line)));
         }
     }
 }
@@ -133,13 +133,13 @@ impl Upstream {
     }
 
     /// Whether there is an upstream that shows signs of life.
-    pub(super) fn lives(&self, ctx: &Context, now: Now) -> bool {
+    pub(super) fn lives(&self, ctx: &Context<NodeOutput>, now: Now) -> bool {
         !matches!(self.state, State::Mute(_)) && self.dead_at(ctx).is_some_and(|at| at > now.instant)
     }
 
     /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of a node that
     /// stands before the present upstream, or is that one, over a fresh connection.
-    pub(super) fn yields_to(&self, ctx: &Context, now: Now, from: Option<u32>) -> bool {
+    pub(super) fn yields_to(&self, ctx: &Context<NodeOutput>, now: Now, from: Option<u32>) -> bool {
         // The source stands before all.
         !self.lives(ctx, now) || self.link().is_none_or(|link| from <= link.from)
     }
@@ -189,7 +189,7 @@ impl Upstream {
     }
 
     /// While the payload is awaited: when too little comes from upstream, or there was none for too long.
-    pub(super) fn lost_at(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn lost_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
         match &self.state {
             State::Reading(_) => self.dead_at(ctx),
             State::Orphan | State::Halting(None) => Some(self.orphan_since + ctx.timing.orphan),
@@ -198,7 +198,7 @@ impl Upstream {
     }
 
     /// When there is no upstream any more, one that says nothing being as good as none.
-    pub(super) fn gone_at(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn gone_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
         match &self.state {
             State::Mute(_) => Some(self.orphan_since),
             _ => self.dead_at(ctx).or(Some(self.orphan_since)),
@@ -206,20 +206,20 @@ impl Upstream {
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, ctx: &mut Context, line: &Line) {
+    pub(super) fn say(&mut self, ctx: &mut Context<NodeOutput>, line: &Line) {
         if let Some(link) = self.link_mut() {
             link.say(ctx, line);
         }
     }
 
     /// Says something on a connection that is no upstream's any more, or was never to be.
-    pub(super) fn say_once(ctx: &mut Context, mut link: Link, line: &Line) {
+    pub(super) fn say_once(ctx: &mut Context<NodeOutput>, mut link: Link, line: &Line) {
         link.say(ctx, line);
-        ctx.out.push_back(Output::CloseUpstream(link.id));
+        ctx.out.push_back(NodeOutput::CloseUpstream(link.id));
     }
 
     /// Passes on a report: on wire 2 as its maker sealed it, or sealed here where it was made here.
-    pub(super) fn relay(&mut self, ctx: &mut Context, relayed: Relayed) {
+    pub(super) fn relay(&mut self, ctx: &mut Context<NodeOutput>, relayed: Relayed) {
         match &ctx.result_key {
             Some(key) => {
                 let sealed = relayed.sealed.unwrap_or_else(|| SealedReport::seal(&relayed.report, key));
@@ -231,13 +231,13 @@ impl Upstream {
             None => {
                 let mut line = relayed.report.encode().into_bytes();
                 line.push(b'\n');
-                ctx.out.extend(self.id().map(|id| Output::Reply(id, line)));
+                ctx.out.extend(self.id().map(|id| NodeOutput::Reply(id, line)));
             }
         }
     }
 
     /// When silence from upstream means that it is dead.
-    pub(super) fn dead_at(&self, ctx: &Context) -> Option<Instant> {
+    pub(super) fn dead_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
         self.link().map(|link| link.heard + ctx.timing.silence(ctx.wire()))
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::admission::answer_check;
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, Input, LinkId, Now, Output, Plan, PreflightSession, Seed, Timing,
+    Gate, Greeting, Incoming, LinkId, LinkInput, LinkOutput, Now, Plan, PreflightInput, PreflightOutput,
+    PreflightSession, Seed, Timing,
 };
 use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
 
@@ -102,28 +103,28 @@ fn ask(damage: Damage) -> (Report, [usize; 2], u32) {
     loop {
         let Some(output) = preflight.poll() else {
             now.instant = preflight.deadline().expect("it ends with a report");
-            preflight.handle(now, Input::Tick);
+            preflight.handle(now, PreflightInput::Tick);
             continue;
         };
         match output {
-            Output::Connect { link, .. } => {
+            PreflightOutput::Link(LinkOutput::Connect { link, .. }) => {
                 let damage = if connections == 0 { damage } else { Damage::None };
                 connections += 1;
                 node = Some(Node::new(now, link, to, damage));
-                preflight.handle(now, Input::Connected(link, to));
+                preflight.handle(now, LinkInput::Connected(link, to));
             }
-            Output::Send(link, bytes) => {
+            PreflightOutput::Link(LinkOutput::Send(link, bytes)) => {
                 let node = node.as_mut().filter(|node| node.link == link).expect("a connection");
                 let (answer, over) = node.hear(now, bytes);
                 if connections == 1 {
                     first = [node.heard, node.said];
                 }
-                preflight.handle(now, Input::Bytes(link, &answer));
+                preflight.handle(now, LinkInput::Bytes(link, &answer));
                 if over {
-                    preflight.handle(now, Input::Closed(link, "it closed the connection".into()));
+                    preflight.handle(now, LinkInput::Closed(link, "it closed the connection".into()));
                 }
             }
-            Output::Report(report) => return (report, first, connections),
+            PreflightOutput::Report(report) => return (report, first, connections),
             _ => {}
         }
     }
@@ -147,20 +148,26 @@ fn an_answer_that_came_while_the_asker_slept_counts() {
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     for sleep in [3, 10, 200] {
         let mut preflight = preflight(start);
-        let Some(Output::Connect { link, .. }) = preflight.poll() else { panic!("it asks") };
-        preflight.handle(start, Input::Connected(link, to));
-        let Some(Output::Send(_, header)) = preflight.poll() else { panic!("it sends a header") };
+        let Some(PreflightOutput::Link(LinkOutput::Connect { link, .. })) = preflight.poll() else {
+            panic!("it asks")
+        };
+        preflight.handle(start, LinkInput::Connected(link, to));
+        let Some(PreflightOutput::Link(LinkOutput::Send(_, header))) = preflight.poll() else {
+            panic!("it sends a header")
+        };
         let mut node = Node::new(start, link, to, Damage::None);
         let (challenge, _) = node.hear(start, header);
         // Its clock goes on, and the first thing that it finds is that it is late.
         let woken = start + Duration::from_secs(sleep);
-        preflight.handle(woken, Input::Tick);
-        preflight.handle(woken, Input::Bytes(link, &challenge));
-        let Some(Output::Send(_, proof)) = preflight.poll() else { panic!("{sleep}: it gave up") };
+        preflight.handle(woken, PreflightInput::Tick);
+        preflight.handle(woken, LinkInput::Bytes(link, &challenge));
+        let Some(PreflightOutput::Link(LinkOutput::Send(_, proof))) = preflight.poll() else {
+            panic!("{sleep}: it gave up")
+        };
         let (answer, _) = node.hear(start, proof);
-        preflight.handle(woken, Input::Bytes(link, &answer));
-        let outputs: Vec<Output> = std::iter::from_fn(|| preflight.poll()).collect();
-        let good = |output: &Output| matches!(output, Output::Report(report) if report.code.is_success());
+        preflight.handle(woken, LinkInput::Bytes(link, &answer));
+        let outputs: Vec<PreflightOutput> = std::iter::from_fn(|| preflight.poll()).collect();
+        let good = |output: &PreflightOutput| matches!(output, PreflightOutput::Report(report) if report.code.is_success());
         assert!(outputs.iter().any(good), "{sleep}: {outputs:?}");
     }
 }

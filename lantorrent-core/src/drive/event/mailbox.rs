@@ -6,7 +6,7 @@ use mio::Token;
 
 use crate::flow::Item;
 use crate::flow::admission::PlacedFiles;
-use crate::session::{Input, LinkId};
+use crate::session::{LinkId, NodeInput};
 use crate::wire::RootHasher;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Message {
 /// What a session hears from its workers.
 #[derive(Debug)]
 pub(super) enum News {
-    Happened(Input<'static>),
+    Happened(NodeInput<'static>),
     /// The disk has taken something, so there may be room.
     Written,
     /// All files are let go.

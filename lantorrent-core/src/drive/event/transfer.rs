@@ -27,7 +27,10 @@ use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
 use crate::flow::admission::{Join, Task};
 use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
-use crate::session::{Input, LinkId, NodeSession, Output, Seed, UpstreamId};
+use crate::session::{
+    FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed,
+    UpstreamId,
+};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
 /// Bytes of the file that a session moves before others have a turn.
@@ -132,14 +135,15 @@ impl Transfer {
         }
         let (upstream, proven) = Upstream::new(arrival);
         let input = join.input(upstream.id(), proven);
-        self.told.extend(join.displaced.into_iter().map(|(id, fault)| Input::Displaced(id, fault)));
+        self.told
+            .extend(join.displaced.into_iter().map(|(id, fault)| FileInput::Displaced(id, fault).into()));
         self.told.push_back(input);
         self.upstreams.insert(upstream.id(), upstream);
     }
 
     /// Tells the session, which is to have a turn soon.
-    pub(super) fn tell(&mut self, input: Input<'static>) {
-        self.told.push_back(input);
+    pub(super) fn tell(&mut self, input: impl Into<NodeInput<'static>>) {
+        self.told.push_back(input.into());
     }
 
     /// What the workers say.
@@ -175,7 +179,7 @@ impl Transfer {
     /// Does what there is to do, but lets others have a turn.
     pub(super) fn turn(&mut self, world: &mut World) -> Turn {
         if self.session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            self.tell(Input::Tick);
+            self.tell(NodeInput::Tick);
         }
         self.settle(world);
         self.payload.look_for_room();
@@ -237,7 +241,7 @@ impl Transfer {
     fn settle(&mut self, world: &mut World) {
         while self.state == State::Running {
             while let Some(output) = self.session.poll() {
-                if output == Output::Done {
+                if output == NodeOutput::Done {
                     return self.end(world);
                 }
                 self.carry_out(output, world);
@@ -259,8 +263,8 @@ impl Transfer {
             last = Some(link);
             let Some(child) = self.children.get_mut(&link) else { continue };
             match child.get_connected() {
-                Some(Ok(address)) => self.told.push_back(Input::Connected(link, address)),
-                Some(Err(error)) => self.told.push_back(Input::Closed(link, error.to_string())),
+                Some(Ok(address)) => self.told.push_back(LinkInput::Connected(link, address).into()),
+                Some(Err(error)) => self.told.push_back(LinkInput::Closed(link, error.to_string()).into()),
                 None => {}
             }
             self.settle(world);
@@ -268,10 +272,10 @@ impl Transfer {
             match child.hear(&mut world.scratch) {
                 Heard::Nothing => {}
                 Heard::Bytes(count) => {
-                    self.session.handle(now(), Input::Bytes(link, &world.scratch[..count]));
+                    self.session.handle(now(), LinkInput::Bytes(link, &world.scratch[..count]));
                     turn = Turn::More;
                 }
-                Heard::End(why) => self.told.push_back(Input::Closed(link, why)),
+                Heard::End(why) => self.told.push_back(LinkInput::Closed(link, why).into()),
             }
             self.settle(world);
         }
@@ -312,53 +316,50 @@ impl Transfer {
         moved
     }
 
-    fn carry_out(&mut self, output: Output, world: &mut World) {
+    fn carry_out(&mut self, output: NodeOutput, world: &mut World) {
         let ring = &*self.payload.ring;
         let order_disk = |order| ring.change(|ring| ring.order_disk(order));
         let order = |link, order| ring.change(|ring| ring.order_link(link, order));
         match output {
-            Output::Open(file) => order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => order_disk(DiskOrder::Remove(request)),
-            Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.payload.halt(&mut self.told),
-            Output::Reply(id, bytes) => {
+            NodeOutput::Open(file) => order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(id, from) => self.accept(id, from, world),
+            NodeOutput::Halt => self.payload.halt(&mut self.told),
+            NodeOutput::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
                 }
             }
-            Output::CloseUpstream(id) => {
+            NodeOutput::CloseUpstream(id) => {
                 if let Some(Upstream { token, socket, outbox, .. }) = self.take_upstream(id) {
                     world.add_pending(Pending::leaving_session(token, socket, outbox));
                 }
             }
-            Output::DropUpstream(id) => {
+            NodeOutput::DropUpstream(id) => {
                 if let Some(upstream) = self.take_upstream(id) {
                     upstreams::reset(&upstream.socket);
                     world.forget(upstream.token);
                 }
             }
-            Output::LookUp { link, host, port } => self.look_up(link, host, port, world),
-            Output::Connect { link, to } => self.connect(link, to, world),
-            Output::Send(link, bytes) => order(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => order(link, LinkOrder::Control(control)),
-            Output::Feed(link, from) => ring.change(|ring| ring.feed(link, from)),
-            Output::Finish(link) => order(link, LinkOrder::Finish),
-            Output::Close(link) => {
+            NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.look_up(link, host, port, world)
+            }
+            NodeOutput::Link(LinkOutput::Connect { link, to }) => self.connect(link, to, world),
+            NodeOutput::Link(LinkOutput::Send(link, bytes)) => order(link, LinkOrder::Send(bytes)),
+            NodeOutput::Feed(FeedOutput::Control(link, control)) => order(link, LinkOrder::Control(control)),
+            NodeOutput::Feed(FeedOutput::Feed(link, from)) => ring.change(|ring| ring.feed(link, from)),
+            NodeOutput::Feed(FeedOutput::Finish(link)) => order(link, LinkOrder::Finish),
+            NodeOutput::Link(LinkOutput::Close(link)) => {
                 ring.change(|ring| ring.remove_link(link));
                 if let Some(child) = self.children.remove(&link) {
                     child.close(world);
                 }
             }
-            // These are a source's, or a node's that has a process for each connection.
-            Output::Part(_)
-            | Output::Answer(_)
-            | Output::Progress(_)
-            | Output::Report(_)
-            | Output::Bypassed(_)
-            | Output::Done => {}
+            // The first is a node's that has a process for each connection; the other is dealt with before it comes here.
+            NodeOutput::Answer(_) | NodeOutput::Done => {}
         }
     }
 
@@ -381,7 +382,7 @@ impl Transfer {
         world.disks.put(Box::new(move || {
             let tell = |news| mailbox.send(Message::News(number, news));
             // While nobody reads, silence is nobody's fault.
-            let root = root_before(&*ring, block_size, from, || tell(News::Happened(Input::Heard)));
+            let root = root_before(&*ring, block_size, from, || tell(News::Happened(NodeInput::Heard)));
             tell(News::Summed(from, root.map(Box::new)));
             Then::Over
         }));
@@ -401,14 +402,14 @@ impl Transfer {
         let resolver = world.site.traffic.resolver.clone();
         let begun = world.look_up(Box::new(move || {
             let input = match resolver.look_up(&host, port, Zones::Foreign) {
-                Ok(addresses) => Input::Found(link, addresses),
-                Err(error) => Input::Closed(link, error.to_string()),
+                Ok(addresses) => LinkInput::Found(link, addresses),
+                Err(error) => LinkInput::Closed(link, error.to_string()),
             };
-            mailbox.send(Message::News(number, News::Happened(input)));
+            mailbox.send(Message::News(number, News::Happened(input.into())));
             Then::Over
         }));
         if let Err(error) = begun {
-            self.tell(Input::Closed(link, error.to_string()));
+            self.tell(LinkInput::Closed(link, error.to_string()));
         }
     }
 
@@ -418,7 +419,7 @@ impl Transfer {
                 self.payload.ring.with(|ring| (ring.add_link(link), Wake::NONE));
                 self.children.insert(link, child);
             }
-            Err(error) => self.tell(Input::Closed(link, error.to_string())),
+            Err(error) => self.tell(LinkInput::Closed(link, error.to_string())),
         }
     }
 

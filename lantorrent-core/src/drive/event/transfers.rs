@@ -15,7 +15,7 @@ use super::world::{Ready, Who, World};
 use crate::flow::admission::{
     Admission, Attempt, Join, LastWords, PlacedFiles, Start, Verdict, answer_check,
 };
-use crate::session::Input;
+use crate::session::NodeInput;
 use crate::wire::{Header, TransferId};
 
 pub(super) struct Transfers {
@@ -40,7 +40,7 @@ impl Transfers {
     pub(super) fn stop(&mut self, grace: Duration, world: &mut World) {
         self.admission.stop();
         for (number, transfer) in &mut self.sessions {
-            transfer.tell(Input::Stop(grace));
+            transfer.tell(NodeInput::Stop(grace));
             queue(*number, transfer, world);
         }
     }
@@ -83,7 +83,7 @@ impl Transfers {
         let Start { supersedes, patience, task } = start;
         for number in supersedes.iter().filter_map(|transfer| self.numbers.get(transfer)) {
             if let Some(transfer) = self.sessions.get_mut(number) {
-                transfer.tell(Input::Superseded);
+                transfer.tell(NodeInput::Superseded);
                 queue(*number, transfer, world);
             }
         }

@@ -19,7 +19,7 @@ use super::rendezvous::{self, Met};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
 use crate::flow::admission::{Attempt, LastWords, Start, Verdict, answer_check};
-use crate::session::{Seed, UpstreamId};
+use crate::session::{NodeInput, Seed, UpstreamId};
 use crate::wire::{Code, Nonce, SealedReport, TransferId};
 
 /// Serves a connection that was just made.
@@ -90,8 +90,8 @@ fn attend(
 
 /// Both ends of what a session hears, and where other processes of the node ask for it.
 pub(super) struct Channel {
-    happenings: mpsc::SyncSender<control::Happening>,
-    heard: mpsc::Receiver<control::Happening>,
+    happenings: control::ToNode,
+    heard: mpsc::Receiver<control::Happening<NodeInput<'static>>>,
     pub(super) doorbell: Arc<Doorbell>,
     pub(super) listeners: Listeners,
 }

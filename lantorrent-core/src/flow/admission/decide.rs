@@ -6,7 +6,7 @@ use super::answer::{PlacedFiles, confirm};
 use super::last_words::LastWords;
 use super::registry::{Entrance, Recall, Registry};
 use super::rendezvous::Kept;
-use crate::session::{FileFault, Gate, Input, NodeSession, Now, Proven, Seed, UpstreamId};
+use crate::session::{FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, UpstreamId};
 use crate::wire::{Header, SealedReport, TransferId, Verb};
 
 /// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
@@ -83,7 +83,7 @@ pub enum Verdict {
 /// A session that starts.
 #[derive(Debug)]
 pub struct Start {
-    /// Transfers whose sessions are to be told [`Input::Superseded`] first: they write the same files for the same source.
+    /// Transfers whose sessions are to be told [`NodeInput::Superseded`] first: they write the same files for the same source.
     pub supersedes: Vec<TransferId>,
     /// How long, all in all, to wait for files that are in use.
     pub patience: Duration,
@@ -103,16 +103,16 @@ pub enum Task {
 /// A connection that goes to a running session.
 #[derive(Debug)]
 pub struct Join {
-    /// To be told as [`Input::Displaced`] first.
+    /// To be told as [`FileInput::Displaced`] first.
     pub displaced: Vec<(String, FileFault)>,
-    /// Whether it cancels requests: [`Input::Cancelled`], and else [`Input::Claimed`].
+    /// Whether it cancels requests: [`NodeInput::Cancelled`], and else [`NodeInput::Claimed`].
     pub cancels: bool,
 }
 
 impl Join {
     /// What the session is to be told of the connection.
-    pub fn input(&self, id: UpstreamId, proven: Box<Proven>) -> Input<'static> {
-        if self.cancels { Input::Cancelled(id, proven) } else { Input::Claimed(id, proven) }
+    pub fn input(&self, id: UpstreamId, proven: Box<Proven>) -> NodeInput<'static> {
+        if self.cancels { NodeInput::Cancelled(id, proven) } else { NodeInput::Claimed(id, proven) }
     }
 }
 
@@ -129,7 +129,7 @@ impl Task {
         match self {
             Self::TakePart(unwanted) => {
                 let mut session = NodeSession::new(now, id, proven, keys, timing, seed);
-                session.handle(now, Input::Unwanted(unwanted));
+                session.handle(now, NodeInput::Unwanted(unwanted));
                 session
             }
             Self::Cancel(told) => NodeSession::cancel(now, id, proven, keys, timing, &told),

@@ -1,7 +1,7 @@
 //! What a node says to a sender that gets no session.
 
 use super::answer::retell;
-use crate::session::{Gate, NodeSession, Now, Output, Proven, SUPERSEDED, UpstreamId};
+use crate::session::{Gate, NodeOutput, NodeSession, Now, Proven, SUPERSEDED, UpstreamId};
 use crate::wire::{Code, Line, SealedReport};
 
 /// What to say before closing.
@@ -53,7 +53,7 @@ fn refuse(now: Now, id: UpstreamId, proven: Proven, gate: &Gate, code: Code, why
     let mut session = NodeSession::refuse(now, id, proven, keys, timing, code, why);
     let mut words = Vec::new();
     while let Some(output) = session.poll() {
-        if let Output::Reply(_, bytes) = output {
+        if let NodeOutput::Reply(_, bytes) = output {
             words.extend(bytes);
         }
     }

@@ -97,7 +97,7 @@ struct Bench {
     ring: Cell,
     disk: Disk<Store>,
     now: Instant,
-    told: Vec<Input<'static>>,
+    told: Vec<FileInput>,
 }
 
 impl Bench {
@@ -166,12 +166,12 @@ fn a_file_in_use_is_waited_for_but_not_for_ever() {
     bench.disk.files().in_use = false;
     bench.now = at;
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
-    assert!(matches!(bench.told.pop(), Some(Input::Opened(0, Ok(_)))));
+    assert!(matches!(bench.told.pop(), Some(FileInput::Opened(0, Ok(_)))));
     bench.disk.files().in_use = true;
     bench.order(DiskOrder::Open(1));
     bench.now += Duration::from_secs(2);
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
-    assert!(matches!(bench.told.pop(), Some(Input::Opened(1, Err(_)))));
+    assert!(matches!(bench.told.pop(), Some(FileInput::Opened(1, Err(_)))));
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn a_copy_takes_over_for_its_original_that_fails_and_is_the_original_of_the_othe
     bench.push(4096);
     bench.ring.change(|ring| ring.finish(8192, crate::wire::Sum::Root([0; 32])));
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
-    assert!(bench.told.iter().any(|input| matches!(input, Input::WriteFailed(0, _))));
-    assert!(bench.told.iter().any(|input| matches!(input, Input::Written(8192))));
+    assert!(bench.told.iter().any(|input| matches!(input, FileInput::WriteFailed(0, _))));
+    assert!(bench.told.iter().any(|input| matches!(input, FileInput::Written(8192))));
     for file in 0..3 {
         bench.order(DiskOrder::Place(file, 8192));
     }

@@ -11,7 +11,7 @@ struct Bench {
     ring: Cell,
     receiver: Receiver,
     pipe: Pipe,
-    told: Vec<Input<'static>>,
+    told: Vec<NodeInput<'static>>,
     now: Instant,
 }
 
@@ -36,7 +36,7 @@ impl Bench {
     }
 
     fn is_heard(&mut self) -> bool {
-        self.told.drain(..).any(|input| matches!(input, Input::Heard))
+        self.told.drain(..).any(|input| matches!(input, NodeInput::Heard))
     }
 
     fn disk_has(&self, upto: u64) {
@@ -90,7 +90,9 @@ fn while_there_is_no_room_silence_is_excused_and_nothing_is_lost() {
     assert_eq!(bench.step(), ReceiveStep::Moved(0), "what was pending goes into the ring");
     let told = &mut bench.told;
     bench.receiver.halt(&mut |input| told.push(input));
-    let Some(Input::Halted { offset, cause: None }) = bench.told.pop() else { panic!("{:?}", bench.told) };
+    let Some(NodeInput::Halted { offset, cause: None }) = bench.told.pop() else {
+        panic!("{:?}", bench.told)
+    };
     assert_eq!(offset, 2 * BYTES);
 }
 
@@ -115,7 +117,7 @@ fn the_next_upstream_goes_on_exactly_where_the_last_one_stopped() {
     assert_eq!(receiver.accept(now, BYTES, &mut |input| told.push(input)), Needed::SumBefore(BYTES));
     receiver.begin(now, BYTES, None, &mut |input| told.push(input));
     let refused = told.pop();
-    assert!(matches!(refused, Some(Input::Halted { offset, cause: Some(_) }) if offset == BYTES));
+    assert!(matches!(refused, Some(NodeInput::Halted { offset, cause: Some(_) }) if offset == BYTES));
     assert!(!receiver.is_reading());
     // What comes too late is not taken for something else.
     receiver.begin(now, BYTES, Some(RootHasher::new(BLOCK)), &mut |input| told.push(input));
@@ -128,7 +130,7 @@ fn a_closed_ring_ends_it() {
     bench.comes(BYTES);
     bench.ring.change(Ring::close);
     assert_eq!(bench.step(), ReceiveStep::Over);
-    assert!(matches!(bench.told.pop(), Some(Input::Halted { cause: None, .. })));
+    assert!(matches!(bench.told.pop(), Some(NodeInput::Halted { cause: None, .. })));
     assert_eq!(bench.step(), ReceiveStep::Over);
     assert_ne!(*bench.ring.woken.borrow(), Wake::NONE);
 }

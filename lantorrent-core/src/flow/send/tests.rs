@@ -15,7 +15,7 @@ struct Bench {
     ring: Cell,
     sender: Sender,
     pipe: Pipe,
-    told: Vec<Input<'static>>,
+    told: Vec<FeedInput>,
     now: Instant,
 }
 
@@ -78,7 +78,7 @@ fn a_limit_holds_it_back_which_the_session_hears_now_and_then() {
         assert!(at > bench.now);
     }
     let held =
-        |told: &[Input<'_>]| told.iter().filter(|input| matches!(input, Input::HeldBack(LINK))).count();
+        |told: &[FeedInput]| told.iter().filter(|input| matches!(input, FeedInput::HeldBack(LINK))).count();
     assert_eq!(held(&bench.told), 1);
 }
 
@@ -118,7 +118,7 @@ fn what_has_left_the_ring_is_asked_for_and_a_child_that_cannot_have_it_is_told()
     assert!(matches!(bench.step(), SendStep::AwaitsFile));
     let told = &mut bench.told;
     bench.sender.take(Err("it is damaged".into()), &bench.ring, &mut |input| told.push(input));
-    assert!(matches!(bench.told.pop(), Some(Input::Unservable(LINK))));
+    assert!(matches!(bench.told.pop(), Some(FeedInput::Unservable(LINK))));
     assert!(matches!(bench.step(), SendStep::Idle(_)));
     // Its orders still go out.
     bench.order(LinkOrder::Finish);

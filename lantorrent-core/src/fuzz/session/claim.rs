@@ -3,7 +3,7 @@
 use super::super::Script;
 use super::node::Node;
 use super::{BLOCK, LENGTH, keys};
-use crate::session::{Input, Now, Proven, UpstreamId};
+use crate::session::{NodeInput, Now, Proven, UpstreamId};
 use crate::wire::{
     Envelope, Frame, FrameReader, Header, Line, LineReader, LineWriter, Nonce, PayloadReader, PayloadWriter,
     Request, RootHasher, Sum, digest,
@@ -64,7 +64,7 @@ impl Node {
         }
         let id = UpstreamId(self.next_upstream());
         self.listen(id, ear);
-        self.handle(now, Input::Cancelled(id, Box::new(proven)));
+        self.handle(now, NodeInput::Cancelled(id, Box::new(proven)));
     }
 
     /// Somebody proves a header for the node's place.
@@ -73,6 +73,6 @@ impl Node {
         let id = UpstreamId(self.next_upstream());
         self.listen(id, ear);
         self.reports.claims += 1;
-        self.handle(now, Input::Claimed(id, Box::new(proven)));
+        self.handle(now, NodeInput::Claimed(id, Box::new(proven)));
     }
 }

@@ -9,8 +9,8 @@ use super::claim;
 use super::reports::Reports;
 use super::{BEHIND, FILES, LENGTH, keys, pick, timing};
 use crate::session::{
-    Control, FileFault, Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, ReadBack,
-    Seed, UpstreamId,
+    Control, FeedInput, FeedOutput, FileFault, FileInput, Gate, Greeting, Incoming, LinkId, LinkInput,
+    LinkOutput, NodeInput, NodeOutput, NodeSession, Now, Opened, ReadBack, Seed, UpstreamId,
 };
 use crate::wire::{
     Frame, FromNode, Header, HeaderReader, Line, LineReader, Nonce, PayloadError, PayloadReader, Report,
@@ -179,24 +179,24 @@ impl Node {
         }
     }
 
-    fn frame(&mut self, frame: Frame) -> Input<'static> {
+    fn frame(&mut self, frame: Frame) -> NodeInput<'static> {
         match frame {
             Frame::Data { len, digest, .. } => {
                 let data = &self.block[..len as usize];
                 let next = self.content.get(self.received..self.received + data.len());
                 assert!(digest.is_none() || next == Some(data), "a block that the source did not send");
                 self.received += data.len();
-                Input::Received(self.received as u64)
+                NodeInput::Received(self.received as u64)
             }
             Frame::End { size, sum } => {
                 assert_eq!((size, self.received), (LENGTH as u64, LENGTH));
                 self.ended = true;
-                Input::End { size, sum }
+                NodeInput::End { size, sum }
             }
-            Frame::Abort(abort) => Input::Aborted(abort),
+            Frame::Abort(abort) => NodeInput::Aborted(abort),
             Frame::Hole { .. } => panic!("the source has no holes"),
-            Frame::Bye => Input::Bye,
-            Frame::Idle { .. } => Input::Heard,
+            Frame::Bye => NodeInput::Bye,
+            Frame::Idle { .. } => NodeInput::Heard,
         }
     }
 
@@ -213,11 +213,12 @@ impl Node {
     /// Who reads from upstream says its last word, once.
     fn halted(&mut self, now: Now, cause: Option<PayloadError>) {
         if std::mem::replace(&mut self.accepted, false) {
-            self.handle(now, Input::Halted { offset: self.received as u64, cause });
+            self.handle(now, NodeInput::Halted { offset: self.received as u64, cause });
         }
     }
 
-    pub(super) fn handle(&mut self, now: Now, input: Input<'_>) {
+    pub(super) fn handle<'a>(&mut self, now: Now, input: impl Into<NodeInput<'a>>) {
+        let input = input.into();
         if let Some(greeting) = &self.greeting
             && greeting.deadline() <= now.instant
         {
@@ -225,7 +226,7 @@ impl Node {
             self.refused = true;
         }
         let Some((session, _)) = &mut self.session else { return };
-        let due = matches!(input, Input::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
+        let due = matches!(input, NodeInput::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
         session.handle(now, input);
         assert!(!due || session.deadline().is_none_or(|at| at > now.instant), "it would spin");
         self.carry_out(now);
@@ -238,60 +239,61 @@ impl Node {
         while let Some(output) = self.session.as_mut().and_then(|(session, _)| session.poll()) {
             assert!(!self.done, "after Done came {output:?}");
             match output {
-                Output::Open(file) => self.turn(file, &[File::New], File::Opening),
-                Output::Accept(upstream, offset) => self.accept(upstream, offset),
-                Output::Halt => self.halted(now, None),
-                Output::Reply(upstream, bytes) => self.reply(upstream, &bytes),
-                Output::LookUp { link, .. } => {
+                NodeOutput::Open(file) => self.turn(file, &[File::New], File::Opening),
+                NodeOutput::Accept(upstream, offset) => self.accept(upstream, offset),
+                NodeOutput::Halt => self.halted(now, None),
+                NodeOutput::Reply(upstream, bytes) => self.reply(upstream, &bytes),
+                NodeOutput::Link(LinkOutput::LookUp { link, .. }) => {
                     assert!(self.children.insert(link, Child::new(now)).is_none());
                     let addresses =
                         ADDRESSES[..=usize::from(link.0 % 4 == 2)].iter().map(|&ip| (ip, 1).into());
-                    let found = Input::Found(link, addresses.collect());
+                    let found = LinkInput::Found(link, addresses.collect());
                     self.session.as_mut().expect("it has asked").0.handle(now, found);
                 }
-                Output::Connect { link, .. } => {
+                NodeOutput::Link(LinkOutput::Connect { link, .. }) => {
                     assert!(self.children.insert(link, Child::new(now)).is_none());
                     assert!(
                         self.children.len() <= BEHIND * ADDRESSES.len(),
                         "more children at once than there are addresses behind"
                     );
                 }
-                Output::Send(link, bytes) => {
+                NodeOutput::Link(LinkOutput::Send(link, bytes)) => {
                     let child = self.children.get_mut(&link).expect("a link that is open");
                     assert!(child.connected && !child.fed);
                     child.hear(now, &bytes);
                 }
-                Output::Feed(link, offset) => {
+                NodeOutput::Feed(FeedOutput::Feed(link, offset)) => {
                     let child = self.children.get_mut(&link).expect("a link that is open");
                     assert!(!std::mem::replace(&mut child.fed, true), "fed twice");
                     assert!(offset <= LENGTH as u64);
                 }
                 // Who is not ready yet hears of an abort too. Nothing but the end comes behind that.
-                Output::Control(link, Control::Abort(_)) => {
+                NodeOutput::Feed(FeedOutput::Control(link, Control::Abort(_))) => {
                     self.children.get_mut(&link).expect("a link that is open").fed = true;
                 }
-                Output::Control(link, _) | Output::Finish(link) => assert!(self.children[&link].fed),
-                Output::Close(link) => assert!(self.children.remove(&link).is_some(), "closed twice"),
-                Output::Place(file, size) => {
+                NodeOutput::Feed(FeedOutput::Control(link, _) | FeedOutput::Finish(link)) => {
+                    assert!(self.children[&link].fed);
+                }
+                NodeOutput::Link(LinkOutput::Close(link)) => {
+                    assert!(self.children.remove(&link).is_some(), "closed twice");
+                }
+                NodeOutput::Place(file, size) => {
                     assert!(self.ended, "placed without END");
                     assert_eq!((size, self.written), (LENGTH as u64, LENGTH as u64));
                     self.turn(file, &[File::Open], File::Placing);
                 }
-                Output::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
-                Output::Keep(file) => {
+                NodeOutput::Discard(file) => self.turn(file, &[File::Open, File::Failed], File::Discarded),
+                NodeOutput::Keep(file) => {
                     self.turn(file, &[File::Open, File::Failed], File::Kept);
                 }
-                Output::Remove(request) => {
+                NodeOutput::Remove(request) => {
                     if let Some(file) = own_file(&request.id) {
                         self.turn(file, &[File::Opening, File::Open, File::Failed], File::Removing);
                     }
                     self.removing.push_back(request.id);
                 }
-                Output::CloseUpstream(_) | Output::DropUpstream(_) | Output::Answer(_) => {}
-                Output::Done => self.done = true,
-                Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
-                    panic!("{output:?} is the source's")
-                }
+                NodeOutput::CloseUpstream(_) | NodeOutput::DropUpstream(_) | NodeOutput::Answer(_) => {}
+                NodeOutput::Done => self.done = true,
             }
         }
         self.read_payload_later(now);
@@ -396,26 +398,26 @@ impl Node {
             return;
         }
         self.files[file] = if result.is_ok() { File::Open } else { File::Failed };
-        self.handle(now, Input::Opened(file, result));
+        self.handle(now, FileInput::Opened(file, result));
     }
 
     pub(super) fn written(&mut self, now: Now, blocks: u64) {
         let upto = (self.written + blocks * 4096).min(self.received as u64);
         self.written = upto;
-        self.handle(now, Input::Written(upto));
+        self.handle(now, FileInput::Written(upto));
     }
 
     pub(super) fn write_failed(&mut self, now: Now, file: usize, fault: FileFault) {
         if self.files[file] == File::Open {
             self.files[file] = File::Failed;
-            self.handle(now, Input::WriteFailed(file, fault));
+            self.handle(now, FileInput::WriteFailed(file, fault));
         }
     }
 
     pub(super) fn placed(&mut self, now: Now, result: Result<(), FileFault>) {
         let Some(file) = self.files.iter().position(|&file| file == File::Placing) else { return };
         self.files[file] = if result.is_ok() { File::Placed } else { File::Failed };
-        self.handle(now, Input::Placed(file, result));
+        self.handle(now, FileInput::Placed(file, result));
     }
 
     /// What is not wanted any more is removed, or cannot be.
@@ -424,7 +426,7 @@ impl Node {
         if let Some(file) = own_file(&id) {
             self.files[file] = File::Removed;
         }
-        self.handle(now, Input::Removed(id, result));
+        self.handle(now, FileInput::Removed(id, result));
     }
 
     /// The disk does all that it was asked for.
@@ -445,7 +447,7 @@ impl Node {
         if let Some((link, child)) = pick(&mut self.children, which)
             && !std::mem::replace(&mut child.connected, true)
         {
-            self.handle(now, Input::Connected(link, ([10, 0, 0, 2], 1).into()));
+            self.handle(now, LinkInput::Connected(link, ([10, 0, 0, 2], 1).into()));
         }
     }
 
@@ -455,23 +457,23 @@ impl Node {
             return;
         };
         let place = child.place();
-        self.handle(now, Input::Sent(link, received));
+        self.handle(now, FeedInput::Sent(link, received));
         if ended {
             self.reports.served.extend(place);
-            self.handle(now, Input::SentEnd(link));
+            self.handle(now, FeedInput::SentEnd(link));
         }
     }
 
     pub(super) fn close_child(&mut self, now: Now, which: u8) {
         if let Some((link, _)) = pick(&mut self.children, which) {
-            self.handle(now, Input::Closed(link, "it is gone".into()));
+            self.handle(now, LinkInput::Closed(link, "it is gone".into()));
         }
     }
 
     pub(super) fn child_speaks(&mut self, now: Now, which: u8, script: &mut Script<'_>) {
         if let Some((link, child)) = pick(&mut self.children, which).filter(|(_, child)| child.connected) {
             let said = child.speak(script);
-            self.handle(now, Input::Bytes(link, &said));
+            self.handle(now, LinkInput::Bytes(link, &said));
         }
     }
 

@@ -2,7 +2,10 @@
 
 use super::super::Script;
 use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
-use crate::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession};
+use crate::session::{
+    FeedInput, FeedOutput, LinkId, LinkInput, LinkOutput, Now, Plan, Seed, SourceInput, SourceOutput,
+    SourceSession,
+};
 use crate::wire::{Destination, Frame, PayloadWriter, RawWriter, Request, RootHasher, Sum, Wire, digest};
 
 pub(super) struct Source {
@@ -48,17 +51,17 @@ impl Source {
     }
 
     pub(super) fn hear(&mut self, now: Now, bytes: &[u8]) {
-        self.session.handle(now, Input::Bytes(LinkId(0), bytes));
+        self.session.handle(now, LinkInput::Bytes(LinkId(0), bytes));
         self.carry_out(now);
     }
 
     pub(super) fn tick(&mut self, now: Now) {
-        self.session.handle(now, Input::Tick);
+        self.session.handle(now, SourceInput::Tick);
         self.carry_out(now);
     }
 
     pub(super) fn stop(&mut self, now: Now) {
-        self.session.handle(now, Input::Stop(std::time::Duration::ZERO));
+        self.session.handle(now, SourceInput::Stop);
         self.carry_out(now);
     }
 
@@ -79,15 +82,15 @@ impl Source {
         while let Some(output) = self.session.poll() {
             match output {
                 // Of those behind the node none can be reached from here.
-                Output::LookUp { link, .. } => {
-                    self.session.handle(now, Input::Closed(link, "no such host".into()));
+                SourceOutput::Link(LinkOutput::LookUp { link, .. }) => {
+                    self.session.handle(now, LinkInput::Closed(link, "no such host".into()));
                 }
-                Output::Connect { link, to } if link == LinkId(0) => {
-                    self.session.handle(now, Input::Connected(link, to));
+                SourceOutput::Link(LinkOutput::Connect { link, to }) if link == LinkId(0) => {
+                    self.session.handle(now, LinkInput::Connected(link, to));
                 }
-                Output::Send(LinkId(0), bytes) => self.down.extend(bytes),
-                Output::Feed(LinkId(0), _) => self.feed(now),
-                Output::Control(LinkId(0), control) => {
+                SourceOutput::Link(LinkOutput::Send(LinkId(0), bytes)) => self.down.extend(bytes),
+                SourceOutput::Feed(FeedOutput::Feed(LinkId(0), _)) => self.feed(now),
+                SourceOutput::Feed(FeedOutput::Control(LinkId(0), control)) => {
                     let frame = match control {
                         crate::session::Control::Idle => continue,
                         crate::session::Control::Abort(abort) => Frame::Abort(abort),
@@ -95,7 +98,7 @@ impl Source {
                     };
                     self.put(&frame, &[]);
                 }
-                Output::Close(LinkId(0)) | Output::Done => self.over = true,
+                SourceOutput::Link(LinkOutput::Close(LinkId(0))) | SourceOutput::Done => self.over = true,
                 _ => {}
             }
         }
@@ -121,8 +124,8 @@ impl Source {
             offset += data.len() as u64;
         }
         let sum = if wire_2 { Sum::Root(root.root()) } else { Sum::Md5(md5.sum()) };
-        self.session.handle(now, Input::End { size: offset, sum });
+        self.session.handle(now, SourceInput::End { size: offset, sum });
         self.put(&Frame::End { size: offset, sum }, &[]);
-        self.session.handle(now, Input::SentEnd(LinkId(0)));
+        self.session.handle(now, FeedInput::SentEnd(LinkId(0)));
     }
 }

@@ -1,9 +1,9 @@
-//! What happens when a child, or somebody who might become one, is gone or of no use. PROTOCOL.md, "Repair".
+//! What happens when a child, or a candidate, is gone or of no use. PROTOCOL.md, "Repair".
 
 use super::Downstream;
 use crate::session::child::{self, Child, SILENT};
 use crate::session::context::Context;
-use crate::session::io::{LinkId, Now};
+use crate::session::io::{Feeds, LinkId, Now};
 use crate::session::outgoing::{Loss, Stage};
 use crate::session::run::{Candidate, Left, Lost, Run};
 use crate::session::share::share;
@@ -11,7 +11,7 @@ use crate::wire::{Code, Destination, NodeState, Progress, Wire};
 
 impl Downstream {
     /// A connection could not be made, or has ended.
-    pub(in crate::session) fn closed(&mut self, ctx: &mut Context, now: Now, link: LinkId, why: &str) {
+    pub(super) fn closed(&mut self, ctx: &mut Context<impl Feeds>, now: Now, link: LinkId, why: &str) {
         let Some((at, child)) = self.find(ctx, link) else {
             self.step(ctx, now, link, |candidate, _, ctx| candidate.handshake.closed(ctx, now, link, why));
             return;
@@ -24,7 +24,7 @@ impl Downstream {
 
     /// A child is of no use any more. Its run goes on: with the same node over a fresh connection, with the next, or not
     /// at all.
-    pub(super) fn lose(&mut self, ctx: &mut Context, now: Now, at: usize, code: Code, why: &str) {
+    pub(super) fn lose(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, code: Code, why: &str) {
         let Some(child) = self.runs[at].take_child() else { return };
         ctx.close(child.link());
         match (self.aborting, ctx.wire()) {
@@ -38,7 +38,7 @@ impl Downstream {
     /// A node that was asked does not answer, or answers with no.
     pub(super) fn lose_candidate(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         candidate: &Candidate,
@@ -57,7 +57,7 @@ impl Downstream {
         let once_more =
             loss.stage == Stage::Greeting && loss.code != Code::TIMED_OUT && self.asks_once_more(at);
         if matches!(loss.stage, Stage::Challenged(_)) || once_more {
-            // It did its part, and nobody had use for it yet.
+            // It did its part, and was not needed yet.
             self.runs[at].resume_at(*place);
         } else {
             self.skip(ctx, at, *place, &handshake.node, loss.code, &loss.why);
@@ -68,7 +68,7 @@ impl Downstream {
     /// A node that was sent the proof does not accept it.
     pub(super) fn lose_chosen(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         candidate: &Candidate,
@@ -103,7 +103,7 @@ impl Downstream {
     /// Reports a node that will not be a child, for now.
     pub(super) fn skip(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         at: usize,
         place: usize,
         node: &Destination,
@@ -126,7 +126,7 @@ impl Downstream {
     }
 
     /// Those behind that place may be served from there, and nobody here gets to know it.
-    fn lose_sight(&mut self, ctx: &mut Context, at: usize, place: usize) {
+    fn lose_sight(&mut self, ctx: &mut Context<impl Feeds>, at: usize, place: usize) {
         let lost = if self.end_is_known() { Lost::Finished } else { Lost::Unfinished };
         let run = &mut self.runs[at];
         run.lost = run.lost.max(lost);
@@ -141,7 +141,15 @@ impl Downstream {
     }
 
     /// A child that was let in is lost on wire 2.
-    fn lose_child(&mut self, ctx: &mut Context, now: Now, at: usize, child: &Child, code: Code, why: &str) {
+    fn lose_child(
+        &mut self,
+        ctx: &mut Context<impl Feeds>,
+        now: Now,
+        at: usize,
+        child: &Child,
+        code: Code,
+        why: &str,
+    ) {
         self.lose_sight(ctx, at, child.place);
         let run = &mut self.runs[at];
         if !ctx.adopting {
@@ -168,7 +176,7 @@ impl Downstream {
     /// The chain goes on without a child that was let in. In a tree the heads of what it had shared out are taken up.
     pub(super) fn bypass(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         child: &Child,
@@ -189,7 +197,7 @@ impl Downstream {
         self.seek(ctx, now, at);
     }
 
-    fn report_lost(&mut self, ctx: &mut Context, child: &Child, code: Code, message: &str) {
+    fn report_lost(&mut self, ctx: &mut Context<impl Feeds>, child: &Child, code: Code, message: &str) {
         let node = &child.node;
         if !ctx.results.heard_of_all([node]) {
             log::warn!("bypassed {node}: {message}");
@@ -199,7 +207,14 @@ impl Downstream {
     }
 
     /// Those behind a node become runs of their own, as that node had shared them out.
-    fn adopt_behind(&mut self, ctx: &mut Context, now: Now, at: usize, node: &Destination, place: usize) {
+    fn adopt_behind(
+        &mut self,
+        ctx: &mut Context<impl Feeds>,
+        now: Now,
+        at: usize,
+        node: &Destination,
+        place: usize,
+    ) {
         let lost = self.runs[at].lost;
         let behind = self.runs[at].cut_behind(place);
         let first = self.runs.len();
@@ -211,7 +226,14 @@ impl Downstream {
     }
 
     /// A child is taken, or kept, by another upstream. It is asked for again now and then: that one may be gone soon.
-    pub(super) fn left(&mut self, ctx: &mut Context, now: Now, at: usize, node: &Destination, place: usize) {
+    pub(super) fn left(
+        &mut self,
+        ctx: &mut Context<impl Feeds>,
+        now: Now,
+        at: usize,
+        node: &Destination,
+        place: usize,
+    ) {
         log::info!("{node} has another upstream");
         let run = &mut self.runs[at];
         run.drop_candidates(ctx);
@@ -222,7 +244,7 @@ impl Downstream {
     }
 
     /// A child goes on by itself, and somebody else has to serve those behind it.
-    pub(super) fn stepped_aside(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    pub(super) fn stepped_aside(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         let Some(child) = self.runs[at].child() else { return };
         log::info!("{} cannot serve those behind it", child.node);
         let (node, place) = (child.node.clone(), child.place);
@@ -238,7 +260,7 @@ impl Downstream {
     /// A child is lost, and nobody takes its place.
     fn lose_for_good(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         at: usize,
         (place, node): (usize, &Destination),
         sent: u64,
@@ -263,7 +285,7 @@ impl Downstream {
     }
 
     /// Nobody is sought any more, since nobody is there to serve them for. Who takes the payload goes on with it.
-    pub(in crate::session) fn suspend(&mut self, ctx: &mut Context) {
+    pub(in crate::session) fn suspend(&mut self, ctx: &mut Context<impl Feeds>) {
         for run in self.runs.iter_mut().filter(|run| !run.is_over()) {
             let chosen = run.take_chosen();
             let asked = run.candidates.iter().chain(&chosen).map(|candidate| candidate.place);
@@ -278,7 +300,12 @@ impl Downstream {
     }
 
     /// What a child needs cannot be had here. Returns whether this side has to step aside.
-    pub(in crate::session) fn unservable(&mut self, ctx: &mut Context, now: Now, link: LinkId) -> bool {
+    pub(in crate::session) fn unservable(
+        &mut self,
+        ctx: &mut Context<impl Feeds>,
+        now: Now,
+        link: LinkId,
+    ) -> bool {
         if self.by.is_some() && ctx.wire() == Wire::Two {
             return true;
         }

@@ -2,6 +2,7 @@
 
 use super::Downstream;
 use crate::session::context::Context;
+use crate::session::io::Feeds;
 use crate::session::run::State;
 use crate::wire::{Change, Destination, NodeState, Progress, Wire};
 
@@ -36,7 +37,7 @@ impl Downstream {
     }
 
     /// The results of a node may be all that is ever heard of it, as on wire 1, or where its last lines were lost.
-    pub(super) fn note_fate(&mut self, ctx: &Context, at: usize, index: u32) {
+    pub(super) fn note_fate(&mut self, ctx: &Context<impl Feeds>, at: usize, index: u32) {
         let fate = self.runs[at].node(index).and_then(|node| ctx.results.fate(node));
         let Some(state) = fate else { return };
         let latest = self.latest.get(&index);
@@ -51,7 +52,7 @@ impl Downstream {
     }
 
     /// Sums up all that is behind.
-    pub(in crate::session) fn progress(&self, ctx: &Context, sum: &mut Progress) {
+    pub(in crate::session) fn progress(&self, ctx: &Context<impl Feeds>, sum: &mut Progress) {
         for run in &self.runs {
             let first = *run.places.start();
             let nodes = u32::try_from(run.rest().len()).unwrap_or(u32::MAX);

@@ -4,12 +4,12 @@ use super::Downstream;
 use crate::session::child::{Child, Stage};
 use crate::session::connection::{Said, refused};
 use crate::session::context::{Context, doubtful};
-use crate::session::io::{LinkId, Now};
+use crate::session::io::{Feeds, LinkId, Now};
 use crate::session::outgoing::OUT_OF_TURN;
 use crate::wire::{Code, Line, Report, SealedReport, Wire};
 
 impl Downstream {
-    pub(in crate::session) fn bytes(&mut self, ctx: &mut Context, now: Now, link: LinkId, mut input: &[u8]) {
+    pub(super) fn bytes(&mut self, ctx: &mut Context<impl Feeds>, now: Now, link: LinkId, mut input: &[u8]) {
         while !input.is_empty() {
             // What the node said last may have been its last word.
             let Some((at, child)) = self.find(ctx, link) else {
@@ -33,7 +33,7 @@ impl Downstream {
         }
     }
 
-    fn said(&mut self, ctx: &mut Context, now: Now, at: usize, said: Said) {
+    fn said(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, said: Said) {
         let Some(Child { stage, node, place, .. }) = self.runs[at].child() else { return };
         match said {
             Said::Bare(report) => self.bare(ctx, now, at, report),
@@ -63,7 +63,7 @@ impl Downstream {
     }
 
     /// A report without authentication: what wire 1 has, and on wire 2 the refusal of a header.
-    fn bare(&mut self, ctx: &mut Context, now: Now, at: usize, report: Report) {
+    fn bare(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, report: Report) {
         match ctx.wire() {
             Wire::Two => self.refused(ctx, now, at, &report),
             Wire::One if report.id.is_some() => {
@@ -80,7 +80,7 @@ impl Downstream {
     }
 
     /// A child has ended its connection, or on wire 2 is about to, with a report that is about no request.
-    pub(super) fn refused(&mut self, ctx: &mut Context, now: Now, at: usize, report: &Report) {
+    pub(super) fn refused(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, report: &Report) {
         let run = &mut self.runs[at];
         let Some(child) = run.child() else { return };
         let (code, why) = refused(report);
@@ -104,7 +104,7 @@ impl Downstream {
     /// A child brings a report, its own or one from behind it.
     fn reported(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         mut report: Report,

@@ -7,7 +7,7 @@ use super::Downstream;
 use crate::session::child::Child;
 use crate::session::connection::Connection;
 use crate::session::context::Context;
-use crate::session::io::{LinkId, Now, Output};
+use crate::session::io::{FeedOutput, Feeds, LinkId, Now};
 use crate::session::links::Owner;
 use crate::session::outgoing::{Outcome, Purpose};
 use crate::session::run::{Candidate, Role, Run};
@@ -15,9 +15,9 @@ use crate::wire::{Code, Verb, Wire};
 
 impl Downstream {
     /// Does what is next in a run without a child: chooses one of those that have answered, or asks another.
-    pub(super) fn seek(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    pub(super) fn seek(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         if self.aborting.is_some() || !ctx.adopting {
-            // Nobody is sought for a transfer that is over without the file.
+            // No child is sought for a transfer that is over without the file.
             let run = &mut self.runs[at];
             if self.aborting.is_some() && !run.active() || run.exhausted() {
                 run.end();
@@ -50,14 +50,14 @@ impl Downstream {
         !self.runs[at].active() && self.runs.iter().filter(|run| run.active()).count() >= self.most
     }
 
-    fn purpose(&self, ctx: &Context, at: usize) -> Purpose {
+    fn purpose(&self, ctx: &Context<impl Feeds>, at: usize) -> Purpose {
         // A node that is asked directly was asked before, or is the last one that is waited for.
         let answer_in = self.is_star().then_some(ctx.timing.direct);
         Purpose { owner: Owner::Run(at), verb: Verb::Send, from: self.by, answer_in }
     }
 
     /// A run that is over makes room for one that waits.
-    pub(super) fn seek_elsewhere(&mut self, ctx: &mut Context, now: Now) {
+    pub(super) fn seek_elsewhere(&mut self, ctx: &mut Context<impl Feeds>, now: Now) {
         if !self.is_star() {
             return;
         }
@@ -68,7 +68,7 @@ impl Downstream {
     }
 
     /// The candidate behind that many others gets the proof. Those before it have had their time.
-    fn choose(&mut self, ctx: &mut Context, now: Now, at: usize, before: usize) {
+    fn choose(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, before: usize) {
         for _ in 0..before {
             let Candidate { place, handshake } = self.runs[at].candidates.remove(0);
             handshake.close(ctx);
@@ -83,9 +83,9 @@ impl Downstream {
     }
 
     /// The name of a node has these addresses.
-    pub(in crate::session) fn found(
+    pub(super) fn found(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         link: LinkId,
         addresses: &[SocketAddr],
@@ -94,9 +94,9 @@ impl Downstream {
     }
 
     /// A connection stands.
-    pub(in crate::session) fn connected(
+    pub(super) fn connected(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         link: LinkId,
         to: SocketAddr,
@@ -108,12 +108,12 @@ impl Downstream {
     }
 
     /// Something happens to a candidate, and its run goes on by that. False if there is none of that link.
-    pub(super) fn step(
+    pub(super) fn step<O: Feeds>(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<O>,
         now: Now,
         link: LinkId,
-        step: impl FnOnce(&mut Candidate, &Run, &mut Context) -> Outcome,
+        step: impl FnOnce(&mut Candidate, &Run, &mut Context<O>) -> Outcome,
     ) -> bool {
         let Some(Owner::Run(at)) = ctx.links.owner(link) else { return false };
         let Some((mut candidate, role)) = self.runs[at].take_candidate(link) else { return false };
@@ -124,7 +124,7 @@ impl Downstream {
 
     pub(super) fn stepped(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         candidate: Candidate,
@@ -149,7 +149,7 @@ impl Downstream {
     /// The child is let in where it was chosen: no other is sought.
     fn accepted(
         &mut self,
-        ctx: &mut Context,
+        ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
         candidate: Candidate,
@@ -159,7 +159,7 @@ impl Downstream {
         let run = &mut self.runs[at];
         if ctx.wire() == Wire::One {
             // It says nothing before it has the payload: a node that takes the connection is taken at its word.
-            ctx.out.push_back(Output::Feed(connection.link, 0));
+            ctx.push(FeedOutput::Feed(connection.link, 0));
         } else {
             run.drop_candidates(ctx);
             run.left = None;

@@ -3,7 +3,7 @@
 use super::Downstream;
 use crate::session::child::Stage;
 use crate::session::context::Context;
-use crate::session::io::Now;
+use crate::session::io::{Feeds, Now};
 use crate::session::run::Run;
 use crate::wire::{Code, Wire};
 
@@ -18,7 +18,7 @@ pub(in crate::session) enum Slow {
 
 impl Downstream {
     /// Looks how fast the children are, now and then.
-    pub(in crate::session) fn watch_pace(&mut self, ctx: &mut Context, now: Now) -> Slow {
+    pub(in crate::session) fn watch_pace(&mut self, ctx: &mut Context<impl Feeds>, now: Now) -> Slow {
         let Some(floor) = ctx.header.envelope.as_ref().and_then(|envelope| envelope.min_rate) else {
             return Slow::Dealt;
         };
@@ -35,7 +35,7 @@ impl Downstream {
         Slow::Dealt
     }
 
-    fn bypass_slow(&mut self, ctx: &mut Context, now: Now, at: usize, rate: u64, floor: u64) {
+    fn bypass_slow(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, rate: u64, floor: u64) {
         let (nodes, slow) = ctx.results.said_of(Code::SLOW);
         // Where many are slow it is the network, or the floor is too high.
         if slow >= (nodes / 10).max(1) {
@@ -51,7 +51,7 @@ impl Downstream {
 
 impl Run {
     /// How fast the child is, where that is too slow and holds up somebody.
-    fn slow(&mut self, ctx: &Context, now: Now, available: u64, floor: u64) -> Option<u64> {
+    fn slow(&mut self, ctx: &Context<impl Feeds>, now: Now, available: u64, floor: u64) -> Option<u64> {
         let child = self.child_mut().filter(|child| child.stage == Stage::Feeding)?;
         child.pace.sample(now.instant, child.sent, available, ctx.timing.slow);
         let rate = child.pace.rate(ctx.timing.slow).filter(|&rate| rate < floor)?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Downstream;
 use crate::session::child;
 use crate::session::context::Context;
-use crate::session::io::{Control, Now, Output};
+use crate::session::io::{Control, FeedOutput, Feeds, Now};
 use crate::session::outgoing::Outcome;
 use crate::session::run::{Role, State};
 use crate::session::timers::Timers;
@@ -30,11 +30,11 @@ enum Timer {
 
 impl Downstream {
     /// When to call [`tick`](Self::tick) if nothing happens before.
-    pub(in crate::session) fn deadline(&self, ctx: &Context) -> Option<Instant> {
+    pub(in crate::session) fn deadline(&self, ctx: &Context<impl Feeds>) -> Option<Instant> {
         (0..self.runs.len()).filter_map(|at| self.timers(ctx, at).next()).min()
     }
 
-    fn timers(&self, ctx: &Context, at: usize) -> Timers<Timer> {
+    fn timers(&self, ctx: &Context<impl Feeds>, at: usize) -> Timers<Timer> {
         let (run, timing) = (&self.runs[at], &ctx.timing);
         let seeking = ctx.adopting && self.aborting.is_none();
         let mut timers = Timers::default();
@@ -63,7 +63,7 @@ impl Downstream {
         timers
     }
 
-    pub(in crate::session) fn tick(&mut self, ctx: &mut Context, now: Now) {
+    pub(in crate::session) fn tick(&mut self, ctx: &mut Context<impl Feeds>, now: Now) {
         for at in 0..self.runs.len() {
             if !self.runs[at].is_over() {
                 self.tick_run(ctx, now, at);
@@ -71,7 +71,7 @@ impl Downstream {
         }
     }
 
-    fn tick_run(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    fn tick_run(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         let mut timers = self.timers(ctx, at);
         while let Some(timer) = timers.expired(now.instant) {
             match timer {
@@ -90,11 +90,11 @@ impl Downstream {
         self.seek(ctx, now, at);
     }
 
-    fn tick_child(&mut self, ctx: &mut Context, now: Now, at: usize, due: child::Timer) {
+    fn tick_child(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize, due: child::Timer) {
         let Some(child) = self.runs[at].child_mut() else { return };
         let why = match due {
             child::Timer::Idle => {
-                ctx.out.push_back(Output::Control(child.link(), Control::Idle));
+                ctx.push(FeedOutput::Control(child.link(), Control::Idle));
                 return child.idles(now.instant);
             }
             child::Timer::Silence => child::SILENT,
@@ -103,7 +103,7 @@ impl Downstream {
         self.lose(ctx, now, at, Code::TIMED_OUT, why);
     }
 
-    fn tick_chosen(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    fn tick_chosen(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         if let Some(mut candidate) = self.runs[at].take_chosen() {
             let outcome = candidate.handshake.tick(ctx, now);
             self.stepped(ctx, now, at, candidate, Role::Chosen, outcome);
@@ -111,7 +111,7 @@ impl Downstream {
     }
 
     /// The child, or the candidate that was told of the abort, does not say how it ends.
-    fn lose_unheard(&mut self, ctx: &mut Context, now: Now, at: usize) {
+    fn lose_unheard(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) {
         let why = "no answer to the abort in time";
         match &self.runs[at].state {
             State::Fed(_) => self.lose(ctx, now, at, Code::ABORTED, why),
@@ -127,7 +127,7 @@ impl Downstream {
     }
 
     /// Returns whether nothing comes of one of them.
-    fn tick_candidates(&mut self, ctx: &mut Context, now: Now, at: usize) -> bool {
+    fn tick_candidates(&mut self, ctx: &mut Context<impl Feeds>, now: Now, at: usize) -> bool {
         let mut lost = Vec::new();
         for mut candidate in std::mem::take(&mut self.runs[at].candidates) {
             match candidate.handshake.tick(ctx, now) {

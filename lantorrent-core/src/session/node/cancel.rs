@@ -9,7 +9,7 @@ use crate::session::downstream::Downstream;
 use crate::session::entropy::Seed;
 use crate::session::files::FileState;
 use crate::session::incoming::Proven;
-use crate::session::io::{FileFault, Now, Output, UpstreamId};
+use crate::session::io::{FileFault, NodeOutput, Now, UpstreamId};
 use crate::session::timing::Timing;
 use crate::session::upstream::Link;
 use crate::wire::{Code, Keyring, Line, Request, SealedReport, limits};
@@ -93,7 +93,7 @@ impl NodeSession {
         let requests = header.node.requests;
         if self.cancels.others.len() + requests.len() > limits::REQUESTS_TOTAL {
             log::warn!("hung up on somebody who cancels more requests than a transfer can have");
-            return self.ctx.out.push_back(Output::CloseUpstream(id));
+            return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
         link.say(&mut self.ctx, &Line::Accepted);
         let ids = requests.iter().map(|request| request.id.clone()).collect();
@@ -108,7 +108,7 @@ impl NodeSession {
 
     /// What has its name, or is about to get it, stays.
     fn cancel_file(&mut self, file: usize) {
-        let open = Output::Open(file);
+        let open = NodeOutput::Open(file);
         match self.files.state(file) {
             Some(FileState::Opening) if self.ctx.out.contains(&open) => {
                 self.ctx.out.retain(|output| *output != open);
@@ -119,7 +119,7 @@ impl NodeSession {
                 self.cancels.files.insert(file);
                 self.files.set(file, FileState::Removing);
                 let request = self.header().node.requests[file].clone();
-                self.ctx.out.push_back(Output::Remove(request));
+                self.ctx.out.push_back(NodeOutput::Remove(request));
             }
             _ => return,
         }
@@ -133,7 +133,7 @@ impl NodeSession {
         let others = &mut self.cancels.others;
         if !others.contains_key(&request.id) {
             others.insert(request.id.clone(), (request.clone(), None));
-            self.ctx.out.push_back(Output::Remove(request));
+            self.ctx.out.push_back(NodeOutput::Remove(request));
         }
     }
 
@@ -167,7 +167,7 @@ impl NodeSession {
             for sealed in known {
                 caller.link.say(&mut self.ctx, &Line::Result(sealed));
             }
-            self.ctx.out.push_back(Output::CloseUpstream(caller.link.id));
+            self.ctx.out.push_back(NodeOutput::CloseUpstream(caller.link.id));
         }
     }
 
@@ -181,7 +181,7 @@ impl NodeSession {
     /// The session ends without results. Whoever asks again is answered by who comes after it.
     pub(super) fn dismiss_cancels(&mut self) {
         let callers = self.cancels.callers.drain(..);
-        self.ctx.out.extend(callers.map(|caller| Output::CloseUpstream(caller.link.id)));
+        self.ctx.out.extend(callers.map(|caller| NodeOutput::CloseUpstream(caller.link.id)));
     }
 }
 

@@ -4,7 +4,7 @@ use super::{NodeSession, Phase, SUPERSEDED};
 use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
-use crate::session::io::{Now, Output, UpstreamId};
+use crate::session::io::{NodeOutput, Now, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
 use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
 
@@ -26,7 +26,7 @@ impl NodeSession {
         self.say_all_again();
         self.refuse_foreign(&header.node);
         if halt {
-            self.ctx.out.push_back(Output::Halt);
+            self.ctx.out.push_back(NodeOutput::Halt);
         }
         // A node that leaves serves nobody any more, and only says how it ends.
         if self.phase != Phase::Aborted {
@@ -47,7 +47,7 @@ impl NodeSession {
             _ => Answer::No,
         };
         // Before the end, behind which nothing comes.
-        self.ctx.out.push_front(Output::Answer(answer));
+        self.ctx.out.push_front(NodeOutput::Answer(answer));
     }
 
     fn asked_for_claim(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
@@ -64,7 +64,7 @@ impl NodeSession {
             return Answer::No;
         }
         self.upstream.say(&mut self.ctx, &Line::Left);
-        self.ctx.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+        self.ctx.out.extend(self.upstream.lose(now.instant).map(NodeOutput::CloseUpstream));
         self.retire();
         Answer::Yes
     }
@@ -143,7 +143,7 @@ impl NodeSession {
             self.upstream.say(&mut self.ctx, &Line::Damaged { offset: self.received });
         }
         if let Some(id) = self.upstream.lose(now.instant) {
-            self.ctx.out.push_back(Output::CloseUpstream(id));
+            self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
         self.stand_still();
     }
@@ -168,7 +168,7 @@ impl NodeSession {
             return self.retire();
         };
         log::info!("the upstream is silent, at offset {}", self.received);
-        self.ctx.out.extend([Output::Halt, Output::DropUpstream(id)]);
+        self.ctx.out.extend([NodeOutput::Halt, NodeOutput::DropUpstream(id)]);
         self.stand_still();
     }
 
@@ -177,10 +177,10 @@ impl NodeSession {
         self.downstream.hang_up(&mut self.ctx);
         // What is still being opened is let go by the end.
         for file in self.files.open() {
-            self.ctx.out.push_back(Output::Keep(file));
+            self.ctx.out.push_back(NodeOutput::Keep(file));
         }
         self.dismiss_cancels();
         self.phase = Phase::Forgotten;
-        self.ctx.out.push_back(Output::Done);
+        self.ctx.out.push_back(NodeOutput::Done);
     }
 }

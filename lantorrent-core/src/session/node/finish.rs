@@ -3,7 +3,7 @@
 use super::{NodeSession, Phase};
 use crate::session::context::Relayed;
 use crate::session::files::FileState;
-use crate::session::io::{FileFault, Output};
+use crate::session::io::{FileFault, NodeOutput};
 use crate::session::results::News;
 use crate::wire::{Change, Code, Line, NodeState, Progress, Report, SealedReport, Sum, Wire, limits};
 
@@ -94,7 +94,7 @@ impl NodeSession {
         // Those that another upstream has taken may still be asked for.
         self.downstream.hang_up(&mut self.ctx);
         self.phase = Phase::Done;
-        self.ctx.out.extend(self.upstream.id().map(Output::CloseUpstream));
-        self.ctx.out.push_back(Output::Done);
+        self.ctx.out.extend(self.upstream.id().map(NodeOutput::CloseUpstream));
+        self.ctx.out.push_back(NodeOutput::Done);
     }
 }

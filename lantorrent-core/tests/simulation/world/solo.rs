@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::admission::{Follower, Holder, Join, Name, Step};
-use lantorrent_core::session::{Answer, Ask, Input};
+use lantorrent_core::session::{Answer, Ask, NodeInput};
 use lantorrent_core::wire::{Keyring, SealedReport, TransferId};
 
 use super::greeter::Greeter;
@@ -154,7 +154,7 @@ impl World {
         }
         let mut answer = None;
         self.drive(session, |driver, net, host| {
-            driver.tell(Input::Asked(ask.clone()));
+            driver.tell(NodeInput::Asked(ask.clone()));
             driver.step(net, host);
             answer = driver.answers.pop();
         });

@@ -5,7 +5,7 @@ use std::time::Instant;
 use lantorrent_core::flow::admission::{
     Admission, Attempt, Join, LastWords, Rendezvous, Start, Verdict, answer_check,
 };
-use lantorrent_core::session::{FileFault, Input, Proven, Seed, UpstreamId};
+use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, UpstreamId};
 use lantorrent_core::wire::{TransferId, Verb};
 
 use super::driver::{Driver, NodeSide};
@@ -136,7 +136,7 @@ impl Welcome {
         let host = &mut world.hosts[at];
         let older: Vec<ActorId> = supersedes.iter().filter_map(|transfer| host.session(transfer)).collect();
         for session in older {
-            world.drive(session, |driver, _, _| driver.tell(Input::Superseded));
+            world.drive(session, |driver, _, _| driver.tell(NodeInput::Superseded));
         }
         let (host, header) = (&mut world.hosts[at], proven.header.clone());
         let takes_part = header.envelope.as_ref().is_none_or(|envelope| envelope.verb != Verb::Cancel);
