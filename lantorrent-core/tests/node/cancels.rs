@@ -242,6 +242,21 @@ fn a_process_that_comes_later_knows_what_was_cancelled() {
 }
 
 #[test]
+fn where_the_process_cannot_take_over_nothing_is_cancelled() {
+    // Each process has room for the connection that it was started for.
+    let node = TestNode::apart(|config| config.connections = 1);
+    let peer = half_way(asked(&node, &["a"]), &node, "a");
+    let mut asking = Peer::greet(cancelling(&peer.header, &["a"]), node.address);
+    let Some(Line::Challenge { challenge }) = asking.line() else { panic!("no challenge") };
+    asking.answer(&challenge);
+    assert_eq!(asking.line(), None, "not even that it is let in");
+    assert_eq!(node.kept().len(), 0, "a process that comes later does not take it for cancelled");
+    peer.write(&without_blocks(&peer.header, &content(SIZE), 7));
+    assert_eq!(peer.codes(), [0]);
+    node.assert_has("a", &content(SIZE));
+}
+
+#[test]
 fn a_cancel_costs_others_nothing_whoever_it_comes_from() {
     // More than one sender cancels, again and again, and hangs up without listening.
     let content = content(SIZE);
