@@ -3,12 +3,12 @@
 //!
 //! `cargo run --example sans_io --no-default-features`
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Opened, Output, Plan, ReadBack, Seed,
-    SourceSession, Timing, UpstreamId,
+    FeedInput, FeedOutput, FileInput, Gate, Greeting, Incoming, LinkId, LinkInput, LinkOutput, NodeInput,
+    NodeOutput, NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession,
+    Timing, UpstreamId,
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
@@ -44,25 +44,25 @@ fn main() {
         // 1. Do what the source says.
         while let Some(output) = source.poll() {
             match output {
-                Output::LookUp { link, host, .. } => {
+                SourceOutput::Link(LinkOutput::LookUp { link, host, .. }) => {
                     println!("source: look up {host}");
-                    source.handle(now, Input::Found(link, vec![address]));
+                    source.handle(now, LinkInput::Found(link, vec![address]));
                 }
-                Output::Connect { link, to } => {
+                SourceOutput::Link(LinkOutput::Connect { link, to }) => {
                     println!("source: connect to {to}");
-                    source.handle(now, Input::Connected(link, to));
+                    source.handle(now, LinkInput::Connected(link, to));
                 }
-                Output::Send(_, bytes) => down.extend(bytes),
-                Output::Feed(link, from) => {
+                SourceOutput::Link(LinkOutput::Send(_, bytes)) => down.extend(bytes),
+                SourceOutput::Feed(FeedOutput::Feed(link, from)) => {
                     println!("source: send from offset {from}");
                     // The end first: the source must know what it sends before anybody reports to have it.
                     let (bytes, sum) = payload(&content[from as usize..], &writer);
-                    source.handle(now, Input::End { size: content.len() as u64, sum });
+                    source.handle(now, SourceInput::End { size: content.len() as u64, sum });
                     down.extend(bytes);
-                    source.handle(now, Input::SentEnd(link));
+                    source.handle(now, FeedInput::SentEnd(link));
                 }
-                Output::Report(report) => println!("source: {:?}: {}", report.file, report.message),
-                Output::Done => over = true,
+                SourceOutput::Report(report) => println!("source: {:?}: {}", report.file, report.message),
+                SourceOutput::Done => over = true,
                 other => println!("source: {other:?}"),
             }
         }
@@ -92,16 +92,16 @@ fn main() {
                         // It is verified: it may be written, and passed on to children.
                         Some(Frame::Data { len, .. }) => file.extend(&block[..len as usize]),
                         Some(Frame::End { size, sum }) => {
-                            session.handle(now, Input::End { size, sum });
-                            session.handle(now, Input::Written(size));
+                            session.handle(now, NodeInput::End { size, sum });
+                            session.handle(now, FileInput::Written(size));
                         }
-                        Some(Frame::Abort(abort)) => session.handle(now, Input::Aborted(abort)),
+                        Some(Frame::Abort(abort)) => session.handle(now, NodeInput::Aborted(abort)),
                         _ => {}
                     }
                 }
                 Err(error) => {
                     let offset = reader.offset();
-                    session.handle(now, Input::Halted { offset, cause: Some(error) });
+                    session.handle(now, NodeInput::Halted { offset, cause: Some(error) });
                     break;
                 }
             }
@@ -111,22 +111,22 @@ fn main() {
         while let Some(output) = node.as_mut().and_then(|(session, _)| session.poll()) {
             let Some((session, _)) = &mut node else { break };
             match output {
-                Output::Open(number) => {
+                NodeOutput::Open(number) => {
                     let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
-                    session.handle(now, Input::Opened(number, Ok(opened)));
+                    session.handle(now, FileInput::Opened(number, Ok(opened)));
                 }
-                Output::Reply(_, bytes) => up.extend(bytes),
-                Output::Place(number, size) => {
+                NodeOutput::Reply(_, bytes) => up.extend(bytes),
+                NodeOutput::Place(number, size) => {
                     println!("node: place {size} bytes");
-                    session.handle(now, Input::Placed(number, Ok(())));
+                    session.handle(now, FileInput::Placed(number, Ok(())));
                 }
                 other => println!("node: {other:?}"),
             }
         }
 
         // 4. What came up goes to the source. Its first link is number 0. Then, in earnest, wait for the next thing to
-        // happen, but no longer than until `deadline()`, and hand in `Input::Tick` when that comes.
-        source.handle(now, Input::Bytes(LinkId(0), &std::mem::take(&mut up)));
+        // happen, but no longer than until `deadline()`, and hand in `SourceInput::Tick` when that comes.
+        source.handle(now, LinkInput::Bytes(LinkId(0), &std::mem::take(&mut up)));
     }
     assert_eq!(file, content, "the node has what the source sent");
 }
@@ -136,18 +136,7 @@ fn plan(length: u64) -> Plan {
     let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
     let host = "node".into();
     let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: BLOCK,
-        length: Some(length),
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    }
+    Plan { length: Some(length), ..Plan::new(Wire::Two, vec![node], BLOCK) }
 }
 
 /// All frames of the payload, and what it sums up to.

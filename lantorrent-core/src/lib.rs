@@ -1,12 +1,12 @@
 //! Copies one large file to many machines of a LAN at the speed of one copy.
 //!
 //! The layers, from the bottom: `wire` turns bytes into values and back; `session` holds the state machines of a
-//! node and of a source, and with them every decision; `store` keeps files; `drive` moves bytes between sockets,
-//! files and sessions.
+//! node and of a source, and with them every decision; `flow` is the data plane, which knows what is in memory and
+//! what waits for what; `store` keeps files; `drive` steps session and data plane, and waits for sockets and files.
 //!
 //! # Features
 //!
-//! - `chain`: `wire` and `session`, for a driver of your own. They use no socket, file, clock or randomness.
+//! - `chain`: `wire`, `session` and `flow`, for a driver of your own. They use no socket, file, clock or randomness.
 //! - `store`: files, for any program.
 //! - `runtime`: names and connections, for any program (`look_up`, `connect`).
 //! - `threads`: all of these, and the driver on blocking threads. On by default.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::wire::{
     Destination, Envelope, Frame, FrameReader, FrameWriter, Header, HeaderReader, Keyring, Nonce, Password,
-    PayloadReader, RawReader, Request, RootHasher, TransferId, Verb, digest,
+    PayloadReader, RawReader, Request, RootHasher, TransferId, digest,
 };
 
 use super::table::{Row, Section, median};
@@ -149,18 +149,12 @@ fn header() -> Header {
         block_size: BLOCK,
         degree: 1,
         destinations: (1..NODES).map(node).collect(),
-        envelope: Some(Envelope {
-            verb: Verb::Send,
-            transfer: transfer(),
-            nonce: Nonce([9; 16]),
-            expires: 2_000_000_000,
-            to: ([10, 77, 0, 1], 2893).into(),
-            source: None,
-            begun: None,
-            sparse: false,
-            from: None,
-            min_rate: None,
-        }),
+        envelope: Some(Envelope::new(
+            transfer(),
+            Nonce([9; 16]),
+            2_000_000_000,
+            ([10, 77, 0, 1], 2893).into(),
+        )),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lantorrent_core::wire::{
     Destination, Digest, Envelope, Frame, FromNode, Header, Keyring, Line, LineReader, Nonce, Password,
-    PayloadWriter, Request, RootHasher, SourceHint, Sum, TransferId, Verb, digest, proof,
+    PayloadWriter, Request, RootHasher, SourceHint, Sum, TransferId, digest, proof,
 };
 
 /// Threads that the senders share.
@@ -179,16 +179,9 @@ fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> Header {
         degree: 1,
         destinations: Vec::new(),
         envelope: Some(Envelope {
-            verb: Verb::Send,
-            transfer: TransferId(unique(1)),
-            nonce: Nonce(unique(2)),
-            expires: since.as_secs() + 600,
-            to,
             source: Some(SourceHint { size: Some(length), mtime: Some(1), id: "a benchmark".into() }),
-            from: None,
             begun: u64::try_from(since.as_millis()).ok(),
-            sparse: false,
-            min_rate: None,
+            ..Envelope::new(TransferId(unique(1)), Nonce(unique(2)), since.as_secs() + 600, to)
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! Files, web seeds and trackers on nginx, Apache, lighttpd, Python's http.server and opentracker, and through squid and
-//! tinyproxy, each as Debian configures it but for ports and folders; and the environment as curl reads it.
+//! tinyproxy, each as Debian configures it but for ports and folders; the environment as curl reads it; and nodes under xinetd
+//! and socat.
 //!
 //! A test says that it skips where its server is missing; in CI that is a failure.
 
@@ -7,6 +8,7 @@
 #[path = "../cli/common/mod.rs"]
 mod common;
 mod curl;
+mod inetd;
 mod programs;
 mod proxies;
 mod recorder;

@@ -191,6 +191,41 @@ pub(crate) fn squid(lab: &Lab, more: &str) -> Server {
     })
 }
 
+/// With a process of `lantorrent serve --inetd` for each connection to the node of that name.
+pub(crate) fn xinetd(lab: &Lab, name: &str) -> Server {
+    Server::start(lab, |port| {
+        let (path, id) = (lab.path().join(format!("xinetd-{port}")), rustix::process::geteuid().as_raw());
+        let state = path.display();
+        let (home, root) = (lab.path().join(format!("{name}-home")), lab.path().join(name));
+        let service = format!(
+            "service lantorrent\n{{\ntype = UNLISTED\nsocket_type = stream\nprotocol = tcp\nwait = no\nuser = {id}\n\
+             bind = 127.0.0.1\nport = {port}\nserver = {}\nserver_args = serve --inetd --root {}\n\
+             env = LANTORRENT_HOME={}\nlog_type = FILE {state}-services\n}}\n",
+            env!("CARGO_BIN_EXE_lantorrent"),
+            root.display(),
+            home.display(),
+        );
+        fs::write(&path, service).unwrap();
+        let mut command = command("xinetd");
+        command.args(["-dontfork", "-f"]).arg(&path).args(["-pidfile", &format!("{state}-pid")]);
+        command.args(["-filelog", &format!("{state}-log")]);
+        command
+    })
+}
+
+/// The same under socat, as the README has it.
+pub(crate) fn socat(lab: &Lab, name: &str) -> Server {
+    Server::start(lab, |port| {
+        let mut command = command("socat");
+        command.env("LANTORRENT_HOME", lab.path().join(format!("{name}-home")));
+        let program = env!("CARGO_BIN_EXE_lantorrent");
+        let root = lab.path().join(name);
+        command.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork"));
+        command.arg(format!("EXEC:\"{program} serve --inetd --root {}\",nofork", root.display()));
+        command
+    })
+}
+
 /// `more` stands before the rules that came with it.
 pub(crate) fn tinyproxy(lab: &Lab, more: &str) -> Server {
     Server::start(lab, |port| {

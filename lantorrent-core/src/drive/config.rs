@@ -39,13 +39,14 @@ pub struct NodeConfig {
     pub driver: Driver,
     /// Connections served at the same time; more are closed at once.
     pub connections: usize,
-    /// Of them, those whose sender has not proven yet to have the password. One more takes the place of the one that has
-    /// been at it for longest.
+    /// Of them, those whose sender has not proven yet to have the password. One more takes the place of the oldest of them
+    /// from the address that has most of them.
     pub greetings: usize,
     /// How long a file that did not become whole is kept, so that a transfer of the same source can go on with it.
     pub keep_partial: Duration,
-    /// Where a node that has a process for each connection keeps for some minutes how transfers have ended; made when it is
-    /// needed. None: a source that asks again is sent to for nothing. Other nodes keep that in memory.
+    /// Where a node that has a process for each connection keeps for some minutes how transfers have ended, and what of them
+    /// was cancelled; made when it is needed. None: a source that asks again is sent to for nothing, and what was cancelled
+    /// before its header came is written. Other nodes keep that in memory.
     pub state: Option<PathBuf>,
     /// How fast the payload may come in, over all transfers.
     pub receive_limit: Limit,

@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::request::{fault, target};
 use super::site::Site;
+use crate::flow::admission::PlacedFiles;
 use crate::session::FileFault;
 use crate::store::Identity;
-use crate::wire::{Code, Header, Report, Request, SealedReport, TransferId};
+use crate::wire::{Header, Request, TransferId};
 
 /// Transfers that are remembered; the oldest go first. More than can run and be remembered as finished at a time.
 const TRANSFERS: usize = 1024;
@@ -56,65 +57,19 @@ impl Placed {
 }
 
 impl Site {
-    /// How the transfer of `header` has ended here, to be said once more. What was a success is a failure now where the path
-    /// does not lead to the file any more. Waits for the disk.
-    pub(super) fn confirm(&self, header: &Header, results: Vec<SealedReport>) -> Vec<SealedReport> {
-        let placed = header.envelope.as_ref().map(|envelope| self.placed.of(&envelope.transfer));
-        self.confirm_files(header, results, &placed.unwrap_or_default())
-    }
-
-    /// The same for a transfer of another process, which has left these files.
-    pub(super) fn confirm_files(
-        &self,
-        header: &Header,
-        mut results: Vec<SealedReport>,
-        placed: &Files,
-    ) -> Vec<SealedReport> {
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-        let Some(key) = transfer.and_then(|transfer| self.gate.keys.result_key(&transfer)) else {
-            return results;
-        };
-        for sealed in &mut results {
-            let Ok(report) = sealed.open(&key) else { continue };
-            if !(report.code.is_success() && report.is_own() && report.index == Some(header.node.index)) {
-                continue;
-            }
-            if let Err(FileFault { code, message }) = self.confirm_one(header, &report, placed) {
-                log::warn!("a file that was whole is not there any more: {message}");
-                *sealed = SealedReport::seal(&Report { code, message, root: None, ..report }, &key);
-            }
-        }
-        results
-    }
-
-    /// Whether files of the transfer of `header` are in place, which may have been moved since.
-    #[cfg(feature = "event")]
-    pub(super) fn has_placed(&self, header: &Header) -> bool {
-        header.envelope.as_ref().is_some_and(|envelope| self.placed.has(&envelope.transfer))
-    }
-
-    /// The requests of `header` whose files were in place, and are not any more. Waits for the disk.
-    pub(super) fn displaced(&self, header: &Header) -> Vec<(String, FileFault)> {
-        let Some(envelope) = &header.envelope else { return Vec::new() };
+    /// Whether the files that the transfer of `header` has placed are where they were placed. Waits for the disk.
+    pub(super) fn look(&self, header: &Header) -> PlacedFiles {
+        let Some(envelope) = &header.envelope else { return PlacedFiles::new() };
         let placed = self.placed.of(&envelope.transfer);
         let requests = header.node.requests.iter();
         let known = requests.filter_map(|request| Some((request, *placed.get(&request.id)?)));
-        let moved = known.filter_map(|(request, file)| {
-            Some((request.id.clone(), self.find_again(header, request, file).err()?))
-        });
-        moved.collect()
+        known.map(|(request, file)| (request.id.clone(), self.find_again(header, request, file))).collect()
     }
 
-    fn confirm_one(&self, header: &Header, report: &Report, placed: &Files) -> Result<(), FileFault> {
-        let of_report = |request: &&Request| Some(&request.id) == report.id.as_ref();
-        // Of what this header does not name nothing can be found out here.
-        let Some(request) = header.node.requests.iter().find(of_report) else { return Ok(()) };
-        let Some(&file) = placed.get(&request.id) else {
-            let path = &request.filename;
-            let message = format!("{path:?} was whole, and whether it is still there is not known");
-            return Err(FileFault { code: Code::CANNOT_WRITE, message });
-        };
-        self.find_again(header, request, file)
+    /// Whether there is something to look at.
+    #[cfg(feature = "event")]
+    pub(super) fn has_placed(&self, header: &Header) -> bool {
+        header.envelope.as_ref().is_some_and(|envelope| self.placed.has(&envelope.transfer))
     }
 
     fn find_again(&self, header: &Header, request: &Request, file: Identity) -> Result<(), FileFault> {

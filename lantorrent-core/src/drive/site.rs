@@ -8,11 +8,12 @@ use super::config::{NodeConfig, Traffic};
 use super::disk::Files;
 use super::error::Error;
 use super::placed::Placed;
+use crate::flow::admission::{Admission, Capacity};
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
-use crate::wire::{Verb, Wire};
+use crate::wire::Wire;
 
-/// How often to look for partial files that nobody came back for: at least, and at most, however short they are kept.
+/// How often to look for partial files that are too old: at least, and at most, however short they are kept.
 const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 
 #[derive(Debug)]
@@ -26,42 +27,9 @@ pub(super) struct Site {
     keep_partial: Duration,
 }
 
-/// How many connections a node has at a time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Capacity {
-    pub(super) connections: usize,
-    /// Of them, those whose sender is not let in yet: each may cost as much memory as a header is long.
-    pub(super) greetings: usize,
-}
-
-/// What becomes of a connection that was just made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
-    Free,
-    /// It is let in for the one that has been introducing itself for longest, which is closed: strangers who only hold the
-    /// line cannot keep out who has something to say.
-    InPlaceOfAStranger,
-    Full,
-}
-
-impl Capacity {
-    /// Whether there is room for one more, where so many are here, and so many of them introduce themselves.
-    pub(super) fn entry(self, connections: usize, greetings: usize) -> Entry {
-        match greetings {
-            _ if greetings < self.greetings && connections < self.connections => Entry::Free,
-            0 => Entry::Full,
-            _ => Entry::InPlaceOfAStranger,
-        }
-    }
-
-    pub(super) fn warn_of_full_house(self) {
-        log::warn!("closed a connection: there are {} already, and no more are allowed", self.connections);
-    }
-}
-
 impl Site {
-    /// Opens the roots, and sees to it that there is a password. `verbs` is what may be asked for.
-    pub(super) fn open(config: NodeConfig, verbs: &'static [Verb]) -> Result<Self, Error> {
+    /// Opens the roots, and sees to it that there is a password.
+    pub(super) fn open(config: NodeConfig) -> Result<Self, Error> {
         if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
@@ -72,9 +40,9 @@ impl Site {
         Ok(Self {
             roots: Arc::new(roots),
             placed: Arc::default(),
-            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs },
+            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs: Gate::VERBS },
             durability: config.durability,
-            capacity: Capacity { connections: config.connections, greetings: config.greetings },
+            capacity: Capacity { connections: config.connections, pending: config.greetings },
             traffic: Traffic {
                 receive_limit: config.receive_limit,
                 send_limit: config.send_limit,
@@ -83,6 +51,11 @@ impl Site {
             },
             keep_partial: config.keep_partial,
         })
+    }
+
+    /// Decides what becomes of proven headers.
+    pub(super) fn admission(&self) -> Admission {
+        Admission::new(self.gate.clone(), self.capacity.connections)
     }
 
     /// What a transfer needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
@@ -95,7 +68,7 @@ impl Site {
     pub(super) fn clean(&self) {
         let count = self.roots.clean(self.keep_partial);
         if count > 0 {
-            log::info!("removed {count} partial files that nobody came back for");
+            log::info!("removed {count} old partial files that no transfer came back for");
         }
     }
 
@@ -119,15 +92,5 @@ mod tests {
         let seconds = |keep| cleaning(Duration::from_secs(keep)).as_secs();
         assert_eq!((seconds(0), seconds(30), seconds(600)), (10, 15, 300));
         assert_eq!((seconds(7200), seconds(86_400)), (3600, 3600));
-    }
-
-    #[test]
-    fn strangers_make_room_and_others_do_not() {
-        let capacity = Capacity { connections: 4, greetings: 2 };
-        assert_eq!(capacity.entry(0, 0), Entry::Free);
-        assert_eq!(capacity.entry(3, 1), Entry::Free);
-        assert_eq!(capacity.entry(3, 2), Entry::InPlaceOfAStranger, "too many strangers");
-        assert_eq!(capacity.entry(4, 1), Entry::InPlaceOfAStranger, "too many in all");
-        assert_eq!(capacity.entry(4, 0), Entry::Full);
     }
 }

@@ -2,6 +2,8 @@
 //! thing, which may wait for the disk, so a driver steps this where nothing else waits for it.
 
 mod heirs;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use super::copies::Copies;
 use super::ring::{DiskOrder, DiskWork, Item, Ring};
 use super::wake::{Epoch, Shared, Wake};
 use super::{TELL, Tell};
-use crate::session::{FileFault, Input, Opened, ReadBack};
+use crate::session::{FileFault, FileInput, Opened, ReadBack};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
@@ -170,7 +172,7 @@ impl<F: Files> Disk<F> {
         &mut self,
         now: Instant,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> DiskStep {
         let work = match self.again.take() {
             Some(order) => DiskWork::Order(order),
@@ -182,7 +184,7 @@ impl<F: Files> Disk<F> {
         match work {
             DiskWork::Order(order) => return self.obey(now, order, ring, tell),
             DiskWork::Write(item) => self.write(now, &item, ring, tell),
-            DiskWork::End(size) => tell(Input::Written(size)),
+            DiskWork::End(size) => tell(FileInput::Written(size)),
         }
         DiskStep::Moved
     }
@@ -192,7 +194,7 @@ impl<F: Files> Disk<F> {
         now: Instant,
         order: DiskOrder,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> DiskStep {
         match order {
             DiskOrder::Open(file) => return self.open(now, file, ring, tell),
@@ -202,7 +204,7 @@ impl<F: Files> Disk<F> {
             }
             DiskOrder::Place(file, size) => {
                 if let Some(result) = self.place(file, size, ring, tell) {
-                    tell(Input::Placed(file, result));
+                    tell(FileInput::Placed(file, result));
                 }
             }
             DiskOrder::Discard(file) => self.discard(file, ring),
@@ -232,7 +234,7 @@ impl<F: Files> Disk<F> {
         now: Instant,
         file: usize,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> DiskStep {
         let Some(request) = self.header.node.requests.get(file) else { return DiskStep::Moved };
         let wanted = || ring.look(|ring| !ring.is_closed() && !ring.is_to_be_removed(&request.id));
@@ -252,7 +254,7 @@ impl<F: Files> Disk<F> {
             Ok(made) => Ok(self.take_in(file, made, ring)),
             Err(refused) => Err(refused.into()),
         };
-        tell(Input::Opened(file, result));
+        tell(FileInput::Opened(file, result));
         DiskStep::Moved
     }
 
@@ -298,7 +300,7 @@ impl<F: Files> Disk<F> {
         now: Instant,
         item: &Item,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) {
         let notes = self.notes(item);
         // An heir comes behind its original in this loop, and has not had the item yet.
@@ -309,7 +311,7 @@ impl<F: Files> Disk<F> {
             if let Err(fault) = self.files.write(file, item, &notes) {
                 self.bequeath(file, ring, tell);
                 self.discard(file, ring);
-                tell(Input::WriteFailed(file, fault));
+                tell(FileInput::WriteFailed(file, fault));
             }
         }
         let upto = item.range().1;
@@ -318,7 +320,7 @@ impl<F: Files> Disk<F> {
         ring.change(|ring| ring.disk_has(upto));
         if now.saturating_duration_since(self.told) >= TELL {
             self.told = now;
-            tell(Input::Written(upto));
+            tell(FileInput::Written(upto));
         }
     }
 
@@ -343,7 +345,7 @@ impl<F: Files> Disk<F> {
         file: usize,
         size: u64,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> Option<Result<(), FileFault>> {
         if let Some(place) = self.lost.iter().position(|(lost, _)| *lost == file) {
             return Some(Err(self.lost.swap_remove(place).1));
@@ -372,7 +374,7 @@ impl<F: Files> Disk<F> {
         now: Instant,
         request: Request,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> DiskStep {
         if let Some(own) = self.header.node.requests.iter().position(|own| own.id == request.id) {
             self.bequeath(own, ring, tell);
@@ -385,7 +387,7 @@ impl<F: Files> Disk<F> {
             }
             result => result.map_err(FileFault::from),
         };
-        tell(Input::Removed(request.id, result));
+        tell(FileInput::Removed(request.id, result));
         DiskStep::Moved
     }
 

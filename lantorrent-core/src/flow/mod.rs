@@ -11,9 +11,12 @@
 //!   bytes of a child, [`Disk`] blocks of the ring into files, and [`Supply`] the source's file into blocks of the ring.
 //!   Each has a `step`, which does one thing and says what it waits for if there is nothing to do.
 //!
+//! - [`admission`] decides what becomes of connections, before and after they have proven the password.
+//!
 //! Every change of the ring returns a [`Wake`] that names the machines that may go on because of it. A machine that has to
 //! wait is told the ring's [`Epoch`], and a driver compares that under the lock before it sleeps: no wake-up is lost.
 
+pub mod admission;
 mod block;
 mod copies;
 mod disk;
@@ -24,6 +27,8 @@ mod ring;
 mod send;
 mod stock;
 mod supply;
+#[cfg(test)]
+mod testing;
 mod wake;
 
 use std::time::Duration;
@@ -37,13 +42,11 @@ pub use stock::Stock;
 pub use supply::{Content, Supply, SupplyStep, Zeros};
 pub use wake::{Epoch, Shared, Wake};
 
-use crate::session::Input;
-
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 pub const TELL: Duration = Duration::from_millis(100);
 
-/// What happened, for the session. Never called under the lock of a ring.
-pub type Tell<'a> = dyn FnMut(Input<'static>) + 'a;
+/// What happened, for the session: the part of its input that a machine has to tell. Never called under the lock of a ring.
+pub type Tell<'a, I> = dyn FnMut(I) + 'a;
 
 /// Items in a ring of blocks of that size: some MiB, so that short stalls of the disk or a child do not show.
 pub fn ring_capacity(block_size: u32) -> usize {

@@ -4,6 +4,9 @@
 //! What outlives an upstream is the session's: the root hasher, and an item that was verified but had no room yet. What is
 //! half read of a frame goes with its connection.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +16,10 @@ use super::ring::{Full, Item, NoRoom, Ring};
 use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
 use crate::rate::{Limit, Pace};
-use crate::session::Input;
+use crate::session::NodeInput;
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
-/// How long nothing is read, for want of room, before the session hears that silence is not the upstream's fault.
+/// How long to wait for a block that other transfers have before looking again.
 const WAIT: Duration = Duration::from_millis(500);
 
 /// What came of a step.
@@ -119,7 +122,7 @@ impl Receiver {
     }
 
     /// The payload comes from another upstream now, from the offset `from` on.
-    pub fn accept(&mut self, now: Instant, from: u64, tell: &mut Tell<'_>) -> Needed {
+    pub fn accept(&mut self, now: Instant, from: u64, tell: &mut Tell<'_, NodeInput<'static>>) -> Needed {
         match self.left.take() {
             Some(left) if left.offset != from => {
                 let offset = left.offset;
@@ -137,7 +140,13 @@ impl Receiver {
     }
 
     /// What is there already before `from` is summed up, or cannot be.
-    pub fn begin(&mut self, now: Instant, from: u64, root: Option<RootHasher>, tell: &mut Tell<'_>) {
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        from: u64,
+        root: Option<RootHasher>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
+    ) {
         match (&self.state, root) {
             (State::Preparing(at), Some(root)) if *at == from => self.read(now, from, root, None, tell),
             (State::Preparing(at), None) if *at == from => self.cannot(from, tell),
@@ -152,7 +161,7 @@ impl Receiver {
         from: u64,
         root: RootHasher,
         pending: Option<Item>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) {
         // No header gets here whose wire has no password.
         let Some(payload) = PayloadReader::resume(&self.header, &self.keys, root, from) else {
@@ -171,10 +180,10 @@ impl Receiver {
         }));
     }
 
-    fn cannot(&mut self, offset: u64, tell: &mut Tell<'_>) {
+    fn cannot(&mut self, offset: u64, tell: &mut Tell<'_, NodeInput<'static>>) {
         self.state = State::Idle;
         let cause = Some(PayloadError::Malformed { offset, what: "the payload cannot go on there" });
-        tell(Input::Halted { offset, cause });
+        tell(NodeInput::Halted { offset, cause });
     }
 
     /// Whether an upstream is read, or is about to be.
@@ -196,10 +205,10 @@ impl Receiver {
     }
 
     /// Stops, if an upstream is read, and tells the session where.
-    pub fn halt(&mut self, tell: &mut Tell<'_>) {
+    pub fn halt(&mut self, tell: &mut Tell<'_, NodeInput<'static>>) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}
-            State::Preparing(offset) => tell(Input::Halted { offset, cause: None }),
+            State::Preparing(offset) => tell(NodeInput::Halted { offset, cause: None }),
             State::Reading(reading) => self.leave(*reading, None, tell),
         }
     }
@@ -210,13 +219,18 @@ impl Receiver {
         self.left = None;
     }
 
-    fn leave(&mut self, reading: Reading, cause: Option<PayloadError>, tell: &mut Tell<'_>) {
+    fn leave(
+        &mut self,
+        reading: Reading,
+        cause: Option<PayloadError>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
+    ) {
         let Reading { payload, pending, .. } = reading;
         let offset = payload.offset();
         if let Some(root) = payload.into_root() {
             self.left = Some(Left { root, offset, pending });
         }
-        tell(Input::Halted { offset, cause });
+        tell(NodeInput::Halted { offset, cause });
     }
 
     /// Reads once, and hands on what came. To be called only where the connection may have something, or
@@ -226,7 +240,7 @@ impl Receiver {
         now: Instant,
         from: &mut impl Read,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> ReceiveStep {
         let State::Reading(reading) = &mut self.state else { return ReceiveStep::Over };
         let stop = match reading.step(now, from, &self.pool, ring, tell) {
@@ -257,7 +271,7 @@ impl Reading {
         from: &mut impl Read,
         pool: &Arc<Pool>,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> Result<ReceiveStep, Stop> {
         if let Some(item) = self.pending.take() {
             return Ok(self.push(now, item, ring, tell)?.unwrap_or(ReceiveStep::Moved(0)));
@@ -282,7 +296,7 @@ impl Reading {
                 // While nothing is read, silence is not the upstream's fault.
                 if self.excused.is_none_or(|excused| now.duration_since(excused) >= TELL) {
                     self.excused = Some(now);
-                    tell(Input::Heard);
+                    tell(NodeInput::Heard);
                 }
                 return Ok(ReceiveStep::Until(at));
             }
@@ -316,7 +330,7 @@ impl Reading {
         now: Instant,
         count: usize,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> Result<ReceiveStep, Stop> {
         let Some(block) = &self.block else { return Ok(ReceiveStep::Moved(0)) };
         let frame = self.payload.filled(count, block)?;
@@ -332,13 +346,13 @@ impl Reading {
         Ok(ReceiveStep::Moved(count as u64))
     }
 
-    fn tell_offset(&mut self, now: Instant, tell: &mut Tell<'_>) {
+    fn tell_offset(&mut self, now: Instant, tell: &mut Tell<'_, NodeInput<'static>>) {
         let offset = self.payload.offset();
         // The first at once, before it is written: from there on a file in place is not what it was.
         if now.saturating_duration_since(self.told) >= TELL || (!self.begun && offset > 0) {
             self.told = now;
             self.begun = offset > 0;
-            tell(Input::Received(offset));
+            tell(NodeInput::Received(offset));
         }
     }
 
@@ -348,7 +362,7 @@ impl Reading {
         now: Instant,
         frame: Frame,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> Result<Option<ReceiveStep>, Stop> {
         match frame {
             Frame::Data { offset, len, digest } => {
@@ -365,12 +379,12 @@ impl Reading {
             }
             Frame::End { size, sum } => {
                 // The session must know before a child can report what it made of it.
-                tell(Input::End { size, sum });
+                tell(NodeInput::End { size, sum });
                 ring.change(|ring| ring.finish(size, sum));
             }
-            Frame::Abort(abort) => tell(Input::Aborted(abort)),
-            Frame::Bye => tell(Input::Bye),
-            Frame::Idle { .. } => tell(Input::Heard),
+            Frame::Abort(abort) => tell(NodeInput::Aborted(abort)),
+            Frame::Bye => tell(NodeInput::Bye),
+            Frame::Idle { .. } => tell(NodeInput::Heard),
         }
         Ok(None)
     }
@@ -380,7 +394,7 @@ impl Reading {
         now: Instant,
         item: Item,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> Result<Option<ReceiveStep>, Stop> {
         match ring.with(|ring| ring.push(now, item)) {
             Ok(()) => {
@@ -397,11 +411,11 @@ impl Reading {
     }
 
     /// There is no room yet. Nothing is read meanwhile, so silence is not the upstream's fault.
-    fn wait(&mut self, now: Instant, tell: &mut Tell<'_>) {
+    fn wait(&mut self, now: Instant, tell: &mut Tell<'_, NodeInput<'static>>) {
         let since = *self.waits.get_or_insert(now);
-        if now.saturating_duration_since(since) >= WAIT {
+        if now.saturating_duration_since(since) >= TELL {
             self.waits = Some(now);
-            tell(Input::Heard);
+            tell(NodeInput::Heard);
         }
     }
 }

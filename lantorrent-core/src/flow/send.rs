@@ -1,5 +1,8 @@
 //! Sends a child what it is to have: words of the session, the payload from the ring or a file, and frames in between.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, Write};
 use std::time::Instant;
 
@@ -8,7 +11,7 @@ use super::ring::{Backing, Item, LinkOrder, LinkWork, Ring};
 use super::wake::{Epoch, Shared, Wake};
 use super::{TELL, Tell};
 use crate::rate::{Limit, Pace};
-use crate::session::{Control, Input, LinkId};
+use crate::session::{Control, FeedInput, LinkId};
 use crate::wire::{Frame, PayloadWriter};
 
 /// What came of a step.
@@ -75,7 +78,7 @@ impl Sender {
         now: Instant,
         to: &mut impl Write,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FeedInput>,
     ) -> SendStep<F> {
         if let State::Idle = self.state
             && let Some(step) = self.begin(ring, tell)
@@ -95,7 +98,7 @@ impl Sender {
         &mut self,
         item: Result<Item, String>,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FeedInput>,
     ) {
         self.state = State::Idle;
         let framed = item.and_then(|item| {
@@ -110,13 +113,17 @@ impl Sender {
         }
     }
 
-    fn strand<F: Clone>(&self, ring: &impl Shared<Ring<F>>, tell: &mut Tell<'_>) {
+    fn strand<F: Clone>(&self, ring: &impl Shared<Ring<F>>, tell: &mut Tell<'_, FeedInput>) {
         ring.change(|ring| ring.strand(self.link));
-        tell(Input::Unservable(self.link));
+        tell(FeedInput::Unservable(self.link));
     }
 
     /// Begins what comes next. None if that is a frame, which is to be written.
-    fn begin<F: Clone>(&mut self, ring: &impl Shared<Ring<F>>, tell: &mut Tell<'_>) -> Option<SendStep<F>> {
+    fn begin<F: Clone>(
+        &mut self,
+        ring: &impl Shared<Ring<F>>,
+        tell: &mut Tell<'_, FeedInput>,
+    ) -> Option<SendStep<F>> {
         let link = self.link;
         let work = match ring.with(|ring| (ring.link_work(link), Wake::NONE)) {
             Ok(work) => work,
@@ -163,7 +170,7 @@ impl Sender {
         now: Instant,
         to: &mut impl Write,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FeedInput>,
     ) -> SendStep<F> {
         let State::Writing(frame) = &mut self.state else { return SendStep::AwaitsFile };
         let left = frame.left();
@@ -178,7 +185,7 @@ impl Sender {
             Err(at) => {
                 if self.excused.is_none_or(|excused| now.duration_since(excused) >= TELL) {
                     self.excused = Some(now);
-                    tell(Input::HeldBack(self.link));
+                    tell(FeedInput::HeldBack(self.link));
                 }
                 return SendStep::Until(at);
             }
@@ -207,19 +214,19 @@ impl Sender {
         &mut self,
         now: Instant,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FeedInput>,
     ) -> SendStep<F> {
         let link = self.link;
         if let State::Writing(frame) = std::mem::replace(&mut self.state, State::Idle) {
             match frame.meaning {
                 Meaning::Words => {}
-                Meaning::Control(offset) => tell(Input::Sent(link, offset)),
-                Meaning::End => tell(Input::SentEnd(link)),
+                Meaning::Control(offset) => tell(FeedInput::Sent(link, offset)),
+                Meaning::End => tell(FeedInput::SentEnd(link)),
                 Meaning::Payload(upto) => {
                     ring.change(|ring| ring.link_has(link, upto));
                     if now.saturating_duration_since(self.told) >= TELL {
                         self.told = now;
-                        tell(Input::Sent(link, upto));
+                        tell(FeedInput::Sent(link, upto));
                     }
                 }
             }

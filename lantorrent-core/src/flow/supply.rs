@@ -12,7 +12,7 @@ use super::ring::{Full, Item, NoRoom, Ring};
 use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
 use crate::digest::is_zero;
-use crate::session::Input;
+use crate::session::SourceInput;
 use crate::wire::{Abort, Code, Digest, RawWriter, RootHasher, Sum, Wire, digest, limits};
 
 /// Where the payload comes from. Every call may wait.
@@ -152,7 +152,7 @@ impl<C: Content> Supply<C> {
         &mut self,
         now: Instant,
         ring: &impl Shared<Ring<F>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, SourceInput<'static>>,
     ) -> SupplyStep {
         if let Some(item) = self.pending.pop_front() {
             return self.push(now, item, ring);
@@ -166,14 +166,14 @@ impl<C: Content> Supply<C> {
             Ok(count) => {
                 if now.saturating_duration_since(self.told) >= TELL && self.state == State::Reading {
                     self.told = now;
-                    tell(Input::Received(self.offset));
+                    tell(SourceInput::Received(self.offset));
                 }
                 SupplyStep::Moved(count)
             }
             Err(error) => {
                 self.state = State::Over;
                 let reason = format!("the source could not be read to its end: {error}");
-                tell(Input::Aborted(Abort { code: Code::SOURCE_FAILED, reason }));
+                tell(SourceInput::Aborted(Abort { code: Code::SOURCE_FAILED, reason }));
                 SupplyStep::Over
             }
         }
@@ -237,12 +237,16 @@ impl<C: Content> Supply<C> {
         Ok(Some(if as_hole { Piece::Zeros(len as u64) } else { Piece::Data(buffer, len) }))
     }
 
-    fn end<F: Clone>(&mut self, ring: &impl Shared<Ring<F>>, tell: &mut Tell<'_>) -> io::Result<u64> {
+    fn end<F: Clone>(
+        &mut self,
+        ring: &impl Shared<Ring<F>>,
+        tell: &mut Tell<'_, SourceInput<'static>>,
+    ) -> io::Result<u64> {
         self.content.check()?;
         self.state = State::Over;
         let (size, sum) = (self.offset, self.summing.sum());
         // The session must know before a child can report what it made of it.
-        tell(Input::End { size, sum });
+        tell(SourceInput::End { size, sum });
         ring.change(|ring| ring.finish(size, sum));
         Ok(0)
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::Script;
 use crate::rate::Limit;
-use crate::session::{FileFault, Input, LinkId, Now, Timing, UpstreamId};
+use crate::session::{FileFault, LinkId, NodeInput, Now, Timing, UpstreamId};
 use crate::wire::{Code, Keyring, Password, Wire};
 use files::Luck;
 use node::Node;
@@ -124,7 +124,7 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
             source.tick(*now);
         }
         10 => pass(now, source, node),
-        11 => node.handle(*now, Input::Stop(Duration::from_millis(script.word().into()))),
+        11 => node.handle(*now, NodeInput::Stop(Duration::from_millis(script.word().into()))),
         12 => source.stop(*now),
         13 | 14 => node.connect_child(*now, script.byte()),
         15 => node.widen_child(script.byte(), script.word().into(), false),
@@ -136,7 +136,7 @@ fn step(script: &mut Script<'_>, now: &mut Now, source: &mut Source, node: &mut 
         },
         19 => node.cancelled(*now, script),
         20 => node.claimed(*now, script),
-        21 => node.handle(*now, Input::Superseded),
+        21 => node.handle(*now, NodeInput::Superseded),
         _ => {
             let which = script.byte();
             node.child_speaks(*now, which, script);

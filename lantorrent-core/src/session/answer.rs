@@ -1,38 +1,10 @@
-//! What a node says to a proven header that needs no session.
+//! Results that a node makes without any work on files.
 
-use std::collections::BTreeSet;
-
-use super::incoming::Proven;
-use super::io::FileFault;
-use crate::wire::{Code, Destination, Header, Keyring, Line, Report, Request, ResultKey, SealedReport};
-
-/// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
-pub fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -> Vec<u8> {
-    let foreign = foreign_to_finished(&proven.header, keys, results);
-    tell(proven, results.iter().chain(&foreign))
-}
-
-fn tell<'a>(proven: Proven, results: impl IntoIterator<Item = &'a SealedReport>) -> Vec<u8> {
-    let Some(mut lines) = proven.lines else { return Vec::new() };
-    let mut said = lines.encode(&Line::Accepted);
-    for sealed in results {
-        said.extend(lines.encode(&Line::Result(sealed.clone())));
-    }
-    said
-}
-
-/// The results of those requests in `header` that a finished transfer, whose `results` are known, did not have.
-pub fn foreign_to_finished(header: &Header, keys: &Keyring, results: &[SealedReport]) -> Vec<SealedReport> {
-    let key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
-    let Some(key) = key else { return Vec::new() };
-    let known: BTreeSet<String> =
-        results.iter().filter_map(|sealed| sealed.open(&key).ok()).filter_map(|report| report.id).collect();
-    foreign(&header.node, &key, |id| known.contains(id))
-}
+use crate::wire::{Code, Destination, Report, Request, ResultKey, SealedReport};
 
 /// The results of those requests of `node` whose ids the transfer does not know: a second header of a transfer brings no
 /// new ones, and each request gets a result.
-pub(super) fn foreign(
+pub(crate) fn foreign(
     node: &Destination,
     key: &ResultKey,
     is_known: impl Fn(&str) -> bool,
@@ -45,25 +17,8 @@ pub(super) fn foreign(
     foreign.map(refused).collect()
 }
 
-/// The answer to a `check`: for each request, in the order of the header, whether it could be written. The bytes to
-/// write before closing. PROTOCOL.md, "Check".
-pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFault>]) -> Vec<u8> {
-    let header = &proven.header;
-    let key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
-    let Some(key) = key else { return Vec::new() };
-    let reports = header.node.requests.iter().zip(found).map(|(request, found)| {
-        let report = match found {
-            Ok(()) => about(&header.node, request, Code::SUCCESS, "it could be written"),
-            Err(fault) => about(&header.node, request, fault.code, &fault.message),
-        };
-        SealedReport::seal(&report, &key)
-    });
-    let reports: Vec<SealedReport> = reports.collect();
-    tell(proven, &reports)
-}
-
 /// A node's own word on one of its requests.
-pub(super) fn about(node: &Destination, request: &Request, code: Code, message: &str) -> Report {
+pub(crate) fn about(node: &Destination, request: &Request, code: Code, message: &str) -> Report {
     Report {
         host: Some(node.host.clone()),
         port: Some(node.port),

@@ -37,7 +37,7 @@ pub enum Answer {
 
 impl Ask {
     /// Whether this transfer is known to be newer than that one.
-    pub(super) fn outranks(&self, other: &Self) -> bool {
+    pub(crate) fn outranks(&self, other: &Self) -> bool {
         let age = |ask: &Self| Some((ask.begun?, ask.transfer));
         age(other).is_some_and(|other| age(self) > Some(other))
     }

@@ -1,27 +1,22 @@
-//! One connection to a child: what stage it is in, how long that may last, and what the child says.
+//! A node that this side feeds: what is due from it, and how long that may take.
 
-use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::connection::Connection;
 use super::io::LinkId;
 use super::pace::Pace;
+use super::timers::Timers;
 use super::timing::Timing;
-use crate::wire::{
-    Destination, FromNode, Line, LineError, LineReader, NodeState, Nonce, Progress, Report, ReportReader,
-    Wire,
-};
+use crate::wire::{Destination, NodeState, Progress, Report, Wire};
 
-/// How far becoming a child has come. PROTOCOL.md, "Becoming a child".
+/// How far it is as a child. PROTOCOL.md, "Becoming a child".
+///
+/// ```text
+///  wire 2: Opening ──ready──▶ Feeding ──END out──▶ Reporting
+///  wire 1:                    Feeding ──footer out──▶ Reporting
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// The network is asked for a connection.
-    Connecting,
-    /// The header is out; a challenge is due.
-    Greeting,
-    /// The challenge is here; the proof waits until this candidate is chosen.
-    Challenged,
-    /// The proof is out; `accepted` is due.
-    Proving,
     /// The child opens its files; `ready` is due.
     Opening,
     /// The payload flows.
@@ -30,33 +25,24 @@ pub(super) enum Stage {
     Reporting,
 }
 
-#[derive(Debug)]
-pub(super) enum Reader {
-    /// Not connected yet.
-    None,
-    Wire1(ReportReader),
-    Wire2(LineReader),
-}
-
-/// What a child said.
-#[derive(Debug)]
-pub(super) enum Said {
-    Line(Line),
-    /// A result of wire 1, or on wire 2 the refusal of a header.
-    Bare(Report),
+/// What may be due of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// An IDLE is to be sent, so that it knows that this side lives.
+    Idle,
+    /// Nothing was heard of it for too long.
+    Silence,
+    /// Its stage has lasted for too long.
+    Stage,
 }
 
 #[derive(Debug)]
 pub(super) struct Child {
-    pub(super) link: LinkId,
+    pub(super) connection: Connection,
     /// Its place in its run.
     pub(super) place: usize,
     pub(super) node: Destination,
-    /// The address that is connected to.
-    pub(super) to: SocketAddr,
     pub(super) stage: Stage,
-    pub(super) reader: Reader,
-    pub(super) challenge: Option<Nonce>,
     /// On wire 1 the last report that was about no request.
     pub(super) refusal: Option<Report>,
     /// What the child last said of itself and all behind it.
@@ -64,10 +50,7 @@ pub(super) struct Child {
     pub(super) pace: Pace,
     /// How much of the payload it was sent, from where it began.
     pub(super) sent: u64,
-    /// When the node was asked, be it over another link.
-    pub(super) asked: Instant,
     since: Instant,
-    heard: Instant,
     /// When it was last sent something, or asked to be.
     fed: Instant,
     /// When it last took something, be it an IDLE.
@@ -75,57 +58,47 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(link: LinkId, place: usize, node: Destination, to: SocketAddr, now: Instant) -> Self {
+    /// A node that has accepted the proof, or on wire 1 the connection.
+    pub(super) fn new(mut connection: Connection, place: usize, node: Destination, now: Instant) -> Self {
+        connection.expect(now);
+        let stage = match connection.wire() {
+            Wire::One => Stage::Feeding,
+            Wire::Two => Stage::Opening,
+        };
         Self {
-            link,
+            connection,
             place,
-            progress: Progress::of_node(NodeState::Waiting, 0),
             node,
-            to,
-            stage: Stage::Connecting,
-            reader: Reader::None,
-            challenge: None,
+            stage,
             refusal: None,
+            progress: Progress::of_node(NodeState::Waiting, 0),
             pace: Pace::default(),
             sent: 0,
-            asked: now,
             since: now,
-            heard: now,
             fed: now,
             took: now,
         }
     }
 
+    pub(super) fn link(&self) -> LinkId {
+        self.connection.link
+    }
+
     pub(super) fn enter(&mut self, stage: Stage, now: Instant) {
         self.stage = stage;
+        self.connection.expect(now);
         self.since = now;
-        self.heard = now;
         self.fed = now;
         self.took = now;
     }
 
     /// This side stood still for so long: what the child did meanwhile is not known yet.
     pub(super) fn excuse(&mut self, late: Duration) {
-        for instant in [&mut self.asked, &mut self.since, &mut self.heard, &mut self.fed, &mut self.took] {
+        self.connection.excuse(late);
+        for instant in [&mut self.since, &mut self.fed, &mut self.took] {
             *instant += late;
         }
         self.pace = Pace::default();
-    }
-
-    /// Takes bytes from the child, and returns the next thing it said and how many bytes that took.
-    pub(super) fn read(&mut self, input: &[u8], now: Instant) -> Result<(usize, Option<Said>), LineError> {
-        self.heard = now;
-        match &mut self.reader {
-            Reader::None => Err(LineError::Malformed("it spoke before it was spoken to")),
-            Reader::Wire1(reader) => reader.push(input).map(|(used, report)| (used, report.map(Said::Bare))),
-            Reader::Wire2(reader) => reader.push(input).map(|(used, said)| {
-                let said = said.map(|said| match said {
-                    FromNode::Line(line) => Said::Line(line),
-                    FromNode::Refusal(report) => Said::Bare(report),
-                });
-                (used, said)
-            }),
-        }
     }
 
     /// A result came: the time that the next one may take begins anew.
@@ -152,40 +125,32 @@ impl Child {
         self.fed = now;
     }
 
-    pub(super) fn idle_at(&self, timing: &Timing) -> Option<Instant> {
-        (self.stage >= Stage::Feeding && matches!(self.reader, Reader::Wire2(_)))
-            .then(|| self.fed + timing.alive)
-    }
-
-    /// How long nothing was heard from it.
-    pub(super) fn silence(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.heard)
-    }
-
-    /// When the child counts as dead unless something happens, and in which words.
-    pub(super) fn deadline(&self, timing: &Timing, wire: Wire) -> (Instant, &'static str) {
-        let silence = match wire {
-            Wire::One => timing.dead_after_wire_1,
-            Wire::Two => timing.dead_after,
+    pub(super) fn timers(&self, timing: &Timing) -> Timers<Timer> {
+        let mut timers = Timers::default();
+        let silence = Some(self.connection.dead_at(timing));
+        let (silence, stage) = match (self.connection.wire(), self.stage) {
+            (_, Stage::Opening) => (silence, self.since + timing.opening),
+            // On wire 1 nothing is due while the payload flows, however long that takes; what shows is a payload that
+            // stands still.
+            (Wire::One, Stage::Feeding) => (None, self.took + timing.dead_after_wire_1),
+            (Wire::Two, Stage::Feeding) => (silence, self.took + timing.stall),
+            (Wire::One, Stage::Reporting) => (None, self.since.max(self.connection.heard()) + timing.finish),
+            (Wire::Two, Stage::Reporting) => (silence, self.since + timing.finish),
         };
-        let silent = (self.heard + silence, SILENT);
-        let earlier = |at: Instant, why| if at < silent.0 { (at, why) } else { silent };
+        timers.set(Timer::Silence, silence);
+        timers.set(Timer::Stage, stage);
+        if self.connection.wire() == Wire::Two && self.stage >= Stage::Feeding {
+            timers.set(Timer::Idle, self.fed + timing.alive);
+        }
+        timers
+    }
+
+    /// In which words it is lost when that is due.
+    pub(super) fn late(&self) -> &'static str {
         match self.stage {
-            // All addresses of a node share that time, and so does the lookup of its name.
-            Stage::Connecting => (self.asked + timing.connect, "no connection in time"),
-            Stage::Greeting => (self.since + timing.handshake, "no answer to the header in time"),
-            // It waits for the proof only so long, and is asked again if it is wanted later.
-            Stage::Challenged => (self.since + timing.handshake, "not chosen in time"),
-            Stage::Proving => (self.since + timing.handshake, "no answer to the proof in time"),
-            Stage::Opening => earlier(self.since + timing.opening, "not ready in time"),
-            // On wire 1 nothing is due while the payload flows, however long that takes; what shows is a payload
-            // that stands still.
-            Stage::Feeding if wire == Wire::One => (self.took + silence, "it took no data for too long"),
-            Stage::Feeding => earlier(self.took + timing.stall, "it took no data for too long"),
-            Stage::Reporting if wire == Wire::One => {
-                (self.heard.max(self.since) + timing.finish, "no result in time")
-            }
-            Stage::Reporting => earlier(self.since + timing.finish, "no result in time"),
+            Stage::Opening => "not ready in time",
+            Stage::Feeding => "it took no data for too long",
+            Stage::Reporting => "no result in time",
         }
     }
 }

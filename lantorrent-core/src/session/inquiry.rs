@@ -2,28 +2,30 @@
 //! same time, and each twice if need be. PROTOCOL.md, "Check" and "Cancel".
 
 use core::net::SocketAddr;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::attempt::{Attempt, Loss};
-use super::child::{Child, Reader, Said, Stage};
-use super::desk::Desk;
-use super::io::{LinkId, LinkIds, Now, Output};
-use crate::wire::{Code, Destination, Line, Report, Verb, proof};
+use super::connection::{Connection, Said, refused};
+use super::context::Context;
+use super::io::{Asks, LinkId, LinkInput, Now};
+use super::links::Owner;
+use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose};
+use super::timers::Timers;
+use crate::wire::{Code, Destination, Line, Report, SealedReport, Verb};
 
 /// How often each is asked.
 const TRIES: u32 = 2;
 
-/// The questions, and who is being asked.
+/// The questions, and which nodes are being asked.
 #[derive(Debug)]
 pub(super) struct Inquiry {
     verb: Verb,
     /// Nodes that are asked at the same time.
     most: usize,
     waiting: VecDeque<Asked>,
-    /// With how often each was asked before.
-    open: Vec<(Attempt, u32)>,
-    ids: LinkIds,
+    /// By the number that names the question.
+    open: BTreeMap<u32, Question>,
+    asked: u32,
     failures: Vec<Failure>,
 }
 
@@ -31,6 +33,33 @@ pub(super) struct Inquiry {
 struct Asked {
     node: Destination,
     tries: u32,
+}
+
+#[derive(Debug)]
+struct Question {
+    node: Destination,
+    /// How often the node was asked before.
+    tries: u32,
+    since: Instant,
+    state: State,
+}
+
+/// ```text
+///   Handshake ──accepted──▶ Accepted ──a result for each request──▶ over
+/// ```
+#[derive(Debug)]
+enum State {
+    Handshake(Outgoing),
+    /// The node is at work.
+    Accepted(Connection),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The node has not answered in time.
+    Answer,
+    Handshake,
+    Silence,
 }
 
 /// A node that gave no answer.
@@ -42,15 +71,15 @@ pub(super) struct Failure {
 }
 
 impl Inquiry {
-    /// Nobody yet. Its links have the numbers from `first_link` on.
-    pub(super) fn new(verb: Verb, most: usize, first_link: u32) -> Self {
-        let (waiting, open, failures) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { verb, most, waiting, open, ids: LinkIds::from(first_link), failures }
+    /// Of no node yet.
+    pub(super) fn new(verb: Verb, most: usize) -> Self {
+        let (waiting, open, failures) = (VecDeque::new(), BTreeMap::new(), Vec::new());
+        Self { verb, most, waiting, open, asked: 0, failures }
     }
 
     /// A node is to be asked about these of its requests, but for those that it is being asked about.
     pub(super) fn ask(&mut self, mut node: Destination) {
-        let open = self.open.iter().map(|(attempt, _)| &attempt.node);
+        let open = self.open.values().map(|question| &question.node);
         let asked = open.chain(self.waiting.iter().map(|asked| &asked.node));
         for asked in asked.filter(|asked| asked.index == node.index) {
             node.requests.retain(|request| !asked.requests.contains(request));
@@ -68,187 +97,242 @@ impl Inquiry {
         self.waiting.is_empty() && self.open.is_empty()
     }
 
-    /// Who gave no answer since this was asked last.
+    /// The nodes that gave no answer since this was asked last.
     pub(super) fn take_failures(&mut self) -> Vec<Failure> {
         std::mem::take(&mut self.failures)
     }
 
-    pub(super) fn deadline(&self, desk: &Desk) -> Option<Instant> {
-        let due = |attempt: &Attempt| {
-            let late = attempt.asked_until(desk.timing.check);
-            attempt.deadline(&desk.timing, desk.wire()).map_or(late, |due| due.min(late))
-        };
-        self.open.iter().map(|(attempt, _)| due(attempt)).min()
+    /// When to call [`tick`](Self::tick) if nothing happens before.
+    pub(super) fn deadline(&self, ctx: &Context<impl Asks>) -> Option<Instant> {
+        self.open.values().filter_map(|question| question.timers(ctx).next()).min()
     }
 
     /// This side stood still for so long, and has not read yet what was answered meanwhile.
     pub(super) fn excuse(&mut self, late: Duration) {
-        self.open.iter_mut().for_each(|(attempt, _)| attempt.excuse(late));
+        for question in self.open.values_mut() {
+            question.since += late;
+            match &mut question.state {
+                State::Handshake(handshake) => handshake.excuse(late),
+                State::Accepted(connection) => connection.excuse(late),
+            }
+        }
     }
 
-    /// Lets go of those whose answer is known, whoever brought it, and asks the next ones.
-    pub(super) fn advance(&mut self, desk: &mut Desk, now: Now) {
-        let known = |(attempt, _): &mut (Attempt, u32)| desk.ledger.settled(&attempt.node);
-        let known: Vec<_> = self.open.extract_if(.., known).collect();
-        for (attempt, _) in known {
-            attempt.close(desk);
-        }
+    /// Lets go of nodes whose answer is known, whoever brought it, and asks the next ones.
+    pub(super) fn advance(&mut self, ctx: &mut Context<impl Asks>, now: Now) {
+        self.open.retain(|_, question| {
+            let known = ctx.results.settled(&question.node);
+            if known {
+                question.close(ctx);
+            }
+            !known
+        });
         while self.open.len() < self.most
             && let Some(Asked { node, tries }) = self.waiting.pop_front()
         {
-            if !desk.ledger.settled(&node) {
-                self.open.push((Attempt::begin(0, node, &mut self.ids, desk, now.instant), tries));
+            if !ctx.results.settled(&node) {
+                let owner = Owner::Question(self.asked);
+                let purpose = Purpose { owner, verb: self.verb, from: None, answer_in: None };
+                let state = State::Handshake(Outgoing::begin(node.clone(), purpose, ctx, now.instant));
+                self.open.insert(self.asked, Question { node, tries, since: now.instant, state });
+                self.asked += 1;
             }
         }
     }
 
-    /// Nobody is asked any more.
-    pub(super) fn stop(&mut self, desk: &mut Desk) {
+    /// No node is asked any more.
+    pub(super) fn stop(&mut self, ctx: &mut Context<impl Asks>) {
         self.waiting.clear();
-        self.open.drain(..).for_each(|(attempt, _)| attempt.close(desk));
+        for question in std::mem::take(&mut self.open).values() {
+            question.close(ctx);
+        }
     }
 
-    fn position(&self, link: LinkId) -> Option<usize> {
-        self.open.iter().position(|(attempt, _)| attempt.has(link))
+    fn key(ctx: &Context<impl Asks>, link: LinkId) -> Option<u32> {
+        match ctx.links.owner(link)? {
+            Owner::Question(key) => Some(key),
+            _ => None,
+        }
     }
 
-    fn find(&mut self, link: LinkId) -> Option<&mut Child> {
-        self.open.iter_mut().find_map(|(attempt, _)| attempt.find(link))
+    /// Something happens to a handshake, and its question goes on by that. False if there is none of that link.
+    fn step<O: Asks>(
+        &mut self,
+        ctx: &mut Context<O>,
+        now: Now,
+        key: u32,
+        step: impl FnOnce(&mut Outgoing, &mut Context<O>) -> Outcome,
+    ) -> bool {
+        let Some(question) = self.open.get_mut(&key) else { return false };
+        let State::Handshake(handshake) = &mut question.state else { return false };
+        match step(handshake, ctx) {
+            Outcome::Pending => {}
+            Outcome::Challenged => handshake.prove(ctx, now.instant),
+            Outcome::Accepted(mut connection) => {
+                connection.expect(now.instant);
+                question.state = State::Accepted(connection);
+            }
+            // It is said to nodes alone.
+            Outcome::Left => self.fail(ctx, key, OUT_OF_TURN),
+            Outcome::Failed(loss) => self.lose(key, loss),
+        }
+        true
+    }
+
+    /// Something becomes of a connection, or of a lookup.
+    pub(super) fn handle(&mut self, ctx: &mut Context<impl Asks>, now: Now, input: LinkInput<'_>) {
+        match input {
+            LinkInput::Found(link, addresses) => self.found(ctx, now, link, &addresses),
+            LinkInput::Connected(link, to) => self.connected(ctx, now, link, to),
+            LinkInput::Bytes(link, bytes) => self.bytes(ctx, now, link, bytes),
+            LinkInput::Closed(link, why) => self.closed(ctx, now, link, &why),
+        }
     }
 
     /// The name of a node has these addresses.
-    pub(super) fn found(&mut self, desk: &mut Desk, now: Now, link: LinkId, addresses: &[SocketAddr]) {
-        let Some(at) = self.position(link) else { return };
-        if let Some(loss) = self.open[at].0.found(addresses, &mut self.ids, desk, now.instant) {
-            self.retry(at, loss);
-        }
+    fn found(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, addresses: &[SocketAddr]) {
+        let Some(key) = Self::key(ctx, link) else { return };
+        self.step(ctx, now, key, |handshake, ctx| handshake.found(ctx, now, link, addresses));
     }
 
-    pub(super) fn connected(&mut self, desk: &mut Desk, now: Now, link: LinkId, to: SocketAddr) {
-        let verb = self.verb;
-        let Some(child) = self.find(link) else { return };
-        if desk.introduce(now, child, verb, Vec::new(), None, to).is_none() {
-            self.fail(desk, link, Code::UNSUPPORTED, "no password for this wire");
-        }
+    fn connected(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, to: SocketAddr) {
+        let Some(key) = Self::key(ctx, link) else { return };
+        self.step(ctx, now, key, |handshake, ctx| handshake.connected(ctx, now, link, to, Vec::new()));
     }
 
-    pub(super) fn bytes(&mut self, desk: &mut Desk, now: Now, link: LinkId, mut input: &[u8]) {
+    fn bytes(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, mut input: &[u8]) {
         while !input.is_empty() {
-            let Some(child) = self.find(link) else { return };
-            match child.read(input, now.instant) {
+            let Some(key) = Self::key(ctx, link) else { return };
+            if self.step(ctx, now, key, |handshake, ctx| handshake.bytes(ctx, now, link, &mut input)) {
+                continue;
+            }
+            let Some(State::Accepted(connection)) = self.open.get_mut(&key).map(|open| &mut open.state)
+            else {
+                return;
+            };
+            match connection.read(input, now.instant) {
                 Ok((used, said)) => {
                     input = &input[used..];
                     if let Some(said) = said {
-                        self.said(desk, now, link, said);
+                        self.said(ctx, key, said);
                     }
                 }
-                Err(error) => return self.lose(desk, now, link, Code::from(&error), &error.to_string()),
+                Err(error) => return self.drop(ctx, key, Code::from(&error), &error.to_string()),
             }
         }
     }
 
-    fn said(&mut self, desk: &mut Desk, now: Now, link: LinkId, said: Said) {
-        let Some(child) = self.find(link) else { return };
-        match (said, child.stage) {
-            (Said::Bare(report), _) => self.refused(desk, now, link, &report),
-            (Said::Line(Line::Challenge { challenge }), Stage::Greeting) => {
-                let Reader::Wire2(reader) = &child.reader else { return };
-                let Some(proof) = proof::line(&desk.keys, &reader.nonce(), &challenge) else { return };
-                child.enter(Stage::Proving, now.instant);
-                self.settle(desk, now, link);
-                desk.out.push_back(Output::Send(link, proof));
+    fn said(&mut self, ctx: &mut Context<impl Asks>, key: u32, said: Said) {
+        match said {
+            Said::Bare(report) => {
+                let (code, why) = refused(&report);
+                self.drop(ctx, key, code, &why);
             }
-            (Said::Line(Line::Accepted), Stage::Proving) => child.enter(Stage::Opening, now.instant),
-            (Said::Line(Line::Result(sealed)), Stage::Opening) => {
-                let index = child.node.index;
-                let opened = desk.result_key.as_ref().map(|key| sealed.open(key));
-                match opened {
-                    // It speaks for itself alone.
-                    Some(Ok(report)) if report.index == Some(index) => self.reported(desk, link, report),
-                    _ => self.fail(desk, link, Code::PROTOCOL, "it sent a result that cannot be read"),
-                }
-            }
+            Said::Line(Line::Result(sealed)) => self.reported(ctx, key, &sealed),
             // Signs of life, while it is at work.
-            (Said::Line(Line::Alive | Line::Progress(_)), Stage::Opening) => {}
-            (Said::Line(_), _) => self.fail(desk, link, Code::PROTOCOL, "it sent a line out of turn"),
+            Said::Line(Line::Alive | Line::Progress(_)) => {}
+            Said::Line(_) => self.fail(ctx, key, OUT_OF_TURN),
         }
     }
 
-    /// The node has answered there: its other addresses are not needed.
-    fn settle(&mut self, desk: &mut Desk, now: Now, link: LinkId) {
-        if let Some((attempt, _)) = self.open.iter_mut().find(|(attempt, _)| attempt.has(link)) {
-            attempt.settle(link, desk, now.instant);
+    fn reported(&mut self, ctx: &mut Context<impl Asks>, key: u32, sealed: &SealedReport) {
+        let Some(question) = self.open.get(&key) else { return };
+        let opened = ctx.result_key.as_ref().map(|key| sealed.open(key));
+        // It speaks for itself alone.
+        let own = |report: &Report| report.index == Some(question.node.index);
+        let Some(report) = opened.and_then(Result::ok).filter(own) else {
+            return self.fail(ctx, key, "it sent a result that cannot be read");
+        };
+        ctx.report(report, None);
+        if ctx.results.settled(&question.node)
+            && let Some(question) = self.open.remove(&key)
+        {
+            question.close(ctx);
         }
-    }
-
-    fn reported(&mut self, desk: &mut Desk, link: LinkId, report: Report) {
-        desk.report(report, None);
-        let Some(at) = self.position(link) else { return };
-        if desk.ledger.settled(&self.open[at].0.node) {
-            self.open.remove(at).0.close(desk);
-        }
-    }
-
-    /// What a damaged header or proof is answered with cannot be told from a refusal.
-    fn refused(&mut self, desk: &mut Desk, now: Now, link: LinkId, report: &Report) {
-        let code = if report.code.is_success() { Code::PROTOCOL } else { report.code };
-        self.lose(desk, now, link, code, &format!("it says {:?}", report.message));
     }
 
     /// A connection could not be made, or has ended.
-    pub(super) fn closed(&mut self, desk: &mut Desk, now: Now, link: LinkId, why: &str) {
-        let Some(child) = self.find(link) else {
-            // Its name could not be looked up.
-            return self.lose(desk, now, link, Code::CANNOT_CONNECT, why);
-        };
-        if let Reader::Wire2(reader) = &child.reader
-            && let Some(report) = reader.finish()
-        {
-            return self.refused(desk, now, link, &report);
+    fn closed(&mut self, ctx: &mut Context<impl Asks>, now: Now, link: LinkId, why: &str) {
+        let Some(key) = Self::key(ctx, link) else { return };
+        if self.step(ctx, now, key, |handshake, ctx| handshake.closed(ctx, now, link, why)) {
+            return;
         }
-        let code = match child.stage {
-            Stage::Connecting => Code::CANNOT_CONNECT,
-            _ => Code::CONNECTION_LOST,
-        };
-        self.lose(desk, now, link, code, why);
+        let Some(State::Accepted(connection)) = self.open.get(&key).map(|open| &open.state) else { return };
+        match connection.refusal().as_ref().map(refused) {
+            Some((code, why)) => self.drop(ctx, key, code, &why),
+            None => self.drop(ctx, key, Code::CONNECTION_LOST, why),
+        }
     }
 
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) {
-        for at in (0..self.open.len()).rev() {
-            let attempt = &mut self.open[at].0;
-            let loss = if attempt.asked_until(desk.timing.check) <= now.instant {
-                Some(attempt.give_up(desk))
-            } else {
-                attempt.tick(&mut self.ids, desk, now.instant)
-            };
-            if let Some(loss) = loss {
-                self.retry(at, loss);
+    pub(super) fn tick(&mut self, ctx: &mut Context<impl Asks>, now: Now) {
+        for key in self.open.keys().copied().collect::<Vec<_>>() {
+            let Some(question) = self.open.get(&key) else { continue };
+            let mut timers = question.timers(ctx);
+            while let Some(timer) = timers.expired(now.instant) {
+                match timer {
+                    Timer::Answer => self.give_up(ctx, key),
+                    Timer::Handshake => {
+                        self.step(ctx, now, key, |handshake, ctx| handshake.tick(ctx, now));
+                    }
+                    Timer::Silence => self.drop(ctx, key, Code::TIMED_OUT, "silent"),
+                }
             }
         }
     }
 
-    /// A link is of no use. What may have been a mishap is tried once more, unless another address may still answer.
-    fn lose(&mut self, desk: &mut Desk, now: Now, link: LinkId, code: Code, why: &str) {
-        let Some(at) = self.position(link) else { return };
-        if let Some(loss) = self.open[at].0.lose(link, code, why, &mut self.ids, desk, now.instant) {
-            self.retry(at, loss);
+    fn give_up(&mut self, ctx: &mut Context<impl Asks>, key: u32) {
+        match self.open.get_mut(&key).map(|question| &mut question.state) {
+            Some(State::Handshake(handshake)) => {
+                let loss = handshake.give_up(ctx);
+                self.lose(key, loss);
+            }
+            Some(State::Accepted(_)) => self.drop(ctx, key, Code::TIMED_OUT, NO_ANSWER),
+            None => {}
         }
     }
 
-    fn retry(&mut self, at: usize, loss: Loss) {
-        let (Attempt { node, .. }, tries) = self.open.remove(at);
-        if tries + 1 < TRIES {
+    /// A connection that was accepted is of no use any more.
+    fn drop(&mut self, ctx: &mut Context<impl Asks>, key: u32, code: Code, why: &str) {
+        if let Some(question) = self.open.get(&key) {
+            question.close(ctx);
+            self.lose(key, Loss::new(code, why));
+        }
+    }
+
+    /// What may have been a mishap is tried once more.
+    fn lose(&mut self, key: u32, loss: Loss) {
+        let Some(Question { node, tries, .. }) = self.open.remove(&key) else { return };
+        if loss.mishap && tries + 1 < TRIES {
             self.waiting.push_back(Asked { node, tries: tries + 1 });
         } else {
             self.failures.push(Failure { node, code: loss.code, why: loss.why });
         }
     }
 
-    /// There is no use in asking that node once more.
-    fn fail(&mut self, desk: &mut Desk, link: LinkId, code: Code, why: &str) {
-        let Some(at) = self.position(link) else { return };
-        let (attempt, _) = self.open.remove(at);
-        attempt.close(desk);
-        self.failures.push(Failure { node: attempt.node, code, why: why.to_owned() });
+    /// The node breaks the protocol: there is no use in asking it once more.
+    fn fail(&mut self, ctx: &mut Context<impl Asks>, key: u32, why: &str) {
+        if let Some(question) = self.open.get(&key) {
+            question.close(ctx);
+            self.lose(key, Loss::certain(Code::PROTOCOL, why));
+        }
+    }
+}
+
+impl Question {
+    fn timers(&self, ctx: &Context<impl Asks>) -> Timers<Timer> {
+        let mut timers = Timers::default();
+        timers.set(Timer::Answer, self.since + ctx.timing.check);
+        match &self.state {
+            State::Handshake(handshake) => timers.set(Timer::Handshake, handshake.deadline(&ctx.timing)),
+            State::Accepted(connection) => timers.set(Timer::Silence, connection.dead_at(&ctx.timing)),
+        }
+        timers
+    }
+
+    fn close(&self, ctx: &mut Context<impl Asks>) {
+        match &self.state {
+            State::Handshake(handshake) => handshake.close(ctx),
+            State::Accepted(connection) => ctx.close(connection.link),
+        }
     }
 }

@@ -8,17 +8,26 @@ use std::time::{Duration, Instant};
 
 use cancel::Cancels;
 
-use super::desk::Desk;
+use super::context::Context;
 use super::downstream::Downstream;
 use super::downstream::Slow;
 use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
-use super::io::{FileFault, Input, LinkId, Now, Opened, Output, UpstreamId};
+use super::io::{FeedInput, FileFault, FileInput, LinkId, NodeInput, NodeOutput, Now, Opened, UpstreamId};
+use super::timers::Timers;
 use super::timing::Timing;
 use super::upstream::{Link, Upstream};
 use crate::wire::{Abort, Code, Header, Keyring, Line, NodeState, PayloadError, Sum, Wire};
 
+/// How far the transfer is on this node. Whether an upstream is there, and read, is [`Upstream`]'s.
+///
+/// ```text
+///   Opening ──files open──▶ Receiving ──END──▶ Ended ──all has reported──▶ Done
+///      │                        │                │                          ▲
+///      └──── aborted, or let go ┴────────────────┴──▶ Aborted ──────────────┘
+///      └──── not taken up again, or left to another process ──▶ Forgotten
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Files are being opened; where nothing written could be read back, children are awaited too.
@@ -26,29 +35,47 @@ enum Phase {
     /// The payload comes, or its next upstream is awaited.
     Receiving,
     /// The payload is complete; results are awaited.
-    Ended,
+    Ended {
+        /// Another process awaits them too: those that cannot be served without an upstream are left to that one.
+        awaited: bool,
+    },
     /// The payload will never be complete; results are awaited, for a while.
     Aborted,
-    /// Over.
+    /// Over, with a result for each request.
     Done,
+    /// Over without results, so that the transfer may begin anew.
+    Forgotten,
 }
 
-/// Whether the driver reads from upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// The present upstream was not told yet where to begin.
-    NotYet,
-    Yes,
-    /// It was told to stop, for another upstream, and has not said yet where.
-    Halting,
-    /// The present upstream has ended its half of the connection.
-    Over,
+impl Phase {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Forgotten)
+    }
+
+    fn has_ended(self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+}
+
+/// What is due, in the order in which it is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Upstream is to hear that this node lives.
+    Alive,
+    /// Upstream is to hear how far this node and all behind it is.
+    Progress,
+    /// Of the children.
+    Children,
+    /// Upstream has been silent, or away, for too long.
+    Upstream,
+    /// The time that the owner has given is over.
+    Stop,
 }
 
 /// What happens to a file that this transfer will not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is of no use to anybody.
+    /// It is of no use.
     Discard,
     /// Another transfer of the same source can go on with it.
     Keep,
@@ -57,7 +84,7 @@ enum Fate {
 /// The state machine of a node, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct NodeSession {
-    desk: Desk,
+    ctx: Context<NodeOutput>,
     upstream: Upstream,
     downstream: Downstream,
     /// The places of those behind, as the header in force says.
@@ -65,19 +92,14 @@ pub struct NodeSession {
     files: Files,
     cancels: Cancels,
     phase: Phase,
-    reading: Reading,
+    timers: Timers<Timer>,
     /// Exact while nothing is read, else what the driver said last.
     received: u64,
     written: u64,
     end: Option<(u64, Sum)>,
-    stop_at: Option<Instant>,
     told: Option<NodeState>,
     /// Whether those behind are for others to serve.
     aside: bool,
-    /// Whether it is to be forgotten, so that it may begin anew.
-    forget: bool,
-    /// Whether another process waits for its end.
-    finishing: bool,
 }
 
 impl NodeSession {
@@ -91,11 +113,12 @@ impl NodeSession {
         seed: Seed,
     ) -> Self {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
-        session.upstream.say(&mut session.desk, &Line::Accepted);
+        session.upstream.say(&mut session.ctx, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
-            session.desk.out.push_back(Output::Open(file));
+            session.ctx.out.push_back(NodeOutput::Open(file));
         }
-        session.downstream.start(&mut session.desk, now);
+        session.downstream.start(&mut session.ctx, now);
+        session.arm();
         session
     }
 
@@ -112,9 +135,10 @@ impl NodeSession {
         // Nothing unpredictable is needed to say no.
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
-        session.upstream.say(&mut session.desk, &Line::Accepted);
+        session.upstream.say(&mut session.ctx, &Line::Accepted);
         session.abort(now, &Abort { code, reason: message.into() });
         session.advance(now);
+        session.arm();
         session
     }
 
@@ -129,124 +153,118 @@ impl NodeSession {
         let Proven { mut header, lines } = proven;
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(upstream, from, lines, now.instant);
-        let upstream = Upstream::new(link, now.instant, &timing);
+        let upstream = Upstream::new(link, now.instant);
+        let mut timers = Timers::default();
+        timers.set(Timer::Alive, now.instant + timing.alive);
+        timers.set(Timer::Progress, now.instant + timing.progress);
         let list = std::mem::take(&mut header.destinations);
         let files = Files::new(header.node.requests.len());
         let all: Vec<_> = std::iter::once(&header.node).chain(&list).cloned().collect();
         let places = list.iter().map(|node| node.index).collect();
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
         Self {
-            desk: Desk::new(header, &all, keys, timing, seed),
+            ctx: Context::new(header, &all, keys, timing, seed),
             upstream,
             downstream,
             list: places,
             files,
             cancels: Cancels::default(),
             phase: Phase::Opening,
-            reading: Reading::NotYet,
+            timers,
             received: 0,
             written: 0,
             end: None,
-            stop_at: None,
             told: None,
             aside: false,
-            forget: false,
-            finishing: false,
         }
     }
 
     /// What this node was asked for; its list of destinations is with the session.
     pub fn header(&self) -> &Header {
-        &self.desk.header
+        &self.ctx.header
     }
 
     /// Whether there is no upstream, or one that has been silent for too long while it was listened to.
     pub fn is_orphan(&self, now: Now) -> bool {
-        let listens = self.phase == Phase::Receiving && self.reading == Reading::Yes;
-        let is_dead = || self.upstream.dead_at(&self.desk).is_some_and(|at| at <= now.instant);
+        let listens = self.phase == Phase::Receiving && self.upstream.is_reading();
+        let is_dead = || self.upstream.dead_at(&self.ctx).is_some_and(|at| at <= now.instant);
         self.upstream.id().is_none() || listens && is_dead()
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
-        self.desk.out.pop_front()
+    pub fn poll(&mut self) -> Option<NodeOutput> {
+        self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`NodeInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.phase == Phase::Done {
-            return None;
-        }
-        let tick = Some(self.upstream.next_tick_at());
-        let deadlines = [tick, self.downstream.deadline(&self.desk), self.patience(), self.stop_at];
-        deadlines.into_iter().flatten().min()
+        self.timers.next().filter(|_| !self.phase.is_over())
+    }
+
+    /// Says when those things are due that follow from how the session stands.
+    fn arm(&mut self) {
+        self.timers.set(Timer::Upstream, self.upstream_due());
+        self.timers.set(Timer::Children, self.downstream.deadline(&self.ctx));
     }
 
     /// When it is too long that nothing came from upstream, or that there is none.
-    fn patience(&self) -> Option<Instant> {
+    fn upstream_due(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Receiving if self.reading == Reading::Yes => self.upstream.dead_at(&self.desk),
-            Phase::Opening | Phase::Receiving => None,
-            // Who has everything need not wait for another upstream, nor hold up those who wait for its results.
-            Phase::Ended if self.downstream.waits() => return self.upstream.gone_at(&self.desk),
-            Phase::Ended | Phase::Aborted | Phase::Done => return None,
+            Phase::Opening | Phase::Receiving => self.upstream.lost_at(&self.ctx),
+            // A node that has everything need not wait for another upstream, nor hold up its upstream, which waits for its results.
+            Phase::Ended { .. } if self.downstream.waits() => self.upstream.gone_at(&self.ctx),
+            _ => None,
         }
-        .or(self.upstream.orphan_until(&self.desk.timing))
     }
 
     /// Something happened.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        if self.phase == Phase::Done {
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<NodeInput<'a>>) {
+        if self.phase.is_over() {
             return;
         }
         self.excuse_lateness(now);
-        self.desk.adopting = self.may_adopt(now);
-        match input {
-            Input::Tick => self.tick(now),
-            Input::Stop(grace) => self.stop(now, grace),
-            // These are a source's.
-            Input::Suspend | Input::Cancel(_) => {}
-            Input::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
-            Input::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
-            Input::Asked(ask) => self.asked(now, &ask),
-            Input::Unwanted(ids) => self.unwanted(&ids),
-            Input::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
-            Input::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
-            Input::Received(_) | Input::Heard | Input::End { .. } => self.payload(now, &input),
-            Input::Bye => {
+        self.ctx.adopting = self.may_adopt(now);
+        match input.into() {
+            NodeInput::Tick => self.tick(now),
+            NodeInput::Stop(grace) => self.stop(now, grace),
+            NodeInput::Superseded => self.let_go(Code::SUPERSEDED, SUPERSEDED),
+            NodeInput::Claimed(upstream, proven) => self.claimed(now, upstream, *proven),
+            NodeInput::Asked(ask) => self.asked(now, &ask),
+            NodeInput::Unwanted(ids) => self.unwanted(&ids),
+            NodeInput::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
+            NodeInput::Heard => self.upstream.heard(now.instant),
+            NodeInput::Received(upto) => {
                 self.upstream.heard(now.instant);
-                self.downstream.bye(&mut self.desk);
+                self.received = upto;
+                self.downstream.available(upto);
             }
-            Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Halted { offset, cause } => self.halted(now, offset, cause),
-            Input::Found(link, addresses) => self.downstream.found(&mut self.desk, now, link, &addresses),
-            Input::Connected(link, to) => self.downstream.connected(&mut self.desk, now, link, to),
-            Input::Bytes(link, bytes) => self.downstream.bytes(&mut self.desk, now, link, bytes),
-            Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
-            Input::Closed(link, why) => self.downstream.closed(&mut self.desk, now, link, &why),
-            Input::Unservable(link) => self.unservable(now, link),
-            Input::Opened(file, result) => self.opened(file, result),
-            Input::Written(upto) => self.written = upto,
-            Input::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
-            Input::Placed(file, result) => self.placed(file, result.as_ref().copied()),
-            Input::Displaced(id, fault) => self.displaced(&id, &fault),
+            NodeInput::End { size, sum } => self.ended(now, size, sum),
+            NodeInput::Bye => {
+                self.upstream.heard(now.instant);
+                self.downstream.bye(&mut self.ctx);
+            }
+            NodeInput::Aborted(abort) => self.abort(now, &abort),
+            NodeInput::Halted { offset, cause } => self.halted(now, offset, cause),
+            NodeInput::Link(input) => self.downstream.handle(&mut self.ctx, now, input),
+            NodeInput::Feed(FeedInput::Unservable(link)) => self.unservable(now, link),
+            NodeInput::Feed(input) => self.downstream.fed(&mut self.ctx, now, &input),
+            NodeInput::File(input) => self.filed(input),
         }
         self.advance(now);
+        self.arm();
     }
 
-    /// Who was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
+    /// A process that was stopped for a while wakes up with every deadline past, and with all that was said meanwhile unread.
     fn excuse_lateness(&mut self, now: Now) {
-        if let Some(late) = self.desk.lateness(now, self.deadline()) {
+        if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.upstream.excuse(late);
             self.downstream.excuse(late);
         }
     }
 
-    /// A node that was left behind must not take children from those who went on without it.
+    /// A node that was left behind must not take children from the nodes that went on without it.
     fn may_adopt(&self, now: Now) -> bool {
-        self.desk.wire() == Wire::One || !self.aside && self.upstream.lives(&self.desk, now) || !self.begun()
+        self.ctx.wire() == Wire::One || !self.aside && self.upstream.lives(&self.ctx, now) || !self.begun()
     }
 
     /// Whether the payload is, or was, read. Before that nothing is due from upstream.
@@ -258,39 +276,43 @@ impl NodeSession {
     fn stop(&mut self, now: Now, grace: Duration) {
         // A time that no clock will show is no limit.
         let stop_at = now.instant.checked_add(grace);
-        self.stop_at = self.stop_at.into_iter().chain(stop_at).min();
+        self.timers.set(Timer::Stop, self.timers.get(Timer::Stop).into_iter().chain(stop_at).min());
     }
 
-    fn payload(&mut self, now: Now, input: &Input<'_>) {
+    fn ended(&mut self, now: Now, size: u64, sum: Sum) {
         self.upstream.heard(now.instant);
-        match *input {
-            Input::Received(upto) => {
-                self.received = upto;
-                self.downstream.available(upto);
-            }
-            Input::End { size, sum } if self.phase == Phase::Receiving => {
-                self.end = Some((size, sum));
-                self.downstream.available(size);
-                self.downstream.payload_ended();
-                self.received = size;
-                self.phase = Phase::Ended;
-            }
-            _ => {}
+        if self.phase == Phase::Receiving {
+            self.end = Some((size, sum));
+            self.downstream.available(size);
+            self.downstream.payload_ended();
+            self.received = size;
+            self.phase = Phase::Ended { awaited: false };
+        }
+    }
+
+    fn filed(&mut self, input: FileInput) {
+        match input {
+            FileInput::Opened(file, result) => self.opened(file, result),
+            FileInput::Written(upto) => self.written = upto,
+            FileInput::WriteFailed(file, fault) => self.fail(file, &fault, Fate::Discard),
+            FileInput::Removed(id, result) => self.removed(&id, result.as_ref().copied()),
+            FileInput::Placed(file, result) => self.placed(file, result.as_ref().copied()),
+            FileInput::Displaced(id, fault) => self.displaced(&id, &fault),
         }
     }
 
     fn unservable(&mut self, now: Now, link: LinkId) {
-        if self.downstream.unservable(&mut self.desk, now, link) {
+        if self.downstream.unservable(&mut self.ctx, now, link) {
             self.step_aside();
         }
     }
 
-    /// Those behind are better served by somebody else.
+    /// The nodes behind are better served by another.
     fn step_aside(&mut self) {
         self.aside = true;
-        self.desk.adopting = false;
-        self.downstream.hang_up(&mut self.desk);
-        self.upstream.say(&mut self.desk, &Line::Aside);
+        self.ctx.adopting = false;
+        self.downstream.hang_up(&mut self.ctx);
+        self.upstream.say(&mut self.ctx, &Line::Aside);
     }
 
     fn opened(&mut self, file: usize, result: Result<Opened, FileFault>) {
@@ -300,7 +322,7 @@ impl NodeSession {
             // What was opened is removed next.
             (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.desk.out.push_back(Output::Keep(file)),
+            (Some(_), Ok(_)) => self.ctx.out.push_back(NodeOutput::Keep(file)),
             _ => {}
         }
     }
@@ -309,9 +331,9 @@ impl NodeSession {
     fn fail(&mut self, file: usize, fault: &FileFault, fate: Fate) {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
-                self.desk.out.push_back(match fate {
-                    Fate::Discard => Output::Discard(file),
-                    Fate::Keep => Output::Keep(file),
+                self.ctx.out.push_back(match fate {
+                    Fate::Discard => NodeOutput::Discard(file),
+                    Fate::Keep => NodeOutput::Keep(file),
                 });
                 let message = format!("{}{}", fault.message, self.remains(file));
                 self.settle(file, Err(&FileFault { code: fault.code, message }));
@@ -333,7 +355,7 @@ impl NodeSession {
         }
     }
 
-    /// The transfer ends here without the file, and so it does for everybody behind.
+    /// The transfer ends here without the file, and so it does for every node behind.
     fn abort(&mut self, now: Now, abort: &Abort) {
         if self.phase == Phase::Aborted {
             return;
@@ -343,10 +365,10 @@ impl NodeSession {
         for file in self.files.unfinished() {
             self.fail(file, &fault, Fate::Discard);
         }
-        self.downstream.abort(&mut self.desk, now, abort);
+        self.downstream.abort(&mut self.ctx, now, abort);
     }
 
-    /// This node ends its part, and nobody else's: those behind are taken up by who is before it.
+    /// This node ends its part, and no other's: the nodes behind are taken up by one before it.
     fn let_go(&mut self, code: Code, message: &str) {
         if self.phase == Phase::Aborted {
             return;
@@ -356,29 +378,47 @@ impl NodeSession {
         for file in self.files.unfinished() {
             self.fail(file, &fault, Fate::Keep);
         }
-        self.downstream.hang_up(&mut self.desk);
+        self.downstream.hang_up(&mut self.ctx);
     }
 
     fn tick(&mut self, now: Now) {
-        if self.upstream.tick(&mut self.desk, now) {
-            let progress = self.progress();
-            self.upstream.say(&mut self.desk, &Line::Progress(progress));
-            if self.downstream.watch_pace(&mut self.desk, now) == Slow::StepAside {
-                self.step_aside();
+        self.arm();
+        // On each tick: which children may be sought depends on more than the time.
+        self.timers.set(Timer::Children, now.instant);
+        while let Some(timer) = self.timers.expired(now.instant) {
+            match timer {
+                // On wire 1 nothing is said then, but a session that is not over has a deadline, even while it waits
+                // for its disk alone.
+                Timer::Alive => {
+                    self.timers.set(Timer::Alive, now.instant + self.ctx.timing.alive);
+                    self.upstream.say(&mut self.ctx, &Line::Alive);
+                }
+                Timer::Progress => self.tell_progress(now),
+                Timer::Children => {
+                    self.downstream.tick(&mut self.ctx, now);
+                    // It may have left nothing to wait for, or no upstream to wait with.
+                    self.timers.set(Timer::Upstream, self.upstream_due());
+                }
+                Timer::Upstream => self.lose_patience(now),
+                // It may just have been given up.
+                Timer::Stop if self.phase.is_over() => {}
+                Timer::Stop if self.ctx.wire() == Wire::One => {
+                    self.abort(now, &Abort { code: Code::STOPPED, reason: STOPPED.into() });
+                }
+                Timer::Stop => self.let_go(Code::STOPPED, STOPPED),
             }
         }
-        self.downstream.tick(&mut self.desk, now);
-        // Behind that, as it may have left nobody to wait for.
-        if self.patience().is_some_and(|at| at <= now.instant) {
-            self.lose_patience(now);
+    }
+
+    fn tell_progress(&mut self, now: Now) {
+        self.timers.set(Timer::Progress, now.instant + self.ctx.timing.progress);
+        if self.ctx.wire() == Wire::One {
+            return;
         }
-        if self.stop_at.is_some_and(|stop_at| stop_at <= now.instant) {
-            self.stop_at = None;
-            if self.desk.wire() == Wire::One {
-                self.abort(now, &Abort { code: Code::STOPPED, reason: STOPPED.into() });
-            } else {
-                self.let_go(Code::STOPPED, STOPPED);
-            }
+        let progress = self.progress();
+        self.upstream.say(&mut self.ctx, &Line::Progress(progress));
+        if self.downstream.watch_pace(&mut self.ctx, now) == Slow::StepAside {
+            self.step_aside();
         }
     }
 
@@ -386,15 +426,15 @@ impl NodeSession {
     fn advance(&mut self, now: Now) {
         self.get_ready(now);
         self.place();
-        if self.finishing {
+        if self.phase == (Phase::Ended { awaited: true }) {
             self.downstream.forgo();
         }
         let over = self.is_over();
         if over {
             self.tell_last_progress();
         }
-        while let Some(relayed) = self.desk.relayed.pop_front() {
-            self.upstream.relay(&mut self.desk, relayed);
+        while let Some(relayed) = self.ctx.relayed.pop_front() {
+            self.upstream.relay(&mut self.ctx, relayed);
         }
         self.answer_cancels();
         if over {
@@ -403,7 +443,7 @@ impl NodeSession {
     }
 
     fn get_ready(&mut self, now: Now) {
-        let Some(upstream) = self.upstream.id().filter(|_| self.reading == Reading::NotYet) else { return };
+        let Some(upstream) = self.upstream.waiting() else { return };
         match self.phase {
             Phase::Opening if !self.is_ready() => return,
             Phase::Opening => {
@@ -411,40 +451,38 @@ impl NodeSession {
                 self.received = self.files.resumed();
                 self.downstream.available(self.received);
             }
-            Phase::Receiving | Phase::Ended => {}
-            Phase::Aborted | Phase::Done => return,
+            Phase::Receiving | Phase::Ended { .. } => {}
+            Phase::Aborted | Phase::Done | Phase::Forgotten => return,
         }
-        // Until now it was not its turn to speak, however long opening took.
-        self.upstream.heard(now.instant);
-        self.reading = Reading::Yes;
-        self.upstream.say(&mut self.desk, &Line::Ready { offset: self.received });
-        self.desk.out.push_back(Output::Accept(upstream, self.received));
+        self.upstream.read(now.instant);
+        self.upstream.say(&mut self.ctx, &Line::Ready { offset: self.received });
+        self.ctx.out.push_back(NodeOutput::Accept(upstream, self.received));
     }
 
     fn is_ready(&self) -> bool {
         // What cannot be read back must wait for the children, as they could not be served later.
         let open = !self.files.opening() && (self.files.readable() || self.downstream.settled());
-        // Where nobody needs the payload, wire 1 cannot be told so, and has to be listened to.
-        let needed = self.desk.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
+        // Where the payload is not needed, wire 1 cannot be told so, and has to be listened to.
+        let needed = self.ctx.wire() == Wire::One || !self.files.settled() || !self.downstream.finished();
         open && needed
     }
 
     fn place(&mut self) {
         let Some((size, _)) = self.end.filter(|&(size, _)| self.written >= size) else { return };
-        if self.phase != Phase::Ended {
+        if !self.phase.has_ended() {
             return;
         }
         for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
-            self.desk.out.push_back(Output::Place(file, size));
+            self.ctx.out.push_back(NodeOutput::Place(file, size));
         }
     }
 
     fn is_over(&self) -> bool {
         let heard_out = match self.phase {
-            Phase::Ended | Phase::Aborted => true,
-            Phase::Opening | Phase::Receiving => self.desk.wire() == Wire::Two,
-            Phase::Done => false,
+            Phase::Ended { .. } | Phase::Aborted => true,
+            Phase::Opening | Phase::Receiving => self.ctx.wire() == Wire::Two,
+            Phase::Done | Phase::Forgotten => false,
         };
         heard_out && self.files.settled() && self.cancels.settled() && self.downstream.finished()
     }

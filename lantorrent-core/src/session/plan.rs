@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use std::collections::BTreeSet;
 
-use super::desk::Desk;
+use super::context::Context;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
 use crate::wire::{
@@ -38,6 +38,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A chain of a stream to those nodes, of which nothing special is asked. The other fields say more.
+    pub fn new(wire: Wire, destinations: Vec<Destination>, block_size: u32) -> Self {
+        Self {
+            wire,
+            destinations,
+            degree: 1,
+            block_size,
+            length: None,
+            source: None,
+            begun: None,
+            min_rate: None,
+            sparse: false,
+            cancelled: BTreeSet::new(),
+        }
+    }
+
     /// Takes the cancelled requests out of the list, and the nodes that have no others. Returns what was taken.
     pub(super) fn take_cancelled(&mut self) -> Vec<Destination> {
         let mut taken = Vec::new();
@@ -53,7 +69,7 @@ impl Plan {
     }
 }
 
-impl Desk {
+impl<O> Context<O> {
     /// For the source of a transfer of its own, which it names, with a number for each destination.
     pub(super) fn for_plan(
         plan: &mut Plan,
@@ -67,18 +83,15 @@ impl Desk {
         }
         let mut entropy = Entropy::new(seed);
         let transfer = entropy.transfer();
+        // The nonce and what is behind it are another for each child.
+        let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let envelope = (plan.wire == Wire::Two).then(|| Envelope {
             verb,
-            transfer,
-            // These three are another for each child.
-            nonce: Nonce([0; 16]),
-            expires: 0,
-            to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             source: plan.source.clone(),
             begun: plan.begun,
-            from: None,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
+            ..Envelope::new(transfer, Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {
@@ -97,8 +110,8 @@ impl Desk {
             destinations: Vec::new(),
             envelope,
         };
-        let mut desk = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
-        desk.entropy = entropy;
-        (desk, transfer)
+        let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
+        ctx.entropy = entropy;
+        (ctx, transfer)
     }
 }

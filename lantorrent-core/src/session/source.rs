@@ -2,31 +2,65 @@
 
 use std::time::{Duration, Instant};
 
-use super::desk::Desk;
+use super::context::Context;
 use super::downstream::Downstream;
 use super::entropy::Seed;
 use super::inquiry::{Failure, Inquiry};
-use super::io::{Input, Now, Output};
-use super::ledger::News;
-use super::lookout::{Lookout, Sight};
+use super::io::{FeedInput, Now, SourceInput, SourceOutput};
+use super::links::Owner;
 use super::plan::Plan;
+use super::probe::{Probes, Sight};
+use super::results::News;
+use super::timers::Timers;
 use super::timing::Timing;
 use crate::wire::{
     Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
 };
 
-/// How those are reached that have not reported yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How nodes are reached that have not reported yet, one way after the other.
+///
+/// ```text
+///   First ──few are left──────────────────────▶ Direct ──▶ Direct, while it is worth it
+///     └────many──▶ Again ─────────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy)]
 enum Round {
     /// All of them, in a chain or a tree.
     First,
-    /// Those who are left, in a chain once more.
+    /// The nodes that are left, in a chain once more.
     Again,
     /// Each by itself.
-    Direct,
+    Direct(Asked),
 }
 
-/// When those were asked who had not reported, and how many they were.
+/// Whether nodes are still sought.
+///
+/// ```text
+///   Sending ──stopped, suspended, cannot be read──▶ Aborted ──▶ Done
+///      └─────────────────── all is known ─────────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Sending,
+    /// Only what the nodes say to that is waited for.
+    Aborted,
+    Done,
+}
+
+/// What is due, in the order in which it is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Of the children.
+    Children,
+    /// Of the lost nodes that are asked whether they are there.
+    Probes,
+    /// Of the nodes that are told what is cancelled.
+    Cancels,
+    /// The owner is to hear how far the nodes are.
+    Progress,
+}
+
+/// When the nodes were asked that had not reported, and how many they were.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     at: Instant,
@@ -40,68 +74,52 @@ impl Asked {
     }
 }
 
-/// How long a round has to last for those who did not answer at its beginning to be asked again.
+/// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// How many are told at the same time what is cancelled.
 const CANCELS: usize = 64;
-/// Links from here on are theirs.
-const FIRST_CANCEL: u32 = 3 << 30;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
-/// More than that many who have not reported are worth another chain.
+/// More nodes than that which have not reported are worth another chain.
 const FEW: usize = 8;
 
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
     transfer: TransferId,
-    desk: Desk,
+    ctx: Context<SourceOutput>,
     downstream: Downstream,
-    lookout: Lookout,
+    probes: Probes,
     /// Tells nodes which of their requests are cancelled.
     cancels: Inquiry,
     nodes: Vec<Destination>,
     round: Round,
-    asked: Option<Asked>,
+    phase: Phase,
+    timers: Timers<Timer>,
     sum: Option<Sum>,
-    aborted: bool,
-    done: bool,
-    progress_at: Instant,
 }
 
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let (mut desk, transfer) = Desk::for_plan(&mut plan, Verb::Send, keys, timing, seed);
-        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS, FIRST_CANCEL);
+        let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
-        desk.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
-        if desk.wire() == Wire::Two {
+        ctx.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
+        if ctx.wire() == Wire::Two {
             for node in cancelled {
                 cancels.ask(node);
             }
         }
         let nodes = plan.destinations.clone();
         let mut downstream = Downstream::new(plan.destinations, plan.degree, None, plan.length);
-        downstream.start(&mut desk, now);
-        let progress_at = now.instant + desk.timing.progress;
-        let (sum, round, asked) = (None, Round::First, None);
-        let lookout = Lookout::default();
-        let mut session = Self {
-            transfer,
-            desk,
-            downstream,
-            lookout,
-            cancels,
-            nodes,
-            round,
-            asked,
-            sum,
-            aborted: false,
-            done: false,
-            progress_at,
-        };
+        downstream.start(&mut ctx, now);
+        let mut timers = Timers::default();
+        timers.set(Timer::Progress, now.instant + ctx.timing.progress);
+        let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
+        let mut session =
+            Self { transfer, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
         session.advance(now);
         session
     }
@@ -119,97 +137,80 @@ impl SourceSession {
     /// The header that all headers of this transfer are made from, for
     /// [`PayloadWriter::new`](crate::wire::PayloadWriter::new).
     pub fn header(&self) -> &Header {
-        &self.desk.header
+        &self.ctx.header
     }
 
     /// The next thing to do, if there is one.
-    pub fn poll(&mut self) -> Option<Output> {
-        self.desk.out.pop_front()
+    pub fn poll(&mut self) -> Option<SourceOutput> {
+        self.ctx.out.pop_front()
     }
 
-    /// When to hand in [`Input::Tick`] if nothing else happens before. None when the session is over.
+    /// When to hand in [`SourceInput::Tick`] if nothing else happens before. None when the session is over.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.done {
-            return None;
-        }
-        let deadlines = [
-            self.downstream.deadline(&self.desk),
-            self.lookout.deadline(&self.desk),
-            self.cancels.deadline(&self.desk),
-        ];
-        deadlines.into_iter().flatten().chain([self.progress_at]).min()
+        self.timers.next().filter(|_| self.phase != Phase::Done)
     }
 
-    /// Something happened. Inputs that only concern a node change nothing.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        if self.done {
+    /// Says when those things are due that follow from how the session stands.
+    fn arm(&mut self) {
+        self.timers.set(Timer::Children, self.downstream.deadline(&self.ctx));
+        self.timers.set(Timer::Probes, self.probes.deadline(&self.ctx));
+        self.timers.set(Timer::Cancels, self.cancels.deadline(&self.ctx));
+    }
+
+    /// Something happened.
+    pub fn handle<'a>(&mut self, now: Now, input: impl Into<SourceInput<'a>>) {
+        if self.phase == Phase::Done {
             return;
         }
-        if let Some(late) = self.desk.lateness(now, self.deadline()) {
+        if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.downstream.excuse(late);
-            self.lookout.excuse(late);
+            self.probes.excuse(late);
             self.cancels.excuse(late);
         }
-        match input {
-            Input::Tick => self.tick(now),
-            Input::Received(upto) => self.downstream.available(upto),
-            Input::Stop(_) => {
+        match input.into() {
+            SourceInput::Tick => self.tick(now),
+            SourceInput::Received(upto) => self.downstream.available(upto),
+            SourceInput::Stop => {
                 self.abort(now, &Abort { code: Code::STOPPED, reason: "the sender was stopped".into() });
             }
-            Input::Suspend => self.suspend(),
-            Input::Cancel(id) => self.cancel(&id),
-            Input::End { size, sum } => {
+            SourceInput::Suspend => self.suspend(),
+            SourceInput::Cancel(id) => self.cancel(&id),
+            SourceInput::End { size, sum } => {
                 self.sum = Some(sum);
                 self.downstream.available(size);
                 self.downstream.payload_ended();
             }
-            Input::Aborted(abort) => self.abort(now, &abort),
-            Input::Found(link, addresses) => {
-                self.downstream.found(&mut self.desk, now, link, &addresses);
-                self.lookout.found(&mut self.desk, now, link, &addresses);
-                self.cancels.found(&mut self.desk, now, link, &addresses);
+            SourceInput::Aborted(abort) => self.abort(now, &abort),
+            SourceInput::Link(input) => match self.ctx.links.owner(input.link()) {
+                Some(Owner::Run(_)) => self.downstream.handle(&mut self.ctx, now, input),
+                Some(Owner::Probe(_)) => self.probes.handle(&mut self.ctx, now, input),
+                Some(Owner::Question(_)) => self.cancels.handle(&mut self.ctx, now, input),
+                None => {}
+            },
+            // The source's file is all there is: its children are lost where it fails.
+            SourceInput::Feed(FeedInput::Unservable(link)) => {
+                self.downstream.unservable(&mut self.ctx, now, link);
             }
-            Input::Connected(link, to) => {
-                self.downstream.connected(&mut self.desk, now, link, to);
-                self.lookout.connected(&mut self.desk, now, link, to);
-                self.cancels.connected(&mut self.desk, now, link, to);
-            }
-            Input::Bytes(link, bytes) => {
-                self.downstream.bytes(&mut self.desk, now, link, bytes);
-                self.lookout.bytes(&mut self.desk, now, link, bytes);
-                self.cancels.bytes(&mut self.desk, now, link, bytes);
-            }
-            Input::Sent(link, upto) => self.downstream.sent(now, link, upto),
-            Input::HeldBack(link) => self.downstream.held_back(now, link),
-            Input::SentEnd(link) => self.downstream.sent_end(&mut self.desk, now, link),
-            Input::Closed(link, why) => {
-                self.downstream.closed(&mut self.desk, now, link, &why);
-                self.lookout.close(&mut self.desk, now, link, &why);
-                self.cancels.closed(&mut self.desk, now, link, &why);
-            }
-            Input::Unservable(link) => {
-                // The source's file is all there is: its children are lost where it fails.
-                self.downstream.unservable(&mut self.desk, now, link);
-            }
-            _ => {}
+            SourceInput::Feed(input) => self.downstream.fed(&mut self.ctx, now, &input),
         }
         self.advance(now);
     }
 
     fn abort(&mut self, now: Now, abort: &Abort) {
-        if !std::mem::replace(&mut self.aborted, true) {
-            self.lookout.stop(&mut self.desk);
-            self.cancels.stop(&mut self.desk);
-            self.downstream.abort(&mut self.desk, now, abort);
+        if self.phase == Phase::Sending {
+            self.phase = Phase::Aborted;
+            self.probes.stop(&mut self.ctx);
+            self.cancels.stop(&mut self.ctx);
+            self.downstream.abort(&mut self.ctx, now, abort);
         }
     }
 
     /// Ends at once. The nodes keep what they have, and wait for another transfer of the same source.
     fn suspend(&mut self) {
-        self.aborted = true;
-        self.lookout.stop(&mut self.desk);
-        self.cancels.stop(&mut self.desk);
-        self.downstream.part(&mut self.desk);
+        self.phase = Phase::Aborted;
+        self.probes.stop(&mut self.ctx);
+        self.cancels.stop(&mut self.ctx);
+        self.downstream.part(&mut self.ctx);
         let (code, why) = if self.downstream.end_is_out() {
             (
                 Code::NEVER_REPORTED,
@@ -221,44 +222,53 @@ impl SourceSession {
                 "the sender was suspended; what the node has is kept for the next transfer of the file",
             )
         };
-        self.desk.report_for(&self.nodes, None, code, why);
+        self.ctx.report_for(&self.nodes, None, code, why);
     }
 
     /// Its node is told; what that says is the result. Where it does not answer, the result is what it would have been.
     fn cancel(&mut self, id: &str) {
-        let index = self.desk.ledger.index(id);
+        let index = self.ctx.results.index(id);
         let Some(node) = self.nodes.iter().find(|node| Some(node.index) == index) else { return };
         let requests = node.requests.iter().filter(|request| request.id == id).cloned().collect();
-        if !self.aborted && self.desk.wire() == Wire::Two {
+        if self.phase == Phase::Sending && self.ctx.wire() == Wire::Two {
             self.cancels.ask(Destination { requests, ..node.clone() });
         }
     }
 
     fn tick(&mut self, now: Now) {
-        self.downstream.tick(&mut self.desk, now);
-        self.lookout.tick(&mut self.desk, now);
-        self.cancels.tick(&mut self.desk, now);
-        // Where the second is slow too it is this side, and nobody else can serve them.
-        self.downstream.watch_pace(&mut self.desk, now);
-        if self.progress_at <= now.instant {
-            self.progress_at = now.instant + self.desk.timing.progress;
-            self.tell_progress();
+        self.arm();
+        // On each tick: which children may be sought depends on more than the time.
+        self.timers.set(Timer::Children, now.instant);
+        while let Some(timer) = self.timers.expired(now.instant) {
+            match timer {
+                Timer::Children => {
+                    self.downstream.tick(&mut self.ctx, now);
+                    // Where the second is slow too it is this side, and no other can serve them.
+                    self.downstream.watch_pace(&mut self.ctx, now);
+                }
+                Timer::Probes => self.probes.tick(&mut self.ctx, now),
+                Timer::Cancels => self.cancels.tick(&mut self.ctx, now),
+                Timer::Progress => {
+                    self.timers.set(Timer::Progress, now.instant + self.ctx.timing.progress);
+                    self.tell_progress();
+                }
+            }
         }
     }
 
     fn tell_progress(&mut self) {
         let mut sum = Progress::default();
-        self.downstream.progress(&self.desk, &mut sum);
+        self.downstream.progress(&self.ctx, &mut sum);
         self.count_the_rest(&mut sum);
         sum.changed.extend(self.downstream.take_changes(usize::MAX));
-        self.desk.out.push_back(Output::Progress(sum));
+        self.ctx.out.push_back(SourceOutput::Progress(sum));
     }
 
     /// Those of former rounds are in no run any more.
     fn count_the_rest(&self, sum: &mut Progress) {
         let counted: usize = sum.states.values().map(|&count| count as usize).sum();
         let missing = u32::try_from(self.nodes.len().saturating_sub(counted)).unwrap_or(0);
-        let (done, _) = self.desk.ledger.done(&(0..=u32::MAX));
+        let (done, _) = self.ctx.results.done(&(0..=u32::MAX));
         let done = done.saturating_sub(sum.count(NodeState::Done)).min(missing);
         for (state, count) in [(NodeState::Done, done), (NodeState::Failed, missing - done)] {
             if count > 0 {
@@ -270,78 +280,77 @@ impl SourceSession {
     /// A node was lost, and may come back.
     fn watch(&mut self, now: Now, index: Option<u32>) {
         let node = self.nodes.iter().find(|node| Some(node.index) == index);
-        if let Some(node) = node.filter(|_| !self.aborted && self.round == Round::First) {
-            self.lookout.watch(now, node);
+        let first = self.phase == Phase::Sending && matches!(self.round, Round::First);
+        if let Some(node) = node.filter(|_| first) {
+            self.probes.watch(now, node);
         }
     }
 
     fn advance(&mut self, now: Now) {
-        self.cancels.advance(&mut self.desk, now);
+        self.cancels.advance(&mut self.ctx, now);
         for Failure { node, code, why } in self.cancels.take_failures() {
             log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
         }
-        while let Some(relayed) = self.desk.relayed.pop_front() {
+        while let Some(relayed) = self.ctx.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
-                self.desk.out.push_back(Output::Report(report));
-            } else if relayed.report.code.is_provisional() && self.round != Round::Direct {
+                self.ctx.out.push_back(SourceOutput::Report(report));
+            } else if relayed.report.code.is_provisional() && !matches!(self.round, Round::Direct(_)) {
                 self.watch(now, relayed.report.index);
-                self.desk.out.push_back(Output::Bypassed(relayed.report));
+                self.ctx.out.push_back(SourceOutput::Bypassed(relayed.report));
             }
         }
-        // Who is about to say that nothing of it is written need not be asked for it.
-        while self.downstream.finished() && self.cancels.is_over() && !self.done {
+        // A node that is about to say that nothing of it is written need not be asked for it.
+        while self.downstream.finished() && self.cancels.is_over() && self.phase != Phase::Done {
             if self.ask_again(now) {
                 continue;
             }
-            self.done = true;
-            self.lookout.stop(&mut self.desk);
+            self.phase = Phase::Done;
+            self.probes.stop(&mut self.ctx);
             self.tell_progress();
-            let last = self.desk.ledger.close();
-            self.desk.out.extend(last.into_iter().map(Output::Report));
-            self.desk.out.push_back(Output::Done);
+            let last = self.ctx.results.close();
+            self.ctx.out.extend(last.into_iter().map(SourceOutput::Report));
+            self.ctx.out.push_back(SourceOutput::Done);
         }
+        self.arm();
     }
 
     /// Turns to those that have not reported themselves. False if there are none, or nothing can be done for them.
     fn ask_again(&mut self, now: Now) -> bool {
-        let open = self.nodes.iter().filter(|node| !self.desk.ledger.settled(node));
+        let open = self.nodes.iter().filter(|node| !self.ctx.results.settled(node));
         let open: Vec<Destination> = open.cloned().collect();
-        if self.aborted || self.desk.wire() == Wire::One || open.is_empty() {
+        if self.phase != Phase::Sending || self.ctx.wire() == Wire::One || open.is_empty() {
             return false;
         }
+        let asked = Asked { at: now.instant, open: open.len() };
         let star = match self.round {
             Round::First if open.len() > FEW => {
                 self.round = Round::Again;
                 None
             }
-            Round::First | Round::Again => {
-                self.round = Round::Direct;
-                Some(DIRECT)
-            }
             // While some were served others may have come back.
-            Round::Direct if self.asked.is_some_and(|asked| asked.was_worth_it(now, open.len())) => {
+            Round::Direct(before) if !before.was_worth_it(now, open.len()) => return false,
+            Round::First | Round::Again | Round::Direct(_) => {
+                self.round = Round::Direct(asked);
                 Some(DIRECT)
             }
-            Round::Direct => return false,
         };
-        self.asked = Some(Asked { at: now.instant, open: open.len() });
-        let gone = |node: &Destination| self.lookout.sight(&self.desk, now, node.index) == Sight::Gone;
+        let gone = |node: &Destination| self.probes.sight(&self.ctx, now, node.index) == Sight::Gone;
         let (gone, open): (Vec<_>, Vec<_>) = open.into_iter().partition(gone);
-        self.lookout.stop(&mut self.desk);
+        self.probes.stop(&mut self.ctx);
         log::info!("asking {} nodes that have not reported", open.len());
-        self.desk.ledger.doubt_hearsay();
-        self.desk.report_for(&gone, None, Code::LOST, "it has not answered since");
-        let degree = self.desk.header.degree;
-        self.downstream.renew(&mut self.desk, open, degree, star);
-        self.downstream.start(&mut self.desk, now);
+        self.ctx.results.doubt_hearsay();
+        self.ctx.report_for(&gone, None, Code::LOST, "it has not answered since");
+        let degree = self.ctx.header.degree;
+        self.downstream.renew(&mut self.ctx, open, degree, star);
+        self.downstream.start(&mut self.ctx, now);
         true
     }
 
     /// A success counts only for what this source sent.
     fn checked(&self, report: Report) -> Report {
-        let claimed = match self.desk.wire() {
+        let claimed = match self.ctx.wire() {
             Wire::One => Some(report.md5sum.as_str()),
             Wire::Two => report.root.as_deref(),
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::Wire;
+
 /// How long each state may last. Whatever a peer does or leaves undone, a session ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
@@ -50,6 +52,16 @@ pub struct Timing {
     pub direct: Duration,
     /// For a node to answer a check or a cancel, each time that it is asked.
     pub check: Duration,
+}
+
+impl Timing {
+    /// After which a neighbour that says nothing counts as dead.
+    pub(super) fn silence(&self, wire: Wire) -> Duration {
+        match wire {
+            Wire::One => self.dead_after_wire_1,
+            Wire::Two => self.dead_after,
+        }
+    }
 }
 
 /// How late a session may be called and still believe in the silence of others; and the time in which it hears what they

@@ -1,176 +1,243 @@
-//! Who this node has its payload from, what it says there, and when it was last heard of.
+//! The upstream of a node: which one it is, what the node says to it, and when it was last heard of.
 
 use std::time::{Duration, Instant};
 
-use super::desk::{Desk, Relayed};
-use super::io::{Now, Output, UpstreamId};
-use super::timing::Timing;
-use crate::wire::{Line, LineWriter, SealedReport, Wire};
+use super::context::{Context, Relayed};
+use super::io::{NodeOutput, Now, UpstreamId};
+use crate::wire::{Line, LineWriter, SealedReport};
 
 /// A connection from upstream.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: UpstreamId,
-    /// Who it is from: the place of a node, None for the source.
+    /// Its sender: the place of a node, None for the source.
     pub(super) from: Option<u32>,
     lines: Option<LineWriter>,
     heard: Instant,
-    /// Whether its half of the connection has ended. It may still listen.
-    mute: bool,
 }
 
 impl Link {
     pub(super) fn new(id: UpstreamId, from: Option<u32>, lines: Option<LineWriter>, now: Instant) -> Self {
-        Self { id, from, lines, heard: now, mute: false }
+        Self { id, from, lines, heard: now }
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
+    pub(super) fn say(&mut self, ctx: &mut Context<NodeOutput>, line: &Line) {
         if let Some(lines) = &mut self.lines {
-            desk.out.push_back(Output::Reply(self.id, lines.encode(line)));
+            ctx.out.push_back(NodeOutput::Reply(self.id, lines.encode(line)));
         }
     }
+}
+
+/// Which connection is the upstream's, and whether the driver reads it.
+///
+/// ```text
+///          read               its half ends
+///  Waiting ────▶ Reading ─────────────────────────▶ Mute
+///   ▲  ▲ ▲        │  │ lost                           │
+///   │  │ │        │  └──────────▶ Orphan ── claimed ──┼──▶ Waiting
+///   │  │ │ halted ▼                 ▲                 │
+///   │  │ └───── Halting ── halted ──┘                 │
+///   │  └── claimed, while reading: Halting            │
+///   └───────────────── claimed ───────────────────────┘
+/// ```
+#[derive(Debug)]
+enum State {
+    /// There is none.
+    Orphan,
+    /// It was not told yet where to begin.
+    Waiting(Link),
+    Reading(Link),
+    /// The driver was told to stop reading, and has not said yet where it did. Next comes this one, if there is one.
+    Halting(Option<Link>),
+    /// Its half of the connection has ended. It may still listen.
+    Mute(Link),
 }
 
 #[derive(Debug)]
 pub(super) struct Upstream {
-    link: Option<Link>,
+    state: State,
     /// When the last one was lost, where there is none.
     orphan_since: Instant,
-    alive_at: Instant,
-    progress_at: Instant,
 }
 
 impl Upstream {
-    pub(super) fn new(link: Link, now: Instant, timing: &Timing) -> Self {
-        Self {
-            link: Some(link),
-            orphan_since: now,
-            alive_at: now + timing.alive,
-            progress_at: now + timing.progress,
+    pub(super) fn new(link: Link, now: Instant) -> Self {
+        Self { state: State::Waiting(link), orphan_since: now }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match &self.state {
+            State::Orphan => None,
+            State::Waiting(link) | State::Reading(link) | State::Mute(link) => Some(link),
+            State::Halting(next) => next.as_ref(),
         }
     }
 
+    fn link_mut(&mut self) -> Option<&mut Link> {
+        match &mut self.state {
+            State::Orphan => None,
+            State::Waiting(link) | State::Reading(link) | State::Mute(link) => Some(link),
+            State::Halting(next) => next.as_mut(),
+        }
+    }
+
+    fn take(&mut self, now: Instant, next: State) -> Option<Link> {
+        let link = match std::mem::replace(&mut self.state, next) {
+            State::Orphan => None,
+            State::Waiting(link) | State::Reading(link) | State::Mute(link) => Some(link),
+            State::Halting(next) => next,
+        };
+        if link.is_some() {
+            self.orphan_since = now;
+        }
+        link
+    }
+
     pub(super) fn heard(&mut self, now: Instant) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = self.link_mut() {
             link.heard = now;
         }
     }
 
     /// This node stood still for so long: what upstream did meanwhile is not known yet.
     pub(super) fn excuse(&mut self, late: Duration) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = self.link_mut() {
             link.heard += late;
         }
         self.orphan_since += late;
     }
 
     pub(super) fn id(&self) -> Option<UpstreamId> {
-        self.link.as_ref().map(|link| link.id)
+        self.link().map(|link| link.id)
     }
 
-    /// Whether there is an upstream that shows signs of life.
-    pub(super) fn lives(&self, desk: &Desk, now: Now) -> bool {
-        self.link.as_ref().is_some_and(|link| !link.mute)
-            && self.dead_at(desk).is_some_and(|at| at > now.instant)
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(self.state, State::Reading(_))
     }
 
-    /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of somebody who
-    /// stands before the present upstream, or is that one, over a fresh connection.
-    pub(super) fn yields_to(&self, desk: &Desk, now: Now, from: Option<u32>) -> bool {
-        // The source stands before everybody.
-        !self.lives(desk, now) || self.link.as_ref().is_none_or(|link| from <= link.from)
-    }
-
-    /// Its half of the connection has ended, after all of the payload.
-    pub(super) fn mute(&mut self, now: Instant) {
-        if let Some(link) = &mut self.link {
-            link.mute = true;
-            self.orphan_since = now;
+    /// The one that was not told yet where to begin.
+    pub(super) fn waiting(&self) -> Option<UpstreamId> {
+        match &self.state {
+            State::Waiting(link) => Some(link.id),
+            _ => None,
         }
     }
 
-    /// Goes on with another upstream, and returns the former one's connection.
+    /// It is told where to begin. Until now it was not its turn to speak, however long that took.
+    pub(super) fn read(&mut self, now: Instant) {
+        if let Some(mut link) = self.take(now, State::Orphan) {
+            link.heard = now;
+            self.state = State::Reading(link);
+        }
+    }
+
+    /// Whether there is an upstream that shows signs of life.
+    pub(super) fn lives(&self, ctx: &Context<NodeOutput>, now: Now) -> bool {
+        !matches!(self.state, State::Mute(_)) && self.dead_at(ctx).is_some_and(|at| at > now.instant)
+    }
+
+    /// Whether a claim by `from` is to be granted: anybody's where no upstream lives, else only that of a node that
+    /// stands before the present upstream, or is that one, over a fresh connection.
+    pub(super) fn yields_to(&self, ctx: &Context<NodeOutput>, now: Now, from: Option<u32>) -> bool {
+        // The source stands before all.
+        !self.lives(ctx, now) || self.link().is_none_or(|link| from <= link.from)
+    }
+
+    /// Goes on with another upstream, and returns the former one's connection. The driver has to halt if it
+    /// [is reading](Self::is_reading).
     pub(super) fn replace(&mut self, link: Link) -> Option<Link> {
-        self.link.replace(link)
+        let (next, former) = match std::mem::replace(&mut self.state, State::Orphan) {
+            State::Orphan => (State::Waiting(link), None),
+            State::Waiting(former) | State::Mute(former) => (State::Waiting(link), Some(former)),
+            State::Reading(former) => (State::Halting(Some(link)), Some(former)),
+            State::Halting(former) => (State::Halting(Some(link)), former),
+        };
+        self.state = next;
+        former
+    }
+
+    /// Nothing is read any more. Returns whether that was asked for: another upstream waits, or none.
+    pub(super) fn halted(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Orphan) {
+            State::Halting(next) => {
+                self.state = next.map_or(State::Orphan, State::Waiting);
+                true
+            }
+            other => {
+                self.state = other;
+                false
+            }
+        }
+    }
+
+    /// Its half of the connection has ended, and nothing is expected of it any more.
+    pub(super) fn mute(&mut self, now: Instant) {
+        if let Some(link) = self.take(now, State::Orphan) {
+            self.state = State::Mute(link);
+        }
     }
 
     /// There is no upstream from now on. Returns what connection there was.
     pub(super) fn lose(&mut self, now: Instant) -> Option<UpstreamId> {
-        let link = self.link.take()?;
-        self.orphan_since = now;
-        Some(link.id)
+        self.take(now, State::Orphan).map(|link| link.id)
     }
 
-    /// When nobody is waited for any more, where there is no upstream.
-    pub(super) fn orphan_until(&self, timing: &Timing) -> Option<Instant> {
-        self.link.is_none().then(|| self.orphan_since + timing.orphan)
+    /// As [`lose`](Self::lose), of one that is being read: the driver has to halt.
+    pub(super) fn halt(&mut self, now: Instant) -> Option<UpstreamId> {
+        self.take(now, State::Halting(None)).map(|link| link.id)
+    }
+
+    /// While the payload is awaited: when too little comes from upstream, or there was none for too long.
+    pub(super) fn lost_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
+        match &self.state {
+            State::Reading(_) => self.dead_at(ctx),
+            State::Orphan | State::Halting(None) => Some(self.orphan_since + ctx.timing.orphan),
+            State::Waiting(_) | State::Halting(Some(_)) | State::Mute(_) => None,
+        }
     }
 
     /// When there is no upstream any more, one that says nothing being as good as none.
-    pub(super) fn gone_at(&self, desk: &Desk) -> Option<Instant> {
-        match &self.link {
-            Some(link) if !link.mute => self.dead_at(desk),
-            _ => Some(self.orphan_since),
+    pub(super) fn gone_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
+        match &self.state {
+            State::Mute(_) => Some(self.orphan_since),
+            _ => self.dead_at(ctx).or(Some(self.orphan_since)),
         }
     }
 
     /// Says something that only wire 2 can say.
-    pub(super) fn say(&mut self, desk: &mut Desk, line: &Line) {
-        if let Some(link) = &mut self.link {
-            link.say(desk, line);
+    pub(super) fn say(&mut self, ctx: &mut Context<NodeOutput>, line: &Line) {
+        if let Some(link) = self.link_mut() {
+            link.say(ctx, line);
         }
     }
 
     /// Says something on a connection that is no upstream's any more, or was never to be.
-    pub(super) fn say_once(desk: &mut Desk, mut link: Link, line: &Line) {
-        link.say(desk, line);
-        desk.out.push_back(Output::CloseUpstream(link.id));
+    pub(super) fn say_once(ctx: &mut Context<NodeOutput>, mut link: Link, line: &Line) {
+        link.say(ctx, line);
+        ctx.out.push_back(NodeOutput::CloseUpstream(link.id));
     }
 
     /// Passes on a report: on wire 2 as its maker sealed it, or sealed here where it was made here.
-    pub(super) fn relay(&mut self, desk: &mut Desk, relayed: Relayed) {
-        match &desk.result_key {
+    pub(super) fn relay(&mut self, ctx: &mut Context<NodeOutput>, relayed: Relayed) {
+        match &ctx.result_key {
             Some(key) => {
                 let sealed = relayed.sealed.unwrap_or_else(|| SealedReport::seal(&relayed.report, key));
                 if let Some(id) = relayed.report.id {
-                    desk.told.insert(id, sealed.clone());
+                    ctx.told.insert(id, sealed.clone());
                 }
-                self.say(desk, &Line::Result(sealed));
+                self.say(ctx, &Line::Result(sealed));
             }
             None => {
                 let mut line = relayed.report.encode().into_bytes();
                 line.push(b'\n');
-                desk.out.extend(self.id().map(|id| Output::Reply(id, line)));
+                ctx.out.extend(self.id().map(|id| NodeOutput::Reply(id, line)));
             }
         }
     }
 
     /// When silence from upstream means that it is dead.
-    pub(super) fn dead_at(&self, desk: &Desk) -> Option<Instant> {
-        let silence = match desk.wire() {
-            Wire::One => desk.timing.dead_after_wire_1,
-            Wire::Two => desk.timing.dead_after,
-        };
-        self.link.as_ref().map(|link| link.heard + silence)
-    }
-
-    /// When the next `tick` is due. On wire 1 nothing is said then, but a session that is not over has a deadline,
-    /// even while it waits for its disk alone.
-    pub(super) fn next_tick_at(&self) -> Instant {
-        self.alive_at.min(self.progress_at)
-    }
-
-    /// Says that the node is alive if that is due, and returns whether its progress is due.
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) -> bool {
-        if self.alive_at <= now.instant {
-            self.alive_at = now.instant + desk.timing.alive;
-            self.say(desk, &Line::Alive);
-        }
-        let due = self.progress_at <= now.instant;
-        if due {
-            self.progress_at = now.instant + desk.timing.progress;
-        }
-        due && desk.wire() == Wire::Two
+    pub(super) fn dead_at(&self, ctx: &Context<NodeOutput>) -> Option<Instant> {
+        self.link().map(|link| link.heard + ctx.timing.silence(ctx.wire()))
     }
 }

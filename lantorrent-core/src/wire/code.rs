@@ -76,6 +76,11 @@ impl Code {
         matches!(self, Self::CANNOT_CONNECT | Self::CONNECTION_LOST | Self::TIMED_OUT)
     }
 
+    /// Whether it says what ended the transfer, and no more than that of the node.
+    pub(crate) fn is_end_of_transfer(self) -> bool {
+        matches!(self, Self::STOPPED | Self::SOURCE_FAILED | Self::SUPERSEDED)
+    }
+
     /// Whether a result of the node itself, should one come, replaces a report with this code that somebody else
     /// made about it.
     pub fn is_provisional(self) -> bool {

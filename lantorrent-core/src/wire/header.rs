@@ -168,9 +168,20 @@ pub struct Header {
 }
 
 impl Envelope {
-    /// What orders the transfers of one source, where it says so: the greater one is the newer one.
-    pub(crate) fn age(&self) -> Option<(u64, TransferId)> {
-        Some((self.begun?, self.transfer))
+    /// Of a header of that transfer, by its source, which says nothing beyond what each header has to.
+    pub fn new(transfer: TransferId, nonce: Nonce, expires: u64, to: SocketAddr) -> Self {
+        Self {
+            verb: Verb::Send,
+            transfer,
+            nonce,
+            expires,
+            to,
+            source: None,
+            begun: None,
+            from: None,
+            min_rate: None,
+            sparse: false,
+        }
     }
 }
 

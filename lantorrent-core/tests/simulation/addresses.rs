@@ -1,12 +1,12 @@
 //! Hosts whose names have several addresses, of which some are of no use: a firewall that swallows everything, a middlebox
 //! that takes connections and says nothing, another service, a node of another group.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
-    Input, LinkId, Now, Output, Plan, Seed, SourceSession, SurveySession, Timing,
+    LinkId, LinkInput, LinkOutput, Now, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed,
+    SourceInput, SourceOutput, SourceSession, Timing,
 };
 use lantorrent_core::wire::{
     Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, Verb, Wire,
@@ -106,30 +106,28 @@ fn plan() -> Plan {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
     let node =
         Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: 4096,
-        length: None,
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    }
+    Plan::new(Wire::Two, vec![node], 4096)
 }
 
-/// What both sessions have that ask a node.
+/// What both sessions have that ask a node, in the words of the one that does nothing else.
 trait Asks {
-    fn say(&mut self, now: Now, input: Input<'_>) -> Vec<Output>;
+    fn say(&mut self, now: Now, input: PreflightInput<'_>) -> Vec<PreflightOutput>;
     fn deadline(&self) -> Option<Instant>;
 }
 
 impl Asks for SourceSession {
-    fn say(&mut self, now: Now, input: Input<'_>) -> Vec<Output> {
-        self.handle(now, input);
-        std::iter::from_fn(|| self.poll()).collect()
+    fn say(&mut self, now: Now, input: PreflightInput<'_>) -> Vec<PreflightOutput> {
+        match input {
+            PreflightInput::Tick => self.handle(now, SourceInput::Tick),
+            PreflightInput::Stop => self.handle(now, SourceInput::Stop),
+            PreflightInput::Link(input) => self.handle(now, input),
+        }
+        let outputs = std::iter::from_fn(|| self.poll()).map(|output| match output {
+            SourceOutput::Link(output) => output.into(),
+            SourceOutput::Report(report) => PreflightOutput::Report(report),
+            other => panic!("{other:?} before the node is let in"),
+        });
+        outputs.collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -137,8 +135,8 @@ impl Asks for SourceSession {
     }
 }
 
-impl Asks for SurveySession {
-    fn say(&mut self, now: Now, input: Input<'_>) -> Vec<Output> {
+impl Asks for PreflightSession {
+    fn say(&mut self, now: Now, input: PreflightInput<'_>) -> Vec<PreflightOutput> {
         self.handle(now, input);
         std::iter::from_fn(|| self.poll()).collect()
     }
@@ -152,8 +150,8 @@ impl Asks for SurveySession {
 fn both(now: Now) -> [Box<dyn Asks>; 2] {
     let (timing, seed) = (Timing::default(), || Seed([1; 32]));
     let source = SourceSession::new(now, plan(), keys(), timing.clone(), seed());
-    let survey = SurveySession::new(now, plan(), Verb::Check, keys(), timing, seed());
-    [Box::new(source), Box::new(survey)]
+    let preflight = PreflightSession::new(now, plan(), Verb::Check, keys(), timing, seed());
+    [Box::new(source), Box::new(preflight)]
 }
 
 fn start() -> Now {
@@ -164,9 +162,9 @@ fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 2893))
 }
 
-fn connects(outputs: &[Output]) -> Vec<(LinkId, SocketAddr)> {
-    let connects = |output: &Output| match output {
-        Output::Connect { link, to } => Some((*link, *to)),
+fn connects(outputs: &[PreflightOutput]) -> Vec<(LinkId, SocketAddr)> {
+    let connects = |output: &PreflightOutput| match output {
+        PreflightOutput::Link(LinkOutput::Connect { link, to }) => Some((*link, *to)),
         _ => None,
     };
     outputs.iter().filter_map(connects).collect()
@@ -174,13 +172,15 @@ fn connects(outputs: &[Output]) -> Vec<(LinkId, SocketAddr)> {
 
 /// The addresses are found; returns the link to the first.
 fn found(session: &mut dyn Asks, now: Now, addresses: &[SocketAddr]) -> LinkId {
-    let outputs = session.say(now, Input::Tick);
+    let outputs = session.say(now, PreflightInput::Tick);
     let lookup = outputs.iter().find_map(|output| match output {
-        Output::LookUp { link, host, port } if host == "node" && *port == 2893 => Some(*link),
+        PreflightOutput::Link(LinkOutput::LookUp { link, host, port }) if host == "node" && *port == 2893 => {
+            Some(*link)
+        }
         _ => None,
     });
     let lookup = lookup.expect("a name is looked up");
-    let outputs = session.say(now, Input::Found(lookup, addresses.to_vec()));
+    let outputs = session.say(now, LinkInput::Found(lookup, addresses.to_vec()).into());
     let [(link, to)] = connects(&outputs)[..] else { panic!("one is tried at once: {outputs:?}") };
     assert_eq!(to, addresses[0]);
     link
@@ -189,7 +189,7 @@ fn found(session: &mut dyn Asks, now: Now, addresses: &[SocketAddr]) -> LinkId {
 /// The next address is tried, at that time and not before.
 fn tries(session: &mut dyn Asks, at: Now, to: SocketAddr) -> LinkId {
     assert_eq!(session.deadline(), Some(at.instant));
-    let outputs = session.say(at, Input::Tick);
+    let outputs = session.say(at, PreflightInput::Tick);
     let [(link, tried)] = connects(&outputs)[..] else { panic!("{to} is tried: {outputs:?}") };
     assert_eq!(tried, to);
     link
@@ -197,9 +197,9 @@ fn tries(session: &mut dyn Asks, at: Now, to: SocketAddr) -> LinkId {
 
 /// The connection stands. Returns the nonce of the header that is sent, and to whom that is.
 fn greeted(session: &mut dyn Asks, now: Now, link: LinkId, to: SocketAddr) -> (Nonce, SocketAddr) {
-    let outputs = session.say(now, Input::Connected(link, to));
+    let outputs = session.say(now, LinkInput::Connected(link, to).into());
     let header = outputs.iter().find_map(|output| match output {
-        Output::Send(on, bytes) if *on == link => Some(bytes),
+        PreflightOutput::Link(LinkOutput::Send(on, bytes)) if *on == link => Some(bytes),
         _ => None,
     });
     let (_, signed) = HeaderReader::default().push(header.expect("a header")).unwrap();
@@ -213,8 +213,10 @@ fn challenge(nonce: Nonce) -> Vec<u8> {
     LineWriter::new(key).encode(&Line::Challenge { challenge })
 }
 
-fn sends(outputs: &[Output], link: LinkId) -> bool {
-    outputs.iter().any(|output| matches!(output, Output::Send(on, _) if *on == link))
+fn sends(outputs: &[PreflightOutput], link: LinkId) -> bool {
+    outputs
+        .iter()
+        .any(|output| matches!(output, PreflightOutput::Link(LinkOutput::Send(on, _)) if *on == link))
 }
 
 #[test]
@@ -232,16 +234,19 @@ fn the_first_challenge_wins_and_not_the_first_connection() {
         assert_ne!(first, second, "and has a nonce of its own");
         let later = soon + Duration::from_nanos(500_000_000 / 3);
         let third = tries(session, later, address(3));
-        let outputs = session.say(later, Input::Bytes(node, &challenge(second)));
-        let proof = outputs.iter().position(|output| matches!(output, Output::Send(on, _) if *on == node));
+        let outputs = session.say(later, LinkInput::Bytes(node, &challenge(second)).into());
+        let proof = outputs.iter().position(
+            |output| matches!(output, PreflightOutput::Link(LinkOutput::Send(on, _)) if *on == node),
+        );
         let proof = proof.expect("the proof goes to the node");
         for loser in [silent, third] {
-            let closed = outputs.iter().position(|output| *output == Output::Close(loser));
+            let closed =
+                outputs.iter().position(|output| *output == PreflightOutput::Link(LinkOutput::Close(loser)));
             assert!(closed.is_some_and(|closed| closed < proof), "{outputs:?}");
             assert!(!sends(&outputs, loser), "{outputs:?}");
         }
         // What they still say is not heard.
-        let outputs = session.say(later, Input::Bytes(silent, &challenge(first)));
+        let outputs = session.say(later, LinkInput::Bytes(silent, &challenge(first)).into());
         assert_eq!(outputs, []);
     }
 }
@@ -254,14 +259,14 @@ fn a_refusal_does_not_end_the_race_and_the_next_address_is_tried_at_once() {
         let other = found(session, now, &[address(1), address(2)]);
         greeted(session, now, other, address(1));
         let refusal = Report::refusal(Code::ACCESS_DENIED, "Access denied").encode() + "\n";
-        let outputs = session.say(now, Input::Bytes(other, refusal.as_bytes()));
-        assert!(outputs.contains(&Output::Close(other)));
+        let outputs = session.say(now, LinkInput::Bytes(other, refusal.as_bytes()).into());
+        assert!(outputs.contains(&PreflightOutput::Link(LinkOutput::Close(other))));
         let [(node, to)] = connects(&outputs)[..] else { panic!("{outputs:?}") };
         assert_eq!(to, address(2));
         let (nonce, _) = greeted(session, now, node, address(2));
-        let outputs = session.say(now, Input::Bytes(node, &challenge(nonce)));
+        let outputs = session.say(now, LinkInput::Bytes(node, &challenge(nonce)).into());
         assert!(sends(&outputs, node), "it gets the proof: {outputs:?}");
-        assert!(!outputs.iter().any(|output| matches!(output, Output::Report(_))), "{outputs:?}");
+        assert!(!outputs.iter().any(|output| matches!(output, PreflightOutput::Report(_))), "{outputs:?}");
     }
 }
 
@@ -278,19 +283,20 @@ fn a_zone_stays_on_this_host() {
 #[test]
 fn a_name_server_that_is_silent_takes_no_more_time_than_there_is() {
     let now = start();
-    let mut survey = SurveySession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
+    let mut preflight =
+        PreflightSession::new(now, plan(), Verb::Check, keys(), Timing::default(), Seed([1; 32]));
     let mut at = now;
     let report = loop {
-        let outputs: Vec<Output> = std::iter::from_fn(|| survey.poll()).collect();
+        let outputs: Vec<PreflightOutput> = std::iter::from_fn(|| preflight.poll()).collect();
         let report = outputs.into_iter().find_map(|output| match output {
-            Output::Report(report) => Some(report),
+            PreflightOutput::Report(report) => Some(report),
             _ => None,
         });
         if let Some(report) = report {
             break report;
         }
-        at.instant = survey.deadline().expect("it ends with a report");
-        survey.handle(at, Input::Tick);
+        at.instant = preflight.deadline().expect("it ends with a report");
+        preflight.handle(at, PreflightInput::Tick);
     };
     assert_eq!(report.code, Code::CANNOT_CONNECT);
     assert!(report.message.contains("name was not looked up in time"), "{report:?}");

@@ -22,6 +22,12 @@ fn chain(random: &mut Random) -> Scenario {
     scenario
 }
 
+/// Nodes whose connections have a process each.
+fn any_solo(random: &mut Random) -> Vec<usize> {
+    let share = random.pick(&[0, 50, 100]);
+    (0..NODES).filter(|_| random.chance(share)).collect()
+}
+
 fn is_clean(outcome: &Outcome, node: usize) -> bool {
     outcome.files[node].is_empty() && outcome.partials[node].is_empty()
 }
@@ -31,6 +37,7 @@ fn who_is_cancelled_is_cut_out_and_nobody_receives_anything_twice() {
     seeds(120, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = chain(&mut random);
+        scenario.solo = any_solo(&mut random);
         let quiet = scenario.run(seed).took;
         let node = random.below(NODES);
         let bytes = random.within(1, scenario.content.len() / 2) as u64;
@@ -59,6 +66,7 @@ fn the_other_files_of_a_node_go_on() {
     seeds(120, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = chain(&mut random);
+        scenario.solo = any_solo(&mut random);
         scenario.degree = random.within(1, 3) as u32;
         let node = random.below(NODES);
         scenario.list[node].1 = ["/a", "/b", "/c"].map(String::from).to_vec();
@@ -84,6 +92,7 @@ fn a_cancel_may_come_at_any_moment_and_ends_in_one_way() {
     seeds(400, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::chain(Wire::Two, NODES, random.pick(&[0, 5000, 100_000]));
+        scenario.solo = any_solo(&mut random);
         scenario.degree = random.within(1, 3) as u32;
         let node = random.below(NODES);
         let within = random.pick(&[1, 50_000, 400_000]);
@@ -103,6 +112,7 @@ fn where_all_are_cancelled_it_ends() {
     seeds(60, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = chain(&mut random);
+        scenario.solo = any_solo(&mut random);
         let when = When::Has(0, random.within(1, scenario.content.len() / 2) as u64);
         scenario.mishaps = (0..NODES).map(|node| Mishap::new(when, Fault::Cancel(node, 0))).collect();
         let outcome = scenario.run(seed);
@@ -122,20 +132,14 @@ fn who_does_not_hear_of_it_changes_nothing() {
     seeds(60, |seed| {
         let mut random = Random::new(seed);
         let mut scenario = chain(&mut random);
-        // They have nobody who could be told, or stand still until it is too late.
+        // It stands still until it is too late: the node, or the one process of it that would have to be told.
         let node = random.below(NODES);
-        if random.chance(50) {
-            scenario.solo = vec![node];
-            let when = When::Has(node, random.within(1, scenario.content.len()) as u64);
-            scenario.mishaps = vec![Mishap::new(when, Fault::Cancel(node, 0))];
-            assert_eq!(scenario.run(seed).codes(), [0; NODES]);
-        } else {
-            let when = When::Has(node, random.within(1, scenario.content.len() / 2) as u64);
-            let faults = [Fault::Freeze(node), Fault::Cancel(node, 0)];
-            scenario.mishaps = faults.map(|fault| Mishap::new(when, fault)).to_vec();
-            let mut codes = scenario.run(seed).codes();
-            assert_eq!(std::mem::take(&mut codes[node]), 509);
-            assert_eq!(codes, [0; NODES]);
-        }
+        scenario.solo = any_solo(&mut random);
+        let when = When::Has(node, random.within(1, scenario.content.len() / 2) as u64);
+        let faults = [Fault::Freeze(node), Fault::Cancel(node, 0)];
+        scenario.mishaps = faults.map(|fault| Mishap::new(when, fault)).to_vec();
+        let mut codes = scenario.run(seed).codes();
+        assert_eq!(std::mem::take(&mut codes[node]), 509);
+        assert_eq!(codes, [0; NODES]);
     });
 }

@@ -18,13 +18,13 @@ mod hostile;
 #[path = "../common/many.rs"]
 mod many;
 mod plan;
+mod preflight;
 #[path = "../common/random.rs"]
 mod random;
 mod ring;
 mod scenario;
 mod seeds;
 mod stall;
-mod survey;
 mod suspend;
 mod trace;
 mod verdict;

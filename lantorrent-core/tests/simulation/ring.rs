@@ -92,12 +92,11 @@ impl World {
                 self.happen();
             }
             let among: Vec<Machine> = self.ready.iter().copied().collect();
-            match among.is_empty() {
-                false => {
-                    let machine = self.random.pick(&among);
-                    self.step(machine);
-                }
-                true => self.pass_time(),
+            if among.is_empty() {
+                self.pass_time();
+            } else {
+                let machine = self.random.pick(&among);
+                self.step(machine);
             }
         }
     }

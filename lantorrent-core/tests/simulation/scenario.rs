@@ -204,16 +204,12 @@ impl Scenario {
 
     fn source_driver(&self, id: ActorId, net: &mut Net, cancelled: BTreeSet<String>) -> Driver {
         let plan = Plan {
-            wire: self.wire,
-            destinations: self.destinations(),
             degree: self.degree,
-            block_size: BLOCK,
             length: self.length(),
             source: Some(self.hint()),
             begun: Some(net.unix_millis()),
-            min_rate: None,
-            sparse: false,
             cancelled,
+            ..Plan::new(self.wire, self.destinations(), BLOCK)
         };
         let seed = Seed(net.random.bytes());
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);

@@ -1,52 +1,46 @@
 //! A child that says it is alive and takes nothing, and one that answers late, by hand: the world's hosts are not that
 //! stubborn.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Input, LinkId, Now, Output, Plan, Seed, SourceSession, Timing};
+use lantorrent_core::session::{
+    FeedInput, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Now,
+    Opened, Plan, Proven, ReadBack, Seed, SourceInput, SourceOutput, SourceSession, Timing, UpstreamId,
+};
 use lantorrent_core::wire::{
-    Code, Destination, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report, Request, RootHasher,
-    Sum, Wire,
+    Code, Destination, Envelope, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report,
+    Request, RootHasher, Sum, TransferId, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
 
-fn outputs(session: &mut SourceSession) -> Vec<Output> {
+fn outputs(session: &mut SourceSession) -> Vec<SourceOutput> {
     std::iter::from_fn(|| session.poll()).collect()
 }
 
-/// A source with so many nodes.
-fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
-    let node = |place: usize| Destination {
+fn node(place: usize) -> Destination {
+    Destination {
         host: "10.0.0.1".into(),
         port: 2893,
         index: 0,
         requests: vec![Request { filename: "/a".into(), id: place.to_string(), rename: true }],
         degree: None,
         block_size: None,
-    };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: (0..nodes).map(node).collect(),
-        degree: 1,
-        block_size: 4096,
-        length: Some(1 << 20),
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    };
+    }
+}
+
+/// A source with so many nodes.
+fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
+    let plan = Plan { length: Some(1 << 20), ..Plan::new(Wire::Two, (0..nodes).map(node).collect(), 4096) };
     SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]))
 }
 
 /// The node is connected, and hears its header. Returns its challenge, and what goes on writing its lines.
 fn connect(source: &mut SourceSession, now: Now, keys: &Keyring, link: LinkId) -> (Line, LineWriter) {
     outputs(source);
-    source.handle(now, Input::Connected(link, SocketAddr::from(([10, 0, 0, 1], 2893))));
-    let [Output::Send(_, bytes)] = &outputs(source)[..] else { panic!("no header") };
+    source.handle(now, LinkInput::Connected(link, SocketAddr::from(([10, 0, 0, 1], 2893))));
+    let [SourceOutput::Link(LinkOutput::Send(_, bytes))] = &outputs(source)[..] else { panic!("no header") };
     let (_, signed) = HeaderReader::default().push(bytes).unwrap();
     let header = signed.unwrap().verify(keys).unwrap();
     let challenge = Nonce([2; 16]);
@@ -59,9 +53,9 @@ fn feeding(now: Now, keys: &Keyring, nodes: usize) -> (SourceSession, LineWriter
     let mut source = source(now, keys, nodes);
     let (challenge, mut lines) = connect(&mut source, now, keys, CHILD);
     for line in [challenge, Line::Accepted, Line::Ready { offset: 0 }] {
-        source.handle(now, Input::Bytes(CHILD, &lines.encode(&line)));
+        source.handle(now, LinkInput::Bytes(CHILD, &lines.encode(&line)));
     }
-    assert!(outputs(&mut source).contains(&Output::Feed(CHILD, 0)));
+    assert!(outputs(&mut source).contains(&SourceOutput::Feed(FeedOutput::Feed(CHILD, 0))));
     (source, lines)
 }
 
@@ -73,13 +67,13 @@ fn wait(takes: impl Fn(Duration) -> bool) -> (Report, Duration) {
     for half_seconds in 1..10_000 {
         let passed = Duration::from_millis(500) * half_seconds;
         let now = start + passed;
-        source.handle(now, Input::Bytes(CHILD, &lines.encode(&Line::Alive)));
+        source.handle(now, LinkInput::Bytes(CHILD, &lines.encode(&Line::Alive)));
         if takes(passed) {
-            source.handle(now, Input::Sent(CHILD, 0));
+            source.handle(now, FeedInput::Sent(CHILD, 0));
         }
-        source.handle(now, Input::Tick);
+        source.handle(now, SourceInput::Tick);
         for output in outputs(&mut source) {
-            if let Output::Report(report) = output {
+            if let SourceOutput::Report(report) = output {
                 return (report, passed);
             }
         }
@@ -110,27 +104,27 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
     let at = |millis| start + Duration::from_millis(millis);
     let mut source = source(start, &keys, 1);
     // In the chain it cannot be reached; then it is asked by itself.
-    source.handle(start, Input::Closed(CHILD, "connection refused".into()));
+    source.handle(start, LinkInput::Closed(CHILD, "connection refused".into()));
     let (first, second) = (LinkId(1), LinkId(2));
     let (challenge, mut lines) = connect(&mut source, start, &keys, first);
-    let asked = |output: &Output| matches!(output, Output::Connect { link, .. } if *link == second);
-    source.handle(at(500), Input::Tick);
+    let asked = |output: &SourceOutput| matches!(output, SourceOutput::Link(LinkOutput::Connect { link, .. }) if *link == second);
+    source.handle(at(500), SourceInput::Tick);
     assert!(outputs(&mut source).iter().any(asked), "it is asked over a second connection");
     // Slowly it answers the first one, while nothing comes over the second.
     connect(&mut source, at(510), &keys, second);
-    source.handle(at(600), Input::Bytes(first, &lines.encode(&challenge)));
-    source.handle(at(1100), Input::Tick);
+    source.handle(at(600), LinkInput::Bytes(first, &lines.encode(&challenge)));
+    source.handle(at(1100), SourceInput::Tick);
     let last = [Line::Accepted, Line::Ready { offset: 0 }].map(|line| lines.encode(&line)).concat();
-    source.handle(at(1200), Input::Bytes(first, &last));
-    assert!(outputs(&mut source).contains(&Output::Feed(first, 0)));
-    source.handle(at(1300), Input::End { size: 1 << 20, sum: Sum::Root(RootHasher::new(4096).root()) });
-    source.handle(at(1300), Input::SentEnd(first));
+    source.handle(at(1200), LinkInput::Bytes(first, &last));
+    assert!(outputs(&mut source).contains(&SourceOutput::Feed(FeedOutput::Feed(first, 0))));
+    source.handle(at(1300), SourceInput::End { size: 1 << 20, sum: Sum::Root(RootHasher::new(4096).root()) });
+    source.handle(at(1300), FeedInput::SentEnd(first));
     // It has everything now, and its connections break.
-    source.handle(at(1400), Input::Closed(first, "it reset the connection".into()));
-    source.handle(at(1500), Input::Closed(LinkId(3), "connection refused".into()));
+    source.handle(at(1400), LinkInput::Closed(first, "it reset the connection".into()));
+    source.handle(at(1500), LinkInput::Closed(LinkId(3), "connection refused".into()));
     let reports: Vec<Code> = outputs(&mut source)
         .into_iter()
-        .filter_map(|output| if let Output::Report(report) = output { Some(report.code) } else { None })
+        .filter_map(|output| if let SourceOutput::Report(report) = output { Some(report.code) } else { None })
         .collect();
     assert_eq!(reports, [Code::NEVER_REPORTED]);
 }
@@ -140,10 +134,43 @@ fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
     let keys = Keyring::new(Password::new("a secret of many bytes"));
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (mut source, mut lines) = feeding(start, &keys, 3);
-    source.handle(start, Input::Stop(Duration::ZERO));
-    source.handle(start, Input::Bytes(CHILD, &lines.encode(&Line::Aside)));
-    source.handle(start, Input::Closed(CHILD, "it closed the connection".into()));
+    source.handle(start, SourceInput::Stop);
+    source.handle(start, LinkInput::Bytes(CHILD, &lines.encode(&Line::Aside)));
+    source.handle(start, LinkInput::Closed(CHILD, "it closed the connection".into()));
     let outputs = outputs(&mut source);
-    let reports = outputs.iter().filter(|output| matches!(output, Output::Report(_))).count();
-    assert_eq!((reports, outputs.last()), (3, Some(&Output::Done)), "{outputs:?}");
+    let reports = outputs.iter().filter(|output| matches!(output, SourceOutput::Report(_))).count();
+    assert_eq!((reports, outputs.last()), (3, Some(&SourceOutput::Done)), "{outputs:?}");
+}
+
+#[test]
+fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
+    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
+    let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
+    let header = Header {
+        node: node(0),
+        length: Some(1 << 20),
+        block_size: 4096,
+        degree: 1,
+        destinations: Vec::new(),
+        envelope: Some(Envelope::new(TransferId([1; 16]), nonce, 1_700_000_060, to)),
+    };
+    let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
+    let proven = Proven { header, lines: Some(lines) };
+    let timing = Timing::default();
+    let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
+    let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
+    node.handle(start, FileInput::Opened(0, Ok(opened)));
+    node.handle(start, NodeInput::Halted { offset: 0, cause: None });
+    node.handle(start, NodeInput::Stop(timing.orphan));
+    let mut now = start;
+    let mut ends = 0;
+    while let Some(deadline) = node.deadline() {
+        now.instant = deadline;
+        node.handle(now, NodeInput::Tick);
+        let outputs: Vec<NodeOutput> = std::iter::from_fn(|| node.poll()).collect();
+        ends += outputs.iter().filter(|output| **output == NodeOutput::Done).count();
+    }
+    assert_eq!((now.instant - start.instant, ends), (timing.orphan, 1));
+    assert_eq!(node.results(), None, "the transfer may begin anew");
 }

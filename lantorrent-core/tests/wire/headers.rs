@@ -73,16 +73,16 @@ pub(crate) fn header_2() -> Header {
         degree: 2,
         destinations: vec![destination("::1", 1, Some(3), request("/srv/b", "b", false))],
         envelope: Some(Envelope {
-            verb: Verb::Send,
-            transfer: TransferId([0; 16]),
-            nonce: Nonce([0x11; 16]),
-            expires: 1_800_000_000,
-            to: "10.0.0.7:2893".parse().unwrap(),
             source: Some(SourceHint { size: Some(80), mtime: Some(5), id: "x".into() }),
-            from: None,
             begun: Some(1_799_999_000),
             min_rate: Some(1_000_000),
             sparse: true,
+            ..Envelope::new(
+                TransferId([0; 16]),
+                Nonce([0x11; 16]),
+                1_800_000_000,
+                "10.0.0.7:2893".parse().unwrap(),
+            )
         }),
     }
 }

@@ -6,7 +6,7 @@ use lantorrent_core::wire::proof::{self, ProofReader};
 use lantorrent_core::wire::{
     Abort, Change, Code, Destination, Envelope, Frame, FrameReader, FrameWriter, FromNode, Header,
     HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password, PayloadReader, Progress,
-    Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, Verb, digest,
+    Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, digest,
 };
 use serde::Deserialize;
 
@@ -74,20 +74,12 @@ fn header(vectors: &Vectors) -> Header {
         degree: 1,
         destinations: vec![destination("node-8", 1, "b")],
         envelope: Some(Envelope {
-            verb: Verb::Send,
-            transfer: vectors.transfer,
-            nonce: vectors.nonce,
-            expires: 1_800_000_000,
-            to: "10.0.0.7:2893".parse().unwrap(),
             source: Some(SourceHint {
                 size: Some(12_299),
                 mtime: Some(1_700_000_000_000_000_000),
                 id: "b7e1".into(),
             }),
-            from: None,
-            begun: None,
-            min_rate: None,
-            sparse: false,
+            ..Envelope::new(vectors.transfer, vectors.nonce, 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
         }),
     }
 }

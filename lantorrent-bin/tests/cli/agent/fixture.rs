@@ -1,6 +1,7 @@
 //! A running agent, and what is asked of it.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -58,8 +59,11 @@ pub(super) const SLOW: &str = "limit = 16M";
 
 /// What is posted to have `source` on that node.
 pub(super) fn wish(id: &str, source: &str, node: &Node, name: &str) -> Value {
-    let address = node.address();
-    let destination = node.file(name);
+    wish_for(id, source, node.address(), &node.file(name))
+}
+
+/// The same for a node that is reached there.
+pub(super) fn wish_for(id: &str, source: &str, address: SocketAddr, destination: &Path) -> Value {
     json!({
         "id": id, "source": source, "destination": destination.to_str().unwrap(),
         "host": address.ip().to_string(), "port": address.port(),

@@ -52,6 +52,10 @@ impl Inetd {
         Self { address, root, home, service }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How its processes are configured.
     pub(crate) fn home(&self) -> &Path {
         &self.home
@@ -96,6 +100,11 @@ impl Inetd {
     pub(crate) fn break_down(&self) {
         self.service.out_of_order.store(true, Ordering::Relaxed);
         self.kill();
+    }
+
+    /// Starts others again.
+    pub(crate) fn mend(&self) {
+        self.service.out_of_order.store(false, Ordering::Relaxed);
     }
 
     /// Sends the signal to those that run.

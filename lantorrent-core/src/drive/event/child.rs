@@ -14,7 +14,7 @@ use super::ring::SessionRing;
 use super::upstreams::reset;
 use super::world::{Owner, World};
 use crate::flow::{Backing, Item, SendStep, Sender, TELL, Tell};
-use crate::session::LinkId;
+use crate::session::{FeedInput, LinkId};
 use crate::wire::PayloadWriter;
 
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl Child {
     }
 
     /// Sends one piece of what comes next.
-    pub(super) fn send(&mut self, now: Instant, ring: &SessionRing, tell: &mut Tell<'_>) -> Sent {
+    pub(super) fn send(&mut self, now: Instant, ring: &SessionRing, tell: &mut Tell<'_, FeedInput>) -> Sent {
         let State::Open(open) = &mut self.state else { return Sent::Nothing };
         if self.waits.is_some() || open.fault.is_some() {
             return Sent::Nothing;
@@ -207,7 +207,12 @@ impl Child {
     }
 
     /// A worker has read what comes next, or could not.
-    pub(super) fn take(&mut self, item: Result<Item, String>, ring: &SessionRing, tell: &mut Tell<'_>) {
+    pub(super) fn take(
+        &mut self,
+        item: Result<Item, String>,
+        ring: &SessionRing,
+        tell: &mut Tell<'_, FeedInput>,
+    ) {
         self.waits = None;
         self.sender.take(item, ring, tell);
     }

@@ -10,7 +10,7 @@ use super::mailbox::{Mailbox, Message, News};
 use super::ring::SessionRing;
 use crate::flow::{Disk, DiskStep};
 use crate::runtime::Workers;
-use crate::session::Input;
+use crate::session::FileInput;
 
 /// Things that are done before other sessions have a turn.
 const TURN: usize = 8;
@@ -64,7 +64,7 @@ impl Shared {
         // Nobody else has this job, but for one who has just done with it.
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.store(AT_WORK, Ordering::Release);
-        let tell = &mut |input: Input<'static>| self.tell(News::Happened(input));
+        let tell = &mut |input: FileInput| self.tell(News::Happened(input.into()));
         for _ in 0..TURN {
             match disk.step(Instant::now(), &*self.ring, tell) {
                 DiskStep::Until(_) => return Then::Again,

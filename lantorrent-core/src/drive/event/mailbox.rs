@@ -1,13 +1,13 @@
 //! What other threads have to say to the loop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::Token;
 
-use super::stranger::Arrival;
 use crate::flow::Item;
-use crate::session::{FileFault, Input, LinkId};
-use crate::wire::{RootHasher, SealedReport};
+use crate::flow::admission::PlacedFiles;
+use crate::session::{LinkId, NodeInput};
+use crate::wire::RootHasher;
 
 #[derive(Debug)]
 pub(super) enum Message {
@@ -17,18 +17,14 @@ pub(super) enum Message {
     News(u64, News),
     /// What to say to a connection that no session has.
     Answer(Token, Vec<u8>),
-    /// A connection may try again to take part, until that time.
-    Contests(Box<Arrival>, Instant),
-    /// A connection may claim its transfer, of which these files are not where they were placed any more.
-    Claims(Box<Arrival>, Vec<(String, FileFault)>),
-    /// A connection that cancels requests can have its session, with how their transfer has ended.
-    Recalled(Box<(Arrival, Vec<SealedReport>)>, Duration),
+    /// What was found of the files that the transfer of a connection has placed.
+    Looked(Token, PlacedFiles),
 }
 
 /// What a session hears from its workers.
 #[derive(Debug)]
 pub(super) enum News {
-    Happened(Input<'static>),
+    Happened(NodeInput<'static>),
     /// The disk has taken something, so there may be room.
     Written,
     /// All files are let go.

@@ -2,8 +2,8 @@
 //!
 //! # What runs where
 //!
-//! **The loop** ([`server`]) is one thread with an edge-triggered poll. It accepts connections, hears their greetings
-//! ([`stranger`]), runs every session ([`transfer`]), moves the payload ([`payload`]), writes to children and hears them
+//! **The loop** ([`server`]) is one thread with an edge-triggered poll. It accepts connections, hears their handshakes
+//! ([`pending`]), runs every session ([`transfer`]), moves the payload ([`payload`]), writes to children and hears them
 //! ([`child`]). It never touches a file and never waits for anything but the poll, so that signs of life go out
 //! while a disk hangs.
 //!
@@ -24,7 +24,7 @@
 //!
 //! # What is bounded
 //!
-//! - Connections, and strangers among them, by [`Capacity`](super::site::Capacity), as on threads.
+//! - Connections, and pending ones among them, by [`Slots`](crate::flow::admission::Slots), as on threads.
 //! - Blocks of payload, over all sessions, by the [`Stock`](crate::flow::Stock). When it is used up, a session gives back what nobody needs
 //!   any more, and takes one block at a time. One it may always have, so no session waits for another.
 //! - What a session has not written or sent, by its ring; while that is full, its upstream is not read, and TCP holds it
@@ -34,14 +34,14 @@
 //! - What is left to say to an upstream that does not listen, by the [`Outbox`](super::outbox::Outbox).
 //! - Every wait, by a deadline of the session or of the connection, in one place ([`Timers`](crate::runtime::Timers)).
 
+mod acceptor;
 mod child;
-mod door;
 mod files;
 mod mailbox;
 mod payload;
+mod pending;
 mod ring;
 mod server;
-mod stranger;
 mod transfer;
 mod transfers;
 mod upstreams;

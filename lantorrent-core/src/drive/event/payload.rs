@@ -12,11 +12,11 @@ use super::upstreams::Upstream;
 use crate::flow::{Backing, Item, Needed, ReceiveStep, Receiver, Ring, Shared as _};
 use crate::runtime::Workers;
 use crate::runtime::workers::Then;
-use crate::session::{Input, LinkId, UpstreamId};
+use crate::session::{FeedInput, LinkId, NodeInput, UpstreamId};
 use crate::wire::RootHasher;
 
 /// What the session is to hear.
-pub(super) type Told = VecDeque<Input<'static>>;
+pub(super) type Told = VecDeque<NodeInput<'static>>;
 
 #[derive(Debug)]
 pub(super) struct Payload {
@@ -106,7 +106,8 @@ impl Payload {
         workers: &Workers,
         told: &mut Told,
     ) -> Option<u64> {
-        match child.send(Instant::now(), &self.ring, &mut |input| told.push_back(input)) {
+        let tell = &mut |input: FeedInput| told.push_back(input.into());
+        match child.send(Instant::now(), &self.ring, tell) {
             Sent::Bytes(bytes) => Some(bytes),
             Sent::Nothing => None,
             Sent::NeedsFile { backing, offset, len } => {
@@ -145,7 +146,7 @@ impl Payload {
     pub(super) fn take(&mut self, child: Option<&mut Child>, item: Result<Item, String>, told: &mut Told) {
         self.reads -= 1;
         if let Some(child) = child {
-            child.take(item, &self.ring, &mut |input| told.push_back(input));
+            child.take(item, &self.ring, &mut |input| told.push_back(input.into()));
         }
     }
 

@@ -13,13 +13,12 @@ use super::super::config::NodeConfig;
 use super::super::error::Error;
 use super::super::site::Site;
 use super::super::socket::{Families, listen};
-use super::door::Door;
+use super::acceptor::Acceptor;
 use super::mailbox::{Mailbox, Message};
-use super::stranger::{Look, Stranger};
+use super::pending::{Look, Pending};
 use super::transfers::Transfers;
 use super::world::{LISTENER, Owner, Ready, WAKER, Who, World};
 use crate::runtime::Workers;
-use crate::session::Gate;
 
 /// Threads that touch files.
 const DISKS: usize = 16;
@@ -47,7 +46,7 @@ impl Stopper {
 
 impl Server {
     pub(in super::super) fn bind(address: SocketAddr, config: NodeConfig) -> Result<Self, Error> {
-        let site = Arc::new(Site::open(config, Gate::VERBS)?);
+        let site = Arc::new(Site::open(config)?);
         let failed = |cause| Error::Listen { address, cause };
         let mut listener =
             TcpListener::from_std(listen(address, Families::Default, site.traffic.dscp).map_err(failed)?);
@@ -74,9 +73,10 @@ impl Server {
         let Self { listener, mut poll, mailbox, site, .. } = self;
         let start = || Ok((Workers::start("files", DISKS)?, poll.registry().try_clone()?));
         let (disks, registry) = start().map_err(Error::system("start a thread"))?;
-        let transfers = Transfers::new(site.gate.timing.retain);
+        let transfers = Transfers::new(site.admission());
         let world = World::new(site, registry, mailbox, disks);
-        let mut this = Loop { world, transfers, door: Door::new(listener), stopping: false, failure: None };
+        let mut this =
+            Loop { world, transfers, acceptor: Acceptor::new(listener), stopping: false, failure: None };
         this.world.timers.set(Who::Cleaning, Some(Instant::now()));
         let mut events = Events::with_capacity(EVENTS);
         while !this.is_over() {
@@ -95,20 +95,20 @@ impl Server {
 struct Loop {
     world: World,
     transfers: Transfers,
-    door: Door,
+    acceptor: Acceptor,
     stopping: bool,
-    /// Why nobody comes any more.
+    /// Why no connection is accepted any more.
     failure: Option<io::Error>,
 }
 
 impl Loop {
     fn is_over(&self) -> bool {
-        self.stopping && self.transfers.is_empty() && self.world.strangers.is_empty()
+        self.stopping && self.transfers.is_empty() && self.world.pending.is_empty()
     }
 
     /// How long to wait for something to happen.
     fn patience(&self) -> Option<Duration> {
-        if self.door.has_work() || !self.world.ready.is_empty() {
+        if self.acceptor.has_work() || !self.world.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         self.world.timers.next().map(|at| at.saturating_duration_since(Instant::now()))
@@ -121,17 +121,17 @@ impl Loop {
         for message in self.world.mailbox.take() {
             self.heard(message);
         }
-        if let Err(error) = self.door.open(&mut self.world) {
+        if let Err(error) = self.acceptor.accept(&mut self.world) {
             self.failure = Some(error);
-            // Nobody comes any more, so nobody is waited for.
+            // No connection comes any more, so none is waited for.
             self.stop(Duration::ZERO);
         }
-        // Who gets ready meanwhile has to wait for what happens first.
+        // What gets ready meanwhile has to wait for what happens first.
         for _ in 0..self.world.ready.len() {
             match self.world.ready.pop_front() {
                 Some(Ready::Session(number)) => self.transfers.turn(number, &mut self.world),
-                Some(Ready::Stranger(token)) => {
-                    self.look_at(token, |stranger, site, scratch| stranger.look(&site.gate, scratch));
+                Some(Ready::Pending(token)) => {
+                    self.look_at(token, |pending, site, scratch| pending.look(&site.gate, scratch));
                 }
                 None => {}
             }
@@ -140,8 +140,8 @@ impl Loop {
         for who in self.world.timers.due(now) {
             match who {
                 Who::Session(number) => self.transfers.on_time(number, &mut self.world),
-                Who::Stranger(token) => self.look_at(token, |stranger, _, _| stranger.on_time(now)),
-                Who::Door => self.door.unpause(),
+                Who::Pending(token) => self.look_at(token, |pending, _, _| pending.on_time(now)),
+                Who::Acceptor => self.acceptor.unpause(),
                 Who::Cleaning => self.clean(now),
             }
         }
@@ -151,9 +151,9 @@ impl Loop {
         let token = event.token();
         match token {
             WAKER => {}
-            LISTENER => self.door.knock(),
+            LISTENER => self.acceptor.wake(),
             _ => match self.world.owner(token) {
-                Some(Owner::Stranger) => self.world.ready.push_back(Ready::Stranger(token)),
+                Some(Owner::Pending) => self.world.ready.push_back(Ready::Pending(token)),
                 Some(Owner::Upstream(number)) => {
                     self.transfers
                         .wake(number, &mut self.world, |transfer, _| transfer.wake_upstream(token, event));
@@ -172,36 +172,28 @@ impl Loop {
         match message {
             Message::Stop(grace) => self.stop(grace),
             Message::News(number, news) => self.transfers.news(number, news, &mut self.world),
-            Message::Claims(arrival, displaced) => {
-                self.transfers.claim(*arrival, displaced, &mut self.world);
-            }
-            Message::Contests(arrival, until) => {
-                self.transfers.take_part(*arrival, until, &mut self.world);
-            }
-            Message::Recalled(recalled, patience) => {
-                let (arrival, told) = *recalled;
-                self.transfers.begin_cancel(arrival, told, patience, &mut self.world);
-            }
-            Message::Answer(token, words) => self.look_at(token, |stranger, site, scratch| {
-                stranger.answer(&words);
-                stranger.look(&site.gate, scratch)
+            Message::Looked(token, found) => self.look_at(token, |pending, _, _| pending.looked(found)),
+            Message::Answer(token, words) => self.look_at(token, |pending, site, scratch| {
+                pending.answer(&words);
+                pending.look(&site.gate, scratch)
             }),
         }
     }
 
-    fn look_at(&mut self, token: Token, how: impl FnOnce(&mut Stranger, &Site, &mut [u8]) -> Look) {
-        if let Look::Proven(proven, first) = self.world.look_at(token, how)
-            && let Some(stranger) = self.world.remove_stranger(token)
+    fn look_at(&mut self, token: Token, how: impl FnOnce(&mut Pending, &Site, &mut [u8]) -> Look) {
+        if let Look::Proven(proven) = self.world.look_at(token, how)
+            && let Some(pending) = self.world.remove_pending(token)
         {
-            self.transfers.attend_to(stranger.into_arrival(proven, first), &mut self.world);
+            self.world.slots.prove(token.0 as u64);
+            self.transfers.attend_to(pending.into_arrival(*proven), &mut self.world);
         }
     }
 
-    /// Lets nobody in any more, and stops who is here.
+    /// Accepts no connection any more, and stops what runs.
     fn stop(&mut self, grace: Duration) {
         self.stopping = true;
-        self.door.close();
-        self.world.dismiss_strangers();
+        self.acceptor.close();
+        self.world.dismiss_pending();
         self.transfers.stop(grace, &mut self.world);
     }
 

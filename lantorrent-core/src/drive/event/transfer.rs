@@ -21,32 +21,24 @@ use super::child::{Child, Heard};
 use super::files::Files;
 use super::mailbox::{Message, News};
 use super::payload::{Payload, Told};
+use super::pending::{Arrival, Pending};
 use super::ring::SessionRing;
-use super::stranger::{Arrival, Stranger};
 use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
+use crate::flow::admission::{Join, Task};
 use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
-use crate::session::{Input, LinkId, NodeSession, Output, Proven, Seed, UpstreamId};
+use crate::session::{
+    FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed,
+    UpstreamId,
+};
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
 /// Bytes of the file that a session moves before others have a turn.
 const TURN: u64 = 128 << 10;
 
-/// What a session is for.
-pub(super) enum Task {
-    TakePart {
-        /// Requests that were cancelled before.
-        unwanted: Vec<String>,
-    },
-    Cancel {
-        /// How the transfer has ended.
-        told: Vec<SealedReport>,
-    },
-}
-
 pub(super) struct Transfer {
     pub(super) number: u64,
-    /// Under which it is on the roster.
+    /// If it takes part in one.
     pub(super) id: Option<TransferId>,
     session: NodeSession,
     files: Files,
@@ -97,9 +89,8 @@ impl Transfer {
     ) -> io::Result<Option<Self>> {
         let number = arrival.token.0 as u64;
         let site = Arc::clone(&world.site);
-        let (keys, timing) = (site.gate.keys.clone(), site.gate.timing.clone());
         let header = &arrival.proven.header;
-        let id = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let (id, keys) = (task.transfer(header), site.gate.keys.clone());
         let Some(writer) = PayloadWriter::new(header, &keys) else { return Ok(None) };
         // The list behind this node may be long, and is the session's.
         let header = Header { destinations: Vec::new(), ..header.clone() };
@@ -117,17 +108,7 @@ impl Transfer {
 
         world.hand_over(arrival.token, Owner::Upstream(number));
         let (upstream, proven) = Upstream::new(arrival);
-        // Who only cancels is not on the roster.
-        let (id, session) = match task {
-            Task::TakePart { unwanted } => {
-                let mut session = NodeSession::new(now(), upstream.id(), *proven, keys, timing, seed);
-                session.handle(now(), Input::Unwanted(unwanted));
-                (id, session)
-            }
-            Task::Cancel { told } => {
-                (None, NodeSession::cancel(now(), upstream.id(), *proven, keys, timing, &told))
-            }
-        };
+        let session = task.session(now(), upstream.id(), *proven, &site.gate, seed);
         Ok(Some(Self {
             number,
             id,
@@ -146,25 +127,23 @@ impl Transfer {
         }))
     }
 
-    /// Somebody has proven a header of this transfer: `how` says what it asks for.
-    pub(super) fn join(
-        &mut self,
-        arrival: Arrival,
-        how: fn(UpstreamId, Box<Proven>) -> Input<'static>,
-        world: &mut World,
-    ) {
+    /// A sender has proven a header of this transfer.
+    pub(super) fn join(&mut self, arrival: Arrival, join: Join, world: &mut World) {
         world.hand_over(arrival.token, Owner::Upstream(self.number));
         if self.state != State::Running {
             return self.late.push(arrival);
         }
         let (upstream, proven) = Upstream::new(arrival);
-        self.told.push_back(how(upstream.id(), proven));
+        let input = join.input(upstream.id(), proven);
+        self.told
+            .extend(join.displaced.into_iter().map(|(id, fault)| FileInput::Displaced(id, fault).into()));
+        self.told.push_back(input);
         self.upstreams.insert(upstream.id(), upstream);
     }
 
     /// Tells the session, which is to have a turn soon.
-    pub(super) fn tell(&mut self, input: Input<'static>) {
-        self.told.push_back(input);
+    pub(super) fn tell(&mut self, input: impl Into<NodeInput<'static>>) {
+        self.told.push_back(input.into());
     }
 
     /// What the workers say.
@@ -200,7 +179,7 @@ impl Transfer {
     /// Does what there is to do, but lets others have a turn.
     pub(super) fn turn(&mut self, world: &mut World) -> Turn {
         if self.session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            self.tell(Input::Tick);
+            self.tell(NodeInput::Tick);
         }
         self.settle(world);
         self.payload.look_for_room();
@@ -262,7 +241,7 @@ impl Transfer {
     fn settle(&mut self, world: &mut World) {
         while self.state == State::Running {
             while let Some(output) = self.session.poll() {
-                if output == Output::Done {
+                if output == NodeOutput::Done {
                     return self.end(world);
                 }
                 self.carry_out(output, world);
@@ -284,8 +263,8 @@ impl Transfer {
             last = Some(link);
             let Some(child) = self.children.get_mut(&link) else { continue };
             match child.get_connected() {
-                Some(Ok(address)) => self.told.push_back(Input::Connected(link, address)),
-                Some(Err(error)) => self.told.push_back(Input::Closed(link, error.to_string())),
+                Some(Ok(address)) => self.told.push_back(LinkInput::Connected(link, address).into()),
+                Some(Err(error)) => self.told.push_back(LinkInput::Closed(link, error.to_string()).into()),
                 None => {}
             }
             self.settle(world);
@@ -293,10 +272,10 @@ impl Transfer {
             match child.hear(&mut world.scratch) {
                 Heard::Nothing => {}
                 Heard::Bytes(count) => {
-                    self.session.handle(now(), Input::Bytes(link, &world.scratch[..count]));
+                    self.session.handle(now(), LinkInput::Bytes(link, &world.scratch[..count]));
                     turn = Turn::More;
                 }
-                Heard::End(why) => self.told.push_back(Input::Closed(link, why)),
+                Heard::End(why) => self.told.push_back(LinkInput::Closed(link, why).into()),
             }
             self.settle(world);
         }
@@ -337,53 +316,50 @@ impl Transfer {
         moved
     }
 
-    fn carry_out(&mut self, output: Output, world: &mut World) {
+    fn carry_out(&mut self, output: NodeOutput, world: &mut World) {
         let ring = &*self.payload.ring;
         let order_disk = |order| ring.change(|ring| ring.order_disk(order));
         let order = |link, order| ring.change(|ring| ring.order_link(link, order));
         match output {
-            Output::Open(file) => order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => order_disk(DiskOrder::Remove(request)),
-            Output::Accept(id, from) => self.accept(id, from, world),
-            Output::Halt => self.payload.halt(&mut self.told),
-            Output::Reply(id, bytes) => {
+            NodeOutput::Open(file) => order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(id, from) => self.accept(id, from, world),
+            NodeOutput::Halt => self.payload.halt(&mut self.told),
+            NodeOutput::Reply(id, bytes) => {
                 if let Some(upstream) = self.upstreams.get_mut(&id) {
                     upstream.say(&bytes);
                 }
             }
-            Output::CloseUpstream(id) => {
+            NodeOutput::CloseUpstream(id) => {
                 if let Some(Upstream { token, socket, outbox, .. }) = self.take_upstream(id) {
-                    world.add_stranger(Stranger::leaving_session(token, socket, outbox));
+                    world.add_pending(Pending::leaving_session(token, socket, outbox));
                 }
             }
-            Output::DropUpstream(id) => {
+            NodeOutput::DropUpstream(id) => {
                 if let Some(upstream) = self.take_upstream(id) {
                     upstreams::reset(&upstream.socket);
                     world.forget(upstream.token);
                 }
             }
-            Output::LookUp { link, host, port } => self.look_up(link, host, port, world),
-            Output::Connect { link, to } => self.connect(link, to, world),
-            Output::Send(link, bytes) => order(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => order(link, LinkOrder::Control(control)),
-            Output::Feed(link, from) => ring.change(|ring| ring.feed(link, from)),
-            Output::Finish(link) => order(link, LinkOrder::Finish),
-            Output::Close(link) => {
+            NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.look_up(link, host, port, world)
+            }
+            NodeOutput::Link(LinkOutput::Connect { link, to }) => self.connect(link, to, world),
+            NodeOutput::Link(LinkOutput::Send(link, bytes)) => order(link, LinkOrder::Send(bytes)),
+            NodeOutput::Feed(FeedOutput::Control(link, control)) => order(link, LinkOrder::Control(control)),
+            NodeOutput::Feed(FeedOutput::Feed(link, from)) => ring.change(|ring| ring.feed(link, from)),
+            NodeOutput::Feed(FeedOutput::Finish(link)) => order(link, LinkOrder::Finish),
+            NodeOutput::Link(LinkOutput::Close(link)) => {
                 ring.change(|ring| ring.remove_link(link));
                 if let Some(child) = self.children.remove(&link) {
                     child.close(world);
                 }
             }
-            // These are a source's, or a node's that has a process for each connection.
-            Output::Part(_)
-            | Output::Answer(_)
-            | Output::Progress(_)
-            | Output::Report(_)
-            | Output::Bypassed(_)
-            | Output::Done => {}
+            // The first is a node's that has a process for each connection; the other is dealt with before it comes here.
+            NodeOutput::Answer(_) | NodeOutput::Done => {}
         }
     }
 
@@ -406,7 +382,7 @@ impl Transfer {
         world.disks.put(Box::new(move || {
             let tell = |news| mailbox.send(Message::News(number, news));
             // While nobody reads, silence is nobody's fault.
-            let root = root_before(&*ring, block_size, from, || tell(News::Happened(Input::Heard)));
+            let root = root_before(&*ring, block_size, from, || tell(News::Happened(NodeInput::Heard)));
             tell(News::Summed(from, root.map(Box::new)));
             Then::Over
         }));
@@ -426,14 +402,14 @@ impl Transfer {
         let resolver = world.site.traffic.resolver.clone();
         let begun = world.look_up(Box::new(move || {
             let input = match resolver.look_up(&host, port, Zones::Foreign) {
-                Ok(addresses) => Input::Found(link, addresses),
-                Err(error) => Input::Closed(link, error.to_string()),
+                Ok(addresses) => LinkInput::Found(link, addresses),
+                Err(error) => LinkInput::Closed(link, error.to_string()),
             };
-            mailbox.send(Message::News(number, News::Happened(input)));
+            mailbox.send(Message::News(number, News::Happened(input.into())));
             Then::Over
         }));
         if let Err(error) = begun {
-            self.tell(Input::Closed(link, error.to_string()));
+            self.tell(LinkInput::Closed(link, error.to_string()));
         }
     }
 
@@ -443,7 +419,7 @@ impl Transfer {
                 self.payload.ring.with(|ring| (ring.add_link(link), Wake::NONE));
                 self.children.insert(link, child);
             }
-            Err(error) => self.tell(Input::Closed(link, error.to_string())),
+            Err(error) => self.tell(LinkInput::Closed(link, error.to_string())),
         }
     }
 

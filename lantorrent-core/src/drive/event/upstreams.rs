@@ -7,7 +7,7 @@ use mio::Token;
 use mio::net::TcpStream;
 
 use super::super::outbox::Outbox;
-use super::stranger::Arrival;
+use super::pending::Arrival;
 use crate::flow::Behind;
 use crate::session::{Proven, UpstreamId};
 
@@ -27,7 +27,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Takes in a connection, and returns what the session has to know of it.
     pub(super) fn new(arrival: Arrival) -> (Self, Box<Proven>) {
-        let Arrival { token, socket, outbox, proven, first } = arrival;
+        let Arrival { token, socket, outbox, proven, first, .. } = arrival;
         let upstream = Self { token, socket, outbox, first, readable: true, accepted: false };
         (upstream, proven)
     }

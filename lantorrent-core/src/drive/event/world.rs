@@ -1,6 +1,6 @@
 //! What sessions and connections share on the loop: the poll, the timers, the workers, the blocks.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -9,15 +9,16 @@ use mio::{Interest, Registry, Token};
 
 use super::super::site::Site;
 use super::mailbox::Mailbox;
-use super::stranger::{Look, Stranger};
+use super::pending::{Look, Pending};
 use crate::flow::Stock;
+use crate::flow::admission::Slots;
 use crate::runtime::Timers;
 use crate::runtime::workers::{Then, Workers};
 use crate::session::LinkId;
 
 /// The poll wakes up for other threads.
 pub(super) const WAKER: Token = Token(0);
-/// Somebody connects.
+/// A peer connects.
 pub(super) const LISTENER: Token = Token(1);
 
 /// Bytes that are read at once of what does not go into blocks.
@@ -28,7 +29,7 @@ const NAMES: usize = 256;
 /// Whose a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
-    Stranger,
+    Pending,
     /// It is from upstream, in that session.
     Upstream(u64),
     Child(u64, LinkId),
@@ -38,18 +39,18 @@ pub(super) enum Owner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Who {
     Session(u64),
-    Stranger(Token),
+    Pending(Token),
     /// Connections can be accepted again.
-    Door,
+    Acceptor,
     /// Old partial files are looked for.
     Cleaning,
 }
 
-/// Who has more to do than it had time for.
+/// What has more to do than it had time for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ready {
     Session(u64),
-    Stranger(Token),
+    Pending(Token),
 }
 
 pub(super) struct World {
@@ -57,11 +58,9 @@ pub(super) struct World {
     registry: Registry,
     owners: HashMap<Token, Owner>,
     last: Token,
-    pub(super) strangers: HashMap<Token, Stranger>,
-    /// Those that introduce themselves, the oldest first.
-    greeting: BTreeSet<Token>,
-    /// Connections that others have made.
-    guests: usize,
+    pub(super) pending: HashMap<Token, Pending>,
+    /// Those of connections that peers have made.
+    pub(super) slots: Slots,
     pub(super) ready: VecDeque<Ready>,
     pub(super) timers: Timers<Who>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -74,14 +73,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(site: Arc<Site>, registry: Registry, mailbox: Arc<Mailbox>, disks: Workers) -> Self {
+        let slots = Slots::new(site.capacity);
         Self {
             site,
             registry,
             owners: HashMap::new(),
             last: LISTENER,
-            strangers: HashMap::new(),
-            greeting: BTreeSet::new(),
-            guests: 0,
+            pending: HashMap::new(),
+            slots,
             ready: VecDeque::new(),
             timers: Timers::default(),
             mailbox,
@@ -98,9 +97,6 @@ impl World {
         self.registry.register(socket, token, Interest::READABLE | Interest::WRITABLE)?;
         self.last = token;
         self.owners.insert(token, owner);
-        if !matches!(owner, Owner::Child(..)) {
-            self.guests += 1;
-        }
         Ok(token)
     }
 
@@ -108,84 +104,65 @@ impl World {
         self.owners.get(&token).copied()
     }
 
-    /// A stranger is one no more, or again.
+    /// A pending connection is one no more, or again.
     pub(super) fn hand_over(&mut self, token: Token, owner: Owner) {
         self.owners.insert(token, owner);
     }
 
     /// That connection is closed.
     pub(super) fn forget(&mut self, token: Token) {
-        if let Some(Owner::Stranger | Owner::Upstream(_)) = self.owners.remove(&token) {
-            self.guests -= 1;
+        if let Some(Owner::Pending | Owner::Upstream(_)) = self.owners.remove(&token) {
+            self.slots.leave(token.0 as u64);
         }
     }
 
-    /// How many connections others have made, and how many of them introduce themselves.
-    pub(super) fn guests(&self) -> (usize, usize) {
-        (self.guests, self.greeting.len())
-    }
-
-    pub(super) fn add_stranger(&mut self, stranger: Stranger) {
-        let token = stranger.token;
-        self.timers.set(Who::Stranger(token), Some(stranger.deadline()));
-        if stranger.is_greeting() {
-            self.greeting.insert(token);
-        }
-        self.owners.insert(token, Owner::Stranger);
-        self.strangers.insert(token, stranger);
+    pub(super) fn add_pending(&mut self, pending: Pending) {
+        let token = pending.token;
+        self.timers.set(Who::Pending(token), Some(pending.deadline()));
+        self.owners.insert(token, Owner::Pending);
+        self.pending.insert(token, pending);
         // The poll may have said before that there is something to read.
-        self.ready.push_back(Ready::Stranger(token));
+        self.ready.push_back(Ready::Pending(token));
     }
 
-    pub(super) fn remove_stranger(&mut self, token: Token) -> Option<Stranger> {
-        self.greeting.remove(&token);
-        self.timers.set(Who::Stranger(token), None);
-        self.strangers.remove(&token)
+    pub(super) fn remove_pending(&mut self, token: Token) -> Option<Pending> {
+        self.timers.set(Who::Pending(token), None);
+        self.pending.remove(&token)
     }
 
-    /// Closes the connection that has been introducing itself for longest.
-    pub(super) fn crowd_out(&mut self) {
-        if let Some(&oldest) = self.greeting.first() {
-            self.dismiss(oldest);
-        }
-    }
-
-    /// Closes a stranger's connection.
+    /// Closes a pending connection.
     pub(super) fn dismiss(&mut self, token: Token) {
-        drop(self.remove_stranger(token));
+        drop(self.remove_pending(token));
         self.forget(token);
     }
 
-    /// Closes all connections of strangers but those that a session has sent away with its last words.
-    pub(super) fn dismiss_strangers(&mut self) {
-        let all = self.strangers.values().filter(|stranger| !stranger.is_waited_for);
-        let tokens: Vec<Token> = all.map(|stranger| stranger.token).collect();
+    /// Closes all pending connections but those that a session has sent away with its last words.
+    pub(super) fn dismiss_pending(&mut self) {
+        let all = self.pending.values().filter(|pending| !pending.is_waited_for);
+        let tokens: Vec<Token> = all.map(|pending| pending.token).collect();
         for token in tokens {
             self.dismiss(token);
         }
     }
 
-    /// Looks at a stranger, by `how`.
+    /// Looks at a pending connection, by `how`.
     pub(super) fn look_at(
         &mut self,
         token: Token,
-        how: impl FnOnce(&mut Stranger, &Site, &mut [u8]) -> Look,
+        how: impl FnOnce(&mut Pending, &Site, &mut [u8]) -> Look,
     ) -> Look {
-        let Some(stranger) = self.strangers.get_mut(&token) else { return Look::Stays };
-        let look = how(stranger, &self.site, &mut self.scratch);
-        self.timers.set(Who::Stranger(token), Some(stranger.deadline()));
-        if !stranger.is_greeting() {
-            self.greeting.remove(&token);
-        }
+        let Some(pending) = self.pending.get_mut(&token) else { return Look::Stays };
+        let look = how(pending, &self.site, &mut self.scratch);
+        self.timers.set(Who::Pending(token), Some(pending.deadline()));
         match look {
             Look::Gone => self.dismiss(token),
-            Look::Again => self.ready.push_back(Ready::Stranger(token)),
+            Look::Again => self.ready.push_back(Ready::Pending(token)),
             Look::Stays | Look::Proven(..) => {}
         }
         look
     }
 
-    /// Has somebody look up a name, which may take long.
+    /// Has a worker look up a name, which may take long.
     pub(super) fn look_up(&mut self, job: impl FnMut() -> Then + Send + 'static) -> io::Result<()> {
         if self.names.is_none() {
             self.names = Some(Workers::start("names", NAMES)?);

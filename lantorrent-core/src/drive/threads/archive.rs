@@ -1,6 +1,7 @@
-//! What processes of a node leave for those that come after them: how transfers have ended, and when old partial files were
-//! last looked for.
+//! What processes of a node leave for later ones: how transfers have ended, what of them was cancelled, and when old partial
+//! files were last looked for.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,26 +10,30 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::placed::Files;
-use crate::session::Ask;
-use crate::wire::{SealedReport, TransferId};
+use super::super::placed::{Files, Placed};
+use crate::flow::admission::Kept;
+use crate::wire::{Header, SealedReport, TransferId};
 
-/// Behind the name of a file that nobody is to read yet.
+/// Behind the name of a transfer: how it has ended, and what of it was cancelled.
+const RESULTS: &str = "results";
+const CANCELLED: &str = "cancelled";
+/// Behind the name of a file that no process is to read yet.
 const UNFINISHED: &str = "new";
+const OURS: [&str; 3] = [RESULTS, CANCELLED, UNFINISHED];
 /// Written whenever old partial files are looked for.
 const CLEANED: &str = "cleaned";
 
 /// What became of a transfer.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
+struct Ended {
     /// The node's place in it.
-    pub(super) index: u32,
-    pub(super) results: Vec<SealedReport>,
+    index: u32,
+    results: Vec<SealedReport>,
     /// Those that are in place.
-    pub(super) files: Files,
+    files: Files,
 }
 
-/// A folder, or nothing where nobody is to be told anything.
+/// A folder, or nothing where no process is to be told anything.
 #[derive(Debug)]
 pub(super) struct Archive {
     folder: Option<PathBuf>,
@@ -43,22 +48,72 @@ impl Archive {
         this
     }
 
-    fn results_file(&self, transfer: &TransferId) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.join(format!("{transfer}.results")))
+    fn file(&self, transfer: &TransferId, behind: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{transfer}{behind}")))
     }
 
-    /// How a transfer has ended here, if it has of late, in whatever place of its list.
-    pub(super) fn results(&self, ask: &Ask) -> Option<Kept> {
-        let text = std::fs::read(self.results_file(&ask.transfer)?).ok()?;
-        serde_json::from_slice(&text).ok()
+    /// What is kept of the transfer of `header`. The files that it has placed go to `placed`.
+    pub(super) fn recall(&self, header: &Header, placed: &Placed) -> Kept {
+        let Some(transfer) = header.envelope.as_ref().map(|envelope| envelope.transfer) else {
+            return Kept::default();
+        };
+        let ended = self.file(&transfer, &format!(".{RESULTS}")).and_then(|file| std::fs::read(file).ok());
+        let ended: Option<Ended> = ended.and_then(|text| serde_json::from_slice(&text).ok());
+        let ended = ended.map(|ended| {
+            let files = ended.files.into_iter();
+            files.for_each(|(request, file)| placed.add(transfer, &request, file));
+            (ended.index, ended.results)
+        });
+        Kept { ended, cancelled: self.cancelled(&transfer) }
     }
 
-    /// Keeps what became of a transfer for whoever asks again.
+    /// The cancelled requests of a transfer.
+    fn cancelled(&self, transfer: &TransferId) -> Vec<String> {
+        let (begin, end) = (format!("{transfer}-"), format!(".{CANCELLED}"));
+        let Some(entries) = self.folder.as_ref().and_then(|folder| folder.read_dir().ok()) else {
+            return Vec::new();
+        };
+        let of_transfer = |name: &OsString| {
+            name.to_str().is_some_and(|name| name.starts_with(&begin) && name.ends_with(&end))
+        };
+        let files = entries.flatten().filter(|entry| of_transfer(&entry.file_name()));
+        let texts = files.filter_map(|entry| std::fs::read(entry.path()).ok());
+        texts.filter_map(|text| serde_json::from_slice::<Vec<String>>(&text).ok()).flatten().collect()
+    }
+
+    /// Keeps what became of a transfer for senders that ask again.
     pub(super) fn keep(&self, transfer: &TransferId, index: u32, results: &[SealedReport], files: Files) {
-        let Some(file) = self.results_file(transfer) else { return };
-        if let Err(error) = write_whole(&file, &Kept { index, results: results.to_vec(), files }) {
+        let Some(file) = self.file(transfer, &format!(".{RESULTS}")) else { return };
+        let ended = Ended { index, results: results.to_vec(), files };
+        let written = serde_json::to_vec(&ended).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|text| write_whole(&file, &text)) {
             log::warn!("cannot keep the results of a transfer in {}: {error}", file.display());
         }
+    }
+
+    /// Keeps that the requests of `header` are cancelled, for processes that come for them later.
+    pub(super) fn record_cancel(&self, header: &Header) {
+        let Some((file, text)) = self.cancel_file(header) else { return };
+        if let Err(error) = write_whole(&file, &text) {
+            log::warn!("cannot keep what was cancelled in {}: {error}", file.display());
+        }
+    }
+
+    /// Keeps that no more.
+    pub(super) fn erase_cancel(&self, header: &Header) {
+        let Some((file, _)) = self.cancel_file(header) else { return };
+        if let Err(error) = std::fs::remove_file(&file) {
+            log::warn!("cannot remove {}: {error}", file.display());
+        }
+    }
+
+    /// A file for each header, so that no two processes write the same, and what is in it.
+    fn cancel_file(&self, header: &Header) -> Option<(PathBuf, Vec<u8>)> {
+        let envelope = header.envelope.as_ref()?;
+        let ids: Vec<&String> = header.node.requests.iter().map(|request| &request.id).collect();
+        let text = serde_json::to_vec(&ids).ok()?;
+        let unique = blake3::hash(&[&envelope.nonce.0[..], &text].concat()).to_hex();
+        Some((self.file(&envelope.transfer, &format!("-{unique}.{CANCELLED}"))?, text))
     }
 
     /// Whether it is so long ago that old partial files were looked for. If so, it is now.
@@ -68,7 +123,7 @@ impl Archive {
         if !is_old(&file, every) && file.exists() {
             return false;
         }
-        // Before the work: those that come meanwhile shall not do it as well.
+        // Before the work: processes that come meanwhile shall not do it as well.
         make(folder).and_then(|()| File::create(&file)).is_ok()
     }
 
@@ -76,7 +131,7 @@ impl Archive {
         let Some(folder) = &self.folder else { return };
         let Ok(entries) = folder.read_dir() else { return };
         for file in entries.flatten().map(|entry| entry.path()) {
-            let ours = |extension: &std::ffi::OsStr| extension == "results" || extension == UNFINISHED;
+            let ours = |extension: &OsStr| OURS.iter().any(|ours| extension == *ours);
             if file.extension().is_some_and(ours) && is_old(&file, self.retain) {
                 let _ = std::fs::remove_file(file);
             }
@@ -93,11 +148,11 @@ fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Nobody sees half of it: it gets its name when it is whole.
-fn write_whole(file: &Path, kept: &Kept) -> io::Result<()> {
+/// No process sees half of it: it gets its name when it is whole.
+fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
     file.parent().map_or(Ok(()), make)?;
     let new = file.with_extension(UNFINISHED);
-    std::fs::write(&new, serde_json::to_vec(kept)?)?;
+    std::fs::write(&new, text)?;
     std::fs::rename(&new, file)
 }
 

@@ -15,7 +15,7 @@ use super::super::dscp::Dscp;
 use super::super::names::{Resolver, Zones};
 use super::bell::Bell;
 use super::socket::begin_to_connect;
-use crate::session::{Input, LinkId};
+use crate::session::{LinkId, LinkInput};
 
 /// What happened to one of them.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ pub(super) enum Heard {
 
 impl Heard {
     /// The same in the words of a session.
-    pub(super) fn input(&self) -> Input<'_> {
+    pub(super) fn input(&self) -> LinkInput<'_> {
         match self {
-            Self::Found(link, addresses) => Input::Found(*link, addresses.clone()),
-            Self::Connected(link, address) => Input::Connected(*link, *address),
-            Self::Bytes(link, bytes) => Input::Bytes(*link, bytes),
-            Self::Closed(link, why) => Input::Closed(*link, why.clone()),
+            Self::Found(link, addresses) => LinkInput::Found(*link, addresses.clone()),
+            Self::Connected(link, address) => LinkInput::Connected(*link, *address),
+            Self::Bytes(link, bytes) => LinkInput::Bytes(*link, bytes),
+            Self::Closed(link, why) => LinkInput::Closed(*link, why.clone()),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Removes from nodes what is not wanted any more, where no transfer of it runs.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,17 +86,9 @@ impl Cancel {
             return Err(Error::no_password(Wire::Two));
         }
         let plan = Plan {
-            wire: Wire::Two,
-            // What is written in place leaves nothing beside it.
-            destinations: destinations(&self.targets, Placement::Rename)?,
-            degree: 1,
-            block_size: block_size(None, 1),
-            length: None,
             source: Some(self.source),
             begun: unix_millis(),
-            min_rate: None,
-            sparse: false,
-            cancelled: BTreeSet::new(),
+            ..Plan::new(Wire::Two, destinations(&self.targets, Placement::Rename)?, block_size(None, 1))
         };
         let mut reports =
             survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?

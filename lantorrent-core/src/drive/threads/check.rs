@@ -1,6 +1,5 @@
 //! Asks all nodes, before anything is sent, whether they could take part.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::error::Error;
@@ -83,16 +82,8 @@ impl Check {
             return Err(Error::no_password(Wire::Two));
         }
         let plan = Plan {
-            wire: Wire::Two,
-            destinations: destinations(&self.targets, self.placement)?,
-            degree: 1,
-            block_size: block_size(self.length, 1),
             length: self.length,
-            source: None,
-            begun: None,
-            min_rate: None,
-            sparse: false,
-            cancelled: BTreeSet::new(),
+            ..Plan::new(Wire::Two, destinations(&self.targets, self.placement)?, block_size(self.length, 1))
         };
         let mut reports =
             survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?

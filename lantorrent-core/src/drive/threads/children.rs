@@ -19,7 +19,7 @@ use super::receiver::LOOK_UP;
 use super::socket;
 use crate::flow::{DiskOrder, LinkOrder, Pool, Ring, SendStep, Sender, Shared as _, TELL, Wake};
 use crate::rate::Limit;
-use crate::session::{Input, LinkId};
+use crate::session::{FeedInput, LinkId, LinkInput};
 use crate::wire::PayloadWriter;
 
 /// How long a child may be silent that is sent nothing more.
@@ -28,19 +28,23 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Nothing else could tell the session, which finds out by its deadline.
 const NO_THREAD: &str = "no thread for a child";
 
+/// The input of a session that has children.
+pub(super) trait Told: From<LinkInput<'static>> + From<FeedInput> + Send + 'static {}
+impl<I: From<LinkInput<'static>> + From<FeedInput> + Send + 'static> Told for I {}
+
 /// What all children of one transfer share.
 #[derive(Debug)]
-pub(super) struct Children {
-    shared: Arc<Shared>,
+pub(super) struct Children<I> {
+    shared: Arc<Shared<I>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Shared<I> {
     monitor: Arc<Monitor>,
     backings: BackingReader,
     writer: PayloadWriter,
-    happenings: SyncSender<Happening>,
+    happenings: SyncSender<Happening<I>>,
     outgoing: Outgoing,
     /// By which a connection is closed that a thread waits for.
     sockets: Mutex<HashMap<LinkId, TcpStream>>,
@@ -59,12 +63,12 @@ pub(super) struct Outgoing {
     pub(super) limit: Limit,
 }
 
-impl Children {
+impl<I: Told> Children<I> {
     pub(super) fn new(
         monitor: Arc<Monitor>,
         pool: Arc<Pool>,
         writer: PayloadWriter,
-        happenings: SyncSender<Happening>,
+        happenings: SyncSender<Happening<I>>,
         outgoing: Outgoing,
     ) -> Self {
         let backings = BackingReader::new(pool, writer.wire());
@@ -82,8 +86,8 @@ impl Children {
             let found = resolver.look_up(&host, port, zones);
             if let Some(shared) = shared.upgrade() {
                 shared.tell(match found {
-                    Ok(addresses) => Input::Found(link, addresses),
-                    Err(error) => Input::Closed(link, error.to_string()),
+                    Ok(addresses) => LinkInput::Found(link, addresses),
+                    Err(error) => LinkInput::Closed(link, error.to_string()),
                 });
             }
         };
@@ -140,14 +144,6 @@ impl Children {
         }
     }
 
-    /// Ends the transfer: every wait, and every connection to a child. The disk still gets its orders, of which this is the
-    /// last.
-    fn close_all(&self) {
-        self.shared.monitor.change(Ring::close);
-        self.shared.monitor.change(|ring| ring.order_disk(DiskOrder::Leave));
-        self.shared.sockets().drain().for_each(|(_, socket)| hang_up(&socket));
-    }
-
     /// Ends the transfer, and waits for the threads.
     pub(super) fn end(mut self) {
         self.close_all();
@@ -159,22 +155,34 @@ impl Children {
     }
 }
 
+impl<I> Children<I> {
+    /// Ends the transfer: every wait, and every connection to a child. The disk still gets its orders, of which this is the
+    /// last.
+    fn close_all(&self) {
+        self.shared.monitor.change(Ring::close);
+        self.shared.monitor.change(|ring| ring.order_disk(DiskOrder::Leave));
+        self.shared.sockets().drain().for_each(|(_, socket)| hang_up(&socket));
+    }
+}
+
 /// Even if the session panics: the disk would wait for ever, with the files locked.
-impl Drop for Children {
+impl<I> Drop for Children<I> {
     fn drop(&mut self) {
         self.close_all();
     }
 }
 
-impl Shared {
-    /// A send fails only when the session is over, and then nobody wants to know.
-    fn tell(&self, input: Input<'static>) {
-        let _ = self.happenings.send(input.into());
-    }
-
+impl<I> Shared<I> {
     // No call under it can panic half-way.
     fn sockets(&self) -> MutexGuard<'_, HashMap<LinkId, TcpStream>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: Told> Shared<I> {
+    /// A send fails only when the session is over, and then nobody wants to know.
+    fn tell(&self, input: impl Into<I>) {
+        let _ = self.happenings.send(Happening::Input(input.into()));
     }
 
     /// Begins to connect. None if the link is closed already; from now on closing it ends the wait.
@@ -207,7 +215,7 @@ impl Shared {
             Ok(None) => return,
             Ok(Some(socket)) => {
                 // In this order: some services speak first, and the session must know by then who does.
-                self.tell(Input::Connected(link, to));
+                self.tell(LinkInput::Connected(link, to));
                 let hearing = self.hear(link, &socket);
                 let result = self.send(link, &socket);
                 let parted = self.has_parted(link);
@@ -226,7 +234,7 @@ impl Shared {
                 }
             }
         };
-        self.tell(Input::Closed(link, why));
+        self.tell(LinkInput::Closed(link, why));
     }
 
     fn hear(self: &Arc<Self>, link: LinkId, socket: &TcpStream) -> Option<JoinHandle<()>> {
@@ -246,7 +254,7 @@ impl Shared {
                     Err(error) => break error.to_string(),
                 }
             };
-            shared.tell(Input::Closed(link, why));
+            shared.tell(LinkInput::Closed(link, why));
         };
         thread::Builder::new().name("hear".into()).spawn(hear).ok()
     }
@@ -255,7 +263,7 @@ impl Shared {
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
         // A thread that waits for room to write must notice what else has changed.
         let _ = socket.set_write_timeout(Some(LOOK_UP));
-        let (monitor, tell) = (&*self.monitor, &mut |input| self.tell(input));
+        let (monitor, tell) = (&*self.monitor, &mut |input: FeedInput| self.tell(input));
         let (writer, limit) = (self.writer.clone(), self.outgoing.limit.clone());
         let mut sender = Sender::new(Instant::now(), link, writer, limit);
         loop {

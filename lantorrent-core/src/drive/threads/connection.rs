@@ -3,247 +3,185 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::super::disk::{CONTEST, PATIENCE, PATIENCE_WITH_SUPERSEDED, RETRY, Then};
+use super::super::disk::{RETRY, Then};
 use super::super::memory::{self, Promise};
-use super::super::probing::Probing;
-use super::super::refusal;
+use super::super::preflight::Preflight;
 use super::control::{self, now};
-use super::counter::Counter;
 use super::doorbell::{Arrival, Doorbell};
-use super::greeting::greet;
 use super::hands::NodeHands;
-use super::live::{Guest, Unwanted};
+use super::handshake::greet;
+use super::listeners::Listeners;
+use super::live::Guest;
 use super::node::Shared;
-use super::solo;
-use super::transfers::{Way, WayOut};
+use super::rendezvous::{self, Met};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
-use crate::session::{self, Input, NodeSession, Seed, UpstreamId};
-use crate::wire::{Code, Nonce, SealedReport, TransferId, Verb};
+use crate::flow::admission::{Attempt, LastWords, Start, Verdict, answer_check};
+use crate::session::{NodeInput, Seed, UpstreamId};
+use crate::wire::{Code, Nonce, SealedReport, TransferId};
 
 /// Serves a connection that was just made.
 pub(super) fn serve(shared: &Arc<Shared>, guest: Arc<Guest>) -> std::io::Result<()> {
     super::socket::prepare(&guest.socket);
-    let Some((proven, first)) = greet(&guest.socket, &shared.site.gate, Nonce(random()?)) else {
+    let challenge = Nonce(random()?);
+    let Some((proven, first)) = greet(&guest.socket, &shared.site.gate, challenge) else {
         return Ok(());
     };
-    guest.admit();
-    attend_to(shared, Arrival { guest, proven: Box::new(proven), first })
+    guest.prove();
+    let arrival = Arrival { guest, proven: Box::new(proven), first };
+    let (mut attempt, mut channel) = (Attempt::new(Instant::now(), &shared.site.gate), Channel::new());
+    let arrival = match &shared.siblings {
+        Some(siblings) => {
+            let met = rendezvous::meet(shared, siblings, arrival, challenge, &mut attempt, &mut channel);
+            let Met::Known(arrival) = met else { return Ok(()) };
+            arrival
+        }
+        None => arrival,
+    };
+    attend(shared, arrival, attempt, channel)
+}
+
+/// Serves a connection of whose transfer this process knows more than any other.
+pub(super) fn serve_proven(shared: &Arc<Shared>, arrival: Arrival) {
+    let shared = Arc::clone(shared);
+    let name = format!("connection {}", arrival.guest.number);
+    let serve = move || {
+        let attempt = Attempt::new(Instant::now(), &shared.site.gate);
+        if let Err(error) = attend(&shared, arrival, attempt, Channel::new()) {
+            log::error!("could not serve a connection: {error}");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name(name).spawn(serve) {
+        log::error!("no thread for a connection: {error}");
+    }
 }
 
 /// Gives an arrival what it asks for.
-fn attend_to(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
-    match arrival.proven.header.envelope.as_ref().map(|envelope| envelope.verb) {
-        Some(Verb::Check) => {
-            answer_check(shared, arrival);
-            Ok(())
-        }
-        Some(Verb::Cancel) => cancel(shared, arrival),
-        _ => take_part(shared, arrival),
-    }
-}
-
-/// Removes what is not wanted any more.
-fn cancel(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
-    match shared.transfers.cancel(arrival) {
-        WayOut::Begin { arrival, superseding, told } => {
-            let told = shared.site.confirm(&arrival.proven.header, told);
-            let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
-            let doorbell = Doorbell::new(happenings.clone());
-            let channel = Channel { happenings, heard, doorbell, counter: Counter::default() };
-            run_session(shared, arrival, channel, patience(superseding), Task::Cancel { told })
-        }
-        WayOut::HandedOver => Ok(()),
-    }
-}
-
-fn patience(superseding: bool) -> Duration {
-    if superseding { PATIENCE_WITH_SUPERSEDED } else { PATIENCE }
-}
-
-fn take_part(shared: &Arc<Shared>, arrival: Arrival) -> std::io::Result<()> {
-    let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
-    let doorbell = Doorbell::new(happenings.clone());
-    let (arrival, counter) = match &shared.siblings {
-        Some(siblings) => match solo::admit(shared, siblings, arrival, &doorbell) {
-            Some(admitted) => admitted,
-            None => return Ok(()),
-        },
-        None => (arrival, Counter::default()),
-    };
-    match enter(shared, arrival, &doorbell) {
-        Way::Begin { arrival, superseding, unwanted } => {
-            let channel = Channel { happenings, heard, doorbell, counter };
-            run_session(shared, arrival, channel, patience(superseding), Task::TakePart { unwanted })
-        }
-        Way::HandedOver => Ok(()),
-        Way::Outdated(arrival) => {
-            refuse(shared, arrival, Code::SUPERSEDED, session::SUPERSEDED);
-            Ok(())
-        }
-        Way::Taken(arrival, place) => {
-            refuse_second(shared, arrival, place);
-            Ok(())
-        }
-        Way::Finished(arrival, results) => {
-            let Arrival { guest, proven, .. } = arrival;
-            let results = shared.site.confirm(&proven.header, results);
-            say_last(&guest, &session::retell(*proven, &shared.site.gate.keys, &results));
-            Ok(())
-        }
-    }
-}
-
-/// Finds the way of an arrival. A newer transfer of the same file may be about to lose its upstream, which is waited for.
-fn enter(shared: &Shared, mut arrival: Arrival, doorbell: &Arc<Doorbell>) -> Way {
-    let until = Instant::now() + shared.site.gate.timing.contest;
+fn attend(
+    shared: &Arc<Shared>,
+    mut arrival: Arrival,
+    mut attempt: Attempt,
+    channel: Channel,
+) -> std::io::Result<()> {
     loop {
-        let displaced = shared.site.displaced(&arrival.proven.header);
-        match shared.transfers.enter(arrival, doorbell, displaced) {
-            Way::Outdated(back) if Instant::now() < until && !shared.live.stops_within(CONTEST) => {
-                arrival = back;
+        let admitted = shared.transfers.admit(arrival, &mut attempt, &channel.doorbell);
+        // The session of its transfer has it.
+        let Some((back, verdict)) = admitted else { return Ok(()) };
+        arrival = back;
+        match verdict {
+            Verdict::Look => attempt.looked(shared.site.look(&arrival.proven.header)),
+            // Where the node is being stopped, the next verdict is the last.
+            Verdict::Wait(until) => drop(shared.live.stops_by(until)),
+            Verdict::Start(start) => return run_session(shared, arrival, start, channel),
+            Verdict::Probe { may_supersede } => {
+                probe(shared, arrival, may_supersede);
+                return Ok(());
             }
-            way => return way,
+            Verdict::Close(words) => {
+                close(shared, arrival, words);
+                return Ok(());
+            }
+            Verdict::Join(_) => return Ok(()),
         }
     }
 }
 
-/// Both ends of what a session hears.
-struct Channel {
-    happenings: mpsc::SyncSender<control::Happening>,
-    heard: mpsc::Receiver<control::Happening>,
-    doorbell: Arc<Doorbell>,
-    counter: Counter,
+/// Both ends of what a session hears, and where other processes of the node ask for it.
+pub(super) struct Channel {
+    happenings: control::ToNode,
+    heard: mpsc::Receiver<control::Happening<NodeInput<'static>>>,
+    pub(super) doorbell: Arc<Doorbell>,
+    pub(super) listeners: Listeners,
 }
 
-/// What a session is for.
-enum Task {
-    TakePart {
-        /// Requests that were cancelled before.
-        unwanted: Vec<String>,
-    },
-    Cancel {
-        /// How the transfer has ended.
-        told: Vec<SealedReport>,
-    },
+impl Channel {
+    fn new() -> Self {
+        let (happenings, heard) = mpsc::sync_channel(HAPPENINGS);
+        let doorbell = Doorbell::new(happenings.clone());
+        Self { happenings, heard, doorbell, listeners: Listeners::default() }
+    }
 }
 
 fn run_session(
     shared: &Arc<Shared>,
     arrival: Arrival,
+    start: Start,
     channel: Channel,
-    patience: Duration,
-    task: Task,
 ) -> std::io::Result<()> {
-    let Channel { happenings, heard, doorbell, counter } = channel;
+    let Channel { happenings, heard, doorbell, listeners } = channel;
     let header = &arrival.proven.header;
-    let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-    // Who only cancels is not on the roster.
-    let transfer = transfer.filter(|_| matches!(task, Task::TakePart { .. }));
-    // Leaves, and sees to who came too late, whichever way this ends.
-    let mut place = Place { shared, transfer, results: None };
-    let _presence = match shared.live.begin_session(arrival.guest.number, &doorbell) {
-        Ok(presence) => presence,
-        // What it would say might not be true: nothing was looked at.
-        Err(Unwanted::Stopping) if matches!(task, Task::Cancel { .. }) => return Ok(()),
-        Err(Unwanted::Stopping) => {
-            drop(place);
-            refuse(shared, arrival, Code::STOPPED, "the node is being stopped");
-            return Ok(());
-        }
-        Err(Unwanted::TooMany) => {
-            log::warn!("took no part in a transfer: there are as many already as are allowed");
-            return Ok(());
-        }
-    };
+    let Start { task, patience, .. } = start;
+    // Leaves, and sees to what came too late, whichever way this ends.
+    let (number, transfer) = (arrival.guest.number, task.transfer(header));
+    let mut place = Place { shared, number, transfer, results: None };
+    let _presence = shared.live.begin_session();
     let _memory = match Promise::of(memory::TRANSFER) {
         Ok(promise) => promise,
         Err(error) => {
             drop(place);
-            refuse(shared, arrival, Code::UNKNOWN, &error.to_string());
+            close(shared, arrival, LastWords::Refusal(Code::UNKNOWN, error.to_string()));
             return Ok(());
         }
     };
     arrival.guest.join_session();
-    let (keys, timing) = (shared.site.gate.keys.clone(), shared.site.gate.timing.clone());
+    let gate = &shared.site.gate;
     let seed = Seed(random()?);
     let files = shared.site.files(patience);
     let traffic = shared.site.traffic.clone();
-    let Some(mut hands) = NodeHands::new(header, &keys, files, traffic, doorbell, &happenings)? else {
+    let Some(mut hands) = NodeHands::new(header, &gate.keys, files, traffic, doorbell, &happenings)? else {
         return Ok(());
     };
     let (id, proven) = hands.add(arrival);
-    let mut session = match task {
-        Task::TakePart { unwanted } => {
-            let mut session = NodeSession::new(now(), id, *proven, keys, timing, seed);
-            session.handle(now(), Input::Unwanted(unwanted));
-            session
-        }
-        Task::Cancel { told } => NodeSession::cancel(now(), id, *proven, keys, timing, &told),
-    };
+    let mut session = task.session(now(), id, *proven, gate, seed);
     control::run(&mut session, &mut hands, &heard);
-    // Whoever still waits to tell something need not.
+    // A thread that still waits to tell something need not.
     drop(heard);
-    // First the files are let go: who comes next for this transfer, or for its files, shall find them free.
+    // First the files are let go: what comes next for this transfer, or for its files, shall find them free.
     let askers = hands.finish();
     place.results = session.results();
     if let (Some(siblings), Some(transfer), Some(results)) = (&shared.siblings, &transfer, &place.results) {
         let files = shared.site.placed.of(transfer);
         siblings.archive.keep(transfer, session.header().node.index, results, files);
     }
-    drop(counter);
+    drop(listeners);
     drop(askers);
     Ok(())
 }
 
-/// A session's place on the roster.
+/// A session's place among the transfers of the node.
 struct Place<'a> {
     shared: &'a Arc<Shared>,
+    number: u64,
     transfer: Option<TransferId>,
     results: Option<Vec<SealedReport>>,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let Some(transfer) = &self.transfer else { return };
-        for arrival in self.shared.transfers.leave(transfer, self.results.take()) {
-            let shared = Arc::clone(self.shared);
-            let name = format!("connection {}", arrival.guest.number);
-            let attend = move || {
-                if let Err(error) = attend_to(&shared, arrival) {
-                    log::error!("could not serve a connection: {error}");
-                }
-            };
-            if let Err(error) = thread::Builder::new().name(name).spawn(attend) {
-                log::error!("no thread for a connection: {error}");
-            }
+        let late = self.shared.transfers.leave(self.number, self.transfer.as_ref(), self.results.take());
+        for arrival in late {
+            serve_proven(self.shared, arrival);
         }
     }
 }
 
-/// Says no because the node has that place in the transfer, and not another.
-pub(super) fn refuse_second(shared: &Shared, arrival: Arrival, place: u32) {
-    refuse(shared, arrival, Code::TAKING_PART, &refusal::has_place(place));
-}
-
-/// Says no to every request.
-pub(super) fn refuse(shared: &Shared, arrival: Arrival, code: Code, why: &str) {
+/// Says the last words to a connection that gets no session.
+pub(super) fn close(shared: &Shared, arrival: Arrival, words: LastWords) {
     let Arrival { guest, proven, .. } = arrival;
-    let words = refusal::refuse(&shared.site, UpstreamId(guest.number), *proven, code, why);
-    say_last(&guest, &words);
+    let words = words.encode(now(), UpstreamId(guest.number), *proven, &shared.site.gate);
+    if !words.is_empty() {
+        say_last(&guest, &words);
+    }
 }
 
 /// Says of each request whether it could be granted now.
-fn answer_check(shared: &Shared, arrival: Arrival) {
+fn probe(shared: &Shared, arrival: Arrival, may_supersede: bool) {
     let Arrival { guest, proven, .. } = arrival;
-    let header = &proven.header;
-    let may_supersede = shared.transfers.would_supersede(header)
-        || shared.siblings.as_ref().is_some_and(|siblings| siblings.would_make_room(header));
-    let mut probing = Probing::new(header, may_supersede);
-    while !shared.live.is_stopping() && probing.go_on(&shared.site) == Then::Again {
+    let mut preflight = Preflight::new(&proven.header, may_supersede);
+    while !shared.live.is_stopping() && preflight.go_on(&shared.site) == Then::Again {
         thread::sleep(RETRY);
     }
-    say_last(&guest, &session::answer_check(*proven, &shared.site.gate.keys, &probing.into_findings()));
+    say_last(&guest, &answer_check(*proven, &shared.site.gate.keys, &preflight.into_findings()));
 }

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::control::Happening;
+use super::control::ToNode;
 use super::live::Guest;
-use crate::session::{Ask, FileFault, Input, Proven};
+use crate::session::{Ask, FileFault, NodeInput, Proven};
 
 /// A connection whose sender has proven to have the password.
 #[derive(Debug)]
@@ -36,14 +35,14 @@ pub(super) enum Knock {
 #[derive(Debug)]
 pub(super) struct Doorbell {
     knocks: Mutex<VecDeque<Knock>>,
-    happenings: SyncSender<Happening>,
+    happenings: ToNode,
     /// Whether no upstream of the session lives.
     orphan: AtomicBool,
 }
 
 impl Doorbell {
     /// For the session that reads these happenings.
-    pub(super) fn new(happenings: SyncSender<Happening>) -> Arc<Self> {
+    pub(super) fn new(happenings: ToNode) -> Arc<Self> {
         Arc::new(Self { knocks: Mutex::default(), happenings, orphan: AtomicBool::new(false) })
     }
 
@@ -55,7 +54,7 @@ impl Doorbell {
     pub(super) fn ring(&self, knock: Knock) {
         self.lock().push_back(knock);
         // Only to wake the session. Where there is no room for it, the session is awake.
-        let _ = self.happenings.try_send(Input::Tick.into());
+        let _ = self.happenings.try_send(NodeInput::Tick.into());
     }
 
     pub(super) fn set_orphan(&self, orphan: bool) {

@@ -1,7 +1,6 @@
 //! What a session of a node works with.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,14 +10,16 @@ use super::super::disk::Files;
 use super::super::files::NodeFiles;
 use super::super::names::Zones;
 use super::children::{Children, Outgoing};
-use super::control::{Hands, Happening};
-use super::counter::Askers;
+use super::control::{Hands, ToNode};
 use super::doorbell::{Arrival, Doorbell, Knock};
+use super::listeners::Askers;
 use super::monitor::{Monitor, Role};
 use super::receiver::Receiving;
 use super::upstreams::Upstreams;
 use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Shared as _, ring_capacity};
-use crate::session::{Input, Output, Proven, UpstreamId};
+use crate::session::{
+    FeedOutput, FileInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Proven, UpstreamId,
+};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 
 /// How soon to try again to say what upstream has not taken yet.
@@ -27,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(20);
 pub(super) struct NodeHands {
     monitor: Arc<Monitor>,
     upstreams: Upstreams,
-    children: Children,
+    children: Children<NodeInput<'static>>,
     disk: JoinHandle<()>,
     receiving: Arc<Receiving>,
     /// Whether the payload has begun.
@@ -35,7 +36,7 @@ pub(super) struct NodeHands {
     doorbell: Arc<Doorbell>,
     askers: Askers,
     /// What nobody else can tell the session. Never sent to it: it would wait for itself.
-    untold: VecDeque<Input<'static>>,
+    untold: VecDeque<NodeInput<'static>>,
 }
 
 impl NodeHands {
@@ -47,7 +48,7 @@ impl NodeHands {
         files: Files,
         traffic: Traffic,
         doorbell: Arc<Doorbell>,
-        happenings: &SyncSender<Happening>,
+        happenings: &ToNode,
     ) -> std::io::Result<Option<Self>> {
         let Some(writer) = PayloadWriter::new(header, keys) else { return Ok(None) };
         // The list behind this node may be long, and is the session's.
@@ -116,7 +117,7 @@ impl NodeHands {
         if !begun {
             // Nobody reads, so nobody else says that nothing is read.
             let cause = Some(PayloadError::Truncated { offset: from });
-            self.untold.push_back(Input::Halted { offset: from, cause });
+            self.untold.push_back(NodeInput::Halted { offset: from, cause });
         }
     }
 
@@ -142,9 +143,9 @@ impl NodeHands {
 }
 
 /// Does what there is for the disk, until it is told to leave.
-fn work(mut disk: Disk<NodeFiles>, monitor: &Monitor, happenings: &SyncSender<Happening>) {
+fn work(mut disk: Disk<NodeFiles>, monitor: &Monitor, happenings: &ToNode) {
     // A send fails only when the session is over, and then nothing wants to know.
-    let tell = &mut |input: Input<'static>| drop(happenings.send(input.into()));
+    let tell = &mut |input: FileInput| drop(happenings.send(NodeInput::File(input).into()));
     loop {
         match disk.step(Instant::now(), monitor, tell) {
             DiskStep::Moved => {}
@@ -155,33 +156,35 @@ fn work(mut disk: Disk<NodeFiles>, monitor: &Monitor, happenings: &SyncSender<Ha
     }
 }
 
-impl Hands for NodeHands {
-    fn carry_out(&mut self, output: Output) {
+impl Hands<NodeSession> for NodeHands {
+    fn carry_out(&mut self, output: NodeOutput) {
         match output {
-            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
-            Output::Accept(id, from) => self.accept(id, from),
-            Output::Halt => self.monitor.halt(),
-            Output::Reply(id, bytes) => self.upstreams.say(id, &bytes),
-            Output::CloseUpstream(id) => self.upstreams.close(id),
-            Output::DropUpstream(id) => self.reset(id),
-            Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
-            Output::Connect { link, to } => self.children.connect(link, to),
-            Output::Send(link, bytes) => self.children.order(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => self.children.order(link, LinkOrder::Control(control)),
-            Output::Feed(link, from) => self.children.feed(link, from),
-            Output::Finish(link) => self.children.order(link, LinkOrder::Finish),
-            Output::Close(link) => self.children.close(link),
-            Output::Answer(answer) => self.askers.answer(answer),
-            // These are a source's, or are dealt with before they come here.
-            Output::Progress(_)
-            | Output::Report(_)
-            | Output::Bypassed(_)
-            | Output::Part(_)
-            | Output::Done => {}
+            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(id, from) => self.accept(id, from),
+            NodeOutput::Halt => self.monitor.halt(),
+            NodeOutput::Reply(id, bytes) => self.upstreams.say(id, &bytes),
+            NodeOutput::CloseUpstream(id) => self.upstreams.close(id),
+            NodeOutput::DropUpstream(id) => self.reset(id),
+            NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.children.look_up(link, host, port)
+            }
+            NodeOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
+            NodeOutput::Link(LinkOutput::Send(link, bytes)) => {
+                self.children.order(link, LinkOrder::Send(bytes))
+            }
+            NodeOutput::Feed(FeedOutput::Control(link, control)) => {
+                self.children.order(link, LinkOrder::Control(control))
+            }
+            NodeOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
+            NodeOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),
+            NodeOutput::Link(LinkOutput::Close(link)) => self.children.close(link),
+            NodeOutput::Answer(answer) => self.askers.answer(answer),
+            // It is dealt with before it comes here.
+            NodeOutput::Done => {}
         }
     }
 
@@ -190,25 +193,25 @@ impl Hands for NodeHands {
         self.upstreams.flush().then_some(RETRY)
     }
 
-    fn urgent(&mut self) -> Option<Input<'static>> {
+    fn urgent(&mut self) -> Option<NodeInput<'static>> {
         if let Some(input) = self.untold.pop_front() {
             return Some(input);
         }
         Some(match self.doorbell.answer()? {
-            Knock::Stop(grace) => Input::Stop(grace),
-            Knock::Superseded => Input::Superseded,
-            Knock::Displaced(id, fault) => Input::Displaced(id, fault),
+            Knock::Stop(grace) => NodeInput::Stop(grace),
+            Knock::Superseded => NodeInput::Superseded,
+            Knock::Displaced(id, fault) => FileInput::Displaced(id, fault).into(),
             Knock::Ask(ask, stream) => {
                 self.askers.add(stream);
-                Input::Asked(ask)
+                NodeInput::Asked(ask)
             }
             Knock::Claim(arrival) => {
                 let (id, proven) = self.add(arrival);
-                Input::Claimed(id, proven)
+                NodeInput::Claimed(id, proven)
             }
             Knock::Cancel(arrival) => {
                 let (id, proven) = self.add(arrival);
-                Input::Cancelled(id, proven)
+                NodeInput::Cancelled(id, proven)
             }
         })
     }

@@ -1,68 +1,55 @@
-//! Who is here: every connection of a node until its socket is closed, and every session until it is over.
+//! What is alive: every connection of a node until its socket is closed, and every session until it is over.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::site::{Capacity, Entry};
-use super::doorbell::{Doorbell, Knock};
+use crate::flow::admission::{Slot, Slots};
 
 #[derive(Debug)]
 pub(super) struct Live {
-    capacity: Capacity,
     state: Mutex<State>,
-    /// Somebody has left.
+    /// A connection or a session is over.
     changed: Condvar,
-    /// The node is being stopped. Apart from the other, which would wake who waits for this at every connection.
+    /// The node is being stopped. Apart from the other, which would wake its waiters at every connection.
     stopped: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     stopping: bool,
-    next: u64,
+    last: u64,
+    slots: Slots,
     connections: HashMap<u64, Stage>,
-    sessions: HashMap<u64, Arc<Doorbell>>,
+    sessions: usize,
 }
 
 /// How far a connection has come. Until it belongs to a session, shutting down its socket stops it.
 #[derive(Debug)]
 enum Stage {
-    Greeting(TcpStream),
-    Admitted(TcpStream),
+    Alone(TcpStream),
     /// The session closes it.
     InSession,
 }
 
-/// Why no session shall begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unwanted {
-    Stopping,
-    TooMany,
-}
-
 impl State {
-    fn greetings(&self) -> impl Iterator<Item = (&u64, &TcpStream)> {
-        self.connections.iter().filter_map(|(number, stage)| match stage {
-            Stage::Greeting(socket) => Some((number, socket)),
-            Stage::Admitted(_) | Stage::InSession => None,
-        })
-    }
-
-    /// Closes the connection that has been introducing itself for longest.
-    fn crowd_out(&self) {
-        if let Some((_, socket)) = self.greetings().min_by_key(|(number, _)| **number) {
+    fn close(&self, number: u64) {
+        if let Some(Stage::Alone(socket)) = self.connections.get(&number) {
             let _ = socket.shutdown(Shutdown::Both);
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.sessions == 0
     }
 }
 
 impl Live {
-    /// Nobody yet, and never more than that.
-    pub(super) fn new(capacity: Capacity) -> Arc<Self> {
-        let (changed, stopped) = (Condvar::new(), Condvar::new());
-        Arc::new(Self { capacity, state: Mutex::default(), changed, stopped })
+    /// No connection yet.
+    pub(super) fn new(slots: Slots) -> Arc<Self> {
+        let state = State { stopping: false, last: 0, slots, connections: HashMap::new(), sessions: 0 };
+        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), stopped: Condvar::new() })
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -70,56 +57,35 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a connection in to introduce itself. None if there are too many, or the node is being stopped.
+    /// Takes in a connection that was accepted. None if there are too many, or the node is being stopped.
     pub(super) fn enter(self: &Arc<Self>, socket: TcpStream) -> Option<Arc<Guest>> {
+        let (handle, from) = (socket.try_clone().ok()?, socket.peer_addr().ok()?.ip());
         let mut state = self.lock();
         if state.stopping {
             return None;
         }
-        match self.capacity.entry(state.connections.len(), state.greetings().count()) {
-            Entry::Free => {}
-            Entry::InPlaceOfAStranger => state.crowd_out(),
-            Entry::Full => {
-                self.capacity.warn_of_full_house();
-                return None;
-            }
+        let number = state.last + 1;
+        match state.slots.enter(number, from) {
+            Slot::Granted => {}
+            Slot::InPlaceOf(other) => state.close(other),
+            Slot::Full => return None,
         }
-        let handle = socket.try_clone().ok()?;
-        state.next += 1;
-        let number = state.next;
-        state.connections.insert(number, Stage::Greeting(handle));
+        state.last = number;
+        state.connections.insert(number, Stage::Alone(handle));
         Some(Arc::new(Guest { live: Arc::clone(self), number, socket }))
     }
 
-    /// Takes note that a session begins, which can be stopped through its doorbell.
-    pub(super) fn begin_session(
-        self: &Arc<Self>,
-        number: u64,
-        doorbell: &Arc<Doorbell>,
-    ) -> Result<Presence, Unwanted> {
-        let mut state = self.lock();
-        if state.stopping {
-            return Err(Unwanted::Stopping);
-        }
-        // Those that wait for a new upstream have no connection that would be counted.
-        if state.sessions.len() >= self.capacity.connections {
-            return Err(Unwanted::TooMany);
-        }
-        state.sessions.insert(number, Arc::clone(doorbell));
-        Ok(Presence { live: Arc::clone(self), number })
+    /// Takes note that a session runs, until that is dropped.
+    pub(super) fn begin_session(self: &Arc<Self>) -> Presence {
+        self.lock().sessions += 1;
+        Presence(Arc::clone(self))
     }
 
-    /// Lets nobody in any more, and stops who is here.
-    pub(super) fn stop(&self, grace: Duration) {
+    /// Takes in no connection any more, and closes those that belong to no session.
+    pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.stopping = true;
-        for stage in state.connections.values() {
-            match stage {
-                Stage::Greeting(socket) | Stage::Admitted(socket) => drop(socket.shutdown(Shutdown::Both)),
-                Stage::InSession => {}
-            }
-        }
-        state.sessions.values().for_each(|doorbell| doorbell.ring(Knock::Stop(grace)));
+        state.connections.keys().for_each(|&number| state.close(number));
         drop(state);
         self.stopped.notify_all();
     }
@@ -130,7 +96,11 @@ impl Live {
 
     /// Waits for `time`, or until the node is being stopped, and returns whether it is.
     pub(super) fn stops_within(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
+        self.stops_by(Instant::now() + time)
+    }
+
+    /// The same until that time.
+    pub(super) fn stops_by(&self, until: Instant) -> bool {
         let mut state = self.lock();
         while !state.stopping {
             let patience = until.saturating_duration_since(Instant::now());
@@ -142,12 +112,13 @@ impl Live {
         true
     }
 
-    /// Waits until nobody is here.
+    /// Waits until no connection and no session is left. None is taken in after that.
     pub(super) fn wait_for_all(&self) {
         let mut state = self.lock();
-        while !(state.connections.is_empty() && state.sessions.is_empty()) {
+        while !state.is_empty() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.stopping = true;
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -156,7 +127,7 @@ impl Live {
     }
 }
 
-/// A connection. It is here until the last one who holds this lets go, and so closes the socket.
+/// A connection. Its socket is closed when the last handle of it is dropped.
 #[derive(Debug)]
 pub(super) struct Guest {
     live: Arc<Live>,
@@ -165,15 +136,9 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// It has the password.
-    pub(super) fn admit(&self) {
-        self.live.change(|state| {
-            if let Some(stage) = state.connections.get_mut(&self.number)
-                && let Stage::Greeting(socket) = std::mem::replace(stage, Stage::InSession)
-            {
-                *stage = Stage::Admitted(socket);
-            }
-        });
+    /// Its sender has proven the password.
+    pub(super) fn prove(&self) {
+        self.live.change(|state| state.slots.prove(self.number));
     }
 
     /// It belongs to a session.
@@ -184,19 +149,19 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.live.change(|state| drop(state.connections.remove(&self.number)));
+        self.live.change(|state| {
+            state.slots.leave(self.number);
+            state.connections.remove(&self.number);
+        });
     }
 }
 
-/// A session. It is here until this is dropped.
+/// A session. It runs until this is dropped.
 #[derive(Debug)]
-pub(super) struct Presence {
-    live: Arc<Live>,
-    number: u64,
-}
+pub(super) struct Presence(Arc<Live>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.live.change(|state| drop(state.sessions.remove(&self.number)));
+        self.0.change(|state| state.sessions -= 1);
     }
 }

@@ -130,8 +130,8 @@ mod tests {
         shuttle::check_pct(move || model(), 2000, 3);
     }
 
-    fn later() -> Option<Instant> {
-        Some(Instant::now() + Duration::from_secs(3600))
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
     }
 
     /// Brings so many items and the end, as the receiver does. Returns how many there was room for before it was halted.
@@ -148,7 +148,7 @@ mod tests {
                     Err(Full::NoRoom(waiting)) => {
                         assert!(waiting.epoch >= before);
                         // Not since the push: the thread may have been halted before that.
-                        monitor.wait(Role::Producer, before, later());
+                        monitor.wait(Role::Producer, before, Some(later()));
                     }
                     Err(Full::Closed) => return place,
                 }

@@ -16,24 +16,13 @@ use super::connection;
 use super::live::{Guest, Live};
 use super::siblings::Siblings;
 use super::transfers::Transfers;
-use crate::session::Gate;
-use crate::wire::Verb;
+use crate::flow::admission::Slots;
 
 /// Whether all connections of the node come to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alone {
     Yes,
     No,
-}
-
-impl Alone {
-    /// A cancel would have to find the process that has the transfer, and be remembered by all that come.
-    fn verbs(self) -> &'static [Verb] {
-        match self {
-            Self::Yes => Gate::VERBS,
-            Self::No => &[Verb::Send, Verb::Check],
-        }
-    }
 }
 
 /// What all connections of a node share.
@@ -50,16 +39,21 @@ impl Shared {
     fn new(mut config: NodeConfig, alone: Alone) -> Result<Arc<Self>, Error> {
         let (state, timing) = (config.state.take(), config.timing.clone());
         let folders = config.roots.clone();
-        let site = Site::open(config, alone.verbs())?;
+        let site = Site::open(config)?;
         let siblings = (alone == Alone::No).then(|| Siblings::new(state, &timing, &folders));
-        let live = Live::new(site.capacity);
-        Ok(Arc::new(Self { site, transfers: Transfers::new(timing.retain), live, siblings }))
+        let live = Live::new(Slots::new(site.capacity));
+        Ok(Arc::new(Self { transfers: Transfers::new(site.admission()), site, live, siblings }))
     }
 
     fn serve(self: &Arc<Self>, guest: Arc<Guest>) {
         if let Err(error) = connection::serve(self, guest) {
             log::error!("could not serve a connection: {error}");
         }
+    }
+
+    fn stop(&self, grace: Duration) {
+        self.transfers.stop(grace);
+        self.live.stop();
     }
 
     /// Removes partial files that are too old, now and then, until the node is stopped.
@@ -77,7 +71,7 @@ impl Shared {
 #[derive(Debug)]
 enum Door {
     Listener(TcpListener, SocketAddr),
-    /// Somebody else listened: inetd.
+    /// Another program listened: inetd.
     Connection(TcpStream),
 }
 
@@ -127,8 +121,8 @@ impl Server {
                 clean_in_background(&shared);
                 let result = accept(&listener, &shared);
                 if result.is_err() {
-                    // Nobody comes any more, so nobody is waited for.
-                    shared.live.stop(Duration::ZERO);
+                    // No connection comes any more, so none is waited for.
+                    shared.stop(Duration::ZERO);
                 }
                 result?;
             }
@@ -201,8 +195,8 @@ pub(in super::super) struct Stopper {
 
 impl Stopper {
     pub(in super::super) fn stop(&self, grace: Duration) {
-        // First this, so that nobody is let in behind it.
-        self.shared.live.stop(grace);
+        // First this, so that no connection is taken in behind it.
+        self.shared.stop(grace);
         if let Some(listener) = &self.listener {
             // On Linux this wakes a thread that waits in accept.
             let _ = SockRef::from(listener.as_ref()).shutdown(Shutdown::Both);

@@ -2,17 +2,16 @@
 
 use std::io::{ErrorKind, IoSliceMut, Read};
 use std::net::TcpStream;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::resume::root_before;
-use super::control::Happening;
+use super::control::ToNode;
 use super::monitor::{Monitor, Role};
 use super::upstreams::Reading;
 use crate::flow::{Behind, Needed, ReceiveStep, Receiver};
 use crate::rate::Limit;
-use crate::session::Input;
+use crate::session::NodeInput;
 
 /// How soon a thread that waits for data, or for room to write, notices that something else has changed.
 pub(super) const LOOK_UP: Duration = Duration::from_millis(100);
@@ -22,7 +21,7 @@ pub(super) const LOOK_UP: Duration = Duration::from_millis(100);
 pub(super) struct Receiving {
     pub(super) monitor: Arc<Monitor>,
     pub(super) block_size: u32,
-    pub(super) happenings: SyncSender<Happening>,
+    pub(super) happenings: ToNode,
     pub(super) limit: Limit,
     /// Held by the thread that reads.
     pub(super) receiver: Mutex<Receiver>,
@@ -53,7 +52,7 @@ impl Receiving {
         let tell = &mut |input| self.tell(input);
         if let Needed::SumBefore(from) = receiver.accept(Instant::now(), from, tell) {
             // While nothing is read, silence is not the upstream's fault.
-            let root = root_before(&*self.monitor, self.block_size, from, || self.tell(Input::Heard));
+            let root = root_before(&*self.monitor, self.block_size, from, || self.tell(NodeInput::Heard));
             receiver.begin(Instant::now(), from, root, tell);
         }
         let mut behind = Behind { first, rest: Socket { socket, monitor: &self.monitor } };
@@ -74,7 +73,7 @@ impl Receiving {
     }
 
     /// A send fails only when the session is over, and then nothing wants to know.
-    fn tell(&self, input: Input<'static>) {
+    fn tell(&self, input: NodeInput<'static>) {
         let _ = self.happenings.send(input.into());
     }
 }

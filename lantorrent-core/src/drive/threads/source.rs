@@ -1,7 +1,7 @@
 //! Runs a transfer from its source.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::super::error::Error;
 use super::super::memory::{self, Promise};
 use super::super::names::{Resolver, Zones};
 use super::children::{Children, Outgoing};
-use super::control::{self, Hands, Happening, now};
+use super::control::{self, Hands, ToSource, now};
 use super::monitor::{Monitor, Role};
 use super::origin::{Origin, SourceContent};
 use super::outcome::{Event, ListedNode, Outcome};
@@ -19,7 +19,7 @@ use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random};
 use crate::flow::{LinkOrder, Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
 use crate::rate::Limit;
-use crate::session::{Input, Output, Plan, Seed, SourceSession, Timing};
+use crate::session::{FeedOutput, LinkOutput, Plan, Seed, SourceInput, SourceOutput, SourceSession, Timing};
 use crate::wire::{Keyring, PayloadWriter};
 
 /// How long the last frame to a child may take where the transfer is suspended.
@@ -61,7 +61,7 @@ pub(super) fn run(
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
     let waking = happenings.clone();
     // Where there is no room the session is awake.
-    wishes.wakes(move || drop(waking.try_send(Input::Tick.into())));
+    wishes.wakes(move || drop(waking.try_send(SourceInput::Tick.into())));
     let capacity = ring_capacity(block_size);
     let backing = BackingFile { file: origin.backing(), digests: None };
     let monitor = Arc::new(Monitor::new(Ring::for_source(capacity, backing)));
@@ -92,9 +92,9 @@ pub(super) fn run(
 }
 
 /// Brings everything, or tells the session why not.
-fn bring(mut supply: Supply<SourceContent>, monitor: &Monitor, happenings: &SyncSender<Happening>) {
+fn bring(mut supply: Supply<SourceContent>, monitor: &Monitor, happenings: &ToSource) {
     // A send fails only when the session is over, and then nothing wants to know.
-    let tell = &mut |input: Input<'static>| drop(happenings.send(input.into()));
+    let tell = &mut |input: SourceInput<'static>| drop(happenings.send(input.into()));
     loop {
         match supply.step(Instant::now(), monitor, tell) {
             SupplyStep::Moved(_) => {}
@@ -107,50 +107,45 @@ fn bring(mut supply: Supply<SourceContent>, monitor: &Monitor, happenings: &Sync
 /// What a session of a source works with.
 struct SourceHands<'a> {
     monitor: Arc<Monitor>,
-    children: Children,
+    children: Children<SourceInput<'static>>,
     listener: Listener,
     wishes: Arc<Wishes>,
     length: Option<u64>,
     outcome: &'a mut Outcome,
 }
 
-impl Hands for SourceHands<'_> {
-    fn carry_out(&mut self, output: Output) {
+impl Hands<SourceSession> for SourceHands<'_> {
+    fn carry_out(&mut self, output: SourceOutput) {
         match output {
-            Output::LookUp { link, host, port } => self.children.look_up(link, host, port),
-            Output::Connect { link, to } => self.children.connect(link, to),
-            Output::Send(link, bytes) => self.children.order(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => self.children.order(link, LinkOrder::Control(control)),
-            Output::Feed(link, from) => self.children.feed(link, from),
-            Output::Finish(link) => self.children.order(link, LinkOrder::Finish),
-            Output::Close(link) => self.children.close(link),
-            Output::Part(link) => self.children.part(link),
-            Output::Progress(nodes) => {
+            SourceOutput::Link(LinkOutput::LookUp { link, host, port }) => {
+                self.children.look_up(link, host, port)
+            }
+            SourceOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
+            SourceOutput::Link(LinkOutput::Send(link, bytes)) => {
+                self.children.order(link, LinkOrder::Send(bytes))
+            }
+            SourceOutput::Feed(FeedOutput::Control(link, control)) => {
+                self.children.order(link, LinkOrder::Control(control))
+            }
+            SourceOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
+            SourceOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),
+            SourceOutput::Link(LinkOutput::Close(link)) => self.children.close(link),
+            SourceOutput::Part(link) => self.children.part(link),
+            SourceOutput::Progress(nodes) => {
                 let event =
                     Event::Progress { size: self.length, sent: self.monitor.look(Ring::farthest), nodes };
                 (self.listener)(&event);
             }
-            Output::Report(report) => {
+            SourceOutput::Report(report) => {
                 (self.listener)(&Event::Report(report.clone()));
                 self.outcome.reports.push(report);
             }
-            Output::Bypassed(report) => {
+            SourceOutput::Bypassed(report) => {
                 (self.listener)(&Event::Bypassed(report.clone()));
                 self.outcome.bypassed.push(report);
             }
-            // These are a node's, or are dealt with before they come here.
-            Output::Open(_)
-            | Output::Accept(..)
-            | Output::Halt
-            | Output::Reply(..)
-            | Output::CloseUpstream(_)
-            | Output::DropUpstream(_)
-            | Output::Place(..)
-            | Output::Discard(_)
-            | Output::Keep(_)
-            | Output::Remove(_)
-            | Output::Answer(_)
-            | Output::Done => {}
+            // It is dealt with before it comes here.
+            SourceOutput::Done => {}
         }
     }
 
@@ -158,11 +153,11 @@ impl Hands for SourceHands<'_> {
         None
     }
 
-    fn urgent(&mut self) -> Option<Input<'static>> {
+    fn urgent(&mut self) -> Option<SourceInput<'static>> {
         Some(match self.wishes.take()? {
-            Wish::Stop => Input::Stop(Duration::ZERO),
-            Wish::Suspend => Input::Suspend,
-            Wish::Cancel(place) => Input::Cancel(place.to_string()),
+            Wish::Stop => SourceInput::Stop,
+            Wish::Suspend => SourceInput::Suspend,
+            Wish::Cancel(place) => SourceInput::Cancel(place.to_string()),
         })
     }
 }

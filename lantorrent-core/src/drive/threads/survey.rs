@@ -1,7 +1,7 @@
 //! Asks many nodes a question that each answers by itself.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::dscp::Dscp;
 use super::super::error::Error;
@@ -11,7 +11,7 @@ use super::calls::Calls;
 use super::control::now;
 use super::random;
 use super::wishes::Wishes;
-use crate::session::{Input, Output, Plan, Seed, SurveySession, Timing};
+use crate::session::{LinkOutput, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing};
 use crate::wire::{Keyring, Report, Verb};
 
 /// What was found.
@@ -36,12 +36,12 @@ pub(super) fn survey(
     let bell = Bell::new().map_err(Error::system("wait for connections"))?;
     let ringing = bell.clone();
     wishes.wakes(move || ringing.ring());
-    let mut session = SurveySession::new(now(), plan, verb, keys, timing, seed);
+    let mut session = PreflightSession::new(now(), plan, verb, keys, timing, seed);
     let mut calls = Calls::new(bell, dscp, resolver);
     let mut findings = Findings::default();
     while carry_out(&mut session, &mut calls, &mut findings) {
         if wishes.is_ending() && !std::mem::replace(&mut findings.stopped, true) {
-            session.handle(now(), Input::Stop(Duration::ZERO));
+            session.handle(now(), PreflightInput::Stop);
             continue;
         }
         let heard = calls.wait(session.deadline()).map_err(Error::system("wait for connections"))?;
@@ -49,24 +49,22 @@ pub(super) fn survey(
             session.handle(now(), heard.input());
         }
         if session.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            session.handle(now(), Input::Tick);
+            session.handle(now(), PreflightInput::Tick);
         }
     }
     Ok(findings)
 }
 
 /// Does what the session asks for. Returns whether it goes on.
-fn carry_out(session: &mut SurveySession, calls: &mut Calls, findings: &mut Findings) -> bool {
+fn carry_out(session: &mut PreflightSession, calls: &mut Calls, findings: &mut Findings) -> bool {
     while let Some(output) = session.poll() {
         match output {
-            Output::LookUp { link, host, port } => calls.look_up(link, host, port),
-            Output::Connect { link, to } => calls.connect(link, to),
-            Output::Send(link, bytes) => calls.say(link, &bytes),
-            Output::Close(link) => calls.hang_up(link),
-            Output::Report(report) => findings.reports.push(report),
-            Output::Done => return false,
-            // A survey asks for nothing else.
-            _ => {}
+            PreflightOutput::Link(LinkOutput::LookUp { link, host, port }) => calls.look_up(link, host, port),
+            PreflightOutput::Link(LinkOutput::Connect { link, to }) => calls.connect(link, to),
+            PreflightOutput::Link(LinkOutput::Send(link, bytes)) => calls.say(link, &bytes),
+            PreflightOutput::Link(LinkOutput::Close(link)) => calls.hang_up(link),
+            PreflightOutput::Report(report) => findings.reports.push(report),
+            PreflightOutput::Done => return false,
         }
     }
     true

@@ -1,6 +1,5 @@
 //! Sending a file: what a source's user sees.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -268,16 +267,13 @@ impl Transfer {
             (None, Wire::Two) => self.origin.block_size(usual),
         };
         Ok(Plan {
-            wire: self.wire,
-            destinations: list,
             degree: self.degree,
-            block_size,
             length,
             source: self.hint.clone(),
             begun: unix_millis(),
             min_rate: self.min_rate,
             sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
-            cancelled: BTreeSet::new(),
+            ..Plan::new(self.wire, list, block_size)
         })
     }
 

@@ -1,77 +1,53 @@
-//! The transfers of a node and the way to their sessions, so that a connection for one that is live finds it.
+//! The transfers of a node and the way to their sessions, so that a connection for one that is running finds it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::doorbell::{Arrival, Doorbell, Knock};
-use crate::session::{Entrance, FileFault, Recall, Roster};
-use crate::wire::{Header, SealedReport, TransferId};
+use crate::flow::admission::{Admission, Attempt, Join, Kept, Rendezvous, Start, Verdict};
+use crate::wire::{SealedReport, TransferId};
 
 #[derive(Debug)]
 pub(super) struct Transfers(Mutex<State>);
 
-/// Under one lock: a connection that finds its transfer live must reach the session before that is over.
+/// Under one lock: a connection that finds its transfer running must reach the session before that is over.
 #[derive(Debug)]
 struct State {
-    roster: Roster,
+    admission: Admission,
+    /// Of the sessions that take part in a transfer.
     doorbells: HashMap<TransferId, Arc<Doorbell>>,
-}
-
-/// Where an arrival goes that takes part, or wants to.
-#[derive(Debug)]
-pub(super) enum Way {
-    /// Into a session of its own. Others may have been asked to let go of their files for it.
-    Begin { arrival: Arrival, superseding: bool, unwanted: Vec<String> },
-    /// Into the session of its transfer, which has it by now.
-    HandedOver,
-    /// Away, if that is so for long: a newer transfer of the same file is under way.
-    Outdated(Arrival),
-    /// Away: the node has another place in the transfer, this one.
-    Taken(Arrival, u32),
-    /// Away, with the results of its transfer.
-    Finished(Arrival, Vec<SealedReport>),
-}
-
-/// Where an arrival goes that cancels requests.
-#[derive(Debug)]
-pub(super) enum WayOut {
-    /// Into a session of its own. Others may have been asked to let go of their files for it.
-    Begin { arrival: Arrival, superseding: bool, told: Vec<SealedReport> },
-    /// Into the session of its transfer, which has it by now.
-    HandedOver,
+    /// Of all sessions, by the number of the connection that began each.
+    sessions: HashMap<u64, Arc<Doorbell>>,
 }
 
 impl State {
-    /// Has the roster know whose senders are gone.
-    fn see_orphans(&mut self) {
-        for (transfer, doorbell) in &self.doorbells {
-            self.roster.set_orphan(transfer, doorbell.is_orphan());
-        }
-    }
-
-    /// Asks those sessions to let go of their files.
-    fn supersede(&self, transfers: &[TransferId]) {
-        let older = transfers.iter().filter_map(|transfer| self.doorbells.get(transfer));
+    fn begin(&mut self, arrival: &Arrival, start: &Start, doorbell: &Arc<Doorbell>) {
+        let older = start.supersedes.iter().filter_map(|transfer| self.doorbells.get(transfer));
         older.for_each(|doorbell| doorbell.ring(Knock::Superseded));
+        let transfer = start.task.transfer(&arrival.proven.header);
+        self.doorbells.extend(transfer.map(|transfer| (transfer, Arc::clone(doorbell))));
+        self.sessions.insert(arrival.guest.number, Arc::clone(doorbell));
     }
 
-    /// Hands an arrival to the session of its transfer, which is live.
-    fn hand_over(&self, arrival: Arrival, knock: fn(Arrival) -> Knock) {
-        arrival.guest.join_session();
+    fn hand_over(&self, arrival: Arrival, join: Join) {
         let envelope = arrival.proven.header.envelope.as_ref();
-        match envelope.and_then(|envelope| self.doorbells.get(&envelope.transfer)) {
-            Some(doorbell) => doorbell.ring(knock(arrival)),
-            // Both are changed together. If they were not, closing the connection would do no harm.
-            None => log::error!("a transfer that is under way has no session"),
+        // Both are changed together. If they were not, closing the connection would do no harm.
+        let Some(doorbell) = envelope.and_then(|envelope| self.doorbells.get(&envelope.transfer)) else {
+            return log::error!("a transfer that is under way has no session");
+        };
+        arrival.guest.join_session();
+        for (id, fault) in join.displaced {
+            doorbell.ring(Knock::Displaced(id, fault));
         }
+        doorbell.ring(if join.cancels { Knock::Cancel(arrival) } else { Knock::Claim(arrival) });
     }
 }
 
 impl Transfers {
-    /// None yet. Those that are finished are remembered for `retain`.
-    pub(super) fn new(retain: Duration) -> Self {
-        Self(Mutex::new(State { roster: Roster::new(retain), doorbells: HashMap::new() }))
+    /// None yet.
+    pub(super) fn new(admission: Admission) -> Self {
+        Self(Mutex::new(State { admission, doorbells: HashMap::new(), sessions: HashMap::new() }))
     }
 
     // A thread that panicked left the bookkeeping whole: no call below can panic half-way.
@@ -79,65 +55,55 @@ impl Transfers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the way of an arrival. `doorbell` is its session's, if it is to have one.
-    /// `displaced` are files of its transfer that were in place and are not any more.
-    pub(super) fn enter(
+    /// Gives an arrival its verdict. None if the session of its transfer has it by now. `doorbell` is that of its own
+    /// session, if it is to have one.
+    pub(super) fn admit(
         &self,
         arrival: Arrival,
+        attempt: &mut Attempt,
         doorbell: &Arc<Doorbell>,
-        displaced: Vec<(String, FileFault)>,
-    ) -> Way {
+    ) -> Option<(Arrival, Verdict)> {
         let mut state = self.lock();
-        state.see_orphans();
-        let header = &arrival.proven.header;
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-        match state.roster.enter(Instant::now(), header) {
-            Entrance::New { supersedes, unwanted } => {
-                if let Some(transfer) = transfer {
-                    state.doorbells.insert(transfer, Arc::clone(doorbell));
-                }
-                state.supersede(&supersedes);
-                Way::Begin { arrival, superseding: !supersedes.is_empty(), unwanted }
+        let State { admission, doorbells, .. } = &mut *state;
+        let is_orphan =
+            |transfer: &TransferId| doorbells.get(transfer).is_some_and(|doorbell| doorbell.is_orphan());
+        match admission.admit(Instant::now(), &arrival.proven.header, attempt, is_orphan) {
+            Verdict::Join(join) => {
+                state.hand_over(arrival, join);
+                None
             }
-            Entrance::Claim => {
-                let live = transfer.and_then(|transfer| state.doorbells.get(&transfer));
-                for (id, fault) in displaced {
-                    live.inspect(|doorbell| doorbell.ring(Knock::Displaced(id, fault)));
-                }
-                state.hand_over(arrival, Knock::Claim);
-                Way::HandedOver
+            Verdict::Start(start) => {
+                state.begin(&arrival, &start, doorbell);
+                Some((arrival, Verdict::Start(start)))
             }
-            Entrance::Outdated => Way::Outdated(arrival),
-            Entrance::Taken(place) => Way::Taken(arrival, place),
-            Entrance::Finished(results) => Way::Finished(arrival, results),
+            verdict => Some((arrival, verdict)),
         }
     }
 
-    /// Finds the way of an arrival that cancels requests.
-    pub(super) fn cancel(&self, arrival: Arrival) -> WayOut {
-        let mut state = self.lock();
-        state.see_orphans();
-        match state.roster.cancel(Instant::now(), &arrival.proven.header) {
-            Recall::Live => {
-                state.hand_over(arrival, Knock::Cancel);
-                WayOut::HandedOver
-            }
-            Recall::Gone { told, supersedes } => {
-                state.supersede(&supersedes);
-                WayOut::Begin { arrival, superseding: !supersedes.is_empty(), told }
-            }
-        }
+    /// What other processes of the node have kept of a transfer.
+    pub(super) fn recalled(&self, rendezvous: &mut Rendezvous, kept: Kept) {
+        rendezvous.recalled(Instant::now(), kept, &mut self.lock().admission);
     }
 
-    /// The session of a transfer is over. Returns who came too late for it, and has to find another way.
-    pub(super) fn leave(&self, transfer: &TransferId, results: Option<Vec<SealedReport>>) -> Vec<Arrival> {
+    /// The session that connection began is over, that of a transfer if it took part in one. Returns the arrivals that came
+    /// too late for it, and have to find another way.
+    pub(super) fn leave(
+        &self,
+        number: u64,
+        transfer: Option<&TransferId>,
+        results: Option<Vec<SealedReport>>,
+    ) -> Vec<Arrival> {
         let mut state = self.lock();
-        state.roster.leave(Instant::now(), transfer, results);
-        state.doorbells.remove(transfer).map(|doorbell| doorbell.unanswered()).unwrap_or_default()
+        state.admission.leave(Instant::now(), transfer, results);
+        state.sessions.remove(&number);
+        let doorbell = transfer.and_then(|transfer| state.doorbells.remove(transfer));
+        doorbell.map(|doorbell| doorbell.unanswered()).unwrap_or_default()
     }
 
-    /// Whether a live transfer would let go of its files for this one.
-    pub(super) fn would_supersede(&self, header: &Header) -> bool {
-        self.lock().roster.would_supersede(header)
+    /// Starts no session any more, and gives those that run so long to end.
+    pub(super) fn stop(&self, grace: Duration) {
+        let mut state = self.lock();
+        state.admission.stop();
+        state.sessions.values().for_each(|doorbell| doorbell.ring(Knock::Stop(grace)));
     }
 }

@@ -13,7 +13,7 @@ use socket2::SockRef;
 
 use super::super::outbox::{FAREWELL, LINGER, Outbox};
 use super::doorbell::Arrival;
-use super::greeting::drain;
+use super::handshake::drain;
 use super::live::Guest;
 use crate::session::{Proven, UpstreamId};
 

@@ -4,7 +4,7 @@ use super::{Disk, Files};
 use crate::flow::Tell;
 use crate::flow::ring::Ring;
 use crate::flow::wake::Shared;
-use crate::session::{FileFault, Input};
+use crate::session::{FileFault, FileInput};
 
 impl<F: Files> Disk<F> {
     /// Gives all copies of a file what they are to have, now that it has everything. An error is that of the file itself;
@@ -14,7 +14,7 @@ impl<F: Files> Disk<F> {
         file: usize,
         size: u64,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) -> Result<(), FileFault> {
         let copies = self.copies.of(file);
         if copies.is_empty() {
@@ -40,7 +40,7 @@ impl<F: Files> Disk<F> {
         &mut self,
         file: usize,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) {
         if !self.open[file] {
             return;
@@ -72,10 +72,10 @@ impl<F: Files> Disk<F> {
         copy: usize,
         fault: FileFault,
         ring: &impl Shared<Ring<F::Backing>>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FileInput>,
     ) {
         self.discard(copy, ring);
         self.lost.push((copy, fault.clone()));
-        tell(Input::WriteFailed(copy, fault));
+        tell(FileInput::WriteFailed(copy, fault));
     }
 }

@@ -3,7 +3,7 @@
 use super::super::Script;
 use super::keys;
 use super::node::Node;
-use crate::session::{Input, Now, Proven};
+use crate::session::{NodeInput, Now, Proven};
 use crate::wire::{Envelope, Header, Line, LineReader, LineWriter, Nonce, Request};
 
 /// A claim by the source or by somebody behind the node, with the list as it was or without one, and what hears its
@@ -36,7 +36,7 @@ impl Node {
             requests.push(Request { filename: "/f".into(), id: which.to_string(), rename: true });
         }
         let id = self.add_upstream(ear);
-        self.handle(now, Input::Cancelled(id, Box::new(proven)));
+        self.handle(now, NodeInput::Cancelled(id, Box::new(proven)));
     }
 
     /// Somebody proves a header for the node's place.
@@ -44,6 +44,6 @@ impl Node {
         let Some((proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };
         let id = self.add_upstream(ear);
         self.reports.claims += 1;
-        self.handle(now, Input::Claimed(id, Box::new(proven)));
+        self.handle(now, NodeInput::Claimed(id, Box::new(proven)));
     }
 }

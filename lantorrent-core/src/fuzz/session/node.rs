@@ -15,7 +15,8 @@ use super::reports::Reports;
 use super::{FILES, UPSTREAM, keys, pick, timing};
 use crate::rate::Limit;
 use crate::session::{
-    Gate, Greeting, Incoming, Input, LinkId, NodeSession, Now, Output, Proven, Seed, UpstreamId,
+    FeedInput, Gate, Greeting, Incoming, LinkId, LinkInput, NodeInput, NodeOutput, NodeSession, Now, Proven,
+    Seed, UpstreamId,
 };
 use crate::wire::{Header, LineReader, Nonce, Wire};
 
@@ -178,25 +179,26 @@ impl Node {
         }
         if let Some(plane) = self.plane() {
             plane.tick(now.instant);
-            self.handle(now, Input::Tick);
+            self.handle(now, NodeInput::Tick);
         }
     }
 
-    pub(super) fn handle(&mut self, now: Now, input: Input<'_>) {
+    pub(super) fn handle<'a>(&mut self, now: Now, input: impl Into<NodeInput<'a>>) {
+        let input = input.into();
         let Some(Running { session, plane }) = self.running.as_mut().filter(|_| !self.promises.done) else {
             return;
         };
         self.promises.heard(&input);
-        if let Input::SentEnd(link) = input {
+        if let NodeInput::Feed(FeedInput::SentEnd(link)) = input {
             let child = plane.outlets.get(&link).map(|outlet| &outlet.child);
             self.reports.served.extend(child.and_then(super::child::Child::place));
         }
-        if let Input::Unservable(link) = input
+        if let NodeInput::Feed(FeedInput::Unservable(link)) = input
             && let Some(outlet) = plane.outlets.get_mut(&link)
         {
             outlet.is_stranded = true;
         }
-        let due = matches!(input, Input::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
+        let due = matches!(input, NodeInput::Tick) && session.deadline().is_some_and(|at| at <= now.instant);
         session.handle(now, input);
         assert!(!due || session.deadline().is_none_or(|at| at > now.instant), "it would spin");
         self.carry_out(now);
@@ -205,11 +207,11 @@ impl Node {
     fn carry_out(&mut self, now: Now) {
         while let Some(output) = self.running.as_mut().and_then(|running| running.session.poll()) {
             self.promises.said(&output);
-            if let Output::Reply(upstream, bytes) = &output {
+            if let NodeOutput::Reply(upstream, bytes) = &output {
                 self.reply(*upstream, bytes);
             } else if let Some(Running { plane, .. }) = &mut self.running {
                 // Upstreams other than the source send all there is at once.
-                if let (Output::Accept(upstream, from), Some(header)) = (&output, &self.header)
+                if let (NodeOutput::Accept(upstream, from), Some(header)) = (&output, &self.header)
                     && *upstream != UPSTREAM
                 {
                     let bytes = payload(now, header, &self.content, *from, &mut |_| {});
@@ -269,7 +271,7 @@ impl Node {
         if let Some((link, outlet)) = self.outlets().and_then(|outlets| pick(outlets, which))
             && !std::mem::replace(&mut outlet.child.connected, true)
         {
-            self.handle(now, Input::Connected(link, ([10, 0, 0, 2], 1).into()));
+            self.handle(now, LinkInput::Connected(link, ([10, 0, 0, 2], 1).into()));
         }
     }
 
@@ -289,7 +291,7 @@ impl Node {
 
     pub(super) fn close_child(&mut self, now: Now, which: u8) {
         if let Some((link, _)) = self.outlets().and_then(|outlets| pick(outlets, which)) {
-            self.handle(now, Input::Closed(link, "it is gone".into()));
+            self.handle(now, LinkInput::Closed(link, "it is gone".into()));
         }
     }
 
@@ -297,7 +299,7 @@ impl Node {
         let picked = self.outlets().and_then(|outlets| pick(outlets, which));
         if let Some((link, outlet)) = picked.filter(|(_, outlet)| outlet.child.connected) {
             let said = outlet.child.speak(script);
-            self.handle(now, Input::Bytes(link, &said));
+            self.handle(now, LinkInput::Bytes(link, &said));
         }
     }
 

@@ -7,7 +7,7 @@ use super::child::Child;
 use super::files::Backing;
 use super::shared::SharedRing;
 use crate::flow::{Item, SendStep, Sender, Shared, Tell};
-use crate::session::{Input, LinkId, Now};
+use crate::session::{FeedInput, LinkId, LinkInput, NodeInput, Now};
 
 /// A child whose place in the ring is given up was waited for that long, by all that patience has in the beginning.
 const PATIENCE: Duration = Duration::from_millis(199);
@@ -108,7 +108,7 @@ impl Outlet {
         &mut self,
         item: Result<Item, String>,
         ring: &SharedRing<Backing>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, FeedInput>,
     ) {
         self.waits = None;
         self.sender.take(item, ring, tell);
@@ -128,12 +128,12 @@ impl Outlet {
         now: Now,
         waited: Duration,
         ring: &SharedRing<Backing>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> bool {
         if !self.child.connected || self.waits.is_some() {
             return false;
         }
-        let step = self.sender.step(now.instant, &mut self.socket, ring, tell);
+        let step = self.sender.step(now.instant, &mut self.socket, ring, &mut |input| tell(input.into()));
         self.child.hear(now, &std::mem::take(&mut self.socket.taken));
         self.is_at(ring.look(|ring| ring.position(self.link)));
         self.waits = Some(match step {
@@ -153,7 +153,7 @@ impl Outlet {
                 return true;
             }
             SendStep::Failed(error) => {
-                tell(Input::Closed(self.link, error.to_string()));
+                tell(LinkInput::Closed(self.link, error.to_string()).into());
                 Waits::Nothing
             }
             SendStep::AwaitsFile => panic!("stepped while it waits for a file"),

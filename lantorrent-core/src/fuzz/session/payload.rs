@@ -6,7 +6,7 @@ use super::shared::SharedRing;
 use super::{BLOCK, LENGTH, keys};
 use crate::flow::{Content, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Wake, Zeros};
 use crate::rate::Limit;
-use crate::session::{LinkId, Now};
+use crate::session::{LinkId, Now, SourceInput};
 use crate::wire::{Header, PayloadWriter};
 
 /// The link on which a source sends it.
@@ -45,7 +45,7 @@ pub(super) fn payload(
     header: &Header,
     content: &[u8],
     from: u64,
-    tell: &mut Tell<'_>,
+    tell: &mut Tell<'_, SourceInput<'static>>,
 ) -> Vec<u8> {
     let ring = SharedRing::new(Ring::for_source(LENGTH.div_ceil(BLOCK as usize), ()));
     ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
@@ -56,6 +56,6 @@ pub(super) fn payload(
     let writer = PayloadWriter::new(header, &keys()).expect("both wires are on");
     let mut sender = Sender::new(now, LINK, writer, Limit::default());
     let mut bytes = Vec::new();
-    while let SendStep::Moved(_) = sender.step(now, &mut bytes, &ring, tell) {}
+    while let SendStep::Moved(_) = sender.step(now, &mut bytes, &ring, &mut |input| tell(input.into())) {}
     bytes
 }

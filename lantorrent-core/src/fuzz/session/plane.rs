@@ -12,7 +12,7 @@ use super::upstreams::Upstreams;
 use super::{ADDRESSES, BLOCK, keys};
 use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Sender, Shared, Wake};
 use crate::rate::Limit;
-use crate::session::{Input, LinkId, Now, Output};
+use crate::session::{FeedOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, Now};
 use crate::wire::{Header, PayloadWriter};
 
 /// How long files in use are waited for.
@@ -34,7 +34,7 @@ pub(super) struct Plane {
     disk_state: DiskState,
     pub(super) outlets: BTreeMap<LinkId, Outlet>,
     /// What the session is still to hear.
-    pub(super) told: VecDeque<Input<'static>>,
+    pub(super) told: VecDeque<NodeInput<'static>>,
     content: Rc<[u8]>,
     writer: PayloadWriter,
     limit: Limit,
@@ -72,14 +72,14 @@ impl Plane {
     }
 
     /// Does what the session says.
-    pub(super) fn carry_out(&mut self, now: Now, output: Output) {
+    pub(super) fn carry_out(&mut self, now: Now, output: NodeOutput) {
         match output {
-            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
-            Output::Accept(upstream, from) => {
+            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(upstream, from) => {
                 if !std::mem::replace(&mut self.begun, true) {
                     self.ring.change(|ring| ring.begin(from));
                 }
@@ -88,33 +88,41 @@ impl Plane {
                 let tell = &mut |input| told.push_back(input);
                 self.upstreams.accept(now.instant, upstream, from, resumed, tell);
             }
-            Output::Halt => self.upstreams.halt(),
-            Output::CloseUpstream(id) | Output::DropUpstream(id) => self.upstreams.remove(id),
-            Output::LookUp { link, .. } => {
+            NodeOutput::Halt => self.upstreams.halt(),
+            NodeOutput::CloseUpstream(id) | NodeOutput::DropUpstream(id) => self.upstreams.remove(id),
+            NodeOutput::Link(output) => self.carry_out_link(now, output),
+            NodeOutput::Feed(FeedOutput::Control(link, control)) => {
+                self.order_link(link, LinkOrder::Control(control));
+            }
+            NodeOutput::Feed(FeedOutput::Finish(link)) => self.order_link(link, LinkOrder::Finish),
+            NodeOutput::Feed(FeedOutput::Feed(link, from)) => {
+                self.outlets.get_mut(&link).expect("a link that is open").child.feed(from);
+                self.ring.change(|ring| ring.feed(link, from));
+            }
+            NodeOutput::Done => self.leave(now.instant),
+            NodeOutput::Reply(..) | NodeOutput::Answer(_) => {}
+        }
+    }
+
+    fn carry_out_link(&mut self, now: Now, output: LinkOutput) {
+        match output {
+            LinkOutput::LookUp { link, .. } => {
                 let addresses = &ADDRESSES[..=usize::from(link.0 % 4 == 2)];
                 let addresses = addresses.iter().map(|&ip| (ip, 1).into()).collect();
-                self.told.push_back(Input::Found(link, addresses));
+                self.told.push_back(LinkInput::Found(link, addresses).into());
             }
-            Output::Connect { link, .. } => {
+            LinkOutput::Connect { link, .. } => {
                 self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
                 let sender = Sender::new(now.instant, link, self.writer.clone(), self.limit.clone());
                 let child = Child::new(now, Rc::clone(&self.content));
                 self.outlets.insert(link, Outlet::new(link, sender, child));
             }
-            Output::Send(link, bytes) => self.order_link(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => self.order_link(link, LinkOrder::Control(control)),
-            Output::Finish(link) => self.order_link(link, LinkOrder::Finish),
-            Output::Feed(link, from) => {
-                self.outlets.get_mut(&link).expect("a link that is open").child.feed(from);
-                self.ring.change(|ring| ring.feed(link, from));
-            }
+            LinkOutput::Send(link, bytes) => self.order_link(link, LinkOrder::Send(bytes)),
             // A name that was looked up has no link in the ring.
-            Output::Close(link) => {
+            LinkOutput::Close(link) => {
                 self.ring.change(|ring| ring.remove_link(link));
                 self.outlets.remove(&link);
             }
-            Output::Done => self.leave(now.instant),
-            _ => {}
         }
     }
 
@@ -150,7 +158,7 @@ impl Plane {
         let told = &mut self.told;
         self.disk.files().luck = luck;
         let step = self.disk.step(now, &self.ring, &mut |input| {
-            told.push_back(input);
+            told.push_back(input.into());
         });
         self.disk_state = match step {
             DiskStep::Moved => DiskState::Ready,
@@ -168,7 +176,7 @@ impl Plane {
         let wire = self.writer.wire();
         let item = if fails { Err("made up".into()) } else { read_back(&backing, offset, len, wire) };
         let told = &mut self.told;
-        outlet.read(item, &self.ring, &mut |input| told.push_back(input));
+        outlet.read(item, &self.ring, &mut |input| told.push_back(input.into()));
     }
 
     /// Stops to read, if the session wants that.
@@ -186,7 +194,7 @@ impl Plane {
         let (ring, told) = (&self.ring, &mut self.told);
         let tell = &mut |input| {
             // What the payload sums up to is known to the files before they are placed.
-            if let Input::End { sum, .. } = &input {
+            if let NodeInput::End { sum, .. } = &input {
                 self.disk.files().sum = Some(*sum);
             }
             told.push_back(input);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ADDRESSES, BEHIND, FILES, LENGTH};
-use crate::session::{Control, Input, LinkId, Output};
+use crate::session::{Control, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput};
 use crate::wire::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,13 +64,31 @@ impl Promises {
     }
 
     /// The session is about to hear that.
-    pub(super) fn heard(&mut self, input: &Input<'_>) {
+    pub(super) fn heard(&mut self, input: &NodeInput<'_>) {
         match input {
-            Input::Opened(file, Ok(opened)) => {
+            NodeInput::File(input) => self.heard_of_file(input),
+            NodeInput::Link(LinkInput::Connected(link, _)) => {
+                assert_eq!(self.links.insert(*link, Link::Connected), Some(Link::Connecting));
+            }
+            NodeInput::End { size, .. } => {
+                assert_eq!(*size, LENGTH as u64);
+                self.ended = true;
+            }
+            NodeInput::Halted { offset, .. } => {
+                assert_eq!(self.payload, Payload::Reading);
+                self.payload = Payload::Halted(*offset);
+            }
+            _ => {}
+        }
+    }
+
+    fn heard_of_file(&mut self, input: &FileInput) {
+        match input {
+            FileInput::Opened(file, Ok(opened)) => {
                 self.turn(*file, &[File::Opening], File::Open(opened.resumed));
             }
-            Input::Opened(file, Err(_)) => self.turn(*file, &[File::Opening], File::Failed),
-            Input::WriteFailed(file, _) => {
+            FileInput::Opened(file, Err(_)) => self.turn(*file, &[File::Opening], File::Failed),
+            FileInput::WriteFailed(file, _) => {
                 let file = &mut self.files[*file];
                 let unwritten = matches!(file, File::New | File::Opening | File::Failed | File::Placed);
                 assert!(!unwritten, "{file:?} is not written");
@@ -79,43 +97,32 @@ impl Promises {
                     *file = File::Failed;
                 }
             }
-            Input::Placed(file, Ok(())) => self.turn(*file, &[File::Placing], File::Placed),
-            Input::Placed(file, Err(_)) => self.turn(*file, &[File::Placing], File::Failed),
-            Input::Removed(id, _) => {
+            FileInput::Placed(file, Ok(())) => self.turn(*file, &[File::Placing], File::Placed),
+            FileInput::Placed(file, Err(_)) => self.turn(*file, &[File::Placing], File::Failed),
+            FileInput::Removed(id, _) => {
                 if let Some(file) = own_file(id) {
                     self.turn(file, &[File::Removing], File::Removed);
                 }
             }
-            Input::Written(upto) => self.written = *upto,
-            Input::End { size, .. } => {
-                assert_eq!(*size, LENGTH as u64);
-                self.ended = true;
-            }
-            Input::Halted { offset, .. } => {
-                assert_eq!(self.payload, Payload::Reading);
-                self.payload = Payload::Halted(*offset);
-            }
-            Input::Connected(link, _) => {
-                assert_eq!(self.links.insert(*link, Link::Connected), Some(Link::Connecting));
-            }
-            _ => {}
+            FileInput::Written(upto) => self.written = *upto,
+            FileInput::Displaced(..) => {}
         }
     }
 
     /// The session says that.
-    pub(super) fn said(&mut self, output: &Output) {
+    pub(super) fn said(&mut self, output: &NodeOutput) {
         assert!(!self.done, "after Done came {output:?}");
         match output {
-            Output::Open(file) => self.turn(*file, &[File::New], File::Opening),
-            Output::Place(file, size) => {
+            NodeOutput::Open(file) => self.turn(*file, &[File::New], File::Opening),
+            NodeOutput::Place(file, size) => {
                 assert!(self.ended, "placed without END");
                 assert_eq!((*size, self.written), (LENGTH as u64, LENGTH as u64));
                 assert!(matches!(self.files[*file], File::Open(_)), "{:?} is placed", self.files[*file]);
                 self.files[*file] = File::Placing;
             }
-            Output::Discard(file) => self.let_go(*file, File::Discarded),
-            Output::Keep(file) => self.let_go(*file, File::Kept),
-            Output::Remove(request) => {
+            NodeOutput::Discard(file) => self.let_go(*file, File::Discarded),
+            NodeOutput::Keep(file) => self.let_go(*file, File::Kept),
+            NodeOutput::Remove(request) => {
                 if let Some(file) = own_file(&request.id) {
                     match self.files[file] {
                         File::Opening => self.files[file] = File::Removing,
@@ -123,33 +130,44 @@ impl Promises {
                     }
                 }
             }
-            Output::Accept(_, from) => self.accept(*from),
-            Output::LookUp { link, .. } => assert_eq!(self.links.insert(*link, Link::LookUp), None),
-            Output::Connect { link, .. } => {
-                assert_eq!(self.links.insert(*link, Link::Connecting), None);
-                let links = self.links.values().filter(|link| **link != Link::LookUp).count();
-                assert!(links <= BEHIND * ADDRESSES.len(), "more links than there are addresses behind");
-            }
-            Output::Send(link, _) => assert_eq!(self.links[link], Link::Connected),
-            Output::Feed(link, _) => {
-                assert_eq!(self.links.insert(*link, Link::Fed), Some(Link::Connected), "fed twice");
-            }
-            // A child that is not ready yet hears of an abort too. Nothing but the end comes behind that.
-            Output::Control(link, Control::Abort(_)) => {
-                *self.links.get_mut(link).expect("a link that is open") = Link::Fed;
-            }
-            Output::Control(link, _) | Output::Finish(link) => assert_eq!(self.links[link], Link::Fed),
-            Output::Close(link) => assert!(self.links.remove(link).is_some(), "closed twice"),
-            Output::Done => {
+            NodeOutput::Accept(_, from) => self.accept(*from),
+            NodeOutput::Link(output) => self.said_of_link(output),
+            NodeOutput::Feed(output) => self.said_of_payload(output),
+            NodeOutput::Done => {
                 self.done = true;
                 assert!(self.links.is_empty(), "every link is closed");
                 let open = |file: &File| matches!(file, File::Open(_) | File::Placing);
                 assert!(!self.files.iter().any(open), "{:?}", self.files);
             }
-            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Part(_) => {
-                panic!("{output:?} is the source's")
-            }
             _ => {}
+        }
+    }
+
+    fn said_of_link(&mut self, output: &LinkOutput) {
+        match output {
+            LinkOutput::LookUp { link, .. } => assert_eq!(self.links.insert(*link, Link::LookUp), None),
+            LinkOutput::Connect { link, .. } => {
+                assert_eq!(self.links.insert(*link, Link::Connecting), None);
+                let links = self.links.values().filter(|link| **link != Link::LookUp).count();
+                assert!(links <= BEHIND * ADDRESSES.len(), "more links than there are addresses behind");
+            }
+            LinkOutput::Send(link, _) => assert_eq!(self.links[link], Link::Connected),
+            LinkOutput::Close(link) => assert!(self.links.remove(link).is_some(), "closed twice"),
+        }
+    }
+
+    fn said_of_payload(&mut self, output: &FeedOutput) {
+        match output {
+            FeedOutput::Feed(link, _) => {
+                assert_eq!(self.links.insert(*link, Link::Fed), Some(Link::Connected), "fed twice");
+            }
+            // A child that is not ready yet hears of an abort too. Nothing but the end comes behind that.
+            FeedOutput::Control(link, Control::Abort(_)) => {
+                *self.links.get_mut(link).expect("a link that is open") = Link::Fed;
+            }
+            FeedOutput::Control(link, _) | FeedOutput::Finish(link) => {
+                assert_eq!(self.links[link], Link::Fed);
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! A real source, and what it has said that the node has not heard yet.
 
-use std::collections::BTreeSet;
-
 use super::super::Script;
 use super::payload::{content, payload};
 use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
-use crate::session::{Control, Input, LinkId, Now, Output, Plan, Seed, SourceSession};
+use crate::session::{
+    Control, FeedOutput, LinkId, LinkInput, LinkOutput, Now, Plan, Seed, SourceInput, SourceOutput,
+    SourceSession,
+};
 use crate::wire::{Destination, Frame, PayloadWriter, Request, Wire};
 
 pub(super) struct Source {
@@ -29,18 +30,7 @@ impl Source {
         let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
         destinations[0].degree = Some(degree);
         let length = Some(LENGTH as u64);
-        let plan = Plan {
-            wire,
-            destinations,
-            degree: 1,
-            block_size: BLOCK,
-            length,
-            source: None,
-            begun: None,
-            min_rate: None,
-            sparse: false,
-            cancelled: BTreeSet::new(),
-        };
+        let plan = Plan { length, ..Plan::new(wire, destinations, BLOCK) };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
         let mut this = Self { session, content: content(), down: Vec::new(), over: false };
         this.carry_out(now);
@@ -61,17 +51,17 @@ impl Source {
     }
 
     pub(super) fn hear(&mut self, now: Now, bytes: &[u8]) {
-        self.session.handle(now, Input::Bytes(LinkId(0), bytes));
+        self.session.handle(now, LinkInput::Bytes(LinkId(0), bytes));
         self.carry_out(now);
     }
 
     pub(super) fn tick(&mut self, now: Now) {
-        self.session.handle(now, Input::Tick);
+        self.session.handle(now, SourceInput::Tick);
         self.carry_out(now);
     }
 
     pub(super) fn stop(&mut self, now: Now) {
-        self.session.handle(now, Input::Stop(std::time::Duration::ZERO));
+        self.session.handle(now, SourceInput::Stop);
         self.carry_out(now);
     }
 
@@ -92,15 +82,15 @@ impl Source {
         while let Some(output) = self.session.poll() {
             match output {
                 // Of those behind the node none can be reached from here.
-                Output::LookUp { link, .. } => {
-                    self.session.handle(now, Input::Closed(link, "no such host".into()));
+                SourceOutput::Link(LinkOutput::LookUp { link, .. }) => {
+                    self.session.handle(now, LinkInput::Closed(link, "no such host".into()));
                 }
-                Output::Connect { link, to } if link == LinkId(0) => {
-                    self.session.handle(now, Input::Connected(link, to));
+                SourceOutput::Link(LinkOutput::Connect { link, to }) if link == LinkId(0) => {
+                    self.session.handle(now, LinkInput::Connected(link, to));
                 }
-                Output::Send(LinkId(0), bytes) => self.down.extend(bytes),
-                Output::Feed(LinkId(0), from) => self.feed(now, from),
-                Output::Control(LinkId(0), control) => {
+                SourceOutput::Link(LinkOutput::Send(LinkId(0), bytes)) => self.down.extend(bytes),
+                SourceOutput::Feed(FeedOutput::Feed(LinkId(0), from)) => self.feed(now, from),
+                SourceOutput::Feed(FeedOutput::Control(LinkId(0), control)) => {
                     let frame = match control {
                         Control::Idle => continue,
                         Control::Abort(abort) => Frame::Abort(abort),
@@ -111,7 +101,7 @@ impl Source {
                         self.down.extend([wrapping.before, wrapping.after].concat());
                     }
                 }
-                Output::Close(LinkId(0)) | Output::Done => self.over = true,
+                SourceOutput::Link(LinkOutput::Close(LinkId(0))) | SourceOutput::Done => self.over = true,
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::files::Backing;
 use super::shared::SharedRing;
 use crate::flow::{Needed, ReceiveStep, Receiver, Tell};
-use crate::session::UpstreamId;
+use crate::session::{NodeInput, UpstreamId};
 use crate::wire::RootHasher;
 
 /// What came on a connection, and was not read yet.
@@ -104,7 +104,7 @@ impl Upstreams {
         id: UpstreamId,
         from: u64,
         resumed: impl FnOnce() -> Option<Backing>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) {
         assert!(
             !self.receiver.is_reading() && self.has(id),
@@ -128,7 +128,7 @@ impl Upstreams {
     }
 
     /// Stops, if the session wants that.
-    pub(super) fn halted(&mut self, tell: &mut Tell<'_>) {
+    pub(super) fn halted(&mut self, tell: &mut Tell<'_, NodeInput<'static>>) {
         if std::mem::take(&mut self.halting) {
             self.receiver.halt(tell);
         }
@@ -140,7 +140,12 @@ impl Upstreams {
     }
 
     /// Reads once, if there is something and room for it. Returns whether that moved anything.
-    pub(super) fn receive(&mut self, now: Instant, ring: &SharedRing<Backing>, tell: &mut Tell<'_>) -> bool {
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        ring: &SharedRing<Backing>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
+    ) -> bool {
         let Some(pipe) = self.read.and_then(|id| self.pipes.get_mut(&id)) else { return false };
         if self.waits_until.is_some() || !(self.receiver.has_pending() || pipe.readable) {
             return false;

@@ -1,9 +1,10 @@
 //! How far everything behind this side is, for the `progress` lines.
 
 use super::Downstream;
-use crate::session::child::{Reader, Stage};
-use crate::session::desk::Desk;
-use crate::wire::{Change, NodeState, Progress};
+use crate::session::context::Context;
+use crate::session::io::Feeds;
+use crate::session::run::State;
+use crate::wire::{Change, Destination, NodeState, Progress, Wire};
 
 impl Downstream {
     /// A child says how far it and everybody behind it is.
@@ -20,7 +21,7 @@ impl Downstream {
         progress.least = progress.least.min(progress.greatest);
         let places = run.places.clone();
         let changed = std::mem::take(&mut progress.changed);
-        if let Some(child) = &mut run.child {
+        if let Some(child) = run.child_mut() {
             child.progress = progress;
         }
         for change in changed.into_iter().filter(|change| places.contains(&change.index)) {
@@ -36,8 +37,8 @@ impl Downstream {
     }
 
     /// The results of a node may be all that is ever heard of it, as on wire 1, or where its last lines were lost.
-    pub(super) fn note_fate(&mut self, desk: &Desk, at: usize, index: u32) {
-        let fate = self.runs[at].node(index).and_then(|node| desk.ledger.fate(node));
+    pub(super) fn note_fate(&mut self, ctx: &Context<impl Feeds>, at: usize, index: u32) {
+        let fate = self.runs[at].node(index).and_then(|node| ctx.results.fate(node));
         let Some(state) = fate else { return };
         let latest = self.latest.get(&index);
         if latest.is_some_and(|latest| latest.state == state) {
@@ -51,14 +52,15 @@ impl Downstream {
     }
 
     /// Sums up all that is behind.
-    pub(in crate::session) fn progress(&self, desk: &Desk, sum: &mut Progress) {
+    pub(in crate::session) fn progress(&self, ctx: &Context<impl Feeds>, sum: &mut Progress) {
         for run in &self.runs {
             let first = *run.places.start();
             let nodes = u32::try_from(run.rest().len()).unwrap_or(u32::MAX);
-            let settled = match &run.child {
-                Some(child) if !run.over => {
-                    match &child.reader {
-                        Reader::Wire2(_) if child.stage >= Stage::Opening => {
+            let before = |node: &Destination| node.index.checked_sub(1).map(|last| first..=last);
+            let settled = match &run.state {
+                State::Fed(child) => {
+                    match child.connection.wire() {
+                        Wire::Two => {
                             sum.merge(&child.progress);
                             // It learns only little by little who is behind it.
                             let told =
@@ -66,23 +68,23 @@ impl Downstream {
                             add(sum, NodeState::Waiting, nodes.saturating_sub(told));
                         }
                         // Wire 1 says nothing on the way.
-                        Reader::Wire1(_) => add(sum, NodeState::Receiving, nodes),
-                        _ => add(sum, NodeState::Waiting, nodes),
+                        Wire::One => add(sum, NodeState::Receiving, nodes),
                     }
                     // Those that were tried before the child.
-                    child.node.index.checked_sub(1).map(|last| first..=last)
+                    before(&child.node)
                 }
-                _ if run.over => Some(run.places.clone()),
-                // Between two children.
-                _ => {
+                State::Over(_) => Some(run.places.clone()),
+                State::Seeking | State::Chosen(_) => {
                     add(sum, NodeState::Waiting, nodes);
-                    run.rest().first().and_then(|next| next.index.checked_sub(1)).map(|last| first..=last)
+                    run.rest().first().and_then(before)
                 }
             };
-            let (done, failed) = settled.map_or((0, 0), |places| desk.ledger.done(&places));
-            if let Some(last) = run.child.as_ref().filter(|_| run.over && done > 0) {
-                // Of a run that is over the ledger knows more than the child's last words, but not how far it came.
-                sum.merge(&Progress { states: [(NodeState::Done, 0)].into(), ..last.progress.clone() });
+            let (done, failed) = settled.map_or((0, 0), |places| ctx.results.done(&places));
+            if let State::Over(Some(last)) = &run.state
+                && done > 0
+            {
+                // Of a run that is over the results say more than the child's last words, but not how far it came.
+                sum.merge(&Progress { states: [(NodeState::Done, 0)].into(), ..last.clone() });
             }
             add(sum, NodeState::Done, done);
             add(sum, NodeState::Failed, failed);

@@ -9,7 +9,7 @@ use crate::session::downstream::Downstream;
 use crate::session::entropy::Seed;
 use crate::session::files::FileState;
 use crate::session::incoming::Proven;
-use crate::session::io::{FileFault, Now, Output, UpstreamId};
+use crate::session::io::{FileFault, NodeOutput, Now, UpstreamId};
 use crate::session::timing::Timing;
 use crate::session::upstream::Link;
 use crate::wire::{Code, Keyring, Line, Request, SealedReport, limits};
@@ -53,7 +53,7 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
         session.phase = Phase::Aborted;
-        session.upstream.say(&mut session.desk, &Line::Accepted);
+        session.upstream.say(&mut session.ctx, &Line::Accepted);
         for sealed in told {
             session.tell_success_again(sealed);
         }
@@ -61,16 +61,17 @@ impl NodeSession {
             session.cancel_file(file);
         }
         session.advance(now);
+        session.arm();
         session
     }
 
     /// What is in place stays so, and is said once more.
     fn tell_success_again(&mut self, sealed: &SealedReport) {
-        let Some(Ok(report)) = self.desk.result_key.as_ref().map(|key| sealed.open(key)) else { return };
+        let Some(Ok(report)) = self.ctx.result_key.as_ref().map(|key| sealed.open(key)) else { return };
         let file = report.id.as_deref().and_then(|id| self.file_of(id));
         if let Some(file) = file.filter(|_| report.code.is_success()) {
             self.files.set(file, FileState::Settled);
-            self.upstream.say(&mut self.desk, &Line::Result(sealed.clone()));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed.clone()));
         }
     }
 
@@ -92,9 +93,9 @@ impl NodeSession {
         let requests = header.node.requests;
         if self.cancels.others.len() + requests.len() > limits::REQUESTS_TOTAL {
             log::warn!("hung up on somebody who cancels more requests than a transfer can have");
-            return self.desk.out.push_back(Output::CloseUpstream(id));
+            return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
-        link.say(&mut self.desk, &Line::Accepted);
+        link.say(&mut self.ctx, &Line::Accepted);
         let ids = requests.iter().map(|request| request.id.clone()).collect();
         self.cancels.callers.push(Caller { link, ids });
         for request in requests {
@@ -107,10 +108,10 @@ impl NodeSession {
 
     /// What has its name, or is about to get it, stays.
     fn cancel_file(&mut self, file: usize) {
-        let open = Output::Open(file);
+        let open = NodeOutput::Open(file);
         match self.files.state(file) {
-            Some(FileState::Opening) if self.desk.out.contains(&open) => {
-                self.desk.out.retain(|output| *output != open);
+            Some(FileState::Opening) if self.ctx.out.contains(&open) => {
+                self.ctx.out.retain(|output| *output != open);
                 self.cancels.files.insert(file);
                 self.settle(file, Err(&left_nothing()));
             }
@@ -118,7 +119,7 @@ impl NodeSession {
                 self.cancels.files.insert(file);
                 self.files.set(file, FileState::Removing);
                 let request = self.header().node.requests[file].clone();
-                self.desk.out.push_back(Output::Remove(request));
+                self.ctx.out.push_back(NodeOutput::Remove(request));
             }
             _ => return,
         }
@@ -132,7 +133,7 @@ impl NodeSession {
         let others = &mut self.cancels.others;
         if !others.contains_key(&request.id) {
             others.insert(request.id.clone(), (request.clone(), None));
-            self.desk.out.push_back(Output::Remove(request));
+            self.ctx.out.push_back(NodeOutput::Remove(request));
         }
     }
 
@@ -148,9 +149,9 @@ impl NodeSession {
                 self.settle(file, Err(&fault));
             }
         } else if let (Some((request, told)), Some(key)) =
-            (self.cancels.others.get_mut(id), &self.desk.result_key)
+            (self.cancels.others.get_mut(id), &self.ctx.result_key)
         {
-            let report = about(&self.desk.header.node, request, fault.code, &fault.message);
+            let report = about(&self.ctx.header.node, request, fault.code, &fault.message);
             told.get_or_insert_with(|| SealedReport::seal(&report, key));
         }
     }
@@ -164,15 +165,15 @@ impl NodeSession {
                 continue;
             };
             for sealed in known {
-                caller.link.say(&mut self.desk, &Line::Result(sealed));
+                caller.link.say(&mut self.ctx, &Line::Result(sealed));
             }
-            self.desk.out.push_back(Output::CloseUpstream(caller.link.id));
+            self.ctx.out.push_back(NodeOutput::CloseUpstream(caller.link.id));
         }
     }
 
     fn told_of(&self, id: &str) -> Option<SealedReport> {
         match self.file_of(id) {
-            Some(_) => self.desk.told.get(id).cloned(),
+            Some(_) => self.ctx.told.get(id).cloned(),
             None => self.cancels.others.get(id).and_then(|(_, told)| told.clone()),
         }
     }
@@ -180,7 +181,7 @@ impl NodeSession {
     /// The session ends without results. Whoever asks again is answered by who comes after it.
     pub(super) fn dismiss_cancels(&mut self) {
         let callers = self.cancels.callers.drain(..);
-        self.desk.out.extend(callers.map(|caller| Output::CloseUpstream(caller.link.id)));
+        self.ctx.out.extend(callers.map(|caller| NodeOutput::CloseUpstream(caller.link.id)));
     }
 }
 

@@ -1,10 +1,10 @@
 //! From whom a node has its payload: how it loses one upstream and goes on with another. PROTOCOL.md, "Claims".
 
-use super::{NodeSession, Phase, Reading, SUPERSEDED};
+use super::{NodeSession, Phase, SUPERSEDED};
 use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
-use crate::session::io::{Now, Output, UpstreamId};
+use crate::session::io::{NodeOutput, Now, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
 use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
 
@@ -15,29 +15,25 @@ impl NodeSession {
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(id, from, lines, now.instant);
         let before = from.is_none_or(|from| from < self.header().node.index);
-        if !before || !self.upstream.yields_to(&self.desk, now, from) {
-            return Upstream::say_once(&mut self.desk, link, &Line::Left);
+        if !before || !self.upstream.yields_to(&self.ctx, now, from) {
+            return Upstream::say_once(&mut self.ctx, link, &Line::Left);
         }
+        let halt = self.upstream.is_reading();
         if let Some(former) = self.upstream.replace(link) {
-            Upstream::say_once(&mut self.desk, former, &Line::Left);
+            Upstream::say_once(&mut self.ctx, former, &Line::Left);
         }
-        self.upstream.say(&mut self.desk, &Line::Accepted);
+        self.upstream.say(&mut self.ctx, &Line::Accepted);
         self.say_all_again();
         self.refuse_foreign(&header.node);
-        self.reading = match self.reading {
-            Reading::Yes => {
-                self.desk.out.push_back(Output::Halt);
-                Reading::Halting
-            }
-            Reading::Over => Reading::NotYet,
-            other => other,
-        };
+        if halt {
+            self.ctx.out.push_back(NodeOutput::Halt);
+        }
         // A node that leaves serves nobody any more, and only says how it ends.
         if self.phase != Phase::Aborted {
             self.take_list(now, header.destinations);
         }
         if self.aside {
-            self.upstream.say(&mut self.desk, &Line::Aside);
+            self.upstream.say(&mut self.ctx, &Line::Aside);
         }
     }
 
@@ -51,7 +47,7 @@ impl NodeSession {
             _ => Answer::No,
         };
         // Before the end, behind which nothing comes.
-        self.desk.out.push_front(Output::Answer(answer));
+        self.ctx.out.push_front(NodeOutput::Answer(answer));
     }
 
     fn asked_for_claim(&mut self, now: Now, ours: &Ask, ask: &Ask) -> Answer {
@@ -59,17 +55,16 @@ impl NodeSession {
             return Answer::Elsewhere(ours.index);
         }
         let before = ask.from.is_none_or(|from| from < ask.index);
-        let granted = before && self.upstream.yields_to(&self.desk, now, ask.from);
-        if self.phase == Phase::Ended {
-            // Those that cannot be served without an upstream are left to who asks.
-            self.finishing |= granted;
+        let granted = before && self.upstream.yields_to(&self.ctx, now, ask.from);
+        if let Phase::Ended { awaited } = &mut self.phase {
+            *awaited |= granted;
             return Answer::Finishing;
         }
         if !granted {
             return Answer::No;
         }
-        self.upstream.say(&mut self.desk, &Line::Left);
-        self.desk.out.extend(self.upstream.lose(now.instant).map(Output::CloseUpstream));
+        self.upstream.say(&mut self.ctx, &Line::Left);
+        self.ctx.out.extend(self.upstream.lose(now.instant).map(NodeOutput::CloseUpstream));
         self.retire();
         Answer::Yes
     }
@@ -84,18 +79,18 @@ impl NodeSession {
 
     /// A claim goes on with the session, and adds nothing to it.
     fn refuse_foreign(&mut self, claimed: &Destination) {
-        let Some(key) = &self.desk.result_key else { return };
-        let own = &self.desk.header.node.requests;
+        let Some(key) = &self.ctx.result_key else { return };
+        let own = &self.ctx.header.node.requests;
         for sealed in foreign(claimed, key, |id| own.iter().any(|request| request.id == id)) {
-            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
     }
 
     /// Whatever the former upstream was told may have died with it.
     fn say_all_again(&mut self) {
-        let told: Vec<SealedReport> = self.desk.told.values().cloned().collect();
+        let told: Vec<SealedReport> = self.ctx.told.values().cloned().collect();
         for sealed in told {
-            self.upstream.say(&mut self.desk, &Line::Result(sealed));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
         self.told = None;
     }
@@ -107,14 +102,14 @@ impl NodeSession {
             self.list = places;
             self.aside = false;
             for node in &list {
-                self.desk.ledger.add(node);
+                self.ctx.results.add(node);
             }
-            self.desk.ledger.doubt_hearsay();
-            let degree = self.desk.header.degree;
-            self.downstream.renew(&mut self.desk, list, degree, None);
+            self.ctx.results.doubt_hearsay();
+            let degree = self.ctx.header.degree;
+            self.downstream.renew(&mut self.ctx, list, degree, None);
         }
-        self.desk.adopting = self.may_adopt(now);
-        self.downstream.start(&mut self.desk, now);
+        self.ctx.adopting = self.may_adopt(now);
+        self.downstream.start(&mut self.ctx, now);
     }
 
     /// Nothing is read any more from who was upstream until now.
@@ -123,71 +118,69 @@ impl NodeSession {
             self.received = offset;
             self.downstream.available(offset);
         }
-        if self.reading == Reading::Halting {
-            // Another upstream waits, or none: what was wrong with the former one does not matter any more.
-            self.reading = Reading::NotYet;
+        if self.upstream.halted() || !self.upstream.is_reading() {
+            // What was wrong with the former upstream does not matter any more.
             return;
         }
         let error = cause.unwrap_or(PayloadError::Truncated { offset });
-        self.reading = Reading::Over;
         match self.phase {
-            // It may still listen to what became of the payload.
-            Phase::Ended | Phase::Aborted | Phase::Done => self.upstream.mute(now.instant),
-            _ if self.desk.wire() == Wire::One || error == PayloadError::WrongSum => {
+            Phase::Opening | Phase::Receiving => {
+                if self.ctx.wire() == Wire::Two && error != PayloadError::WrongSum {
+                    return self.lose_upstream(now, &error);
+                }
                 self.fail_payload(now, &error);
             }
-            _ => self.lose_upstream(now, &error),
+            Phase::Ended { .. } | Phase::Aborted | Phase::Done | Phase::Forgotten => {}
         }
+        // It may still listen to what became of the payload.
+        self.upstream.mute(now.instant);
     }
 
     /// Waits for another upstream.
     fn lose_upstream(&mut self, now: Now, error: &PayloadError) {
         log::info!("lost the upstream at offset {}: {error}", self.received);
-        self.reading = Reading::NotYet;
         if !matches!(error, PayloadError::Truncated { .. }) {
-            self.upstream.say(&mut self.desk, &Line::Damaged { offset: self.received });
+            self.upstream.say(&mut self.ctx, &Line::Damaged { offset: self.received });
         }
         if let Some(id) = self.upstream.lose(now.instant) {
-            self.desk.out.push_back(Output::CloseUpstream(id));
+            self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
         self.stand_still();
     }
 
     /// What is behind goes on with what is here, and may be taken up by others.
     fn stand_still(&mut self) {
-        self.desk.adopting = false;
-        self.downstream.suspend(&mut self.desk);
+        self.ctx.adopting = false;
+        self.downstream.suspend(&mut self.ctx);
     }
 
     /// Upstream has been silent for too long, or nobody has come to take its place.
     pub(super) fn lose_patience(&mut self, now: Now) {
-        if self.desk.wire() == Wire::One {
+        if self.ctx.wire() == Wire::One {
             let reason = format!("the sender has been silent for too long, at offset {}", self.received);
             return self.abort(now, &Abort { code: Code::TIMED_OUT, reason });
         }
-        if self.phase == Phase::Ended {
+        if self.phase.has_ended() {
             return self.downstream.forgo();
         }
-        let Some(id) = self.upstream.lose(now.instant) else {
-            log::warn!("no upstream has come back for {:?}: given up", self.desk.timing.orphan);
+        let Some(id) = self.upstream.halt(now.instant) else {
+            log::warn!("no upstream has come back for {:?}: given up", self.ctx.timing.orphan);
             return self.retire();
         };
         log::info!("the upstream is silent, at offset {}", self.received);
-        self.desk.out.extend([Output::Halt, Output::DropUpstream(id)]);
-        self.reading = Reading::Halting;
+        self.ctx.out.extend([NodeOutput::Halt, NodeOutput::DropUpstream(id)]);
         self.stand_still();
     }
 
     /// Ends without the file, and without a result, since nobody listens. What can be resumed stays.
     fn retire(&mut self) {
-        self.downstream.hang_up(&mut self.desk);
+        self.downstream.hang_up(&mut self.ctx);
         // What is still being opened is let go by the end.
         for file in self.files.open() {
-            self.desk.out.push_back(Output::Keep(file));
+            self.ctx.out.push_back(NodeOutput::Keep(file));
         }
         self.dismiss_cancels();
-        self.forget = true;
-        self.phase = Phase::Done;
-        self.desk.out.push_back(Output::Done);
+        self.phase = Phase::Forgotten;
+        self.ctx.out.push_back(NodeOutput::Done);
     }
 }

@@ -64,7 +64,11 @@ impl TestNode {
 
     /// A node that serves each connection as if it knew of no other.
     pub(crate) fn apart(change: impl FnOnce(&mut NodeConfig)) -> Self {
-        let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        Self::apart_at(tempfile::tempdir().unwrap(), change)
+    }
+
+    pub(crate) fn apart_at(folder: TempDir, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        let state = tempfile::tempdir().unwrap();
         let mut config = config(&folder);
         config.state = Some(state.path().join("state"));
         change(&mut config);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
     PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SourceHint, Sum, TAG_BYTES,
-    TransferId, Verb, Wire, digest, proof,
+    TransferId, Wire, digest, proof,
 };
 
 use super::{TestNode, keys};
@@ -43,24 +43,14 @@ pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length
     let mut list = (0..).zip(nodes).map(|(index, node)| destination(node, index, files));
     let node = list.next().unwrap();
     let expires = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 60;
+    let envelope = Envelope::new(TransferId(unique()), Nonce(unique()), expires, nodes[0].address);
     Header {
         node,
         length,
         block_size: 4096,
         degree: 1,
         destinations: list.collect(),
-        envelope: (wire == Wire::Two).then(|| Envelope {
-            verb: Verb::Send,
-            transfer: TransferId(unique()),
-            nonce: Nonce(unique()),
-            expires,
-            to: nodes[0].address,
-            source: None,
-            from: None,
-            begun: None,
-            min_rate: None,
-            sparse: false,
-        }),
+        envelope: (wire == Wire::Two).then_some(envelope),
     }
 }
 

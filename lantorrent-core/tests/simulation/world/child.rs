@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lantorrent_core::flow::{SendStep, Sender, Tell};
-use lantorrent_core::session::LinkId;
+use lantorrent_core::session::{FeedInput, LinkId};
 
 use super::backing::{Backing, SimRing};
 use super::link::{ConnId, Side};
@@ -66,7 +66,7 @@ impl Child {
         self.position = position;
     }
 
-    pub(crate) fn send(&mut self, net: &mut Net, ring: &SimRing, tell: &mut Tell<'_>) -> Sent {
+    pub(crate) fn send(&mut self, net: &mut Net, ring: &SimRing, tell: &mut Tell<'_, FeedInput>) -> Sent {
         if !self.connected || self.waits.is_some() {
             return Sent::Nothing;
         }

@@ -11,7 +11,10 @@ use lantorrent_core::Limit;
 use lantorrent_core::flow::{
     Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Sender, Shared as _, Supply, SupplyStep, Wake,
 };
-use lantorrent_core::session::{Answer, Input, LinkId, Output, UpstreamId};
+use lantorrent_core::session::{
+    Answer, FeedOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, SourceInput, SourceOutput,
+    UpstreamId,
+};
 use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, RootHasher, TransferId, Wire};
 
 use super::backing::{Backing, SimRing};
@@ -20,7 +23,7 @@ use super::content::SimContent;
 use super::files::SimFiles;
 use super::host::Host;
 use super::link::{ConnId, Read, Side};
-use super::machine::{Happening, Machine};
+use super::machine::{Happening, Machine, Output};
 use super::net::{ActorId, Event, Net};
 use super::upstreams::Upstreams;
 use super::{address, host_at};
@@ -187,8 +190,15 @@ impl Driver {
         self.step(net, host);
     }
 
-    pub(crate) fn tell(&mut self, input: Input<'static>) {
-        self.told.push_back(Happening::Input(input));
+    pub(crate) fn tell(&mut self, happening: impl Into<Happening>) {
+        self.told.push_back(happening.into());
+    }
+
+    pub(crate) fn stop(&mut self, grace: Duration) {
+        match self.node {
+            Some(_) => self.tell(NodeInput::Stop(grace)),
+            None => self.tell(SourceInput::Stop),
+        }
     }
 
     fn child(&mut self, conn: ConnId) -> Option<&mut Child> {
@@ -202,8 +212,8 @@ impl Driver {
         let link = child.link;
         net.announce(conn, Side::Dialer);
         self.tell(match result {
-            Ok(address) => Input::Connected(link, address),
-            Err(why) => Input::Closed(link, why.into()),
+            Ok(address) => LinkInput::Connected(link, address),
+            Err(why) => LinkInput::Closed(link, why.into()),
         });
     }
 
@@ -217,8 +227,8 @@ impl Driver {
         match net.read(conn, Side::Dialer) {
             Read::Bytes(bytes) => self.told.push_back(Happening::Bytes(link, bytes)),
             Read::Nothing => {}
-            Read::Eof => self.tell(Input::Closed(link, "it closed the connection".into())),
-            Read::Reset => self.tell(Input::Closed(link, "it reset the connection".into())),
+            Read::Eof => self.tell(LinkInput::Closed(link, "it closed the connection".into())),
+            Read::Reset => self.tell(LinkInput::Closed(link, "it reset the connection".into())),
         }
     }
 
@@ -232,7 +242,7 @@ impl Driver {
     pub(crate) fn timer(&mut self, net: &Net) {
         self.armed = None;
         if self.machine.deadline().is_some_and(|at| at <= net.now().instant) {
-            self.tell(Input::Tick);
+            self.tell(Happening::Tick);
         }
     }
 
@@ -258,7 +268,7 @@ impl Driver {
         let files = node.disk.files();
         std::mem::swap(&mut files.disk, &mut host.disk);
         std::mem::swap(&mut files.random, &mut net.random);
-        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let tell = &mut |input| told.push_back(Happening::from(input));
         let step = node.disk.step(now, &self.ring, tell);
         let files = node.disk.files();
         std::mem::swap(&mut files.disk, &mut host.disk);
@@ -272,11 +282,12 @@ impl Driver {
         let Some(child) = self.children.get_mut(&link) else { return };
         child.waits = None;
         let told = &mut self.told;
-        let item = match host.disk.broken {
-            true => Err("the disk is broken".to_owned()),
-            false => backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two),
+        let item = if host.disk.broken {
+            Err("the disk is broken".to_owned())
+        } else {
+            backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two)
         };
-        child.sender.take(item, &self.ring, &mut |input| told.push_back(Happening::Input(input)));
+        child.sender.take(item, &self.ring, &mut |input| told.push_back(Happening::from(input)));
     }
 
     /// The source reads one piece of its file.
@@ -284,7 +295,7 @@ impl Driver {
         let Some(source) = self.source.as_mut().filter(|_| !self.machine.done) else { return };
         source.busy = false;
         let (now, told) = (net.now().instant, &mut self.told);
-        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let tell = &mut |input| told.push_back(Happening::from(input));
         loop {
             match source.supply.step(now, &self.ring, tell) {
                 // What was read before is in the ring.
@@ -306,7 +317,7 @@ impl Driver {
     pub(crate) fn halted(&mut self) {
         let told = &mut self.told;
         if let Some(node) = &mut self.node {
-            node.upstreams.halted(&mut |input| told.push_back(Happening::Input(input)));
+            node.upstreams.halted(&mut |input| told.push_back(Happening::from(input)));
         }
     }
 
@@ -335,12 +346,12 @@ impl Driver {
     pub(crate) fn step(&mut self, net: &mut Net, host: &mut Host) {
         if net.random.chance(1) {
             // A Tick too early harms nobody.
-            self.tell(Input::Tick);
+            self.tell(Happening::Tick);
         }
         loop {
             while let Some(happening) = self.told.pop_front() {
                 self.note(net, &happening);
-                host.ended |= matches!(happening, Happening::Input(Input::End { .. }));
+                host.ended |= matches!(happening, Happening::Node(NodeInput::End { .. }));
                 for output in self.machine.handle(net.now(), happening) {
                     self.carry_out(net, host, output);
                 }
@@ -355,7 +366,12 @@ impl Driver {
 
     fn note(&self, net: &Net, happening: &Happening) {
         net.note(self.at, || match happening {
-            Happening::Input(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Tick => "<- Tick".to_owned(),
+            Happening::Node(NodeInput::File(input)) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Node(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Source(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Link(input) => format!("<- {}", cut(&format!("{input:?}"))),
+            Happening::Feed(input) => format!("<- {}", cut(&format!("{input:?}"))),
             Happening::Bytes(link, bytes) => {
                 format!("<- {link:?} says {}", cut(&String::from_utf8_lossy(bytes)))
             }
@@ -403,16 +419,19 @@ impl Driver {
     fn send(&mut self, net: &mut Net, link: LinkId) -> bool {
         let Some(child) = self.children.get_mut(&link) else { return false };
         let told = &mut self.told;
-        let sent = child.send(net, &self.ring, &mut |input| told.push_back(Happening::Input(input)));
+        let sent = child.send(net, &self.ring, &mut |input| told.push_back(Happening::from(input)));
         child.is_at(self.ring.look(|ring| ring.position(link)));
         match sent {
             Sent::Something => true,
             Sent::Nothing => false,
             Sent::NeedsFile(backing, offset, len) => {
                 child.from_file = true;
-                if std::mem::take(&mut child.from_memory) && self.waited < PATIENCE_WITH_CHILDREN {
-                    panic!("a child lost its place in the ring after {:?} of waiting", self.waited);
-                }
+                let was_waited_for = self.waited >= PATIENCE_WITH_CHILDREN;
+                assert!(
+                    !std::mem::take(&mut child.from_memory) || was_waited_for,
+                    "a child lost its place in the ring after {:?} of waiting",
+                    self.waited
+                );
                 self.reads.insert(link, (backing, offset, len));
                 net.within(100, Event::ReadBack(self.id, link));
                 true
@@ -431,7 +450,7 @@ impl Driver {
         let Some(node) = &mut self.node else { return false };
         let before = node.upstreams.offset();
         let told = &mut self.told;
-        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let tell = &mut |input| told.push_back(Happening::from(input));
         let moved = node.upstreams.receive(net, &self.ring, tell);
         if node.upstreams.waits_until.is_some() && self.waiting.is_none() {
             self.waiting = Some(net.now().instant);
@@ -496,41 +515,42 @@ impl Driver {
     fn carry_out(&mut self, net: &mut Net, host: &mut Host, output: Output) {
         net.note(self.at, || format!("-> {}", cut(&format!("{:?}", Said(&output)))));
         match output {
-            Output::LookUp { link, host, port } => {
+            Output::Link(LinkOutput::LookUp { link, host, port }) => {
                 assert_eq!(port, 2893);
                 let host: usize =
                     host.strip_prefix('h').and_then(|number| number.parse().ok()).expect("a host");
                 let decoys = net.decoys.iter().filter(|(other, _)| *other == host).map(|(_, decoy)| *decoy);
                 let addresses = decoys.chain([host]).map(address).collect();
                 self.lookups.insert(link);
-                self.tell(Input::Found(link, addresses));
+                self.tell(LinkInput::Found(link, addresses));
             }
-            Output::Connect { link, to } => {
+            Output::Link(LinkOutput::Connect { link, to }) => {
                 let conn = net.dial(self.id, self.at, Some(host_at(to)));
                 self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
                 let sender = Sender::new(net.now().instant, link, self.writer.clone(), Limit::default());
                 self.children.insert(link, Child::new(link, conn, sender));
             }
-            Output::Close(link) if self.lookups.remove(&link) => {}
-            Output::Send(link, bytes) => self.order(link, LinkOrder::Send(bytes)),
-            Output::Control(link, control) => self.order(link, LinkOrder::Control(control)),
-            Output::Feed(link, from) => self.ring.change(|ring| ring.feed(link, from)),
-            Output::Finish(link) => self.order(link, LinkOrder::Finish),
-            Output::Close(link) => {
+            Output::Link(LinkOutput::Close(link)) if self.lookups.remove(&link) => {}
+            Output::Link(LinkOutput::Send(link, bytes)) => self.order(link, LinkOrder::Send(bytes)),
+            Output::Feed(FeedOutput::Control(link, control)) => self.order(link, LinkOrder::Control(control)),
+            Output::Feed(FeedOutput::Feed(link, from)) => self.ring.change(|ring| ring.feed(link, from)),
+            Output::Feed(FeedOutput::Finish(link)) => self.order(link, LinkOrder::Finish),
+            Output::Link(LinkOutput::Close(link)) => {
                 self.ring.change(|ring| ring.remove_link(link));
                 let child = self.children.remove(&link).expect("only what is open is closed");
                 let lose = net.random.chance(30);
                 net.close(child.conn, Side::Dialer, lose);
             }
-            Output::Part(link) => self.ring.change(|ring| ring.part(link)),
-            Output::Progress(progress) => self.progress.push(progress),
-            Output::Report(report) => self.reports.push(report),
-            Output::Bypassed(report) => self.bypassed.push(report),
-            Output::Answer(answer) => self.answers.push(answer),
+            Output::Source(SourceOutput::Part(link)) => self.ring.change(|ring| ring.part(link)),
+            Output::Source(SourceOutput::Progress(progress)) => self.progress.push(progress),
+            Output::Source(SourceOutput::Report(report)) => self.reports.push(report),
+            Output::Source(SourceOutput::Bypassed(report)) => self.bypassed.push(report),
+            Output::Source(other) => unreachable!("{other:?} has a name of its own"),
+            Output::Node(output) => self.carry_out_node(net, host, output),
             Output::Done if self.node.is_none() => {
                 self.parting_until = Some(net.now().instant + PARTING);
             }
-            other => self.carry_out_node(net, host, other),
+            Output::Done => self.leave(net, host),
         }
     }
 
@@ -543,25 +563,25 @@ impl Driver {
         self.ring.change(|ring| ring.order_disk(order));
     }
 
-    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: Output) {
+    fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: NodeOutput) {
         let node = self.node.as_mut().expect("outputs of a node");
         match output {
-            Output::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            Output::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            Output::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            Output::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            Output::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
-            Output::Accept(upstream, from) => self.accept(net, host, upstream, from),
-            Output::Halt => self.halt(net),
-            Output::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
-            Output::CloseUpstream(upstream) => node.upstreams.close(upstream),
-            Output::DropUpstream(upstream) => {
+            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
+            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
+            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
+            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
+            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::Accept(upstream, from) => self.accept(net, host, upstream, from),
+            NodeOutput::Halt => self.halt(net),
+            NodeOutput::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),
+            NodeOutput::CloseUpstream(upstream) => node.upstreams.close(upstream),
+            NodeOutput::DropUpstream(upstream) => {
                 if node.upstreams.abandon(net, upstream) {
                     self.halt(net);
                 }
             }
-            Output::Done => self.leave(net, host),
-            other => unreachable!("{other:?} is no output of a node"),
+            NodeOutput::Answer(answer) => self.answers.push(answer),
+            other => unreachable!("{other:?} has a name of its own"),
         }
     }
 
@@ -589,7 +609,7 @@ impl Driver {
             digests[..from.div_ceil(block_size) as usize].iter().for_each(|digest| root.block(digest));
             Some(root)
         };
-        let tell = &mut |input| told.push_back(Happening::Input(input));
+        let tell = &mut |input| told.push_back(Happening::from(input));
         node.upstreams.accept(net.now().instant, upstream, from, root, tell);
     }
 
@@ -613,9 +633,15 @@ struct Said<'a>(&'a Output);
 impl std::fmt::Debug for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Output::Reply(id, bytes) => write!(f, "Reply({id:?}) {}", String::from_utf8_lossy(bytes)),
-            Output::Send(link, bytes) => write!(f, "Send({link:?}) {} bytes", bytes.len()),
-            other => other.fmt(f),
+            Output::Node(NodeOutput::Reply(id, bytes)) => {
+                write!(f, "Reply({id:?}) {}", String::from_utf8_lossy(bytes))
+            }
+            Output::Link(LinkOutput::Send(link, bytes)) => write!(f, "Send({link:?}) {} bytes", bytes.len()),
+            Output::Link(output) => output.fmt(f),
+            Output::Feed(output) => output.fmt(f),
+            Output::Node(output) => output.fmt(f),
+            Output::Source(output) => output.fmt(f),
+            Output::Done => f.write_str("Done"),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Who accepts a connection: a node that greets, and those that only pretend to be one.
+//! Accepted connections until they are proven, at a node and at hosts that only pretend to be one.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use lantorrent_core::session::{Gate, Greeting, Incoming, Proven};
-use lantorrent_core::wire::{Nonce, Verb};
+use lantorrent_core::session::{Greeting, Incoming, Proven};
+use lantorrent_core::wire::Nonce;
 
 use super::host::{Host, Manner, Script};
 use super::link::{ConnId, Read, Side};
@@ -29,9 +29,7 @@ impl Greeter {
     pub(crate) fn accept(net: &mut Net, host: &Host, id: ActorId, conn: ConnId, local: SocketAddr) -> Self {
         let greets = matches!(host.manner, Manner::Node | Manner::Liar(_));
         let challenge = Nonce(net.random.bytes());
-        let verbs = if host.solo { &[Verb::Send, Verb::Check] } else { Gate::VERBS };
-        let gate = Gate { keys: host.keys.clone(), also: Vec::new(), timing: host.timing.clone(), verbs };
-        let greeting = greets.then(|| Incoming::new(net.now(), gate, Some(local), challenge));
+        let greeting = greets.then(|| Incoming::new(net.now(), host.gate(), Some(local), challenge));
         if let Some(greeting) = &greeting {
             net.at(greeting.deadline(), Event::Timer(id));
         }

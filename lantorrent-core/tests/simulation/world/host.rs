@@ -1,11 +1,12 @@
 //! A host: what it does with connections, and what outlives each of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Proven, Roster, Timing};
-use lantorrent_core::wire::{Keyring, Nonce, SealedReport, TransferId};
+use lantorrent_core::flow::admission::{Admission, Kept, Name};
+use lantorrent_core::session::{Gate, Proven, Timing};
+use lantorrent_core::wire::{Header, Keyring, Nonce, SealedReport, TransferId};
 
 use super::disk::Disk;
 use super::net::{ActorId, Event};
@@ -49,11 +50,17 @@ pub(crate) struct Host {
     pub(crate) keys: Keyring,
     pub(crate) timing: Timing,
     pub(crate) disk: Disk,
-    pub(crate) roster: Roster,
+    pub(crate) admission: Admission,
     /// Whether each connection has a process of its own, which shares no memory with the others.
     pub(crate) solo: bool,
     /// How transfers have ended here, in a file.
     ended_transfers: Vec<(TransferId, Vec<SealedReport>)>,
+    /// What of transfers was cancelled, in a file.
+    cancelled: Vec<(TransferId, String)>,
+    /// The places of this node in transfers.
+    pub(crate) places: BTreeMap<TransferId, u32>,
+    /// By which its processes find each other.
+    names: Vec<(Name, ActorId)>,
     /// The sessions that are live in its process.
     pub(crate) sessions: Vec<(TransferId, ActorId)>,
     pub(crate) stopping: Option<Duration>,
@@ -80,15 +87,18 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(manner: Manner, keys: Keyring, timing: Timing) -> Self {
-        let roster = Roster::new(timing.retain);
+        let admission = Admission::new(gate(&keys, &timing), usize::MAX);
         Self {
             manner,
             keys,
             timing,
             disk: Disk::default(),
-            roster,
+            admission,
             solo: false,
             ended_transfers: Vec::new(),
+            cancelled: Vec::new(),
+            places: BTreeMap::new(),
+            names: Vec::new(),
             sessions: Vec::new(),
             stopping: None,
             frozen: false,
@@ -103,6 +113,29 @@ impl Host {
         }
     }
 
+    pub(crate) fn gate(&self) -> Gate {
+        gate(&self.keys, &self.timing)
+    }
+
+    /// For a process that knows of no other.
+    pub(crate) fn new_admission(&self) -> Admission {
+        Admission::new(self.gate(), usize::MAX)
+    }
+
+    /// The process that has that name.
+    pub(crate) fn holder(&self, name: &Name) -> Option<ActorId> {
+        self.names.iter().find(|(other, _)| other == name).map(|&(_, id)| id)
+    }
+
+    pub(crate) fn take_name(&mut self, name: Name, id: ActorId) {
+        self.names.retain(|(other, _)| *other != name);
+        self.names.push((name, id));
+    }
+
+    pub(crate) fn give_up_names(&mut self, id: ActorId) {
+        self.names.retain(|&(_, other)| other != id);
+    }
+
     pub(crate) fn session(&self, transfer: &TransferId) -> Option<ActorId> {
         self.sessions.iter().find(|(other, _)| other == transfer).map(|&(_, id)| id)
     }
@@ -112,7 +145,10 @@ impl Host {
         if self.solo {
             self.ended_transfers.extend(results.map(|results| (*transfer, results)));
         } else {
-            self.roster.leave(now, transfer, results);
+            self.admission.leave(now, Some(transfer), results);
+        }
+        if let Some(id) = self.session(transfer) {
+            self.give_up_names(id);
         }
         self.sessions.retain(|(other, _)| other != transfer);
     }
@@ -123,17 +159,46 @@ impl Host {
         ended.map(|(_, results)| results.clone())
     }
 
+    /// Keeps in a file that the requests of that header are cancelled.
+    pub(crate) fn record_cancel(&mut self, header: &Header) {
+        let Some(envelope) = &header.envelope else { return };
+        let ids = header.node.requests.iter().map(|request| request.id.clone());
+        self.cancelled.extend(ids.map(|id| (envelope.transfer, id)));
+    }
+
+    pub(crate) fn erase_cancel(&mut self, header: &Header) {
+        let Some(envelope) = &header.envelope else { return };
+        let requests = &header.node.requests;
+        let is_named = |id: &String| requests.iter().any(|request| request.id == *id);
+        self.cancelled.retain(|(transfer, id)| *transfer != envelope.transfer || !is_named(id));
+    }
+
+    /// What files keep of the transfer of that header.
+    pub(crate) fn recall(&self, header: &Header) -> Kept {
+        let Some(envelope) = &header.envelope else { return Kept::default() };
+        let transfer = envelope.transfer;
+        let place = self.places.get(&transfer).copied().unwrap_or(header.node.index);
+        let ended = self.kept_results(&transfer).map(|results| (place, results));
+        let cancelled = self.cancelled.iter().filter(|(other, _)| *other == transfer);
+        Kept { ended, cancelled: cancelled.map(|(_, id)| id.clone()).collect() }
+    }
+
     /// The process is gone, and with it everything but what the disk has.
     pub(crate) fn crash(&mut self) {
         self.manner = Manner::Refuses;
-        self.roster = Roster::new(self.timing.retain);
+        self.admission = self.new_admission();
         self.sessions.clear();
+        self.names.clear();
         self.stopping = None;
         self.frozen = false;
         self.missed.clear();
         self.outlived.get_or_insert_default().extend(self.disk.files.keys().cloned());
         self.disk.crash();
     }
+}
+
+fn gate(keys: &Keyring, timing: &Timing) -> Gate {
+    Gate { keys: keys.clone(), also: Vec::new(), timing: timing.clone(), verbs: Gate::VERBS }
 }
 
 impl crate::random::Random {

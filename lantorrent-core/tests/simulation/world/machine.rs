@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Control, Input, LinkId, NodeSession, Now, Output, SourceSession, UpstreamId};
+use lantorrent_core::session::{
+    Control, FeedInput, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput,
+    NodeSession, Now, SourceInput, SourceOutput, SourceSession, UpstreamId,
+};
 use lantorrent_core::wire::{SealedReport, Wire};
 
 #[derive(Debug)]
@@ -33,8 +36,89 @@ enum Reading {
 /// Something that happened, until the session hears of it.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    Input(Input<'static>),
+    Tick,
+    Node(NodeInput<'static>),
+    Source(SourceInput<'static>),
+    Link(LinkInput<'static>),
+    Feed(FeedInput),
     Bytes(LinkId, Vec<u8>),
+}
+
+/// What a session asks for, be it a node's or a source's.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Link(LinkOutput),
+    Feed(FeedOutput),
+    Node(NodeOutput),
+    Source(SourceOutput),
+    Done,
+}
+
+macro_rules! one_of {
+    ($($part:ty => $whole:ident::$variant:ident),*) => {$(
+        impl From<$part> for $whole {
+            fn from(part: $part) -> Self {
+                Self::$variant(part)
+            }
+        }
+    )*};
+}
+
+one_of!(
+    NodeInput<'static> => Happening::Node,
+    SourceInput<'static> => Happening::Source,
+    LinkInput<'static> => Happening::Link,
+    FeedInput => Happening::Feed
+);
+
+impl From<FileInput> for Happening {
+    fn from(input: FileInput) -> Self {
+        Self::Node(NodeInput::File(input))
+    }
+}
+
+impl From<NodeOutput> for Output {
+    fn from(output: NodeOutput) -> Self {
+        match output {
+            NodeOutput::Link(output) => Self::Link(output),
+            NodeOutput::Feed(output) => Self::Feed(output),
+            NodeOutput::Done => Self::Done,
+            output => Self::Node(output),
+        }
+    }
+}
+
+impl From<SourceOutput> for Output {
+    fn from(output: SourceOutput) -> Self {
+        match output {
+            SourceOutput::Link(output) => Self::Link(output),
+            SourceOutput::Feed(output) => Self::Feed(output),
+            SourceOutput::Done => Self::Done,
+            output => Self::Source(output),
+        }
+    }
+}
+
+impl Session {
+    fn handle(&mut self, now: Now, happening: Happening) {
+        match (self, happening) {
+            (Self::Node(session), Happening::Tick) => session.handle(now, NodeInput::Tick),
+            (Self::Node(session), Happening::Node(input)) => session.handle(now, input),
+            (Self::Node(session), Happening::Link(input)) => session.handle(now, input),
+            (Self::Node(session), Happening::Feed(input)) => session.handle(now, input),
+            (Self::Node(session), Happening::Bytes(link, bytes)) => {
+                session.handle(now, LinkInput::Bytes(link, &bytes));
+            }
+            (Self::Source(session), Happening::Tick) => session.handle(now, SourceInput::Tick),
+            (Self::Source(session), Happening::Source(input)) => session.handle(now, input),
+            (Self::Source(session), Happening::Link(input)) => session.handle(now, input),
+            (Self::Source(session), Happening::Feed(input)) => session.handle(now, input),
+            (Self::Source(session), Happening::Bytes(link, bytes)) => {
+                session.handle(now, LinkInput::Bytes(link, &bytes));
+            }
+            (_, happening) => panic!("{happening:?} is for the other session"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -93,6 +177,10 @@ impl Machine {
         }
     }
 
+    pub(crate) fn is_orphan(&self, now: Now) -> bool {
+        matches!(&self.session, Session::Node(session) if session.is_orphan(now))
+    }
+
     pub(crate) fn results(&self) -> Option<Vec<SealedReport>> {
         match &self.session {
             Session::Node(session) => session.results(),
@@ -107,20 +195,9 @@ impl Machine {
 
     pub(crate) fn handle(&mut self, now: Now, happening: Happening) -> Vec<Output> {
         let was_done = self.done;
-        let bytes;
-        let input = match happening {
-            Happening::Bytes(link, said) => {
-                bytes = said;
-                Input::Bytes(link, &bytes)
-            }
-            Happening::Input(input) => input,
-        };
-        let due = matches!(input, Input::Tick) && self.deadline().is_some_and(|at| at <= now.instant);
-        self.observe(&input);
-        match &mut self.session {
-            Session::Node(session) => session.handle(now, input),
-            Session::Source(session) => session.handle(now, input),
-        }
+        let due = matches!(happening, Happening::Tick) && self.deadline().is_some_and(|at| at <= now.instant);
+        self.observe(&happening);
+        self.session.handle(now, happening);
         let outputs = self.drain();
         assert!(!was_done || outputs.is_empty(), "after Done came {outputs:?}");
         // Or the driver would spin.
@@ -130,25 +207,30 @@ impl Machine {
         outputs
     }
 
-    fn observe(&mut self, input: &Input<'_>) {
+    fn observe(&mut self, happening: &Happening) {
         if self.done {
             return;
         }
+        let input = match happening {
+            Happening::Node(input) => input,
+            Happening::Source(SourceInput::End { .. }) => return self.ended = true,
+            _ => return,
+        };
         match input {
-            Input::End { .. } => self.ended = true,
-            Input::Opened(file, opened) => {
+            NodeInput::End { .. } => self.ended = true,
+            NodeInput::File(FileInput::Opened(file, opened)) => {
                 let wanted = self.opening.remove(file) && !self.removing.contains(file);
                 let opened = opened.as_ref().ok().filter(|_| wanted);
                 self.open.extend(opened.map(|opened| (*file, opened.resumed)));
             }
-            Input::Claimed(id, _) => {
+            NodeInput::Claimed(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
             }
-            Input::Cancelled(id, _) => {
+            NodeInput::Cancelled(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
                 self.callers.insert(*id);
             }
-            Input::Halted { offset, .. } => {
+            NodeInput::Halted { offset, .. } => {
                 self.reading = Reading::No;
                 self.next = Some(*offset);
             }
@@ -164,7 +246,9 @@ impl Machine {
             self.said = None;
             return;
         }
-        if self.said.is_none() || outputs.iter().any(|output| matches!(output, Output::Reply(..))) {
+        if self.said.is_none()
+            || outputs.iter().any(|output| matches!(output, Output::Node(NodeOutput::Reply(..))))
+        {
             self.said = Some(now);
         }
         let silent = self.said.map_or(Duration::ZERO, |said| now - said);
@@ -177,8 +261,8 @@ impl Machine {
         let mut outputs = Vec::new();
         loop {
             let next = match &mut self.session {
-                Session::Node(session) => session.poll(),
-                Session::Source(session) => session.poll(),
+                Session::Node(session) => session.poll().map(Output::from),
+                Session::Source(session) => session.poll().map(Output::from),
             };
             let Some(output) = next else { break };
             assert!(!self.done, "after Done came {output:?}");
@@ -191,72 +275,75 @@ impl Machine {
 
     fn check(&mut self, output: &Output) {
         match output {
-            Output::LookUp { .. }
-            | Output::Connect { .. }
-            | Output::Send(..)
-            | Output::Control(..)
-            | Output::Feed(..)
-            | Output::Finish(_)
-            | Output::Close(_)
-            | Output::Part(_) => self.check_link(output),
-            Output::Accept(..)
-            | Output::Halt
-            | Output::Reply(..)
-            | Output::CloseUpstream(_)
-            | Output::DropUpstream(_) => self.check_upstream(output),
-            Output::Open(_)
-            | Output::Place(..)
-            | Output::Discard(_)
-            | Output::Keep(_)
-            | Output::Remove(_) => {
-                self.check_file(output);
+            Output::Link(output) => self.check_link(output),
+            Output::Feed(output) => self.check_feed(output),
+            Output::Source(SourceOutput::Part(link)) => {
+                let before = self.links.insert(*link, Link::Closed);
+                assert!(matches!(before, Some(Link::Fed | Link::Finished)), "{output:?}");
             }
-            Output::Progress(_) | Output::Report(_) | Output::Bypassed(_) | Output::Answer(_) => {}
+            Output::Source(_) => {}
+            Output::Node(output) => self.check_node(output),
             Output::Done => self.check_done(),
         }
     }
 
-    fn check_link(&mut self, output: &Output) {
+    fn check_node(&mut self, output: &NodeOutput) {
         match output {
-            Output::LookUp { link, .. } | Output::Connect { link, .. } => {
-                let new = self.links.insert(*link, Link::Connecting).is_none();
-                assert!(new, "{link:?} is given out twice");
-            }
-            Output::Send(link, _) | Output::Control(link, _) => {
-                let state = self.links.get(link).copied();
-                assert!(matches!(state, Some(Link::Connecting | Link::Fed)), "{output:?} on {state:?}");
-                match output {
-                    // Who is not ready yet hears of it too. Nothing but the end comes behind that.
-                    Output::Control(_, Control::Abort(_)) => {
-                        self.links.insert(*link, Link::Fed);
-                    }
-                    Output::Control(..) => assert_eq!(state, Some(Link::Fed), "headers before the payload"),
-                    _ => assert_eq!(state, Some(Link::Connecting), "headers before the payload"),
-                }
-            }
-            Output::Feed(link, _) => {
-                let before = self.links.insert(*link, Link::Fed);
-                assert_eq!(before, Some(Link::Connecting), "{output:?}");
-            }
-            Output::Finish(link) => {
-                let before = self.links.insert(*link, Link::Finished);
-                assert_eq!(before, Some(Link::Fed), "{output:?}");
-            }
-            Output::Part(link) => {
-                let before = self.links.insert(*link, Link::Closed);
-                assert!(matches!(before, Some(Link::Fed | Link::Finished)), "{output:?}");
-            }
-            Output::Close(link) => {
-                let before = self.links.insert(*link, Link::Closed);
-                assert!(before.is_some_and(|state| state != Link::Closed), "{output:?} twice");
-            }
+            NodeOutput::Accept(..)
+            | NodeOutput::Halt
+            | NodeOutput::Reply(..)
+            | NodeOutput::CloseUpstream(_)
+            | NodeOutput::DropUpstream(_) => self.check_upstream(output),
+            NodeOutput::Open(_)
+            | NodeOutput::Place(..)
+            | NodeOutput::Discard(_)
+            | NodeOutput::Keep(_)
+            | NodeOutput::Remove(_) => self.check_file(output),
             _ => {}
         }
     }
 
-    fn check_upstream(&mut self, output: &Output) {
+    fn check_link(&mut self, output: &LinkOutput) {
         match output {
-            Output::Accept(id, offset) => {
+            LinkOutput::LookUp { link, .. } | LinkOutput::Connect { link, .. } => {
+                let new = self.links.insert(*link, Link::Connecting).is_none();
+                assert!(new, "{link:?} is given out twice");
+            }
+            LinkOutput::Send(link, _) => {
+                let state = self.links.get(link).copied();
+                assert_eq!(state, Some(Link::Connecting), "headers before the payload: {output:?}");
+            }
+            LinkOutput::Close(link) => {
+                let before = self.links.insert(*link, Link::Closed);
+                assert!(before.is_some_and(|state| state != Link::Closed), "{output:?} twice");
+            }
+        }
+    }
+
+    fn check_feed(&mut self, output: &FeedOutput) {
+        match output {
+            // A child that is not ready yet hears of it too. Nothing but the end comes behind that.
+            FeedOutput::Control(link, Control::Abort(_)) => {
+                let before = self.links.insert(*link, Link::Fed);
+                assert!(matches!(before, Some(Link::Connecting | Link::Fed)), "{output:?} on {before:?}");
+            }
+            FeedOutput::Control(link, _) => {
+                assert_eq!(self.links.get(link), Some(&Link::Fed), "headers before the payload: {output:?}");
+            }
+            FeedOutput::Feed(link, _) => {
+                let before = self.links.insert(*link, Link::Fed);
+                assert_eq!(before, Some(Link::Connecting), "{output:?}");
+            }
+            FeedOutput::Finish(link) => {
+                let before = self.links.insert(*link, Link::Finished);
+                assert_eq!(before, Some(Link::Fed), "{output:?}");
+            }
+        }
+    }
+
+    fn check_upstream(&mut self, output: &NodeOutput) {
+        match output {
+            NodeOutput::Accept(id, offset) => {
                 assert_eq!(self.upstreams.get(id), Some(&true), "{output:?}");
                 assert_eq!(self.reading, Reading::No, "{output:?}");
                 let least = self.open.values().min().copied().unwrap_or(*offset);
@@ -264,30 +351,30 @@ impl Machine {
                 assert_eq!(*offset, next, "where the payload goes on");
                 self.reading = Reading::From(*id);
             }
-            Output::Halt => {
+            NodeOutput::Halt => {
                 assert!(matches!(self.reading, Reading::From(_)), "halted, and it is {:?}", self.reading);
                 self.reading = Reading::Halting;
             }
-            Output::Reply(id, _) => {
+            NodeOutput::Reply(id, _) => {
                 assert_eq!(self.upstreams.get(id), Some(&true), "said after the last word");
             }
-            Output::CloseUpstream(id) | Output::DropUpstream(id) => {
+            NodeOutput::CloseUpstream(id) | NodeOutput::DropUpstream(id) => {
                 assert_eq!(self.upstreams.insert(*id, false), Some(true), "{output:?} twice");
             }
             _ => {}
         }
     }
 
-    fn check_file(&mut self, output: &Output) {
+    fn check_file(&mut self, output: &NodeOutput) {
         match output {
-            Output::Place(file, _) => {
+            NodeOutput::Place(file, _) => {
                 assert!(self.ended, "placed without END");
                 assert!(self.placing.insert(*file), "placed twice");
                 self.open.remove(file);
             }
-            Output::Open(file) => assert!(self.opening.insert(*file), "{output:?} twice"),
-            Output::Keep(file) if self.opening.remove(file) => {}
-            Output::Remove(request) => {
+            NodeOutput::Open(file) => assert!(self.opening.insert(*file), "{output:?} twice"),
+            NodeOutput::Keep(file) if self.opening.remove(file) => {}
+            NodeOutput::Remove(request) => {
                 let Session::Node(session) = &self.session else { panic!("{output:?} of a source") };
                 let own = session.header().node.requests.iter().position(|own| own.id == request.id);
                 if let Some(file) = own {
@@ -296,7 +383,7 @@ impl Machine {
                     self.open.remove(&file);
                 }
             }
-            Output::Discard(file) | Output::Keep(file) => {
+            NodeOutput::Discard(file) | NodeOutput::Keep(file) => {
                 assert!(self.open.remove(file).is_some(), "{output:?} of what is not open");
             }
             _ => {}

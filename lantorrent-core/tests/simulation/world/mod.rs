@@ -343,7 +343,7 @@ impl World {
     }
 
     fn welcome(&mut self, id: ActorId, at: usize, greeter: Box<Greeter>, proven: Box<Proven>, rest: Vec<u8>) {
-        let role = welcome::Welcome { id, at, greeter, proven, rest }.decide(self);
+        let role = welcome::Welcome::new(id, at, greeter, proven, rest, self).decide(self);
         self.actors[id.0].role = role;
     }
 }

@@ -1,136 +1,151 @@
 //! A node whose connections have a process each, as under inetd: they share the disk, can ask each other, and keep
 //! what has ended in a file.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lantorrent_core::session::{Answer, Ask, Input, SUPERSEDED};
-use lantorrent_core::wire::{Code, Line, LineWriter, SealedReport, TransferId};
+use lantorrent_core::flow::admission::{Follower, Holder, Join, Name, Step};
+use lantorrent_core::session::{Answer, Ask, NodeInput};
+use lantorrent_core::wire::{Keyring, SealedReport, TransferId};
 
 use super::greeter::Greeter;
 use super::net::{ActorId, Event, Net};
 use super::welcome::Welcome;
 use super::{Role, World};
 
-/// What becomes of a new connection.
-enum Turn {
-    /// The files are free, as far as anybody knows.
-    Free,
-    /// The transfer is over here.
-    Over(Vec<SealedReport>),
-    /// Another process has a better right to the transfer.
-    Taken,
-    /// That process has the file, and will soon have its results.
-    Finishing(ActorId),
-    /// The node has another place in the transfer.
-    Elsewhere(u32),
-    /// A newer transfer has the files.
-    Outdated,
-    /// Another process has the transfer, and does not answer. Nothing that is known now would be true if it wakes up.
-    Silent,
+/// What comes of asking the other processes.
+pub(super) enum Met {
+    /// Its process knows what they know.
+    Known(Welcome),
+    Served(Role),
 }
 
-/// Waits for another process to end, to say what it has found.
-pub(super) struct Waiter {
+/// A connection that waits.
+pub(super) enum Waiter {
+    /// Until it is admitted again, at that time.
+    Parked(Welcome, Instant),
+    /// For another process to end, to say what it has found.
+    Follower(Box<Following>),
+}
+
+pub(super) struct Following {
     greeter: Box<Greeter>,
-    lines: LineWriter,
+    follower: Option<Follower>,
     /// Whom it waits for.
     session: ActorId,
     transfer: TransferId,
-    over: bool,
 }
 
 const ALIVE: Duration = Duration::from_millis(500);
 
 impl Waiter {
     pub(super) fn pump(&mut self, net: &mut Net) {
-        self.greeter.pump(net);
-    }
-
-    /// What comes matters no more.
-    pub(super) fn readable(&mut self, net: &mut Net) {
-        let _ = self.greeter.readable(net);
-    }
-
-    /// It is time to look again.
-    fn look(&mut self, net: &mut Net, id: ActorId, results: Option<Vec<SealedReport>>) {
-        if self.over {
-            return;
+        if let Self::Follower(following) = self {
+            following.greeter.pump(net);
         }
+    }
+
+    /// What comes matters no more, or is heard later.
+    pub(super) fn readable(&mut self, net: &mut Net) {
+        if let Self::Follower(following) = self {
+            let _ = following.greeter.readable(net);
+        }
+    }
+}
+
+impl Following {
+    /// It is time to look again.
+    fn look(&mut self, net: &mut Net, id: ActorId, keys: &Keyring, results: Option<Vec<SealedReport>>) {
+        let Some(mut follower) = self.follower.take() else { return };
         let Some(results) = results else {
-            self.greeter.out.extend(self.lines.encode(&Line::Alive));
+            self.greeter.out.extend(follower.alive());
             self.greeter.pump(net);
+            self.follower = Some(follower);
             return net.after(ALIVE, Event::Nudge(id));
         };
-        self.over = true;
-        let results = results.into_iter().map(Line::Result);
-        let said: Vec<u8> = results.flat_map(|line| self.lines.encode(&line)).collect();
-        self.greeter.say_last(net, said);
+        let requests = follower.header().node.requests.iter();
+        let files = requests.map(|request| (request.id.clone(), Ok(()))).collect();
+        self.greeter.say_last(net, follower.results(keys, results, &files));
     }
 }
 
 impl Welcome {
-    /// Sees to it that no other process holds what this one wants, and goes on from there.
-    pub(super) fn decide_solo(self, world: &mut World) -> Role {
-        let Some(ask) = Ask::for_header(&self.proven.header) else { return self.begin(world, Vec::new()) };
-        match world.make_room(self.at, &ask) {
-            // Only where nobody has the transfer, and nothing is known of it, is it true that nothing came of it.
-            Turn::Free if world.hosts[self.at].stopping.is_some() => self.turn_away(world),
-            Turn::Free => self.begin(world, Vec::new()),
-            Turn::Over(results) => self.retell(world, &results),
-            Turn::Taken => self.say_left(world),
-            Turn::Finishing(session) => self.wait(world, session, ask.transfer),
-            Turn::Elsewhere(place) => self.refuse_second(world, place),
-            Turn::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
-            Turn::Silent => self.hang_up(world),
+    /// Asks the other processes of the node what they know.
+    pub(super) fn meet(mut self, world: &mut World) -> Met {
+        let (mut finishing, now) = (None, world.net.now().instant);
+        loop {
+            let Some(solo) = &mut self.solo else { return Met::Known(self) };
+            let (rendezvous, admission) = &mut **solo;
+            let (holder, session) = match rendezvous.step(now) {
+                Step::Take(name, ask) => {
+                    let met = world.ask_holder(self.at, &name, &ask);
+                    if met.0 == Holder::Gone {
+                        world.hosts[self.at].take_name(name, self.id);
+                    }
+                    met
+                }
+                Step::GiveWay(name, ask) => world.ask_holder(self.at, &name, &ask),
+                Step::HandOver(name) => match world.hosts[self.at].holder(&name) {
+                    None => (Holder::Gone, None),
+                    Some(session) if world.is_awake(session) => {
+                        let join = Join { displaced: Vec::new(), cancels: true };
+                        return Met::Served(self.hand_over(world, session, &join));
+                    }
+                    Some(session) => (Holder::Silent, Some(session)),
+                },
+                Step::Meet(name) => match world.hosts[self.at].holder(&name) {
+                    None => (Holder::Gone, None),
+                    session => (Holder::Refuses, session),
+                },
+                Step::Record => {
+                    world.hosts[self.at].record_cancel(&self.proven.header);
+                    rendezvous.recorded();
+                    continue;
+                }
+                Step::Erase => {
+                    world.hosts[self.at].erase_cancel(&self.proven.header);
+                    rendezvous.erased();
+                    continue;
+                }
+                Step::Recall => {
+                    let kept = world.hosts[self.at].recall(&self.proven.header);
+                    rendezvous.recalled(now, kept, admission);
+                    continue;
+                }
+                Step::Wait(until) => return Met::Served(self.park(world, until)),
+                Step::Admit => return Met::Known(self),
+                Step::Leave => unreachable!("it is served by then"),
+                Step::Follow => return Met::Served(self.follow(world, finishing)),
+                Step::Close(words) => return Met::Served(self.close(world, words)),
+            };
+            finishing = session;
+            rendezvous.met(now, holder, &mut self.attempt);
         }
     }
 
-    pub(super) fn hang_up(mut self, world: &mut World) -> Role {
-        self.greeter.say_last(&mut world.net, Vec::new());
-        Role::Greeter(self.greeter)
-    }
-
-    fn say_left(mut self, world: &mut World) -> Role {
-        let lines = self.proven.lines.as_mut();
-        let left = lines.map(|lines| lines.encode(&Line::Left)).unwrap_or_default();
-        self.greeter.say_last(&mut world.net, left);
-        Role::Greeter(self.greeter)
-    }
-
-    fn wait(self, world: &mut World, session: ActorId, transfer: TransferId) -> Role {
+    fn follow(self, world: &mut World, session: Option<ActorId>) -> Role {
         let Self { id, mut greeter, proven, .. } = self;
-        let mut lines = proven.lines.expect("a connection of wire 2");
-        greeter.out.extend(lines.encode(&Line::Accepted));
+        let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let (Some(session), Some(transfer)) = (session, transfer) else { unreachable!("it was met") };
+        let (follower, accepted) = Follower::new(*proven).expect("a connection of wire 2");
+        greeter.out.extend(accepted);
         greeter.pump(&mut world.net);
         world.net.after(ALIVE, Event::Nudge(id));
-        Role::Waiter(Box::new(Waiter { greeter, lines, session, transfer, over: false }))
+        let following = Following { greeter, follower: Some(follower), session, transfer };
+        Role::Waiter(Box::new(Waiter::Follower(Box::new(following))))
     }
 }
 
 impl World {
-    /// Asks whoever has to do with the same transfer, or the same files, to make room.
-    fn make_room(&mut self, at: usize, ask: &Ask) -> Turn {
-        if let Some(session) = self.hosts[at].session(&ask.transfer) {
-            match self.ask(session, ask) {
-                Some(Answer::Yes) => {}
-                Some(Answer::Finishing) => return Turn::Finishing(session),
-                Some(Answer::No | Answer::Outdated) => return Turn::Taken,
-                Some(Answer::Elsewhere(place)) => return Turn::Elsewhere(place),
-                None => return Turn::Silent,
-            }
-        }
-        // Who had the transfer before has left word by now.
-        if let Some(results) = self.hosts[at].kept_results(&ask.transfer) {
-            return Turn::Over(results);
-        }
-        let others: Vec<ActorId> = self.hosts[at].sessions.iter().map(|&(_, id)| id).collect();
-        for session in others {
-            // Who does not make room is found by the lock on its file.
-            if self.ask(session, ask) == Some(Answer::Outdated) {
-                return Turn::Outdated;
-            }
-        }
-        Turn::Free
+    fn is_awake(&self, id: ActorId) -> bool {
+        !self.actors[id.0].asleep && self.driver(id).is_some_and(|driver| !driver.machine.done)
+    }
+
+    /// Asks the process that has a name to give way.
+    fn ask_holder(&mut self, at: usize, name: &Name, ask: &Ask) -> (Holder, Option<ActorId>) {
+        let Some(session) = self.hosts[at].holder(name) else { return (Holder::Gone, None) };
+        let holder =
+            self.ask(session, ask).map_or(Holder::Silent, |answer| Holder::that_says(answer, || true));
+        (holder, Some(session))
     }
 
     fn ask(&mut self, session: ActorId, ask: &Ask) -> Option<Answer> {
@@ -139,22 +154,35 @@ impl World {
         }
         let mut answer = None;
         self.drive(session, |driver, net, host| {
-            driver.tell(Input::Asked(ask.clone()));
+            driver.tell(NodeInput::Asked(ask.clone()));
             driver.step(net, host);
             answer = driver.answers.pop();
         });
         answer
     }
 
-    /// A waiter looks whether the process that it waits for has ended.
+    /// A connection that waits looks whether its time has come.
     pub(super) fn look(&mut self, id: ActorId) {
-        let at = self.actors[id.0].at;
-        let Role::Waiter(waiter) = &self.actors[id.0].role else { return };
-        let (session, transfer) = (waiter.session, waiter.transfer);
-        let over = self.driver(session).is_none_or(|driver| driver.machine.done);
-        let results = over.then(|| self.hosts[at].kept_results(&transfer).unwrap_or_default());
-        if let Role::Waiter(waiter) = &mut self.actors[id.0].role {
-            waiter.look(&mut self.net, id, results);
+        let now = self.net.now().instant;
+        let role = &mut self.actors[id.0].role;
+        match role {
+            Role::Waiter(waiter) => match &**waiter {
+                Waiter::Parked(_, until) if *until > now => return,
+                Waiter::Parked(..) | Waiter::Follower(_) => {}
+            },
+            _ => return,
         }
+        let Role::Waiter(waiter) = std::mem::replace(role, Role::Gone) else { return };
+        let role = match *waiter {
+            Waiter::Parked(welcome, _) => welcome.go_on(self),
+            Waiter::Follower(mut following) => {
+                let host = &self.hosts[self.actors[id.0].at];
+                let over = self.driver(following.session).is_none_or(|driver| driver.machine.done);
+                let results = over.then(|| host.kept_results(&following.transfer).unwrap_or_default());
+                following.look(&mut self.net, id, &host.keys, results);
+                Role::Waiter(Box::new(Waiter::Follower(following)))
+            }
+        };
+        self.actors[id.0].role = role;
     }
 }

@@ -1,6 +1,6 @@
 //! Faults as they happen, and as they end.
 
-use lantorrent_core::session::Input;
+use lantorrent_core::session::SourceInput;
 
 use super::fault::{Fault, When, off};
 use super::host::Manner;
@@ -65,7 +65,7 @@ impl World {
                 self.hosts[at].stopping = Some(grace);
                 for id in 0..self.actors.len() {
                     if self.actors[id].at == at && !self.hosts[at].frozen && !self.actors[id].asleep {
-                        self.drive(ActorId(id), |driver, _, _| driver.tell(Input::Stop(grace)));
+                        self.drive(ActorId(id), |driver, _, _| driver.stop(grace));
                     }
                 }
             }
@@ -116,13 +116,13 @@ impl World {
     fn suspend(&mut self) {
         if let Some(source) = self.live_source() {
             self.suspended = true;
-            self.drive(source, |driver, _, _| driver.tell(Input::Suspend));
+            self.drive(source, |driver, _, _| driver.tell(SourceInput::Suspend));
         }
     }
 
     fn cancel(&mut self, id: String) {
         if let Some(source) = self.live_source() {
-            self.drive(source, |driver, _, _| driver.tell(Input::Cancel(id.clone())));
+            self.drive(source, |driver, _, _| driver.tell(SourceInput::Cancel(id.clone())));
         }
         self.cancelled.insert(id);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use lantorrent_core::flow::{Behind, Needed, ReceiveStep, Receiver, Tell};
-use lantorrent_core::session::UpstreamId;
+use lantorrent_core::session::{NodeInput, UpstreamId};
 use lantorrent_core::wire::{Header, RootHasher};
 
 use super::backing::SimRing;
@@ -82,7 +82,7 @@ impl Upstreams {
         id: UpstreamId,
         from: u64,
         root: impl FnOnce() -> Option<RootHasher>,
-        tell: &mut Tell<'_>,
+        tell: &mut Tell<'_, NodeInput<'static>>,
     ) {
         assert!(!self.receiver.is_reading(), "two readers at once");
         self.read = Some(id);
@@ -94,7 +94,7 @@ impl Upstreams {
     }
 
     /// The reader that was to stop has come to it.
-    pub(crate) fn halted(&mut self, tell: &mut Tell<'_>) {
+    pub(crate) fn halted(&mut self, tell: &mut Tell<'_, NodeInput<'static>>) {
         if std::mem::take(&mut self.halting) {
             self.receiver.halt(tell);
         }
@@ -125,7 +125,12 @@ impl Upstreams {
     }
 
     /// Reads once, if there is something and room for it. Returns whether that moved anything.
-    pub(crate) fn receive(&mut self, net: &mut Net, ring: &SimRing, tell: &mut Tell<'_>) -> bool {
+    pub(crate) fn receive(
+        &mut self,
+        net: &mut Net,
+        ring: &SimRing,
+        tell: &mut Tell<'_, NodeInput<'static>>,
+    ) -> bool {
         let Some(upstream) = self.read.and_then(|id| self.all.get_mut(&id)) else { return false };
         let may_have_more = upstream.readable || !upstream.first.is_empty();
         if self.waits_until.is_some() || !(self.receiver.has_pending() || may_have_more) {

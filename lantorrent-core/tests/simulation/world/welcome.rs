@@ -1,15 +1,19 @@
-//! A sender was let in: what its connection becomes.
+//! A sender has proven the password: what its connection becomes, by the admission of a node.
 
-use lantorrent_core::session::{
-    Entrance, FileFault, Input, NodeSession, Proven, Recall, SUPERSEDED, Seed, UpstreamId, answer_check,
-    retell,
+use std::time::Instant;
+
+use lantorrent_core::flow::admission::{
+    Admission, Attempt, Join, LastWords, Rendezvous, Start, Verdict, answer_check,
 };
-use lantorrent_core::wire::{Code, SealedReport, TransferId, Verb};
+use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, UpstreamId};
+use lantorrent_core::wire::{TransferId, Verb};
 
 use super::driver::{Driver, NodeSide};
 use super::greeter::Greeter;
+use super::link::Side;
 use super::machine::{Machine, Session};
-use super::net::ActorId;
+use super::net::{ActorId, Event};
+use super::solo::{Met, Waiter};
 use super::{Role, World};
 
 pub(super) struct Welcome {
@@ -18,9 +22,26 @@ pub(super) struct Welcome {
     pub(super) greeter: Box<Greeter>,
     pub(super) proven: Box<Proven>,
     pub(super) rest: Vec<u8>,
+    pub(super) attempt: Attempt,
+    /// Where it is in a process of its own: what that process finds out from the others.
+    pub(super) solo: Option<Box<(Rendezvous, Admission)>>,
 }
 
 impl Welcome {
+    pub(super) fn new(
+        id: ActorId,
+        at: usize,
+        greeter: Box<Greeter>,
+        proven: Box<Proven>,
+        rest: Vec<u8>,
+        world: &World,
+    ) -> Self {
+        let (now, host) = (world.net.now().instant, &world.hosts[at]);
+        let rendezvous = host.solo.then(|| Rendezvous::new(now, &proven.header)).flatten();
+        let solo = rendezvous.map(|rendezvous| Box::new((rendezvous, host.new_admission())));
+        Self { id, at, greeter, proven, rest, attempt: Attempt::new(now, &host.gate()), solo }
+    }
+
     pub(super) fn decide(mut self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         if let Some(script) = self.greeter.script {
@@ -30,142 +51,125 @@ impl Welcome {
         }
         let envelope = self.proven.header.envelope.as_ref();
         host.proven.extend(envelope.map(|envelope| (envelope.nonce, envelope.from)));
-        match envelope.map(|envelope| envelope.verb) {
-            Some(Verb::Check) => return self.check(world),
-            Some(Verb::Cancel) => return self.cancel(world),
-            _ => {}
-        }
-        if host.solo {
-            return self.decide_solo(world);
-        }
-        let now = world.net.now().instant;
-        match host.roster.enter(now, &self.proven.header) {
-            Entrance::New { .. } if host.stopping.is_some() => self.turn_away(world),
-            Entrance::New { supersedes, unwanted } => {
-                self.supersede(world, &supersedes);
-                self.begin(world, unwanted)
+        self.go_on(world)
+    }
+
+    /// Goes on until it is known what the connection becomes, or has to wait for that.
+    pub(super) fn go_on(mut self, world: &mut World) -> Role {
+        if self.solo.is_some() {
+            match self.meet(world) {
+                Met::Known(this) => self = this,
+                Met::Served(role) => return role,
             }
-            Entrance::Claim => self.hand_over(world, Input::Claimed),
-            Entrance::Outdated => self.refuse(world, Code::SUPERSEDED, SUPERSEDED),
-            Entrance::Taken(place) => self.refuse_second(world, place),
-            Entrance::Finished(results) => self.retell(world, &results),
+        }
+        loop {
+            match self.admit(world) {
+                Verdict::Look => self.attempt.looked(self.placed_files()),
+                Verdict::Wait(until) => return self.park(world, until),
+                Verdict::Probe { .. } => return self.check(world),
+                Verdict::Close(words) => return self.close(world, words),
+                Verdict::Start(start) => return self.begin(world, start),
+                Verdict::Join(join) => {
+                    let transfer = self.proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
+                    let live = transfer.and_then(|transfer| world.hosts[self.at].session(&transfer));
+                    let live = live.expect("a session that is running is known");
+                    return self.hand_over(world, live, &join);
+                }
+            }
         }
     }
 
-    fn supersede(&self, world: &mut World, transfers: &[TransferId]) {
-        let host = &world.hosts[self.at];
-        let older: Vec<ActorId> = transfers.iter().filter_map(|transfer| host.session(transfer)).collect();
-        for session in older {
-            world.drive(session, |driver, _, _| driver.tell(Input::Superseded));
-        }
-    }
-
-    fn cancel(self, world: &mut World) -> Role {
-        let now = world.net.now().instant;
+    fn admit(&mut self, world: &mut World) -> Verdict {
+        let now = world.net.now();
+        let sessions = world.hosts[self.at].sessions.iter();
+        let orphans: Vec<TransferId> = sessions
+            .filter(|(_, id)| world.driver(*id).is_some_and(|driver| driver.machine.is_orphan(now)))
+            .map(|&(transfer, _)| transfer)
+            .collect();
         let host = &mut world.hosts[self.at];
         let stopping = host.stopping.is_some();
-        match host.roster.cancel(now, &self.proven.header) {
-            Recall::Live => self.hand_over(world, Input::Cancelled),
-            Recall::Gone { .. } if stopping => self.hang_up(world),
-            Recall::Gone { told, supersedes } => {
-                self.supersede(world, &supersedes);
-                self.session(world, |world, at, upstream, proven| {
-                    let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
-                    NodeSession::cancel(world.net.now(), upstream, proven, keys, timing, &told)
-                })
-            }
+        let mut own = host.new_admission();
+        let admission = match &mut self.solo {
+            Some(solo) => &mut solo.1,
+            None if host.solo => &mut own,
+            None => &mut host.admission,
+        };
+        if stopping {
+            admission.stop();
         }
+        let is_orphan = |transfer: &TransferId| orphans.contains(transfer);
+        admission.admit(now.instant, &self.proven.header, &mut self.attempt, is_orphan)
+    }
+
+    /// No file is moved away once it has its name.
+    pub(super) fn placed_files(&self) -> lantorrent_core::flow::admission::PlacedFiles {
+        self.proven.header.node.requests.iter().map(|request| (request.id.clone(), Ok(()))).collect()
+    }
+
+    /// Comes again at that time.
+    pub(super) fn park(self, world: &mut World, until: Instant) -> Role {
+        world.net.at(until, Event::Nudge(self.id));
+        Role::Waiter(Box::new(Waiter::Parked(self, until)))
     }
 
     fn check(mut self, world: &mut World) -> Role {
         let host = &world.hosts[self.at];
-        let found: Vec<Result<(), FileFault>> = self
-            .proven
-            .header
-            .node
-            .requests
-            .iter()
-            .map(|request| host.disk.probe(&request.filename))
-            .collect();
+        let requests = self.proven.header.node.requests.iter();
+        let found: Vec<Result<(), FileFault>> =
+            requests.map(|request| host.disk.probe(&request.filename)).collect();
         let answer = answer_check(*self.proven, &host.keys, &found);
         self.greeter.say_last(&mut world.net, answer);
         Role::Greeter(self.greeter)
     }
 
-    pub(super) fn retell(mut self, world: &mut World, results: &[SealedReport]) -> Role {
-        let told = retell(*self.proven, &world.hosts[self.at].keys, results);
-        self.greeter.say_last(&mut world.net, told);
+    pub(super) fn close(mut self, world: &mut World, words: LastWords) -> Role {
+        let gate = world.hosts[self.at].gate();
+        let words = words.encode(world.net.now(), UpstreamId(0), *self.proven, &gate);
+        world.hosts[self.at].give_up_names(self.id);
+        self.greeter.say_last(&mut world.net, words);
         Role::Greeter(self.greeter)
     }
 
-    /// The process is being stopped, and begins nothing new.
-    pub(super) fn turn_away(self, world: &mut World) -> Role {
-        let host = &mut world.hosts[self.at];
-        if let Some(envelope) = &self.proven.header.envelope {
-            host.roster.leave(world.net.now().instant, &envelope.transfer, None);
+    fn begin(self, world: &mut World, start: Start) -> Role {
+        let Self { id, at, greeter, proven, rest, .. } = self;
+        let Start { supersedes, task, .. } = start;
+        let host = &mut world.hosts[at];
+        let older: Vec<ActorId> = supersedes.iter().filter_map(|transfer| host.session(transfer)).collect();
+        for session in older {
+            world.drive(session, |driver, _, _| driver.tell(NodeInput::Superseded));
         }
-        self.refuse(world, Code::STOPPED, "it is being stopped")
-    }
-
-    /// The list names this node twice, or leads back to it.
-    pub(super) fn refuse_second(self, world: &mut World, place: u32) -> Role {
-        let why = format!("it is number {place} of the transfer already");
-        self.refuse(world, Code::TAKING_PART, &why)
-    }
-
-    pub(super) fn refuse(self, world: &mut World, code: Code, why: &str) -> Role {
-        self.session(world, |world, at, upstream, proven| {
-            let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
-            NodeSession::refuse(world.net.now(), upstream, proven, keys, timing, code, why)
-        })
-    }
-
-    pub(super) fn begin(self, world: &mut World, unwanted: Vec<String>) -> Role {
-        let host = &mut world.hosts[self.at];
-        let header = &self.proven.header;
-        host.begun.extend(header.node.requests.iter().map(|request| request.id.clone()));
-        host.sessions.extend(header.envelope.as_ref().map(|envelope| (envelope.transfer, self.id)));
-        self.session(world, |world, at, upstream, proven| {
-            let (keys, timing) = (world.hosts[at].keys.clone(), world.hosts[at].timing.clone());
-            let seed = Seed(world.net.random.bytes());
-            let mut session = NodeSession::new(world.net.now(), upstream, proven, keys, timing, seed);
-            session.handle(world.net.now(), Input::Unwanted(unwanted));
-            session
-        })
-    }
-
-    fn session(
-        self,
-        world: &mut World,
-        make: impl FnOnce(&mut World, usize, UpstreamId, Proven) -> NodeSession,
-    ) -> Role {
-        let Self { id, at, greeter, proven, rest } = self;
-        let header = proven.header.clone();
-        let keys = world.hosts[at].keys.clone();
-        // A session that only says no takes no part, and is not on the roster.
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-        let transfer = transfer.filter(|transfer| world.hosts[at].session(transfer) == Some(id));
+        let (host, header) = (&mut world.hosts[at], proven.header.clone());
+        let takes_part = header.envelope.as_ref().is_none_or(|envelope| envelope.verb != Verb::Cancel);
+        if takes_part {
+            host.begun.extend(header.node.requests.iter().map(|request| request.id.clone()));
+        }
+        let transfer = task.transfer(&header);
+        host.sessions.extend(transfer.map(|transfer| (transfer, id)));
+        host.places.extend(transfer.map(|transfer| (transfer, header.node.index)));
+        let (keys, gate) = (host.keys.clone(), host.gate());
         let mut node = NodeSide::new(&world.net, &header, &keys, &world.truth, transfer);
-        let upstream = node.upstreams.add(greeter.conn, greeter.out, rest);
-        let session = make(world, at, upstream, *proven);
+        let conn = greeter.conn;
+        let upstream = node.upstreams.add(conn, greeter.out, rest);
+        let session = task.session(world.net.now(), upstream, *proven, &gate, Seed(world.net.random.bytes()));
         let machine = Machine::new(Session::Node(Box::new(session))).with_upstream(upstream);
         let mut driver = Driver::of_node(&mut world.net, id, at, machine, (&header, &keys), node);
         driver.begin(&mut world.net, &mut world.hosts[at]);
+        // It may have said something while it waited.
+        world.net.announce(conn, Side::Acceptor);
         Role::Driver(Box::new(driver))
     }
 
-    /// It has something to say to a session that is live here.
-    fn hand_over(self, world: &mut World, input: fn(UpstreamId, Box<Proven>) -> Input<'static>) -> Role {
-        let Self { id: _, at, greeter, proven, rest } = self;
-        let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
-        let live = transfer.and_then(|transfer| world.hosts[at].session(&transfer));
-        let live = live.expect("a session that is live is known");
-        world.net.conns[greeter.conn.0].owners[super::link::Side::Acceptor as usize] = Some(live);
+    /// It has something to say to a session that is running here.
+    pub(super) fn hand_over(self, world: &mut World, live: ActorId, join: &Join) -> Role {
+        let Self { greeter, proven, rest, .. } = self;
+        world.net.conns[greeter.conn.0].owners[Side::Acceptor as usize] = Some(live);
+        let conn = greeter.conn;
         world.drive(live, |driver, _, _| {
             let node = driver.node.as_mut().expect("a session of a node");
-            let upstream = node.upstreams.add(greeter.conn, greeter.out, rest);
-            driver.tell(input(upstream, proven));
+            let upstream = node.upstreams.add(conn, greeter.out, rest);
+            driver.tell(join.input(upstream, proven));
         });
+        world.net.announce(conn, Side::Acceptor);
         Role::Gone
     }
 }

@@ -1,17 +1,16 @@
-//! What all parts of one session share: its outputs, its ledger, and what it knows of its transfer.
+//! What all parts of one session share: its outputs, its results, and what it knows of its transfer.
 
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::child::{Child, Reader, Stage};
 use super::entropy::{Entropy, Seed};
-use super::io::{Now, Output};
-use super::ledger::{Ledger, News};
+use super::io::{Asks, LinkId, LinkOutput, Now};
+use super::links::{Links, Owner};
+use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
-    Code, Destination, Header, HeaderLink, Keyring, LineReader, Report, ReportReader, ResultKey,
-    SealedReport, Verb, Wire,
+    Code, Destination, Header, HeaderLink, Keyring, Nonce, Report, ResultKey, SealedReport, Verb, Wire,
 };
 
 /// A report on its way to the source.
@@ -24,14 +23,15 @@ pub(super) struct Relayed {
 }
 
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Context<O> {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) header: Header,
     pub(super) result_key: Option<ResultKey>,
     pub(super) entropy: Entropy,
-    pub(super) ledger: Ledger,
-    pub(super) out: VecDeque<Output>,
+    pub(super) results: Results,
+    pub(super) out: VecDeque<O>,
+    pub(super) links: Links,
     /// What has to be told towards the source.
     pub(super) relayed: VecDeque<Relayed>,
     /// What was told towards the source, for whoever takes the place of who heard it; by request.
@@ -42,7 +42,7 @@ pub(super) struct Desk {
     pub(super) adopting: bool,
 }
 
-impl Desk {
+impl<O> Context<O> {
     /// For the transfer that `header` belongs to, knowing the requests of `nodes`.
     pub(super) fn new<'a>(
         header: Header,
@@ -51,17 +51,18 @@ impl Desk {
         timing: Timing,
         seed: Seed,
     ) -> Self {
-        let mut ledger = Ledger::default();
-        nodes.into_iter().for_each(|node| ledger.add(node));
+        let mut results = Results::default();
+        nodes.into_iter().for_each(|node| results.add(node));
         let result_key = header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer));
         Self {
             keys,
             timing,
             result_key,
             entropy: Entropy::new(seed),
-            ledger,
+            results,
             header,
             out: VecDeque::new(),
+            links: Links::default(),
             relayed: VecDeque::new(),
             told: BTreeMap::new(),
             handled: None,
@@ -81,37 +82,26 @@ impl Desk {
         (late >= LATE).then_some(late + LATE)
     }
 
-    /// Sends a child its header, with `rest` behind it. None where there is no password for the wire.
-    pub(super) fn introduce(
+    /// A header for a node, with `rest` behind it, and its nonce. None where there is no password for the wire.
+    pub(super) fn header_for(
         &mut self,
         now: Now,
-        child: &mut Child,
-        verb: Verb,
+        node: &Destination,
         rest: Vec<Destination>,
+        verb: Verb,
         from: Option<u32>,
         to: SocketAddr,
-    ) -> Option<()> {
+    ) -> Option<(Vec<u8>, Nonce)> {
         let nonce = self.entropy.nonce();
         let expires = now.unix + self.timing.validity.as_secs();
         let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires };
-        let header = self.header.for_child(child.node.clone(), rest, link).sign(&self.keys)?;
-        self.out.push_back(Output::Send(child.link, header));
-        match self.wire() {
-            Wire::One => {
-                child.reader = Reader::Wire1(ReportReader::default());
-                child.enter(Stage::Feeding, now.instant);
-            }
-            Wire::Two => {
-                child.reader = Reader::Wire2(LineReader::new(self.keys.clone(), nonce));
-                child.enter(Stage::Greeting, now.instant);
-            }
-        }
-        Some(())
+        let header = self.header.for_child(node.clone(), rest, link).sign(&self.keys)?;
+        Some((header, nonce))
     }
 
     /// Takes note of a report, and hands it on if it is news.
     pub(super) fn report(&mut self, report: Report, sealed: Option<SealedReport>) {
-        let news = self.ledger.record(&report);
+        let news = self.results.record(&report);
         if news == News::Nothing {
             log::debug!("dropped a report that is no news: {report:?}");
         } else {
@@ -126,7 +116,7 @@ impl Desk {
         nodes: impl IntoIterator<Item = &'a Destination>,
         by: Option<u32>,
     ) {
-        let reports: Vec<Report> = self.ledger.hearsay(nodes).map(|said| doubtful(said, by)).collect();
+        let reports: Vec<Report> = self.results.hearsay(nodes).map(|said| doubtful(said, by)).collect();
         for report in reports {
             self.report(report, None);
         }
@@ -141,7 +131,7 @@ impl Desk {
         message: &str,
     ) {
         let reports: Vec<Report> =
-            self.ledger.unheard(nodes).filter_map(|id| self.ledger.about(id, code, message)).collect();
+            self.results.unheard(nodes).filter_map(|id| self.results.about(id, code, message)).collect();
         for report in reports {
             let report = match self.header.wire() {
                 // Wire 1 knows neither places nor hearsay.
@@ -150,6 +140,31 @@ impl Desk {
             };
             self.report(report, None);
         }
+    }
+}
+
+impl<O: Asks> Context<O> {
+    pub(super) fn push(&mut self, output: impl Into<O>) {
+        self.out.push_back(output.into());
+    }
+
+    /// Asks for a connection, which belongs to that part of the session.
+    pub(super) fn connect(&mut self, owner: Owner, to: SocketAddr) -> LinkId {
+        let link = self.links.open(owner);
+        self.push(LinkOutput::Connect { link, to });
+        link
+    }
+
+    /// As [`connect`](Self::connect), for the addresses of a name.
+    pub(super) fn look_up(&mut self, owner: Owner, host: String, port: u16) -> LinkId {
+        let link = self.links.open(owner);
+        self.push(LinkOutput::LookUp { link, host, port });
+        link
+    }
+
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.links.close(link);
+        self.push(LinkOutput::Close(link));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Questions to many nodes, each over a connection of its own, by hand: a check, of which every byte is damaged once, and
 //! one whose asker sleeps.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::flow::admission::answer_check;
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, Input, LinkId, Now, Output, Plan, Seed, SurveySession, Timing, answer_check,
+    Gate, Greeting, Incoming, LinkId, LinkInput, LinkOutput, Now, Plan, PreflightInput, PreflightOutput,
+    PreflightSession, Seed, Timing,
 };
 use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
 
@@ -14,7 +15,7 @@ fn keys() -> Keyring {
     Keyring::new(Password::new("a secret of many bytes"))
 }
 
-fn survey(now: Now) -> SurveySession {
+fn preflight(now: Now) -> PreflightSession {
     let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
     let node = Destination {
         host: "10.0.0.1".into(),
@@ -24,19 +25,8 @@ fn survey(now: Now) -> SurveySession {
         degree: None,
         block_size: None,
     };
-    let plan = Plan {
-        wire: Wire::Two,
-        destinations: vec![node],
-        degree: 1,
-        block_size: 4096,
-        length: None,
-        source: None,
-        begun: None,
-        min_rate: None,
-        sparse: false,
-        cancelled: BTreeSet::new(),
-    };
-    SurveySession::new(now, plan, Verb::Check, keys(), Timing::default(), Seed([1; 32]))
+    let plan = Plan::new(Wire::Two, vec![node], 4096);
+    PreflightSession::new(now, plan, Verb::Check, keys(), Timing::default(), Seed([1; 32]))
 }
 
 /// A byte that is damaged on the way, of all that goes in one direction.
@@ -108,33 +98,33 @@ fn flip(bytes: &mut [u8], from: usize, at: usize) {
 fn ask(damage: Damage) -> (Report, [usize; 2], u32) {
     let to = SocketAddr::from(([10, 0, 0, 1], 2893));
     let mut now = Now { instant: Instant::now(), unix: 1_700_000_000 };
-    let mut survey = survey(now);
+    let mut preflight = preflight(now);
     let (mut node, mut connections, mut first) = (None, 0, [0, 0]);
     loop {
-        let Some(output) = survey.poll() else {
-            now.instant = survey.deadline().expect("it ends with a report");
-            survey.handle(now, Input::Tick);
+        let Some(output) = preflight.poll() else {
+            now.instant = preflight.deadline().expect("it ends with a report");
+            preflight.handle(now, PreflightInput::Tick);
             continue;
         };
         match output {
-            Output::Connect { link, .. } => {
+            PreflightOutput::Link(LinkOutput::Connect { link, .. }) => {
                 let damage = if connections == 0 { damage } else { Damage::None };
                 connections += 1;
                 node = Some(Node::new(now, link, to, damage));
-                survey.handle(now, Input::Connected(link, to));
+                preflight.handle(now, LinkInput::Connected(link, to));
             }
-            Output::Send(link, bytes) => {
+            PreflightOutput::Link(LinkOutput::Send(link, bytes)) => {
                 let node = node.as_mut().filter(|node| node.link == link).expect("a connection");
                 let (answer, over) = node.hear(now, bytes);
                 if connections == 1 {
                     first = [node.heard, node.said];
                 }
-                survey.handle(now, Input::Bytes(link, &answer));
+                preflight.handle(now, LinkInput::Bytes(link, &answer));
                 if over {
-                    survey.handle(now, Input::Closed(link, "it closed the connection".into()));
+                    preflight.handle(now, LinkInput::Closed(link, "it closed the connection".into()));
                 }
             }
-            Output::Report(report) => return (report, first, connections),
+            PreflightOutput::Report(report) => return (report, first, connections),
             _ => {}
         }
     }
@@ -157,21 +147,27 @@ fn an_answer_that_came_while_the_asker_slept_counts() {
     let to = SocketAddr::from(([10, 0, 0, 1], 2893));
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     for sleep in [3, 10, 200] {
-        let mut survey = survey(start);
-        let Some(Output::Connect { link, .. }) = survey.poll() else { panic!("it asks") };
-        survey.handle(start, Input::Connected(link, to));
-        let Some(Output::Send(_, header)) = survey.poll() else { panic!("it sends a header") };
+        let mut preflight = preflight(start);
+        let Some(PreflightOutput::Link(LinkOutput::Connect { link, .. })) = preflight.poll() else {
+            panic!("it asks")
+        };
+        preflight.handle(start, LinkInput::Connected(link, to));
+        let Some(PreflightOutput::Link(LinkOutput::Send(_, header))) = preflight.poll() else {
+            panic!("it sends a header")
+        };
         let mut node = Node::new(start, link, to, Damage::None);
         let (challenge, _) = node.hear(start, header);
         // Its clock goes on, and the first thing that it finds is that it is late.
         let woken = start + Duration::from_secs(sleep);
-        survey.handle(woken, Input::Tick);
-        survey.handle(woken, Input::Bytes(link, &challenge));
-        let Some(Output::Send(_, proof)) = survey.poll() else { panic!("{sleep}: it gave up") };
+        preflight.handle(woken, PreflightInput::Tick);
+        preflight.handle(woken, LinkInput::Bytes(link, &challenge));
+        let Some(PreflightOutput::Link(LinkOutput::Send(_, proof))) = preflight.poll() else {
+            panic!("{sleep}: it gave up")
+        };
         let (answer, _) = node.hear(start, proof);
-        survey.handle(woken, Input::Bytes(link, &answer));
-        let outputs: Vec<Output> = std::iter::from_fn(|| survey.poll()).collect();
-        let good = |output: &Output| matches!(output, Output::Report(report) if report.code.is_success());
+        preflight.handle(woken, LinkInput::Bytes(link, &answer));
+        let outputs: Vec<PreflightOutput> = std::iter::from_fn(|| preflight.poll()).collect();
+        let good = |output: &PreflightOutput| matches!(output, PreflightOutput::Report(report) if report.code.is_success());
         assert!(outputs.iter().any(good), "{sleep}: {outputs:?}");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use super::disk::{PATIENCE, Then, is_worth_waiting};
+use super::disk::{Then, is_worth_waiting};
 use super::request::{fault, target, version};
 use super::site::Site;
+use crate::flow::admission::PATIENCE;
 use crate::session::FileFault;
 use crate::store::StoreError;
 use crate::wire::Header;
 
-pub(super) struct Probing {
+pub(super) struct Preflight {
     /// The list behind this node may be long, and is not needed.
     header: Header,
     version: Option<Vec<u8>>,
@@ -19,7 +20,7 @@ pub(super) struct Probing {
     findings: Vec<Result<(), FileFault>>,
 }
 
-impl Probing {
+impl Preflight {
     pub(super) fn new(header: &Header, may_supersede: bool) -> Self {
         let header = Header { destinations: Vec::new(), ..header.clone() };
         let (version, patient_until) = (version(&header), Instant::now() + PATIENCE);

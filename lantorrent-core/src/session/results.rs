@@ -7,7 +7,7 @@ use crate::wire::{Code, Destination, NodeState, Report};
 
 /// The requests of some nodes, and what is known of each.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Results {
     entries: HashMap<String, Entry>,
     // In the order of the list, for what is said at the end.
     order: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) enum News {
     Nothing,
 }
 
-impl Ledger {
+impl Results {
     pub(super) fn add(&mut self, destination: &Destination) {
         for request in &destination.requests {
             if self.entries.contains_key(&request.id) {
@@ -230,9 +230,11 @@ impl Ledger {
             match std::mem::replace(&mut entry.known, Known::Settled { good: false }) {
                 Known::Settled { .. } => {}
                 Known::Nothing => last.extend(never),
+                // Another node may have served it, of which the one that speaks for it knows nothing.
                 Known::Hearsay(report) | Known::Doubt(report)
                     if report.code.is_provisional()
-                        || report.code.is_absence() && entry.index > lost_from =>
+                        || entry.index > lost_from
+                            && (report.code.is_absence() || report.code.is_end_of_transfer()) =>
                 {
                     last.push(Report {
                         message: format!("not known to be whole: {}", report.message),
@@ -254,27 +256,30 @@ mod tests {
 
     const NODE: u32 = 4;
 
-    fn ledger() -> Ledger {
-        let requests = vec![Request { filename: "/f".into(), id: "r".into(), rename: true }];
-        let node =
-            Destination { host: "h".into(), port: 1, index: NODE, requests, degree: None, block_size: None };
-        let mut ledger = Ledger::default();
-        ledger.add(&node);
-        ledger
+    fn results() -> Results {
+        let mut results = Results::default();
+        add(&mut results, NODE, "r");
+        results
     }
 
-    fn said(ledger: &Ledger, code: Code, by: u32) -> Report {
-        Report { by: Some(by), ..ledger.about("r", code, "").unwrap() }
+    fn add(results: &mut Results, index: u32, id: &str) {
+        let requests = vec![Request { filename: "/f".into(), id: id.into(), rename: true }];
+        let host = "h".into();
+        results.add(&Destination { host, port: 1, index, requests, degree: None, block_size: None });
+    }
+
+    fn said(results: &Results, code: Code, by: u32) -> Report {
+        Report { by: Some(by), ..results.about("r", code, "").unwrap() }
     }
 
     /// What becomes of it after these were said, each by the node at that place.
     fn end(words: &[(Code, u32, News)]) -> Option<Code> {
-        let mut ledger = ledger();
+        let mut results = results();
         for &(code, by, news) in words {
-            let report = said(&ledger, code, by);
-            assert_eq!(ledger.record(&report), news, "{code} by {by} of {words:?}");
+            let report = said(&results, code, by);
+            assert_eq!(results.record(&report), news, "{code} by {by} of {words:?}");
         }
-        ledger.close().pop().map(|report| report.code)
+        results.close().pop().map(|report| report.code)
     }
 
     #[test]
@@ -299,5 +304,21 @@ mod tests {
         // The node's own word ends that.
         let own = (Code::CANNOT_OPEN, NODE, News::Settles);
         assert_eq!(end(&[words[0], own, heard(lost, News::Nothing)]), None);
+    }
+
+    #[test]
+    fn the_end_of_the_transfer_says_nothing_of_nodes_behind_one_that_was_lost() {
+        for (lost, code) in [(None, Code::STOPPED), (Some(NODE - 1), Code::NEVER_REPORTED)] {
+            let mut results = results();
+            if let Some(lost) = lost {
+                add(&mut results, lost, "lost");
+                let report = Report { by: Some(1), ..results.about("lost", Code::LOST, "").unwrap() };
+                assert_eq!(results.record(&report), News::Hearsay);
+            }
+            let report = said(&results, Code::STOPPED, 3);
+            assert_eq!(results.record(&report), News::Hearsay);
+            let last = results.close().into_iter().find(|report| report.id.as_deref() == Some("r"));
+            assert_eq!(last.map(|report| report.code), Some(code));
+        }
     }
 }

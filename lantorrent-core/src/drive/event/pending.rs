@@ -1,5 +1,5 @@
-//! Connections that belong to no session: those that introduce themselves, wait for the answer to a check, or are told the
-//! last word.
+//! Connections that belong to no session: those that have not proved the password yet, wait for their verdict or for the
+//! answer to a check, or are told the last word.
 
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
@@ -12,6 +12,7 @@ use super::super::clock::now;
 use super::super::outbox::{FAREWELL, LINGER, Outbox};
 use super::super::random;
 use super::upstreams::{Drained, drain};
+use crate::flow::admission::{Attempt, PlacedFiles};
 use crate::session::{Gate, Greeting, Incoming, Now, Proven};
 use crate::wire::Nonce;
 
@@ -24,10 +25,19 @@ pub(super) struct Arrival {
     pub(super) proven: Box<Proven>,
     /// What came behind the greeting.
     pub(super) first: Vec<u8>,
+    pub(super) attempt: Attempt,
+}
+
+/// What an arrival was before its verdict.
+#[derive(Debug)]
+pub(super) struct Parked {
+    proven: Box<Proven>,
+    first: Vec<u8>,
+    attempt: Attempt,
 }
 
 #[derive(Debug)]
-pub(super) struct Stranger {
+pub(super) struct Pending {
     pub(super) token: Token,
     socket: TcpStream,
     outbox: Outbox,
@@ -39,15 +49,25 @@ pub(super) struct Stranger {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nothing came yet since then: many may be here who never say anything.
+    /// Nothing came yet since then: many may never say anything.
     Silent(Now),
-    Greeting(Box<Incoming>),
+    Handshake(Box<Incoming>),
+    /// It is admitted again when its files were looked at, or when its time has come.
+    Parked(Box<Parked>, Until),
+    /// It has asked for a check.
     Asking,
     /// There is something left to tell it.
     Listening,
     /// It was told all. Closing a socket with unread data resets the connection, and could take with it what the peer has
     /// not read yet.
     Leaving,
+}
+
+/// What a connection waits for that is admitted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Looked,
+    Deadline,
 }
 
 /// What comes of looking at it.
@@ -58,10 +78,11 @@ pub(super) enum Look {
     /// There may be more to read already.
     Again,
     Gone,
-    Proven(Box<Proven>, Vec<u8>),
+    /// It is to be admitted, with what came behind its greeting.
+    Proven(Box<Parked>),
 }
 
-impl Stranger {
+impl Pending {
     /// A connection that was accepted.
     pub(super) fn accepted(token: Token, socket: TcpStream, gate: &Gate) -> Self {
         let now = now();
@@ -70,7 +91,42 @@ impl Stranger {
         Self { token, socket, outbox, stage, deadline, is_waited_for: false }
     }
 
-    /// A connection that no session wanted, and whose answer may take so long.
+    /// A connection that is to be admitted again at that time.
+    pub(super) fn contesting(arrival: Arrival, until: Instant) -> Self {
+        Self::parked(arrival, Until::Deadline, until)
+    }
+
+    /// A connection that is to be admitted again when the files of its transfer were looked at, which may take so long.
+    pub(super) fn looking(arrival: Arrival, patience: Duration) -> Self {
+        Self::parked(arrival, Until::Looked, Instant::now() + patience)
+    }
+
+    fn parked(arrival: Arrival, until: Until, deadline: Instant) -> Self {
+        let Arrival { token, socket, outbox, proven, first, attempt } = arrival;
+        let stage = Stage::Parked(Box::new(Parked { proven, first, attempt }), until);
+        Self { token, socket, outbox, stage, deadline, is_waited_for: false }
+    }
+
+    /// The files of its transfer were looked at.
+    pub(super) fn looked(&mut self, found: PlacedFiles) -> Look {
+        let mut look = self.unpark();
+        if let Look::Proven(parked) = &mut look {
+            parked.attempt.looked(found);
+        }
+        look
+    }
+
+    fn unpark(&mut self) -> Look {
+        match std::mem::replace(&mut self.stage, Stage::Asking) {
+            Stage::Parked(parked, _) => Look::Proven(parked),
+            stage => {
+                self.stage = stage;
+                Look::Stays
+            }
+        }
+    }
+
+    /// A connection whose answer may take so long.
     pub(super) fn asking(arrival: Arrival, patience: Duration) -> (Self, Box<Proven>) {
         let Arrival { token, socket, outbox, proven, .. } = arrival;
         let (stage, deadline) = (Stage::Asking, Instant::now() + patience);
@@ -83,17 +139,14 @@ impl Stranger {
         Self { token, socket, outbox, stage, deadline, is_waited_for: true }
     }
 
-    pub(super) fn into_arrival(self, proven: Box<Proven>, first: Vec<u8>) -> Arrival {
-        Arrival { token: self.token, socket: self.socket, outbox: self.outbox, proven, first }
+    pub(super) fn into_arrival(self, parked: Parked) -> Arrival {
+        let (Self { token, socket, outbox, .. }, Parked { proven, first, attempt }) = (self, parked);
+        Arrival { token, socket, outbox, proven, first, attempt }
     }
 
     /// When its time is up.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
-    }
-
-    pub(super) fn is_greeting(&self) -> bool {
-        matches!(self.stage, Stage::Silent(_) | Stage::Greeting(_))
     }
 
     /// Says that, and that it was the last word.
@@ -106,8 +159,8 @@ impl Stranger {
     /// Goes on with it: its socket may have something to read, or room for more.
     pub(super) fn look(&mut self, gate: &Gate, scratch: &mut [u8]) -> Look {
         match self.stage {
-            Stage::Silent(_) | Stage::Greeting(_) => self.greet(gate, scratch),
-            Stage::Asking => Look::Stays,
+            Stage::Silent(_) | Stage::Handshake(_) => self.greet(gate, scratch),
+            Stage::Parked(..) | Stage::Asking => Look::Stays,
             Stage::Listening | Stage::Leaving => self.part(scratch),
         }
     }
@@ -118,11 +171,12 @@ impl Stranger {
             return Look::Stays;
         }
         match self.stage {
-            Stage::Silent(_) | Stage::Greeting(_) => {
+            Stage::Parked(_, Until::Deadline) => return self.unpark(),
+            Stage::Silent(_) | Stage::Handshake(_) => {
                 log::info!("{} did not introduce itself in time", self.peer());
             }
             Stage::Listening => log::info!("the last words to {} were lost: it does not listen", self.peer()),
-            Stage::Asking | Stage::Leaving => {}
+            Stage::Parked(..) | Stage::Asking | Stage::Leaving => {}
         }
         Look::Gone
     }
@@ -165,7 +219,10 @@ impl Stranger {
             match greeting {
                 Greeting::More => {}
                 Greeting::Reply(reply) => self.outbox.say(&self.socket, &reply),
-                Greeting::Proven(proven) => return Look::Proven(proven, scratch[at..count].to_vec()),
+                Greeting::Proven(proven) => {
+                    let (first, attempt) = (scratch[at..count].to_vec(), Attempt::new(Instant::now(), gate));
+                    return Look::Proven(Box::new(Parked { proven, first, attempt }));
+                }
                 refused @ Greeting::Refused { .. } => return self.refuse(refused, scratch),
             }
         }
@@ -178,10 +235,10 @@ impl Stranger {
             let challenge = random().inspect_err(|error| log::error!("cannot challenge a sender: {error}"));
             let local = self.socket.local_addr().ok();
             let incoming = Incoming::new(since, gate.clone(), local, Nonce(challenge.ok()?));
-            self.stage = Stage::Greeting(Box::new(incoming));
+            self.stage = Stage::Handshake(Box::new(incoming));
         }
         match &mut self.stage {
-            Stage::Greeting(incoming) => Some(incoming),
+            Stage::Handshake(incoming) => Some(incoming),
             _ => None,
         }
     }

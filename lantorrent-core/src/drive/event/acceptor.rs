@@ -1,59 +1,60 @@
-//! Lets connections in.
+//! Accepts connections.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
+use mio::Token;
 use mio::net::{TcpListener, TcpStream};
 
-use super::super::site::Entry;
 use super::super::socket::{is_final, prepare};
-use super::stranger::Stranger;
+use super::pending::Pending;
 use super::world::{Owner, Who, World};
+use crate::flow::admission::Slot;
 
 /// Connections that are accepted before others have a turn.
 const TURN: usize = 64;
 /// How soon to try again what failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) struct Door {
-    /// None when nobody is let in any more.
+pub(super) struct Acceptor {
+    /// None when no connection is accepted any more.
     listener: Option<TcpListener>,
-    /// Whether somebody may stand outside.
-    knocked: bool,
-    /// Whether nobody can be accepted for the moment.
+    /// Whether a connection may wait.
+    ready: bool,
+    /// Whether none can be accepted for the moment.
     paused: bool,
 }
 
-impl Door {
+impl Acceptor {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener: Some(listener), knocked: true, paused: false }
+        Self { listener: Some(listener), ready: true, paused: false }
     }
 
-    /// Somebody may stand outside.
-    pub(super) fn knock(&mut self) {
-        self.knocked = true;
+    /// A connection may wait.
+    pub(super) fn wake(&mut self) {
+        self.ready = true;
     }
 
     /// There may be what was missing to accept connections.
     pub(super) fn unpause(&mut self) {
-        self.knocked |= self.paused;
+        self.ready |= self.paused;
     }
 
-    /// Whether somebody is to be let in now.
+    /// Whether one is to be accepted now.
     pub(super) fn has_work(&self) -> bool {
-        self.knocked && self.listener.is_some()
+        self.ready && self.listener.is_some()
     }
 
     pub(super) fn close(&mut self) {
         self.listener = None;
     }
 
-    /// Lets in who stands outside.
+    /// Accepts those that wait.
     ///
     /// # Errors
-    /// Nobody ever will again.
-    pub(super) fn open(&mut self, world: &mut World) -> io::Result<()> {
-        let Some(listener) = self.listener.as_ref().filter(|_| self.knocked) else { return Ok(()) };
+    /// None ever will be again.
+    pub(super) fn accept(&mut self, world: &mut World) -> io::Result<()> {
+        let Some(listener) = self.listener.as_ref().filter(|_| self.ready) else { return Ok(()) };
         for _ in 0..TURN {
             match listener.accept() {
                 Ok((socket, _)) => {
@@ -63,7 +64,7 @@ impl Door {
                     let_in(socket, world);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.knocked = false;
+                    self.ready = false;
                     return Ok(());
                 }
                 // It has left already.
@@ -73,12 +74,10 @@ impl Door {
                 Err(error) => {
                     // Out of descriptors, as a rule: those in use will be given back.
                     if !std::mem::replace(&mut self.paused, true) {
-                        log::error!(
-                            "cannot accept connections for now: {error}; those that come have to wait"
-                        );
+                        log::error!("cannot accept connections for now: {error}; new ones have to wait");
                     }
-                    self.knocked = false;
-                    world.timers.set(Who::Door, Some(Instant::now() + PAUSE));
+                    self.ready = false;
+                    world.timers.set(Who::Acceptor, Some(Instant::now() + PAUSE));
                     return Ok(());
                 }
             }
@@ -88,15 +87,17 @@ impl Door {
 }
 
 fn let_in(mut socket: TcpStream, world: &mut World) {
-    let (connections, greetings) = world.guests();
-    match world.site.capacity.entry(connections, greetings) {
-        Entry::Free => {}
-        Entry::InPlaceOfAStranger => world.crowd_out(),
-        Entry::Full => return world.site.capacity.warn_of_full_house(),
+    // It may have left already.
+    let Ok(from) = socket.peer_addr() else { return };
+    let token = match world.take_in(&mut socket, Owner::Pending) {
+        Ok(token) => token,
+        Err(error) => return log::error!("cannot serve a connection: {error}"),
+    };
+    match world.slots.enter(token.0 as u64, from.ip()) {
+        Slot::Granted => {}
+        Slot::InPlaceOf(other) => world.dismiss(Token(other as usize)),
+        Slot::Full => return world.forget(token),
     }
     prepare(&socket);
-    match world.take_in(&mut socket, Owner::Stranger) {
-        Ok(token) => world.add_stranger(Stranger::accepted(token, socket, &world.site.gate)),
-        Err(error) => log::error!("cannot serve a connection: {error}"),
-    }
+    world.add_pending(Pending::accepted(token, socket, &world.site.gate));
 }

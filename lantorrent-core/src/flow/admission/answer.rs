@@ -1,0 +1,124 @@
+//! Answers to proven headers that need no session.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::session::{FileFault, Proven, about, foreign};
+use crate::wire::{Code, Header, Keyring, Line, LineWriter, Report, ResultKey, SealedReport};
+
+/// The files that a transfer has placed, by the ids of their requests: whether the path of each still leads to it. Of those
+/// that are missing it is not known.
+pub type PlacedFiles = BTreeMap<String, Result<(), FileFault>>;
+
+fn result_key(keys: &Keyring, header: &Header) -> Option<ResultKey> {
+    header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer))
+}
+
+/// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
+pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -> Vec<u8> {
+    let Some(mut lines) = proven.lines else { return Vec::new() };
+    let mut said = lines.encode(&Line::Accepted);
+    said.extend(encode_results(&mut lines, &proven.header, keys, results));
+    said
+}
+
+/// The answer to a `check`: for each request, in the order of the header, whether it could be written. The bytes to
+/// write before closing. PROTOCOL.md, "Check".
+pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFault>]) -> Vec<u8> {
+    let header = &proven.header;
+    let (Some(key), Some(mut lines)) = (result_key(keys, header), proven.lines) else { return Vec::new() };
+    let mut said = lines.encode(&Line::Accepted);
+    for (request, found) in header.node.requests.iter().zip(found) {
+        let report = match found {
+            Ok(()) => about(&header.node, request, Code::SUCCESS, "it could be written"),
+            Err(fault) => about(&header.node, request, fault.code, &fault.message),
+        };
+        said.extend(lines.encode(&Line::Result(SealedReport::seal(&report, &key))));
+    }
+    said
+}
+
+/// The results of a finished transfer, and those of the requests in `header` that it did not have.
+fn encode_results(
+    lines: &mut LineWriter,
+    header: &Header,
+    keys: &Keyring,
+    results: &[SealedReport],
+) -> Vec<u8> {
+    let foreign = foreign_to_finished(header, keys, results);
+    results.iter().chain(&foreign).flat_map(|sealed| lines.encode(&Line::Result(sealed.clone()))).collect()
+}
+
+/// The results of a finished transfer as they are true now: a success is a failure where the path does not lead to the file
+/// any more.
+pub(super) fn confirm(
+    keys: &Keyring,
+    header: &Header,
+    mut results: Vec<SealedReport>,
+    files: &PlacedFiles,
+) -> Vec<SealedReport> {
+    let Some(key) = result_key(keys, header) else { return results };
+    for sealed in &mut results {
+        let Ok(report) = sealed.open(&key) else { continue };
+        if let Some(FileFault { code, message }) = displaced(header, &report, files) {
+            log::warn!("a file that was whole is not there any more: {message}");
+            *sealed = SealedReport::seal(&Report { code, message, root: None, ..report }, &key);
+        }
+    }
+    results
+}
+
+/// What is wrong with the file of a node's own success.
+fn displaced(header: &Header, report: &Report, files: &PlacedFiles) -> Option<FileFault> {
+    if !(report.code.is_success() && report.is_own() && report.index == Some(header.node.index)) {
+        return None;
+    }
+    // Of what this header does not name nothing can be found out here.
+    let request = header.node.requests.iter().find(|request| Some(&request.id) == report.id.as_ref())?;
+    match files.get(&request.id) {
+        Some(found) => found.clone().err(),
+        None => {
+            let path = &request.filename;
+            let message = format!("{path:?} was whole, and whether it is still there is not known");
+            Some(FileFault { code: Code::CANNOT_WRITE, message })
+        }
+    }
+}
+
+fn foreign_to_finished(header: &Header, keys: &Keyring, results: &[SealedReport]) -> Vec<SealedReport> {
+    let Some(key) = result_key(keys, header) else { return Vec::new() };
+    let known: BTreeSet<String> =
+        results.iter().filter_map(|sealed| sealed.open(&key).ok()).filter_map(|report| report.id).collect();
+    foreign(&header.node, &key, |id| known.contains(id))
+}
+
+/// A sender that waits for the results of another process of the node, which has the whole file.
+#[derive(Debug)]
+pub struct Follower {
+    header: Header,
+    lines: LineWriter,
+}
+
+impl Follower {
+    /// The follower, and the bytes to write at first. None on wire 1, which cannot wait.
+    pub fn new(proven: Proven) -> Option<(Self, Vec<u8>)> {
+        let mut lines = proven.lines?;
+        let accepted = lines.encode(&Line::Accepted);
+        Some((Self { header: proven.header, lines }, accepted))
+    }
+
+    /// The header that the sender has proven.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// To be said every [`Timing::alive`](crate::session::Timing::alive).
+    pub fn alive(&mut self) -> Vec<u8> {
+        self.lines.encode(&Line::Alive)
+    }
+
+    /// The end: the bytes to write before closing.
+    pub fn results(mut self, keys: &Keyring, results: Vec<SealedReport>, files: &PlacedFiles) -> Vec<u8> {
+        let results = confirm(keys, &self.header, results, files);
+        encode_results(&mut self.lines, &self.header, keys, &results)
+    }
+}

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use super::super::block::{Block, Pool};
+use super::super::ring::DiskOrder;
+use super::super::testing::{Cell, Pipe, header, keys};
+use super::*;
+use crate::session::Control;
+use crate::wire::{Abort, Code};
+
+const BLOCK: u32 = 4096;
+const BYTES: u64 = BLOCK as u64;
+const LINK: LinkId = LinkId(7);
+
+struct Bench {
+    ring: Cell,
+    sender: Sender,
+    pipe: Pipe,
+    told: Vec<FeedInput>,
+    now: Instant,
+}
+
+impl Bench {
+    /// A child of wire 1, and blocks for it in the ring.
+    fn new(blocks: u64, limit: Limit) -> Self {
+        let ring = Cell::new(Ring::for_node(8));
+        let (now, pool) = (Instant::now(), Pool::new(BLOCK, 8));
+        ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
+        for place in 0..blocks {
+            let mut buffer = pool.take();
+            buffer.fill(place as u8 + 1);
+            let block = Block { buffer, offset: place * BYTES, len: BLOCK, digest: None };
+            assert!(ring.with(|ring| ring.push(now, Item::Data(Arc::new(block)))).is_ok());
+        }
+        let writer = PayloadWriter::new(&header(BLOCK, BYTES, &[]), &keys()).expect("both wires are on");
+        let pipe = Pipe { room: usize::MAX, ..Pipe::default() };
+        Self { ring, sender: Sender::new(now, LINK, writer, limit), pipe, told: Vec::new(), now }
+    }
+
+    fn step(&mut self) -> SendStep<u32> {
+        let told = &mut self.told;
+        self.sender.step(self.now, &mut self.pipe, &self.ring, &mut |input| told.push(input))
+    }
+
+    fn feed(&self) {
+        self.ring.change(|ring| ring.feed(LINK, 0));
+    }
+
+    fn order(&self, order: LinkOrder) {
+        self.ring.change(|ring| ring.order_link(LINK, order));
+    }
+}
+
+#[test]
+fn words_go_before_the_payload_and_a_narrow_connection_gets_all_of_it() {
+    let mut bench = Bench::new(1, Limit::default());
+    bench.feed();
+    bench.order(LinkOrder::Send(b"words".to_vec()));
+    bench.pipe.room = 0;
+    assert!(matches!(bench.step(), SendStep::WouldBlock));
+    while bench.pipe.bytes.len() < 5 + BLOCK as usize {
+        bench.pipe.room = 1000;
+        assert!(matches!(bench.step(), SendStep::Moved(1..=1000)));
+        bench.pipe.room = 0;
+        assert!(matches!(bench.step(), SendStep::WouldBlock | SendStep::Idle(_)));
+    }
+    assert!(bench.pipe.bytes.iter().copied().take(5).eq(*b"words"));
+    assert!(bench.pipe.bytes.iter().skip(5).all(|&byte| byte == 1));
+    assert_eq!(bench.ring.look(|ring| ring.position(LINK)), Some(BYTES));
+}
+
+#[test]
+fn a_limit_holds_it_back_which_the_session_hears_now_and_then() {
+    let mut bench = Bench::new(1, Limit::new(Some(Limit::LEAST)));
+    bench.feed();
+    assert!(matches!(bench.step(), SendStep::Moved(_)), "the first turn comes at once");
+    for _ in 0..3 {
+        let SendStep::Until(at) = bench.step() else { panic!("the next does not") };
+        assert!(at > bench.now);
+    }
+    let held =
+        |told: &[FeedInput]| told.iter().filter(|input| matches!(input, FeedInput::HeldBack(LINK))).count();
+    assert_eq!(held(&bench.told), 1);
+}
+
+#[test]
+fn what_is_urgent_ends_the_frame_under_way_at_once() {
+    for parts in [false, true] {
+        let mut bench = Bench::new(2, Limit::new(Some(Limit::LEAST)));
+        bench.feed();
+        assert!(matches!(bench.step(), SendStep::Moved(_)));
+        assert!(matches!(bench.step(), SendStep::Until(_)));
+        if parts {
+            bench.ring.change(|ring| ring.part(LINK));
+        } else {
+            let abort = Abort { code: Code::STOPPED, reason: "it is enough".into() };
+            bench.order(LinkOrder::Control(Control::Abort(abort)));
+        }
+        assert!(matches!(bench.step(), SendStep::Moved(_)));
+        assert_eq!(bench.pipe.bytes.len(), BLOCK as usize, "what follows is understood");
+        assert!(!bench.sender.is_writing());
+        if parts {
+            assert!(matches!(bench.step(), SendStep::Over));
+        }
+    }
+}
+
+#[test]
+fn what_has_left_the_ring_is_asked_for_and_a_child_that_cannot_have_it_is_told() {
+    let mut bench = Bench::new(8, Limit::default());
+    bench.ring.change(|ring| ring.set_backing(3));
+    bench.ring.change(|ring| ring.disk_has(8 * BYTES));
+    let pool = Pool::new(BLOCK, 1);
+    let block = Block { buffer: pool.take(), offset: 8 * BYTES, len: BLOCK, digest: None };
+    assert!(bench.ring.with(|ring| ring.push(bench.now, Item::Data(Arc::new(block)))).is_ok());
+    bench.feed();
+    let SendStep::NeedsFile { backing, offset, len } = bench.step() else { panic!("it is in memory") };
+    assert_eq!((*backing.file(), offset, len), (3, 0, BYTES));
+    assert!(matches!(bench.step(), SendStep::AwaitsFile));
+    let told = &mut bench.told;
+    bench.sender.take(Err("it is damaged".into()), &bench.ring, &mut |input| told.push(input));
+    assert!(matches!(bench.told.pop(), Some(FeedInput::Unservable(LINK))));
+    assert!(matches!(bench.step(), SendStep::Idle(_)));
+    // Its orders still go out.
+    bench.order(LinkOrder::Finish);
+    assert!(matches!(bench.step(), SendStep::Finish));
+    bench.ring.change(|ring| ring.order_disk(DiskOrder::Leave));
+    bench.ring.change(Ring::close);
+    assert!(matches!(bench.step(), SendStep::Over));
+}
