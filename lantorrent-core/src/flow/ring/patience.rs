@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
-    /// When `left` was last brought up to date.
+    /// What was spent since `left` was last brought up to date, and when that was.
+    spent: Duration,
     since: Option<Instant>,
     /// Since when the producer waits for room that a child stands in the way of.
     waiting: Option<Instant>,
@@ -20,20 +21,21 @@ impl Patience {
     const LEAST: Duration = Duration::from_millis(1);
 
     pub(super) fn new() -> Self {
-        Self { left: Self::MOST, since: None, waiting: None }
+        Self { left: Self::MOST, spent: Duration::ZERO, since: None, waiting: None }
     }
 
     /// Ends a wait for a child, if there was one: the time that it took is spent.
     pub(super) fn settle(&mut self, now: Instant) {
         if let Some(since) = self.waiting.take() {
-            self.left = self.left.saturating_sub(now.saturating_duration_since(since));
+            self.spent += now.saturating_duration_since(since);
         }
     }
 
     /// Begins to wait for a child. Returns for how long at most; none if there is no patience left.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.left = (self.left + passed / 2).min(Self::MOST);
+        // A wait that ends late spends what grew meanwhile too: else one that always does would never be the last.
+        self.left = (self.left + passed / 2).saturating_sub(std::mem::take(&mut self.spent)).min(Self::MOST);
         self.since = Some(now);
         if self.left < Self::LEAST {
             return None;
@@ -46,6 +48,19 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_hangs_is_waited_for_only_so_long_however_late_that_ends() {
+        for late in [1, 5, 100, 1000].map(Duration::from_millis) {
+            let (start, mut patience) = (Instant::now(), Patience::new());
+            let mut now = start;
+            while let Some(wait) = patience.wait(now) {
+                now += wait + late;
+                patience.settle(now);
+                assert!(now - start < 2 * Patience::MOST + 10 * late, "{late:?} late each time");
+            }
+        }
+    }
 
     #[test]
     fn half_of_all_time_may_be_spent_on_waiting() {
