@@ -269,6 +269,9 @@ impl<F: Clone> Ring<F> {
     /// Counts a change that those may have waited for.
     fn wakes(&mut self, wake: Wake) -> Wake {
         self.epoch.0 += u64::from(!wake.is_none());
+        if wake.producer {
+            self.patience.wake();
+        }
         wake
     }
 

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
-    /// What was spent since `left` was last brought up to date, and when that was.
-    spent: Duration,
+    /// When `left` was last brought up to date, and for how long since then a wait had been over and went on.
     since: Option<Instant>,
+    late: Duration,
     /// Since when the producer waits for room that a child stands in the way of.
     waiting: Option<Instant>,
+    /// Whether it was woken before that was over.
+    woken: bool,
 }
 
 impl Patience {
@@ -21,26 +23,37 @@ impl Patience {
     const LEAST: Duration = Duration::from_millis(1);
 
     pub(super) fn new() -> Self {
-        Self { left: Self::MOST, spent: Duration::ZERO, since: None, waiting: None }
+        Self { left: Self::MOST, since: None, late: Duration::ZERO, waiting: None, woken: false }
+    }
+
+    /// The producer is woken, and looks again as soon as it can.
+    pub(super) fn wake(&mut self) {
+        self.woken = true;
     }
 
     /// Ends a wait for a child, if there was one: the time that it took is spent.
     pub(super) fn settle(&mut self, now: Instant) {
         if let Some(since) = self.waiting.take() {
-            self.spent += now.saturating_duration_since(since);
+            let waited = now.saturating_duration_since(since);
+            if !self.woken {
+                self.late += waited.saturating_sub(self.left);
+            }
+            self.left = self.left.saturating_sub(waited);
         }
     }
 
     /// Begins to wait for a child. Returns for how long at most; none if there is no patience left.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        // A wait that ends late spends what grew meanwhile too: else one that always does would never be the last.
-        self.left = (self.left + passed / 2).saturating_sub(std::mem::take(&mut self.spent)).min(Self::MOST);
+        // Where timers are late every time, what grew in that time would never be used up.
+        let passed = passed.saturating_sub(std::mem::take(&mut self.late));
+        self.left = (self.left + passed / 2).min(Self::MOST);
         self.since = Some(now);
         if self.left < Self::LEAST {
             return None;
         }
         self.waiting = Some(now);
+        self.woken = false;
         Some(self.left)
     }
 }
