@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use lantorrent_core::session::{
-    FeedInput, FeedOutput, FileInput, Gate, Greeting, Incoming, LinkId, LinkInput, LinkOutput, NodeInput,
-    NodeOutput, NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession,
-    Timing, UpstreamId,
+    FeedInput, FeedOutput, FileInput, Gate, Greeting, Incoming, LinkInput, LinkOutput, NodeInput, NodeOutput,
+    NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession, Timing,
+    UpstreamId,
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
@@ -40,6 +40,7 @@ fn main() {
     let mut block = vec![0; BLOCK as usize];
 
     let mut over = false;
+    let mut node_link = None;
     while !over {
         // 1. Do what the source says.
         while let Some(output) = source.poll() {
@@ -50,6 +51,7 @@ fn main() {
                 }
                 SourceOutput::Link(LinkOutput::Connect { link, to }) => {
                     println!("source: connect to {to}");
+                    node_link = Some(link);
                     source.handle(now, LinkInput::Connected(link, to));
                 }
                 SourceOutput::Link(LinkOutput::Send(_, bytes)) => down.extend(bytes),
@@ -124,9 +126,11 @@ fn main() {
             }
         }
 
-        // 4. What came up goes to the source. Its first link is number 0. Then, in earnest, wait for the next thing to
+        // 4. What came up goes to the source. Then, in earnest, wait for the next thing to
         // happen, but no longer than until `deadline()`, and hand in `SourceInput::Tick` when that comes.
-        source.handle(now, LinkInput::Bytes(LinkId(0), &std::mem::take(&mut up)));
+        if let Some(link) = node_link {
+            source.handle(now, LinkInput::Bytes(link, &std::mem::take(&mut up)));
+        }
     }
     assert_eq!(file, content, "the node has what the source sent");
 }
