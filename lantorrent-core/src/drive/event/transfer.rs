@@ -345,7 +345,7 @@ impl Transfer {
                 }
             }
             NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
-                self.look_up(link, host, port, world)
+                self.look_up(link, host, port, world);
             }
             NodeOutput::Link(LinkOutput::Connect { link, to }) => self.connect(link, to, world),
             NodeOutput::Link(LinkOutput::Send(link, bytes)) => order(link, LinkOrder::Send(bytes)),

@@ -170,14 +170,14 @@ impl Hands<NodeSession> for NodeHands {
             NodeOutput::CloseUpstream(id) => self.upstreams.close(id),
             NodeOutput::DropUpstream(id) => self.reset(id),
             NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
-                self.children.look_up(link, host, port)
+                self.children.look_up(link, host, port);
             }
             NodeOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
             NodeOutput::Link(LinkOutput::Send(link, bytes)) => {
-                self.children.order(link, LinkOrder::Send(bytes))
+                self.children.order(link, LinkOrder::Send(bytes));
             }
             NodeOutput::Feed(FeedOutput::Control(link, control)) => {
-                self.children.order(link, LinkOrder::Control(control))
+                self.children.order(link, LinkOrder::Control(control));
             }
             NodeOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
             NodeOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),

@@ -118,14 +118,14 @@ impl Hands<SourceSession> for SourceHands<'_> {
     fn carry_out(&mut self, output: SourceOutput) {
         match output {
             SourceOutput::Link(LinkOutput::LookUp { link, host, port }) => {
-                self.children.look_up(link, host, port)
+                self.children.look_up(link, host, port);
             }
             SourceOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
             SourceOutput::Link(LinkOutput::Send(link, bytes)) => {
-                self.children.order(link, LinkOrder::Send(bytes))
+                self.children.order(link, LinkOrder::Send(bytes));
             }
             SourceOutput::Feed(FeedOutput::Control(link, control)) => {
-                self.children.order(link, LinkOrder::Control(control))
+                self.children.order(link, LinkOrder::Control(control));
             }
             SourceOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
             SourceOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),
