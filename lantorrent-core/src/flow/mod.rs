@@ -10,7 +10,6 @@
 //! - [`Receiver`] turns the bytes of an upstream into verified blocks of the ring, [`Sender`] blocks of the ring into the
 //!   bytes of a child, [`Disk`] blocks of the ring into files, and [`Supply`] the source's file into blocks of the ring.
 //!   Each has a `step`, which does one thing and says what it waits for if there is nothing to do.
-//!
 //! - [`admission`] decides what becomes of connections, before and after they have proven the password.
 //!
 //! Every change of the ring returns a [`Wake`] that names the machines that may go on because of it. A machine that has to
