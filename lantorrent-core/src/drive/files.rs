@@ -8,7 +8,7 @@ use crate::session::FileFault;
 use crate::store::{Durability, Output, StoreError};
 use crate::wire::{Header, Request, Wire};
 
-/// See the [module](self).
+/// The files of one transfer, in the store.
 #[derive(Debug)]
 pub(super) struct NodeFiles {
     place: disk::Files,

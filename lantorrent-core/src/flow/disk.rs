@@ -119,7 +119,7 @@ pub trait Files {
     fn remove(&mut self, request: &Request) -> Result<(), Refused>;
 }
 
-/// See the [module](self).
+/// The disk of one transfer: opens its files, writes the payload to them, and gives them their names.
 #[derive(Debug)]
 pub struct Disk<F> {
     files: F,

@@ -52,7 +52,7 @@ pub enum Needed {
     SumBefore(u64),
 }
 
-/// See the [module](self).
+/// Receives the payload of a session from one upstream after the other, each of which goes on where the last one stopped.
 #[derive(Debug)]
 pub struct Receiver {
     header: Header,

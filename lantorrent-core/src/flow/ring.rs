@@ -159,7 +159,7 @@ pub struct NoRoom {
     pub until: Instant,
 }
 
-/// See the [module](self).
+/// Ring buffer between the producer of the payload and its consumers: the disk and each child.
 #[derive(Debug)]
 pub struct Ring<F> {
     window: Window,

@@ -57,7 +57,7 @@ pub enum SupplyStep {
     Over,
 }
 
-/// See the [module](self).
+/// Brings the payload at the source: reads, sums up, fills the ring.
 #[derive(Debug)]
 pub struct Supply<C> {
     content: C,

@@ -103,7 +103,7 @@ pub enum Task {
 /// A connection that goes to a running session.
 #[derive(Debug)]
 pub struct Join {
-    /// To be told as [`FileInput::Displaced`] first.
+    /// To be told as [`FileInput::Displaced`](crate::session::FileInput::Displaced) first.
     pub displaced: Vec<(String, FileFault)>,
     /// Whether it cancels requests: [`NodeInput::Cancelled`], and else [`NodeInput::Claimed`].
     pub cancels: bool,
