@@ -1,4 +1,6 @@
-use super::super::block::Pool;
+use std::sync::Arc;
+
+use super::super::block::{Block, Pool};
 use super::*;
 
 const SIZE: u32 = 4096;
