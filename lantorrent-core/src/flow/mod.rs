@@ -39,7 +39,7 @@ pub use ring::{Backing, DiskOrder, DiskWork, Full, Item, LinkOrder, LinkWork, No
 pub use send::{SendStep, Sender};
 pub use stock::Stock;
 pub use supply::{Content, Supply, SupplyStep, Zeros};
-pub use wake::{Epoch, Shared, Wake};
+pub use wake::{Epoch, Local, Shared, Wake};
 
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 pub const TELL: Duration = Duration::from_millis(100);

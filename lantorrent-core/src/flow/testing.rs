@@ -1,32 +1,13 @@
 //! What the tests of the data plane have in common.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::ring::Ring;
-use super::wake::{Shared, Wake};
+use super::wake::Local;
 use crate::wire::{Destination, Header, Keyring, Password, Request};
 
-/// A ring, and what it has woken.
-pub(super) struct Cell {
-    ring: RefCell<Ring<u32>>,
-    pub(super) woken: RefCell<Wake>,
-}
-
-impl Cell {
-    pub(super) fn new(ring: Ring<u32>) -> Self {
-        Self { ring: RefCell::new(ring), woken: RefCell::default() }
-    }
-}
-
-impl Shared<Ring<u32>> for Cell {
-    fn with<R>(&self, change: impl FnOnce(&mut Ring<u32>) -> (R, Wake)) -> R {
-        let (result, wake) = change(&mut self.ring.borrow_mut());
-        self.woken.borrow_mut().merge(wake);
-        result
-    }
-}
+pub(super) type Cell = Local<Ring<u32>>;
 
 /// A connection with so many bytes to read, or so much room to write.
 #[derive(Default)]

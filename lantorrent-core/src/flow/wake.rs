@@ -1,5 +1,7 @@
 //! Who may go on after a change of the ring, and how a driver hears of it.
 
+use std::cell::RefCell;
+
 use crate::session::LinkId;
 
 /// Counts the changes of a ring that some machine may have waited for. A machine that found nothing to do at an epoch
@@ -66,5 +68,33 @@ pub trait Shared<T> {
     /// Enters the lock for a change that returns only a wake.
     fn change(&self, change: impl FnOnce(&mut T) -> Wake) {
         self.with(|value| ((), change(value)));
+    }
+}
+
+/// A value that one thread has, and the machines that its changes have named since that was last asked for.
+#[derive(Debug, Default)]
+pub struct Local<T> {
+    value: RefCell<T>,
+    woken: RefCell<Wake>,
+}
+
+impl<T> Local<T> {
+    /// Of that value; no machine is named yet.
+    pub fn new(value: T) -> Self {
+        Self { value: RefCell::new(value), woken: RefCell::default() }
+    }
+
+    /// The machines that may go on, and were not named before.
+    pub fn take_woken(&self) -> Wake {
+        self.woken.take()
+    }
+}
+
+impl<T> Shared<T> for Local<T> {
+    fn with<R>(&self, change: impl FnOnce(&mut T) -> (R, Wake)) -> R {
+        // A call back under the lock finds it taken, and panics.
+        let (result, wake) = change(&mut self.value.borrow_mut());
+        self.woken.borrow_mut().merge(wake);
+        result
     }
 }

@@ -10,7 +10,6 @@ mod payload;
 mod plane;
 mod promises;
 mod reports;
-mod shared;
 mod source;
 mod upstreams;
 

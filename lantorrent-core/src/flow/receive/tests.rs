@@ -85,7 +85,7 @@ fn while_there_is_no_room_silence_is_excused_and_nothing_is_lost() {
     assert!(matches!(bench.step(), ReceiveStep::NeedsRoom { .. }), "the disk has nothing yet");
     assert!(bench.is_heard());
     bench.disk_has(BYTES);
-    assert!(bench.ring.woken.borrow().producer);
+    assert!(bench.ring.take_woken().producer);
     assert!(bench.ring.look(Ring::epoch) > epoch);
     assert_eq!(bench.step(), ReceiveStep::Moved(0), "what was pending goes into the ring");
     let told = &mut bench.told;
@@ -132,5 +132,5 @@ fn a_closed_ring_ends_it() {
     assert_eq!(bench.step(), ReceiveStep::Over);
     assert!(matches!(bench.told.pop(), Some(NodeInput::Halted { cause: None, .. })));
     assert_eq!(bench.step(), ReceiveStep::Over);
-    assert_ne!(*bench.ring.woken.borrow(), Wake::NONE);
+    assert_ne!(bench.ring.take_woken(), Wake::NONE);
 }

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::files::Backing;
-use super::shared::SharedRing;
-use crate::flow::{Item, SendStep, Sender, Shared, Tell};
+use crate::flow::{Item, Local, Ring, SendStep, Sender, Shared, Tell};
 use crate::session::{FeedInput, LinkId, LinkInput, NodeInput, Now};
 
 /// A child whose place in the ring is given up was waited for that long, by all that patience has in the beginning.
@@ -107,7 +106,7 @@ impl Outlet {
     pub(super) fn read(
         &mut self,
         item: Result<Item, String>,
-        ring: &SharedRing<Backing>,
+        ring: &Local<Ring<Backing>>,
         tell: &mut Tell<'_, FeedInput>,
     ) {
         self.waits = None;
@@ -127,7 +126,7 @@ impl Outlet {
         &mut self,
         now: Now,
         waited: Duration,
-        ring: &SharedRing<Backing>,
+        ring: &Local<Ring<Backing>>,
         tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> bool {
         if !self.child.connected || self.waits.is_some() {

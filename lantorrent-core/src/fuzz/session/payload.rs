@@ -2,9 +2,10 @@
 
 use std::io;
 
-use super::shared::SharedRing;
 use super::{BLOCK, LENGTH, keys};
-use crate::flow::{Content, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Wake, Zeros};
+use crate::flow::{
+    Content, Local, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Wake, Zeros,
+};
 use crate::rate::Limit;
 use crate::session::{LinkId, Now, SourceInput};
 use crate::wire::{Header, PayloadWriter};
@@ -47,7 +48,7 @@ pub(super) fn payload(
     from: u64,
     tell: &mut Tell<'_, SourceInput<'static>>,
 ) -> Vec<u8> {
-    let ring = SharedRing::new(Ring::for_source(LENGTH.div_ceil(BLOCK as usize), ()));
+    let ring = Local::new(Ring::for_source(LENGTH.div_ceil(BLOCK as usize), ()));
     ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
     ring.change(|ring| ring.feed(LINK, from));
     let pool = Pool::new(BLOCK, 1);

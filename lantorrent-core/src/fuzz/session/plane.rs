@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use super::child::Child;
 use super::files::{Backing, FuzzFiles, Luck, read_back};
 use super::outlet::{Outlet, Waits};
-use super::shared::SharedRing;
 use super::upstreams::Upstreams;
 use super::{ADDRESSES, BLOCK, keys};
-use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Sender, Shared, Wake};
+use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Local, Pool, Receiver, Ring, Sender, Shared, Wake};
 use crate::rate::Limit;
 use crate::session::{FeedOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, Now};
 use crate::wire::{Header, PayloadWriter};
@@ -28,7 +27,7 @@ enum DiskState {
 }
 
 pub(super) struct Plane {
-    ring: SharedRing<Backing>,
+    ring: Local<Ring<Backing>>,
     pub(super) upstreams: Upstreams,
     disk: Disk<FuzzFiles>,
     disk_state: DiskState,
@@ -56,7 +55,7 @@ impl Plane {
         let files = FuzzFiles::new(header.wire(), Rc::clone(&content));
         let receiver = Receiver::new(header.clone(), keys(), Pool::new(BLOCK, 8), limit.clone());
         Self {
-            ring: SharedRing::new(Ring::for_node(capacity)),
+            ring: Local::new(Ring::for_node(capacity)),
             upstreams: Upstreams::new(receiver),
             disk: Disk::new(now, header.clone(), files, PATIENCE),
             disk_state: DiskState::Ring,

@@ -5,8 +5,7 @@ use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::time::Instant;
 
 use super::files::Backing;
-use super::shared::SharedRing;
-use crate::flow::{Needed, ReceiveStep, Receiver, Tell};
+use crate::flow::{Local, Needed, ReceiveStep, Receiver, Ring, Tell};
 use crate::session::{NodeInput, UpstreamId};
 use crate::wire::RootHasher;
 
@@ -143,7 +142,7 @@ impl Upstreams {
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        ring: &SharedRing<Backing>,
+        ring: &Local<Ring<Backing>>,
         tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> bool {
         let Some(pipe) = self.read.and_then(|id| self.pipes.get_mut(&id)) else { return false };

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lantorrent_core::flow::{Block, Item, Pool, Ring, Shared, Wake};
+use lantorrent_core::flow::{Block, Item, Local, Pool, Ring};
 use lantorrent_core::wire::{Digest, digest};
 
 /// What an open file leads to, whatever becomes of its name.
@@ -59,28 +59,4 @@ impl Backing {
     }
 }
 
-/// A ring, and what it has woken.
-#[derive(Debug)]
-pub(crate) struct SimRing {
-    ring: RefCell<Ring<Backing>>,
-    woken: RefCell<Wake>,
-}
-
-impl SimRing {
-    pub(crate) fn new(ring: Ring<Backing>) -> Self {
-        Self { ring: RefCell::new(ring), woken: RefCell::default() }
-    }
-
-    pub(crate) fn take_woken(&self) -> Wake {
-        self.woken.take()
-    }
-}
-
-impl Shared<Ring<Backing>> for SimRing {
-    fn with<R>(&self, change: impl FnOnce(&mut Ring<Backing>) -> (R, Wake)) -> R {
-        // Whatever is called back under the lock finds it taken.
-        let (result, wake) = change(&mut self.ring.borrow_mut());
-        self.woken.borrow_mut().merge(wake);
-        result
-    }
-}
+pub(crate) type SimRing = Local<Ring<Backing>>;
