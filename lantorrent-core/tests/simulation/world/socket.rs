@@ -33,15 +33,13 @@ impl Write for Socket<'_> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut written = 0;
-        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
-            let count = self.net.write(self.conn, self.side, slice);
-            written += count;
-            if count < slice.len() {
-                break;
-            }
+        // As one, as a socket takes them.
+        let mut bytes = Vec::with_capacity(slices.iter().map(|slice| slice.len()).sum());
+        slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+        match self.net.write(self.conn, self.side, &bytes) {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            count => Ok(count),
         }
-        if written == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(written) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
