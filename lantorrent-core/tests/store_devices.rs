@@ -1,11 +1,12 @@
 //! The store on full disks and block devices. These tests need root; elsewhere they say that they are skipped.
 //!
-//! Apart from the others, because they start processes: a child that has not yet got to its `exec` holds the locks of
-//! the files that other tests have open.
+//! Apart from the others, and one after the other, because they start processes: a child that has not yet got to its `exec`
+//! holds the files that other tests have open, with their locks and their room.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, StoreError, Target};
@@ -17,6 +18,12 @@ mod system;
 use system::{LoopDevice, SmallDisk, run};
 
 const MIB: usize = 1 << 20;
+
+/// While this lives no other test starts a process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A tmpfs of 1 MiB, for as long as this lives.
 struct Disk(SmallDisk);
@@ -78,6 +85,7 @@ fn create(root: &Path, path: &Path, placement: Placement, length: Option<u64>) -
 
 #[test]
 fn a_disk_that_is_too_small_is_found_before_the_first_byte() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     for placement in [Placement::Rename, Placement::InPlace] {
         let error = disk.create(placement, Some(2 * MIB as u64)).unwrap_err();
@@ -91,6 +99,7 @@ fn a_disk_that_is_too_small_is_found_before_the_first_byte() {
 
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     let output = disk.create(Placement::Rename, None).unwrap();
     let error = output.write_at(&vec![7; 2 * MIB], 0).unwrap_err();
@@ -107,6 +116,7 @@ fn a_full_disk_leaves_nothing_behind() {
 
 #[test]
 fn the_room_that_a_stale_partial_takes_counts_as_free() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     fs::write(disk.0.path().join("a.lantorrent"), vec![7; MIB * 3 / 4]).unwrap();
     disk.create(Placement::Rename, Some(MIB as u64 * 3 / 4)).unwrap().discard();
@@ -128,6 +138,7 @@ fn interrupt(disk: &Disk, blocks: usize) {
 
 #[test]
 fn what_is_resumed_needs_no_more_space() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     interrupt(&disk, 6);
     let path = disk.0.path().join("a");
@@ -171,6 +182,7 @@ fn what_is_resumed_needs_no_more_space() {
 
 #[test]
 fn a_disk_too_full_for_a_journal_can_still_take_the_file() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     let filler = disk.0.path().join("filler");
     // As much as there is.
@@ -188,6 +200,7 @@ fn a_disk_too_full_for_a_journal_can_still_take_the_file() {
 
 #[test]
 fn cleaning_stays_on_its_file_system() {
+    let _alone = alone();
     let Some(disk) = Disk::new() else { return };
     interrupt(&disk, 1);
     let outside = disk.0.path().parent().unwrap();
@@ -207,12 +220,14 @@ fn cleaning_stays_on_its_file_system() {
 
 #[test]
 fn a_disk_without_a_size_is_not_taken_for_full() {
+    let _alone = alone();
     let Some(disk) = SmallDisk::new(0).map(Disk) else { return };
     disk.create(Placement::Rename, Some(2 * MIB as u64)).unwrap().discard();
 }
 
 #[test]
 fn a_block_device_is_written_in_place() {
+    let _alone = alone();
     let Some(device) = Device::new() else { return };
     let output = device.create(Some(4 * MIB as u64)).unwrap();
     let error = device.create(None).unwrap_err();
@@ -237,6 +252,7 @@ fn a_block_device_is_written_in_place() {
 
 #[test]
 fn a_block_device_that_is_too_small_is_refused() {
+    let _alone = alone();
     let Some(device) = Device::new() else { return };
     let size = 4 * MIB as u64;
     let too_small = |result: Result<(), StoreError>| {
@@ -255,6 +271,7 @@ fn a_block_device_that_is_too_small_is_refused() {
 
 #[test]
 fn a_mounted_device_is_in_use() {
+    let _alone = alone();
     let Some(device) = Device::new() else { return };
     let path = device.path().to_str().unwrap();
     if run("mkfs.ext4", &["-q", path]).is_none() {
@@ -271,6 +288,7 @@ fn a_mounted_device_is_in_use() {
 
 #[test]
 fn a_disk_that_is_mounted_later_is_used_and_one_that_hides_a_file_is_told() {
+    let _alone = alone();
     for placement in [Placement::Rename, Placement::InPlace] {
         let folder = tempfile::tempdir().unwrap();
         let (at, path) = (folder.path().to_owned(), folder.path().join("a"));
@@ -303,6 +321,7 @@ fn a_disk_that_is_mounted_later_is_used_and_one_that_hides_a_file_is_told() {
 
 #[test]
 fn a_device_node_that_is_replaced_by_another_is_told() {
+    let _alone = alone();
     let (Some(one), Some(two)) = (Device::new(), Device::new()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("disk");

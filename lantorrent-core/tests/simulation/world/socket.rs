@@ -35,7 +35,9 @@ impl Write for Socket<'_> {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         // As one, as a socket takes them.
         let mut bytes = Vec::with_capacity(slices.iter().map(|slice| slice.len()).sum());
-        slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+        for slice in slices {
+            bytes.extend_from_slice(slice);
+        }
         match self.net.write(self.conn, self.side, &bytes) {
             0 => Err(ErrorKind::WouldBlock.into()),
             count => Ok(count),
