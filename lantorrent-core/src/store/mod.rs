@@ -52,7 +52,6 @@ pub use output::Output;
 pub use partial::resize;
 pub use path::{JOURNAL_SUFFIX, NEXT_JOURNAL_SUFFIX, PARTIAL_SUFFIX};
 pub use roots::Roots;
-#[cfg(feature = "threads")]
 pub use tree::{Found, Permissions, Tree, What};
 
 pub use crate::digest::{Digest, digest, zero_digest};
