@@ -54,6 +54,7 @@ struct DiskSide {
 struct Link {
     orders: VecDeque<LinkOrder>,
     feeding: Feeding,
+    reading: Reading,
     /// It is sent the frame under way, and nothing behind that.
     parting: bool,
 }
@@ -70,6 +71,17 @@ enum Feeding {
     Ended(u64),
     /// What it needs next cannot be had, so nothing is kept for it.
     Stranded(u64),
+}
+
+/// What a child needs that is not in memory. `No` → `Asked` → `Came` → `No`.
+#[derive(Debug, Default)]
+enum Reading {
+    #[default]
+    No,
+    /// The driver is reading it.
+    Asked,
+    /// The driver has read it, or could not.
+    Came(Result<Item, String>),
 }
 
 impl Feeding {
@@ -397,11 +409,21 @@ impl<F: Clone> Ring<F> {
             return Ok(LinkWork::Order(order));
         }
         let Feeding::From(position) = state.feeding else { return Err(self.epoch) };
+        match std::mem::take(&mut state.reading) {
+            Reading::No => {}
+            Reading::Asked => {
+                state.reading = Reading::Asked;
+                return Ok(LinkWork::AwaitsFile(self.epoch));
+            }
+            Reading::Came(Ok(item)) => return Ok(LinkWork::Item(item)),
+            Reading::Came(Err(why)) => return Ok(LinkWork::Gone(why)),
+        }
         match self.window.at(position) {
             At::Item(item) => Ok(LinkWork::Item(item)),
             At::Before { base } => Ok(match &self.backing {
-                None => LinkWork::Gone,
+                None => LinkWork::Gone("it is neither in memory nor in a file".to_owned()),
                 Some(backing) => {
+                    state.reading = Reading::Asked;
                     LinkWork::File { backing: backing.clone(), offset: position, len: base - position }
                 }
             }),
@@ -416,8 +438,20 @@ impl<F: Clone> Ring<F> {
     /// Whether there is something for a child.
     pub fn has_link_work(&self, link: LinkId) -> bool {
         let Some(state) = self.links.get(&link).filter(|link| !link.parting) else { return true };
-        let payload = matches!(state.feeding, Feeding::From(at) if !matches!(self.window.at(at), At::NotYet));
+        let payload = match (&state.reading, state.feeding) {
+            (Reading::Came(_), _) => true,
+            (Reading::No, Feeding::From(at)) => !matches!(self.window.at(at), At::NotYet),
+            (Reading::Asked | Reading::No, _) => false,
+        };
         !state.orders.is_empty() || payload
+    }
+
+    /// The driver has read what [`LinkWork::File`] asked for, or could not.
+    pub fn has_read(&mut self, link: LinkId, item: Result<Item, String>) -> Wake {
+        let asked = |link: &&mut Link| matches!(link.reading, Reading::Asked);
+        let Some(state) = self.links.get_mut(&link).filter(asked) else { return Wake::NONE };
+        state.reading = Reading::Came(item);
+        self.wakes(Wake::link(link))
     }
 
     /// Whether what is under way to a child has to be out at once.
@@ -443,6 +477,7 @@ impl<F: Clone> Ring<F> {
     pub fn strand(&mut self, link: LinkId) -> Wake {
         if let Some(state) = self.links.get_mut(&link) {
             state.feeding = Feeding::Stranded(state.feeding.position().unwrap_or(0));
+            state.reading = Reading::No;
         }
         self.wake_producer()
     }

@@ -4,15 +4,18 @@
 mod tests;
 
 use std::io::{self, ErrorKind, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::outgoing::{Meaning, Outgoing};
-use super::ring::{Backing, Item, LinkOrder, LinkWork, Ring};
+use super::ring::{Backing, LinkOrder, LinkWork, Ring};
 use super::wake::{Epoch, Shared, Wake};
 use super::{TELL, Tell};
 use crate::rate::{Limit, Pace};
 use crate::session::{Control, FeedInput, LinkId};
-use crate::wire::{Frame, PayloadWriter};
+use crate::wire::{Frame, PayloadWriter, Wire};
+
+/// How long a node waits for its own file before another node serves the child. A disk that writes much is slow to read.
+const FILE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of a step.
 #[must_use]
@@ -26,7 +29,8 @@ pub enum SendStep<F> {
     Until(Instant),
     /// There is nothing to send, as of that epoch.
     Idle(Epoch),
-    /// Read at most `len` bytes of the file from `offset` on, as one item, and say [`Sender::take`].
+    /// Read at most `len` bytes of the file from `offset` on, as one item, and say [`Ring::has_read`]. Meanwhile step again:
+    /// the child is told that this side lives.
     NeedsFile {
         /// Which file.
         backing: Backing<F>,
@@ -36,7 +40,12 @@ pub enum SendStep<F> {
         len: u64,
     },
     /// What was asked for by [`NeedsFile`](Self::NeedsFile) is still missing.
-    AwaitsFile,
+    AwaitsFile {
+        /// As of when.
+        epoch: Epoch,
+        /// When to step again although nothing has changed.
+        until: Option<Instant>,
+    },
     /// Shut the sending half down: the child is to know that nothing more comes.
     Finish,
     /// The link is closed, or its last frame is out.
@@ -51,25 +60,20 @@ pub struct Sender {
     link: LinkId,
     writer: PayloadWriter,
     pace: Pace,
-    state: State,
+    /// The frame under way.
+    frame: Option<Outgoing>,
+    /// When the file is given up from which the next item is being read.
+    gives_up: Option<Instant>,
     /// When the session heard last how far the child is.
     told: Instant,
     /// When the session heard last that the limit holds it back.
     excused: Option<Instant>,
 }
 
-/// `Idle` → `Writing` → `Idle`, by way of `AwaitsFile` where the item is not in memory.
-#[derive(Debug)]
-enum State {
-    Idle,
-    AwaitsFile,
-    Writing(Outgoing),
-}
-
 impl Sender {
     /// For that link of the ring, whose bytes are made by `writer` and count towards `limit`.
     pub fn new(now: Instant, link: LinkId, writer: PayloadWriter, limit: Limit) -> Self {
-        Self { link, writer, pace: Pace::new(limit), state: State::Idle, told: now, excused: None }
+        Self { link, writer, pace: Pace::new(limit), frame: None, gives_up: None, told: now, excused: None }
     }
 
     /// Sends one piece of what comes next, if the connection takes it.
@@ -80,55 +84,51 @@ impl Sender {
         ring: &impl Shared<Ring<F>>,
         tell: &mut Tell<'_, FeedInput>,
     ) -> SendStep<F> {
-        if let State::Idle = self.state
-            && let Some(step) = self.begin(ring, tell)
-        {
-            return step;
-        }
-        self.write(now, to, ring, tell)
+        let frame = match self.frame.take() {
+            Some(frame) => frame,
+            None => match self.begin(now, ring, tell) {
+                Ok(frame) => frame,
+                Err(step) => return step,
+            },
+        };
+        self.write(now, frame, to, ring, tell)
     }
 
     /// Whether a frame is under way.
     pub fn is_writing(&self) -> bool {
-        matches!(self.state, State::Writing(_))
+        self.frame.is_some()
     }
 
-    /// What was to be read from the file; or why it cannot be sent to a child.
-    pub fn take<F: Clone>(
-        &mut self,
-        item: Result<Item, String>,
+    fn strand<F: Clone>(
+        &self,
+        why: &str,
         ring: &impl Shared<Ring<F>>,
         tell: &mut Tell<'_, FeedInput>,
-    ) {
-        self.state = State::Idle;
-        let framed = item.and_then(|item| {
-            Outgoing::item(&self.writer, item).map_err(|error| format!("it cannot be sent: {error}"))
-        });
-        match framed {
-            Ok(frame) => self.state = State::Writing(frame),
-            Err(why) => {
-                log::warn!("cannot serve link {}: {why}", self.link.0);
-                self.strand(ring, tell);
-            }
-        }
-    }
-
-    fn strand<F: Clone>(&self, ring: &impl Shared<Ring<F>>, tell: &mut Tell<'_, FeedInput>) {
+    ) -> SendStep<F> {
+        log::warn!("cannot serve link {}: {why}", self.link.0);
         ring.change(|ring| ring.strand(self.link));
         tell(FeedInput::Unservable(self.link));
+        SendStep::Moved(0)
     }
 
-    /// Begins what comes next. None if that is a frame, which is to be written.
+    /// How long a read may take. On wire 1, and at the source, there is no other to serve the child.
+    fn patience<F>(&self, backing: &Backing<F>) -> Option<Duration> {
+        let replaceable = self.writer.wire() == Wire::Two && !matches!(backing, Backing::Whole(_));
+        replaceable.then_some(FILE_PATIENCE)
+    }
+
+    /// Begins the frame that comes next.
+    ///
+    /// # Errors
+    /// There is none now.
     fn begin<F: Clone>(
         &mut self,
+        now: Instant,
         ring: &impl Shared<Ring<F>>,
         tell: &mut Tell<'_, FeedInput>,
-    ) -> Option<SendStep<F>> {
+    ) -> Result<Outgoing, SendStep<F>> {
         let link = self.link;
-        let work = match ring.with(|ring| (ring.link_work(link), Wake::NONE)) {
-            Ok(work) => work,
-            Err(epoch) => return Some(SendStep::Idle(epoch)),
-        };
+        let work = ring.with(|ring| (ring.link_work(link), Wake::NONE)).map_err(SendStep::Idle)?;
         let framed = match work {
             LinkWork::Order(LinkOrder::Send(bytes)) => Ok(Outgoing::words(bytes)),
             LinkWork::Order(LinkOrder::Control(control)) => {
@@ -140,42 +140,40 @@ impl Sender {
                 };
                 Outgoing::frame(&self.writer, &frame, Meaning::Control(offset))
             }
-            LinkWork::Order(LinkOrder::Finish) => return Some(SendStep::Finish),
+            LinkWork::Order(LinkOrder::Finish) => return Err(SendStep::Finish),
             LinkWork::Item(item) => Outgoing::item(&self.writer, item),
             LinkWork::End { size, sum } => {
                 Outgoing::frame(&self.writer, &Frame::End { size, sum }, Meaning::End)
             }
             LinkWork::File { backing, offset, len } => {
-                self.state = State::AwaitsFile;
-                return Some(SendStep::NeedsFile { backing, offset, len });
+                self.gives_up = self.patience(&backing).map(|patience| now + patience);
+                return Err(SendStep::NeedsFile { backing, offset, len });
             }
-            LinkWork::Gone => {
-                log::info!("cannot serve link {}: its data is neither in memory nor in a file", link.0);
-                self.strand(ring, tell);
-                return Some(SendStep::Moved(0));
+            LinkWork::AwaitsFile(_) if self.gives_up.is_some_and(|at| at <= now) => {
+                let why = format!("the file has not answered for {} s", FILE_PATIENCE.as_secs());
+                return Err(self.strand(&why, ring, tell));
             }
-            LinkWork::Over => return Some(SendStep::Over),
+            LinkWork::AwaitsFile(epoch) => {
+                return Err(SendStep::AwaitsFile { epoch, until: self.gives_up });
+            }
+            LinkWork::Gone(why) => return Err(self.strand(&why, ring, tell)),
+            LinkWork::Over => return Err(SendStep::Over),
         };
-        match framed {
-            Ok(frame) => {
-                self.state = State::Writing(frame);
-                None
-            }
-            Err(error) => Some(SendStep::Failed(error)),
-        }
+        framed.map_err(SendStep::Failed)
     }
 
     fn write<F: Clone>(
         &mut self,
         now: Instant,
+        mut frame: Outgoing,
         to: &mut impl Write,
         ring: &impl Shared<Ring<F>>,
         tell: &mut Tell<'_, FeedInput>,
     ) -> SendStep<F> {
-        let State::Writing(frame) = &mut self.state else { return SendStep::AwaitsFile };
         let left = frame.left();
         if left == 0 {
-            return self.written(now, ring, tell);
+            self.written(now, frame.meaning, ring, tell);
+            return SendStep::Moved(0);
         }
         let allowed = if frame.has_data() { self.pace.allowance(now, left) } else { Ok(left) };
         let allowed = match allowed {
@@ -187,6 +185,7 @@ impl Sender {
                     self.excused = Some(now);
                     tell(FeedInput::HeldBack(self.link));
                 }
+                self.frame = Some(frame);
                 return SendStep::Until(at);
             }
         };
@@ -194,12 +193,15 @@ impl Sender {
             Ok(count) => {
                 self.pace.went(count);
                 if count == left {
-                    let _ = self.written(now, ring, tell);
+                    self.written(now, frame.meaning, ring, tell);
+                } else {
+                    self.frame = Some(frame);
                 }
                 SendStep::Moved(count as u64)
             }
             Err(error) => {
                 self.pace.went(0);
+                self.frame = Some(frame);
                 match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => SendStep::WouldBlock,
                     ErrorKind::Interrupted => SendStep::Moved(0),
@@ -213,24 +215,22 @@ impl Sender {
     fn written<F: Clone>(
         &mut self,
         now: Instant,
+        meaning: Meaning,
         ring: &impl Shared<Ring<F>>,
         tell: &mut Tell<'_, FeedInput>,
-    ) -> SendStep<F> {
+    ) {
         let link = self.link;
-        if let State::Writing(frame) = std::mem::replace(&mut self.state, State::Idle) {
-            match frame.meaning {
-                Meaning::Words => {}
-                Meaning::Control(offset) => tell(FeedInput::Sent(link, offset)),
-                Meaning::End => tell(FeedInput::SentEnd(link)),
-                Meaning::Payload(upto) => {
-                    ring.change(|ring| ring.link_has(link, upto));
-                    if now.saturating_duration_since(self.told) >= TELL {
-                        self.told = now;
-                        tell(FeedInput::Sent(link, upto));
-                    }
+        match meaning {
+            Meaning::Words => {}
+            Meaning::Control(offset) => tell(FeedInput::Sent(link, offset)),
+            Meaning::End => tell(FeedInput::SentEnd(link)),
+            Meaning::Payload(upto) => {
+                ring.change(|ring| ring.link_has(link, upto));
+                if now.saturating_duration_since(self.told) >= TELL {
+                    self.told = now;
+                    tell(FeedInput::Sent(link, upto));
                 }
             }
         }
-        SendStep::Moved(0)
     }
 }

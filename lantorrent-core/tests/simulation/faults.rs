@@ -7,7 +7,7 @@ use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Wire;
 
 use crate::random::Random;
-use crate::scenario::Scenario;
+use crate::scenario::{BLOCK, Scenario};
 use crate::seeds::seeds;
 use crate::world::disk::Kind;
 use crate::world::fault::{Fault, Mishap, When};
@@ -196,6 +196,27 @@ fn a_slow_disk_or_source_breaks_nothing() {
             scenario.source_micros = 3_000_000;
         }
         assert_eq!(scenario.run(seed).codes(), [0; 3]);
+    });
+}
+
+#[test]
+fn a_node_whose_disk_hangs_leaves_its_child_to_another() {
+    seeds(100, |seed| {
+        let mut random = Random::new(seed);
+        let mut scenario = Scenario::chain(Wire::Two, 6, 120_000);
+        if random.chance(50) {
+            scenario.solo = (0..6).collect();
+        }
+        // The first is ahead of the second, which it serves from its file.
+        let (hung, blocks) = (random.below(3), random.within(4, 20) as u64);
+        scenario.micros_per_block = vec![(hung + 1, 400_000)];
+        let (fault, ends) = (Fault::Stall(hung), Some(Duration::from_secs(60)));
+        scenario.mishaps = vec![Mishap { when: When::Has(hung + 1, blocks * u64::from(BLOCK)), fault, ends }];
+        let outcome = scenario.run(seed);
+        assert_eq!(outcome.codes(), [0; 6]);
+        // The one before it, and the one that takes its place.
+        let most = outcome.upstreams.iter().max();
+        assert!(most <= Some(&2), "{:?}", outcome.upstreams);
     });
 }
 

@@ -210,18 +210,23 @@ impl World {
                 assert_eq!(offset, child.position);
                 let has = self.former.unwrap_or(self.written);
                 let upto = (offset + SPAN.min(len)).min(has);
-                if upto <= offset {
+                let item = if upto > offset {
+                    Ok(Item::Hole { offset, span: upto - offset })
+                } else {
                     assert!(self.former.is_some(), "what left the ring is in the file");
-                    return self.strand(link);
-                }
-                upto
+                    Err("the file does not have it".to_owned())
+                };
+                assert!(matches!(self.ring.link_work(link), Ok(LinkWork::AwaitsFile(_))));
+                let wake = self.ring.has_read(link, item);
+                return self.wake(wake);
             }
             Ok(LinkWork::End { size, .. }) => {
                 assert_eq!(size, child.position);
                 child.ended = true;
                 return;
             }
-            Ok(LinkWork::Gone) => return self.strand(link),
+            Ok(LinkWork::Gone(_)) => return self.strand(link),
+            Ok(LinkWork::AwaitsFile(_)) => panic!("woken although nothing was read"),
             Ok(LinkWork::Order(order)) => panic!("nothing has ordered {order:?}"),
             Ok(LinkWork::Over) => panic!("it is not closed"),
             Err(_) => return,

@@ -13,7 +13,7 @@ use super::super::socket::begin_to_connect;
 use super::ring::SessionRing;
 use super::upstreams::reset;
 use super::world::{Owner, World};
-use crate::flow::{Backing, Item, SendStep, Sender, TELL, Tell};
+use crate::flow::{Backing, SendStep, Sender, TELL, Tell};
 use crate::session::{FeedInput, LinkId};
 use crate::wire::PayloadWriter;
 
@@ -32,10 +32,8 @@ enum Waits {
     Socket,
     /// A change of the ring.
     Ring,
-    /// Its turn within the limit, or a change of the ring.
-    Turn(Instant),
-    /// A worker, which reads what comes next.
-    File,
+    /// That time, or a change of the ring.
+    Until(Instant),
 }
 
 /// What came of sending.
@@ -166,12 +164,12 @@ impl Child {
 
     /// The ring has changed, in a way that concerns it.
     pub(super) fn wake_sender(&mut self) {
-        self.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
+        self.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Until(_)));
     }
 
-    /// Its turn within the limit may have come.
+    /// What it waits for may have come.
     pub(super) fn on_time(&mut self, now: Instant) {
-        self.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
+        self.waits.take_if(|waits| matches!(waits, Waits::Until(at) if *at <= now));
     }
 
     /// Sends one piece of what comes next.
@@ -183,11 +181,9 @@ impl Child {
         let waits = match self.sender.step(now, open, ring, tell) {
             SendStep::Moved(bytes) => return Sent::Bytes(bytes),
             SendStep::WouldBlock => Waits::Socket,
-            SendStep::Until(at) => Waits::Turn(at),
-            SendStep::Idle(_) | SendStep::Over => Waits::Ring,
-            SendStep::AwaitsFile => Waits::File,
+            SendStep::Until(at) | SendStep::AwaitsFile { until: Some(at), .. } => Waits::Until(at),
+            SendStep::Idle(_) | SendStep::Over | SendStep::AwaitsFile { until: None, .. } => Waits::Ring,
             SendStep::NeedsFile { backing, offset, len } => {
-                self.waits = Some(Waits::File);
                 return Sent::NeedsFile { backing, offset, len };
             }
             SendStep::Finish => match open.socket.shutdown(Shutdown::Write) {
@@ -206,17 +202,6 @@ impl Child {
         Sent::Nothing
     }
 
-    /// A worker has read what comes next, or could not.
-    pub(super) fn take(
-        &mut self,
-        item: Result<Item, String>,
-        ring: &SessionRing,
-        tell: &mut Tell<'_, FeedInput>,
-    ) {
-        self.waits = None;
-        self.sender.take(item, ring, tell);
-    }
-
     /// Nothing can be sent to it any more.
     fn give_up(&mut self, why: &io::Error) {
         if let State::Open(open) = &mut self.state {
@@ -232,7 +217,7 @@ impl Child {
             State::Gone | State::Connecting(_) => None,
             State::Open(open) => {
                 let fault = open.fault.as_ref().filter(|_| !open.mute).map(|fault| fault.until);
-                let turn = if let Some(Waits::Turn(at)) = self.waits { Some(at) } else { None };
+                let turn = if let Some(Waits::Until(at)) = self.waits { Some(at) } else { None };
                 fault.into_iter().chain(turn).min()
             }
         }

@@ -112,7 +112,7 @@ impl Payload {
             Sent::Nothing => None,
             Sent::NeedsFile { backing, offset, len } => {
                 self.read(link, backing, offset, len, workers);
-                None
+                Some(0)
             }
         }
     }
@@ -143,11 +143,9 @@ impl Payload {
     }
 
     /// A worker has read what was to be read for a child, which may be gone.
-    pub(super) fn take(&mut self, child: Option<&mut Child>, item: Result<Item, String>, told: &mut Told) {
+    pub(super) fn has_read(&mut self, link: LinkId, item: Result<Item, String>) {
         self.reads -= 1;
-        if let Some(child) = child {
-            child.take(item, &self.ring, &mut |input| told.push_back(input.into()));
-        }
+        self.ring.change(|ring| ring.has_read(link, item));
     }
 
     /// Drops from the ring what no consumer needs.

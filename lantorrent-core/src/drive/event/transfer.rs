@@ -156,9 +156,7 @@ impl Transfer {
                 self.sums -= 1;
                 self.payload.begin(from, root.map(|root| *root), &mut self.told);
             }
-            News::ReadBack(link, item) => {
-                self.payload.take(self.children.get_mut(&link), item, &mut self.told);
-            }
+            News::ReadBack(link, item) => self.payload.has_read(link, item),
         }
     }
 

@@ -15,6 +15,7 @@ use super::super::dscp::Dscp;
 use super::super::names::{Resolver, Zones};
 use super::control::Happening;
 use super::monitor::{Monitor, Role};
+use super::reader::{Order, Reader};
 use super::receiver::LOOK_UP;
 use super::socket;
 use crate::flow::{DiskOrder, LinkOrder, Pool, Ring, SendStep, Sender, Shared as _, TELL, Wake};
@@ -42,7 +43,7 @@ pub(super) struct Children<I> {
 #[derive(Debug)]
 struct Shared<I> {
     monitor: Arc<Monitor>,
-    backings: BackingReader,
+    backings: Arc<BackingReader>,
     writer: PayloadWriter,
     happenings: SyncSender<Happening<I>>,
     outgoing: Outgoing,
@@ -71,7 +72,7 @@ impl<I: Told> Children<I> {
         happenings: SyncSender<Happening<I>>,
         outgoing: Outgoing,
     ) -> Self {
-        let backings = BackingReader::new(pool, writer.wire());
+        let backings = Arc::new(BackingReader::new(pool, writer.wire()));
         let sockets = Mutex::default();
         let shared = Shared { monitor, backings, writer, happenings, outgoing, sockets };
         Self { shared: Arc::new(shared), threads: Vec::new() }
@@ -259,6 +260,10 @@ impl<I: Told> Shared<I> {
         thread::Builder::new().name("hear".into()).spawn(hear).ok()
     }
 
+    fn start_reader(&self, link: LinkId) -> std::io::Result<Reader> {
+        Reader::start(link, Arc::clone(&self.monitor), Arc::clone(&self.backings))
+    }
+
     /// Sends what there is for the link until it is closed.
     fn send(&self, link: LinkId, socket: &TcpStream) -> std::io::Result<()> {
         // A thread that waits for room to write must notice what else has changed.
@@ -266,17 +271,21 @@ impl<I: Told> Shared<I> {
         let (monitor, tell) = (&*self.monitor, &mut |input: FeedInput| self.tell(input));
         let (writer, limit) = (self.writer.clone(), self.outgoing.limit.clone());
         let mut sender = Sender::new(Instant::now(), link, writer, limit);
+        let mut reader = None;
         loop {
             let epoch = monitor.epoch();
             match sender.step(Instant::now(), &mut &*socket, monitor, tell) {
-                SendStep::Moved(_) | SendStep::WouldBlock | SendStep::AwaitsFile => {}
+                SendStep::Moved(_) | SendStep::WouldBlock => {}
                 SendStep::Until(at) => monitor.wait(Role::Link, epoch, Some(at)),
                 SendStep::Idle(epoch) => monitor.wait(Role::Link, epoch, None),
                 SendStep::NeedsFile { backing, offset, len } => {
-                    let item = self.backings.item(backing.file(), offset, len);
-                    let item = item.map_err(|why| format!("at offset {offset}, {why}"));
-                    sender.take(item, monitor, tell);
+                    let reader = match &reader {
+                        Some(reader) => reader,
+                        None => reader.insert(self.start_reader(link)?),
+                    };
+                    reader.read(Order { backing, offset, len });
                 }
+                SendStep::AwaitsFile { epoch, until } => monitor.wait(Role::Link, epoch, until),
                 SendStep::Finish => socket.shutdown(Shutdown::Write)?,
                 SendStep::Over => return Ok(()),
                 SendStep::Failed(error) => return Err(error),

@@ -21,6 +21,7 @@ mod monitor;
 mod node;
 mod origin;
 mod outcome;
+mod reader;
 mod receiver;
 mod rendezvous;
 mod siblings;

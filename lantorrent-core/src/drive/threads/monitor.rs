@@ -185,7 +185,7 @@ mod tests {
                 }
                 Ok(LinkWork::Order(_)) => {}
                 Ok(LinkWork::End { .. } | LinkWork::Over) => return has,
-                Ok(LinkWork::File { .. } | LinkWork::Gone) => {
+                Ok(LinkWork::File { .. } | LinkWork::Gone(_) | LinkWork::AwaitsFile(_)) => {
                     panic!("nothing leaves before the child has it")
                 }
                 Err(epoch) => monitor.wait(Role::Link, epoch, None),

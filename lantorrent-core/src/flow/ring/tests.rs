@@ -63,7 +63,12 @@ impl Bench {
 
     fn file_of(&mut self, link: LinkId) -> Option<(u64, u64)> {
         match self.ring.link_work(link) {
-            Ok(LinkWork::File { offset, len, .. }) => Some((offset, len)),
+            Ok(LinkWork::File { offset, len, .. }) => {
+                let item = Item::Hole { offset, span: len };
+                assert_eq!(self.ring.has_read(link, Ok(item)).links, [link]);
+                assert_eq!(self.next_of(link), Some(offset));
+                Some((offset, len))
+            }
             _ => None,
         }
     }
@@ -155,7 +160,7 @@ fn a_child_whose_next_block_is_gone_holds_up_nothing() {
         let _ = bench.ring.disk_has(at(place));
     }
     bench.add(ONE, 0);
-    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::Gone)));
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::Gone(_))));
     assert!(!bench.push(), "it was not said yet that it cannot be served");
     let _ = bench.ring.strand(ONE);
     assert!(bench.push());

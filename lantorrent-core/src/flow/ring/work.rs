@@ -109,6 +109,8 @@ pub enum LinkWork<F> {
         /// Up to where the ring begins.
         len: u64,
     },
+    /// Nothing but that item of the file, which is being read.
+    AwaitsFile(Epoch),
     /// The end of the payload.
     End {
         /// Bytes of the file.
@@ -116,8 +118,8 @@ pub enum LinkWork<F> {
         /// What it sums up to.
         sum: Sum,
     },
-    /// What comes next is neither in memory nor in a file that can be read.
-    Gone,
+    /// What comes next is neither in memory nor in a file that can be read, and why.
+    Gone(String),
     /// The link is closed, or is to be sent nothing more.
     Over,
 }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use super::super::block::{Block, Pool};
-use super::super::ring::DiskOrder;
+use super::super::ring::{DiskOrder, Item};
 use super::super::testing::{Cell, Pipe, header, keys};
 use super::*;
 use crate::session::Control;
-use crate::wire::{Abort, Code};
+use crate::wire::{Abort, Code, FrameWriter, TransferId};
 
 const BLOCK: u32 = 4096;
 const BYTES: u64 = BLOCK as u64;
@@ -39,6 +39,27 @@ impl Bench {
     fn step(&mut self) -> SendStep<u32> {
         let told = &mut self.told;
         self.sender.step(self.now, &mut self.pipe, &self.ring, &mut |input| told.push(input))
+    }
+
+    /// Has a child of wire 2, and blocks for it that only a file has.
+    fn behind_the_ring(backing: &Backing<u32>) -> Self {
+        let mut bench = Self::new(0, Limit::default());
+        let ring = match backing {
+            Backing::Whole(file) => Ring::for_source(1, *file),
+            Backing::Written(_) | Backing::Former(_) => Ring::for_node(1),
+        };
+        bench.ring = Cell::new(ring);
+        bench.ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
+        bench.ring.change(|ring| ring.begin(BYTES));
+        if let Backing::Written(file) = backing {
+            bench.ring.change(|ring| ring.set_backing(*file));
+        }
+        let key = keys().frame_key(&TransferId([1; 16])).expect("both wires are on");
+        let writer = PayloadWriter::Frames(FrameWriter::new(key));
+        bench.sender = Sender::new(bench.now, LINK, writer, Limit::default());
+        bench.feed();
+        assert!(matches!(bench.step(), SendStep::NeedsFile { offset: 0, len: BYTES, .. }));
+        bench
     }
 
     fn feed(&self) {
@@ -115,9 +136,10 @@ fn what_has_left_the_ring_is_asked_for_and_a_child_that_cannot_have_it_is_told()
     bench.feed();
     let SendStep::NeedsFile { backing, offset, len } = bench.step() else { panic!("it is in memory") };
     assert_eq!((*backing.file(), offset, len), (3, 0, BYTES));
-    assert!(matches!(bench.step(), SendStep::AwaitsFile));
-    let told = &mut bench.told;
-    bench.sender.take(Err("it is damaged".into()), &bench.ring, &mut |input| told.push(input));
+    let SendStep::AwaitsFile { epoch, until: None } = bench.step() else { panic!("it is not read yet") };
+    bench.ring.change(|ring| ring.has_read(LINK, Err("it is damaged".into())));
+    assert!(bench.ring.look(Ring::epoch) > epoch);
+    assert!(matches!(bench.step(), SendStep::Moved(0)));
     assert!(matches!(bench.told.pop(), Some(FeedInput::Unservable(LINK))));
     assert!(matches!(bench.step(), SendStep::Idle(_)));
     // Its orders still go out.
@@ -126,4 +148,30 @@ fn what_has_left_the_ring_is_asked_for_and_a_child_that_cannot_have_it_is_told()
     bench.ring.change(|ring| ring.order_disk(DiskOrder::Leave));
     bench.ring.change(Ring::close);
     assert!(matches!(bench.step(), SendStep::Over));
+}
+
+#[test]
+fn a_child_is_told_that_this_side_lives_while_its_file_is_slow_and_is_given_up_where_it_hangs() {
+    let mut bench = Bench::behind_the_ring(&Backing::Written(3));
+    let SendStep::AwaitsFile { until: Some(until), .. } = bench.step() else { panic!("it does not wait") };
+    bench.order(LinkOrder::Control(Control::Idle));
+    while let SendStep::Moved(_) = bench.step() {}
+    assert!(matches!(bench.told[..], [FeedInput::Sent(LINK, 0)]));
+    bench.now += (until - bench.now) / 2;
+    assert!(matches!(bench.step(), SendStep::AwaitsFile { .. }));
+    bench.now = until;
+    assert!(matches!(bench.step(), SendStep::Moved(0)));
+    assert!(matches!(bench.told.pop(), Some(FeedInput::Unservable(LINK))));
+    bench.ring.change(|ring| ring.has_read(LINK, Ok(Item::Hole { offset: 0, span: BYTES })));
+    assert!(matches!(bench.step(), SendStep::Idle(_)), "it came too late");
+}
+
+#[test]
+fn the_file_of_a_source_is_waited_for_as_long_as_it_takes() {
+    let mut bench = Bench::behind_the_ring(&Backing::Whole(3));
+    bench.now += Duration::from_secs(3600);
+    assert!(matches!(bench.step(), SendStep::AwaitsFile { until: None, .. }));
+    bench.ring.change(|ring| ring.has_read(LINK, Ok(Item::Hole { offset: 0, span: BYTES })));
+    while let SendStep::Moved(_) = bench.step() {}
+    assert_eq!(bench.ring.look(|ring| ring.position(LINK)), Some(BYTES));
 }

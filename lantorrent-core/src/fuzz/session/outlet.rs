@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::files::Backing;
-use crate::flow::{Item, Local, Ring, SendStep, Sender, Shared, Tell};
-use crate::session::{FeedInput, LinkId, LinkInput, NodeInput, Now};
+use crate::flow::{Local, Ring, SendStep, Sender, Shared, Tell};
+use crate::session::{LinkId, LinkInput, NodeInput, Now};
 
 /// A child whose place in the ring is given up was waited for that long, by all that patience has in the beginning.
 const PATIENCE: Duration = Duration::from_millis(199);
@@ -48,8 +48,7 @@ impl Write for Socket {
 pub(super) enum Waits {
     Socket,
     Ring,
-    Turn(Instant),
-    File,
+    Until(Instant),
     /// The connection is broken.
     Nothing,
 }
@@ -102,17 +101,6 @@ impl Outlet {
         self.waits.take_if(|waits| *waits == Waits::Socket);
     }
 
-    /// A file was read, or could not be.
-    pub(super) fn read(
-        &mut self,
-        item: Result<Item, String>,
-        ring: &Local<Ring<Backing>>,
-        tell: &mut Tell<'_, FeedInput>,
-    ) {
-        self.waits = None;
-        self.sender.take(item, ring, tell);
-    }
-
     /// Takes note of how far it is.
     fn is_at(&mut self, position: Option<u64>) {
         if self.position.is_some() && position > self.position {
@@ -138,14 +126,14 @@ impl Outlet {
         self.waits = Some(match step {
             SendStep::Moved(_) => return true,
             SendStep::WouldBlock => Waits::Socket,
-            SendStep::Until(at) => Waits::Turn(at),
-            SendStep::Idle(_) => Waits::Ring,
+            SendStep::Until(at) | SendStep::AwaitsFile { until: Some(at), .. } => Waits::Until(at),
+            SendStep::Idle(_) | SendStep::AwaitsFile { until: None, .. } => Waits::Ring,
             SendStep::NeedsFile { backing, offset, len } => {
                 let lost_its_place = std::mem::take(&mut self.from_memory);
                 assert!(!lost_its_place || waited >= PATIENCE, "no patience: {waited:?} of waiting");
                 self.from_file = true;
                 self.needs = Some((backing.file().clone(), offset, len));
-                Waits::File
+                return true;
             }
             SendStep::Finish => {
                 self.child.finished();
@@ -155,7 +143,6 @@ impl Outlet {
                 tell(LinkInput::Closed(self.link, error.to_string()).into());
                 Waits::Nothing
             }
-            SendStep::AwaitsFile => panic!("stepped while it waits for a file"),
             SendStep::Over => panic!("a link that the session has not closed"),
         });
         false

@@ -174,8 +174,7 @@ impl Plane {
         let Some((backing, offset, len)) = outlet.needs.take() else { return };
         let wire = self.writer.wire();
         let item = if fails { Err("made up".into()) } else { read_back(&backing, offset, len, wire) };
-        let told = &mut self.told;
-        outlet.read(item, &self.ring, &mut |input| told.push_back(input.into()));
+        self.ring.change(|ring| ring.has_read(link, item));
     }
 
     /// Stops to read, if the session wants that.
@@ -219,7 +218,7 @@ impl Plane {
         }
         for link in links {
             if let Some(outlet) = self.outlets.get_mut(&link) {
-                outlet.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
+                outlet.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Until(_)));
             }
         }
     }
@@ -227,7 +226,7 @@ impl Plane {
     /// When something is to be looked at although nothing has named it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let turns = self.outlets.values().filter_map(|outlet| match outlet.waits {
-            Some(Waits::Turn(at)) => Some(at),
+            Some(Waits::Until(at)) => Some(at),
             _ => None,
         });
         let disk = match self.disk_state {
@@ -244,7 +243,7 @@ impl Plane {
             self.disk_state = DiskState::Ready;
         }
         for outlet in self.outlets.values_mut() {
-            outlet.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
+            outlet.waits.take_if(|waits| matches!(waits, Waits::Until(at) if *at <= now));
         }
     }
 

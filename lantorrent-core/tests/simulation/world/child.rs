@@ -31,8 +31,7 @@ pub(crate) struct Child {
 pub(crate) enum Waits {
     Socket,
     Ring,
-    Turn(Instant),
-    File,
+    Until(Instant),
 }
 
 /// What came of sending.
@@ -75,11 +74,9 @@ impl Child {
         self.waits = Some(match self.sender.step(now, &mut socket, ring, tell) {
             SendStep::Moved(_) => return Sent::Something,
             SendStep::WouldBlock => Waits::Socket,
-            SendStep::Until(at) => Waits::Turn(at),
-            SendStep::Idle(_) => Waits::Ring,
-            SendStep::AwaitsFile => panic!("stepped while it waits for a file"),
+            SendStep::Until(at) | SendStep::AwaitsFile { until: Some(at), .. } => Waits::Until(at),
+            SendStep::Idle(_) | SendStep::AwaitsFile { until: None, .. } => Waits::Ring,
             SendStep::NeedsFile { backing, offset, len } => {
-                self.waits = Some(Waits::File);
                 return Sent::NeedsFile(backing.file().clone(), offset, len);
             }
             SendStep::Finish => {

@@ -279,15 +279,12 @@ impl Driver {
     /// A disk has read again what a child is to be sent.
     pub(crate) fn read_back(&mut self, link: LinkId, host: &Host) {
         let Some((backing, offset, len)) = self.reads.remove(&link) else { return };
-        let Some(child) = self.children.get_mut(&link) else { return };
-        child.waits = None;
-        let told = &mut self.told;
         let item = if host.disk.broken {
             Err("the disk is broken".to_owned())
         } else {
             backing.item(&self.pool, offset, len, self.writer.wire() == Wire::Two)
         };
-        child.sender.take(item, &self.ring, &mut |input| told.push_back(Happening::from(input)));
+        self.ring.change(|ring| ring.has_read(link, item));
     }
 
     /// The source reads one piece of its file.
@@ -333,7 +330,7 @@ impl Driver {
             source.waits_until.take_if(is_due);
         }
         for child in self.children.values_mut() {
-            child.waits.take_if(|waits| matches!(waits, Waits::Turn(at) if *at <= now));
+            child.waits.take_if(|waits| matches!(waits, Waits::Until(at) if *at <= now));
         }
         if self.parting_until.take_if(is_due).is_some() {
             for child in std::mem::take(&mut self.children).into_values() {
@@ -411,7 +408,7 @@ impl Driver {
         }
         for link in links {
             if let Some(child) = self.children.get_mut(&link) {
-                child.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Turn(_)));
+                child.waits.take_if(|waits| matches!(waits, Waits::Ring | Waits::Until(_)));
             }
         }
     }
@@ -471,7 +468,7 @@ impl Driver {
             net.at(at, Event::Timer(self.id));
         }
         let turns = self.children.values().filter_map(|child| match child.waits {
-            Some(Waits::Turn(at)) => Some(at),
+            Some(Waits::Until(at)) => Some(at),
             _ => None,
         });
         let node = self.node.as_ref().and_then(|node| node.upstreams.waits_until);
