@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use lantorrent_core::session::{
-    FeedInput, FeedOutput, FileInput, Gate, Greeting, Incoming, LinkInput, LinkOutput, NodeInput, NodeOutput,
-    NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession, Timing,
-    UpstreamId,
+    FeedInput, FeedOutput, FileInput, FileOutput, Gate, Greeting, Incoming, LinkInput, LinkOutput, NodeInput,
+    NodeOutput, NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession,
+    Timing, UpstreamId,
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
@@ -113,12 +113,12 @@ fn main() {
         while let Some(output) = node.as_mut().and_then(|(session, _)| session.poll()) {
             let Some((session, _)) = &mut node else { break };
             match output {
-                NodeOutput::Open(number) => {
+                NodeOutput::File(FileOutput::Open(number)) => {
                     let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
                     session.handle(now, FileInput::Opened(number, Ok(opened)));
                 }
                 NodeOutput::Reply(_, bytes) => up.extend(bytes),
-                NodeOutput::Place(number, size) => {
+                NodeOutput::File(FileOutput::Place(number, size)) => {
                     println!("node: place {size} bytes");
                     session.handle(now, FileInput::Placed(number, Ok(())));
                 }

@@ -1,17 +1,30 @@
 //! The files of one transfer, in the store: what the data plane's disk works with.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::backing::BackingFile;
-use super::disk;
+use super::placed::Placed;
 use super::request::{fault, source_version, target, version};
 use crate::flow::{Files, Item, Made, Note, Refused};
 use crate::session::FileFault;
-use crate::store::{Durability, Output, StoreError};
+use crate::store::{Durability, Output, Roots, StoreError};
 use crate::wire::{Header, Request, Wire};
+
+/// Where a node's files are, and how they are treated.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) roots: Arc<Roots>,
+    pub(super) placed: Arc<Placed>,
+    pub(super) durability: Durability,
+    /// How long, all in all, to wait for files that are in use.
+    pub(super) patience: Duration,
+}
 
 /// The files of one transfer, in the store.
 #[derive(Debug)]
 pub(super) struct NodeFiles {
-    place: disk::Files,
+    storage: Storage,
     header: Header,
     version: Option<Vec<u8>>,
     /// Zeros are to take no room.
@@ -22,13 +35,13 @@ pub(super) struct NodeFiles {
 }
 
 impl NodeFiles {
-    pub(super) fn new(place: disk::Files, header: Header) -> Self {
+    pub(super) fn new(storage: Storage, header: Header) -> Self {
         Self {
             version: version(&header),
             sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
             unsealed: None,
-            place,
+            storage,
             header,
         }
     }
@@ -55,9 +68,9 @@ impl NodeFiles {
         if let Some((_, error)) = self.unsealed.take_if(|(unsealed, _)| *unsealed == file) {
             return Some(Err(output.give_up(error)));
         }
-        let result = output.finish(size, self.place.durability);
+        let result = output.finish(size, self.storage.durability);
         if let (Ok(identity), Some(envelope)) = (&result, &self.header.envelope) {
-            self.place.placed.add(envelope.transfer, &self.header.node.requests[file].id, *identity);
+            self.storage.placed.add(envelope.transfer, &self.header.node.requests[file].id, *identity);
         }
         Some(result.map(drop))
     }
@@ -80,12 +93,12 @@ impl Files for NodeFiles {
         wanted: &dyn Fn() -> bool,
     ) -> Result<Made<BackingFile>, Refused> {
         let request = &self.header.node.requests[file];
-        let target = target(&self.header, request, self.version.as_deref(), self.place.durability);
+        let target = target(&self.header, request, self.version.as_deref(), self.storage.durability);
         let likes: Vec<&Output> = originals.iter().filter_map(|&original| self.output(original)).collect();
         let mut output =
-            self.place.roots.create_like(&target, &likes, wanted).map_err(|error| refused(&error))?;
+            self.storage.roots.create_like(&target, &likes, wanted).map_err(|error| refused(&error))?;
         let copy_of = output.copy_of().map(|place| originals[place]);
-        if copy_of.is_none() && self.place.durability == Durability::Sync {
+        if copy_of.is_none() && self.storage.durability == Durability::Sync {
             output.sync_early();
         }
         let made = Made { resumed: output.resumed(), backing: self.handle(&output), copy_of };
@@ -114,7 +127,7 @@ impl Files for NodeFiles {
 
     fn seal(&mut self, file: usize, size: u64) -> Result<(), FileFault> {
         let Some(output) = self.output(file) else { return Ok(()) };
-        let Err(error) = output.seal(size, self.place.durability) else { return Ok(()) };
+        let Err(error) = output.seal(size, self.storage.durability) else { return Ok(()) };
         let fault = fault(&error);
         // What is left of the file is known, and told, once it is given up.
         self.unsealed = Some((file, error));
@@ -142,7 +155,7 @@ impl Files for NodeFiles {
         let Some(mut output) = self.outputs[heir].take() else { return Ok(()) };
         let Some(original) = self.output(original) else { return Ok(()) };
         let result = output.take_over(original, upto, self.header.block_size, wanted);
-        if result.is_ok() && self.place.durability == Durability::Sync {
+        if result.is_ok() && self.storage.durability == Durability::Sync {
             output.sync_early();
         }
         self.outputs[heir] = Some(output);
@@ -167,7 +180,7 @@ impl Files for NodeFiles {
 
     fn remove(&mut self, request: &Request) -> Result<(), Refused> {
         let Some(version) = source_version(&self.header) else { return Ok(()) };
-        let target = target(&self.header, request, None, self.place.durability);
-        self.place.roots.remove(&target, &version).map_err(|error| refused(&error))
+        let target = target(&self.header, request, None, self.storage.durability);
+        self.storage.roots.remove(&target, &version).map_err(|error| refused(&error))
     }
 }

@@ -6,7 +6,6 @@
 mod backing;
 mod clock;
 mod config;
-mod disk;
 mod error;
 #[cfg(feature = "event")]
 mod event;

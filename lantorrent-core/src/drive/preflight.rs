@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::disk::{Then, is_worth_waiting};
 use super::request::{fault, target, version};
 use super::site::Site;
 use crate::flow::admission::PATIENCE;
+use crate::runtime::workers::Then;
 use crate::session::FileFault;
 use crate::store::StoreError;
 use crate::wire::Header;
@@ -32,7 +32,7 @@ impl Preflight {
         while let Some(request) = self.header.node.requests.get(self.findings.len()) {
             let target = target(&self.header, request, self.version.as_deref(), site.durability);
             let result = site.roots.probe(&target);
-            if is_worth_waiting(&result, self.patient_until) {
+            if matches!(result, Err(StoreError::InUse { .. })) && Instant::now() < self.patient_until {
                 return Then::Again;
             }
             self.findings.push(match result {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{NodeConfig, Traffic};
-use super::disk::Files;
 use super::error::Error;
+use super::files::Storage;
 use super::placed::Placed;
 use crate::flow::admission::{Admission, Capacity};
 use crate::session::Gate;
@@ -59,9 +59,9 @@ impl Site {
     }
 
     /// What a transfer needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
-    pub(super) fn files(&self, patience: Duration) -> Files {
+    pub(super) fn files(&self, patience: Duration) -> Storage {
         let (roots, placed) = (Arc::clone(&self.roots), Arc::clone(&self.placed));
-        Files { roots, placed, durability: self.durability, patience }
+        Storage { roots, placed, durability: self.durability, patience }
     }
 
     /// Removes partial files that are too old.

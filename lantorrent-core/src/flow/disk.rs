@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::copies::Copies;
 use super::ring::{DiskOrder, DiskWork, Item, Ring};
-use super::wake::{Epoch, Shared, Wake};
+use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
-use crate::session::{FileFault, FileInput, Opened, ReadBack};
+use crate::session::{FileFault, FileInput, FileOutput, Opened, ReadBack};
 use crate::wire::{Code, Digest, Header, Request, Wire, zero_digest};
 
 /// How soon to try a file again that is in use.
@@ -176,7 +176,7 @@ impl<F: Files> Disk<F> {
     ) -> DiskStep {
         let work = match self.again.take() {
             Some(order) => DiskWork::Order(order),
-            None => match ring.with(|ring| (ring.disk_work(), Wake::NONE)) {
+            None => match ring.quietly(super::ring::Ring::disk_work) {
                 Ok(work) => work,
                 Err(epoch) => return DiskStep::Idle(epoch),
             },
@@ -197,19 +197,19 @@ impl<F: Files> Disk<F> {
         tell: &mut Tell<'_, FileInput>,
     ) -> DiskStep {
         match order {
-            DiskOrder::Open(file) => return self.open(now, file, ring, tell),
+            DiskOrder::File(FileOutput::Open(file)) => return self.open(now, file, ring, tell),
             DiskOrder::Begin(from) => {
                 self.has = Some(from);
                 self.written().for_each(|file| self.files.begin(file, from));
             }
-            DiskOrder::Place(file, size) => {
+            DiskOrder::File(FileOutput::Place(file, size)) => {
                 if let Some(result) = self.place(file, size, ring, tell) {
                     tell(FileInput::Placed(file, result));
                 }
             }
-            DiskOrder::Discard(file) => self.discard(file, ring),
-            DiskOrder::Keep(file) => self.keep(file, ring),
-            DiskOrder::Remove(request) => return self.remove(now, request, ring, tell),
+            DiskOrder::File(FileOutput::Discard(file)) => self.discard(file, ring),
+            DiskOrder::File(FileOutput::Keep(file)) => self.keep(file, ring),
+            DiskOrder::File(FileOutput::Remove(request)) => return self.remove(now, request, ring, tell),
             DiskOrder::Leave => {
                 // Files that have no name by now are kept for a transfer that can go on with them.
                 (0..self.open.len()).for_each(|file| self.keep(file, ring));
@@ -248,7 +248,7 @@ impl<F: Files> Disk<F> {
         // Reading a large partial file again takes minutes, for which nothing waits once the transfer has stopped.
         let result = match self.files.open(file, &originals, &wanted) {
             Err(Refused::InUse(_)) if !ours && now < self.patient_until => {
-                self.again = Some(DiskOrder::Open(file));
+                self.again = Some(DiskOrder::File(FileOutput::Open(file)));
                 return DiskStep::Until(now + RETRY);
             }
             Ok(made) => Ok(self.take_in(file, made, ring)),
@@ -275,7 +275,7 @@ impl<F: Files> Disk<F> {
         if resumed > 0
             && let Some(backing) = made.backing
         {
-            ring.with(|ring| (ring.has_resumed(resumed, backing), Wake::NONE));
+            ring.quietly(|ring| ring.has_resumed(resumed, backing));
         }
         let read_back =
             if self.use_for_children(file, ring) { ReadBack::Possible } else { ReadBack::Impossible };
@@ -382,7 +382,7 @@ impl<F: Files> Disk<F> {
         }
         let result = match self.files.remove(&request) {
             Err(Refused::InUse(_)) if now < self.patient_until && !ring.look(Ring::is_closed) => {
-                self.again = Some(DiskOrder::Remove(request));
+                self.again = Some(DiskOrder::File(FileOutput::Remove(request)));
                 return DiskStep::Until(now + RETRY);
             }
             result => result.map_err(FileFault::from),
@@ -420,7 +420,7 @@ impl<F: Files> Disk<F> {
         }
         self.backing = None;
         if !(0..self.open.len()).any(|file| self.use_for_children(file, ring)) {
-            ring.with(|ring| (ring.retire_backing(), Wake::NONE));
+            ring.quietly(super::ring::Ring::retire_backing);
         }
     }
 }

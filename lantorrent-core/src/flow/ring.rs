@@ -19,7 +19,7 @@ use window::{At, Window};
 pub use work::{Backing, DiskOrder, DiskWork, Full, Item, LinkOrder, LinkWork, NoRoom};
 
 use super::wake::{Epoch, Wake};
-use crate::session::{Control, LinkId};
+use crate::session::{Control, FeedOutput, FileOutput, LinkId};
 use crate::wire::Sum;
 
 /// How long a producer waits for room before it says so.
@@ -324,7 +324,7 @@ impl<F: Clone> Ring<F> {
 
     /// Whether the disk is to remove the file of that request, as soon as it comes to it.
     pub fn is_to_be_removed(&self, id: &str) -> bool {
-        let removes = |order: &DiskOrder| matches!(order, DiskOrder::Remove(request) if request.id == id);
+        let removes = |order: &DiskOrder| matches!(order, DiskOrder::File(FileOutput::Remove(request)) if request.id == id);
         self.disk.as_ref().is_some_and(|disk| disk.orders.iter().any(removes))
     }
 
@@ -385,6 +385,15 @@ impl<F: Clone> Ring<F> {
             state.orders.push_back(order);
         }
         self.wakes(Wake::link(link))
+    }
+
+    /// Does what the session says about the payload to a child.
+    pub fn obey(&mut self, output: FeedOutput) -> Wake {
+        match output {
+            FeedOutput::Feed(link, from) => self.feed(link, from),
+            FeedOutput::Control(link, control) => self.order_link(link, LinkOrder::Control(control)),
+            FeedOutput::Finish(link) => self.order_link(link, LinkOrder::Finish),
+        }
     }
 
     /// A child gets the payload from that offset on.

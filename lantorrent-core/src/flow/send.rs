@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::outgoing::{Meaning, Outgoing};
 use super::ring::{Backing, LinkOrder, LinkWork, Ring};
-use super::wake::{Epoch, Shared, Wake};
+use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
 use crate::rate::{Limit, Pace};
 use crate::session::{Control, FeedInput, LinkId};
@@ -128,7 +128,7 @@ impl Sender {
         tell: &mut Tell<'_, FeedInput>,
     ) -> Result<Outgoing, SendStep<F>> {
         let link = self.link;
-        let work = ring.with(|ring| (ring.link_work(link), Wake::NONE)).map_err(SendStep::Idle)?;
+        let work = ring.quietly(|ring| ring.link_work(link)).map_err(SendStep::Idle)?;
         let framed = match work {
             LinkWork::Order(LinkOrder::Send(bytes)) => Ok(Outgoing::words(bytes)),
             LinkWork::Order(LinkOrder::Control(control)) => {

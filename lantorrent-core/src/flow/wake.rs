@@ -65,6 +65,11 @@ pub trait Shared<T> {
         self.with(|value| (look(value), Wake::NONE))
     }
 
+    /// Enters the lock for a change that no machine waits for.
+    fn quietly<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|value| (change(value), Wake::NONE))
+    }
+
     /// Enters the lock for a change that returns only a wake.
     fn change(&self, change: impl FnOnce(&mut T) -> Wake) {
         self.with(|value| ((), change(value)));

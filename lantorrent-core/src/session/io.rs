@@ -250,11 +250,25 @@ pub enum FeedOutput {
     Finish(LinkId),
 }
 
+/// What to do about a node's files. They are named by the place of their request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOutput {
+    /// Open a file.
+    Open(usize),
+    /// Give a file its name: it is whole, with this many bytes.
+    Place(usize, u64),
+    /// Remove what there is of a file.
+    Discard(usize),
+    /// Let go of a file, but keep what a later transfer can go on with.
+    Keep(usize),
+    /// Remove what there is of the file of that request: what this session writes of it, and what earlier transfers of the
+    /// same source have left beside it. Never a file that has its name. Say [`FileInput::Removed`].
+    Remove(Request),
+}
+
 /// Something for the driver of a [`NodeSession`](super::NodeSession) to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeOutput {
-    /// Open the file of that request.
-    Open(usize),
     /// Begin to read the payload from that upstream, at this offset. The first of these also says where the files
     /// begin.
     Accept(UpstreamId, u64),
@@ -270,19 +284,12 @@ pub enum NodeOutput {
     Link(LinkOutput),
     /// About the payload to a child.
     Feed(FeedOutput),
-    /// Give a file its name: it is whole, with this many bytes.
-    Place(usize, u64),
-    /// Remove what there is of a file.
-    Discard(usize),
-    /// Remove what there is of the file of that request: what this session writes of it, and what earlier transfers of the
-    /// same source have left beside it. Never a file that has its name. Say [`FileInput::Removed`].
-    Remove(Request),
+    /// About its files.
+    File(FileOutput),
     /// Tell the process that asked for the files whether it gets them; if so, when this session is over and they are free.
     Answer(Answer),
-    /// Let go of a file, but keep what a later transfer can go on with.
-    Keep(usize),
     /// The session is over. Nothing comes after this. A file that is open now, or is being opened, is let go as by
-    /// [`Keep`](Self::Keep).
+    /// [`Keep`](FileOutput::Keep).
     Done,
 }
 
@@ -339,6 +346,7 @@ shared! {
     [] LinkOutput => SourceOutput, Link;
     [] LinkOutput => PreflightOutput, Link;
     [] FeedOutput => NodeOutput, Feed;
+    [] FileOutput => NodeOutput, File;
     [] FeedOutput => SourceOutput, Feed;
 }
 

@@ -44,8 +44,8 @@ pub use ask::{Answer, Ask};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{
-    Control, FeedInput, FeedOutput, FileFault, FileInput, LinkId, LinkInput, LinkOutput, NodeInput,
-    NodeOutput, Now, Opened, PreflightInput, PreflightOutput, ReadBack, SourceInput, SourceOutput,
+    Control, FeedInput, FeedOutput, FileFault, FileInput, FileOutput, LinkId, LinkInput, LinkOutput,
+    NodeInput, NodeOutput, Now, Opened, PreflightInput, PreflightOutput, ReadBack, SourceInput, SourceOutput,
     UpstreamId,
 };
 pub use node::{NodeSession, SUPERSEDED};

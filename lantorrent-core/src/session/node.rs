@@ -14,7 +14,9 @@ use super::downstream::Slow;
 use super::entropy::Seed;
 use super::files::{FileState, Files};
 use super::incoming::Proven;
-use super::io::{FeedInput, FileFault, FileInput, LinkId, NodeInput, NodeOutput, Now, Opened, UpstreamId};
+use super::io::{
+    FeedInput, FileFault, FileInput, FileOutput, LinkId, NodeInput, NodeOutput, Now, Opened, UpstreamId,
+};
 use super::timers::Timers;
 use super::timing::Timing;
 use super::upstream::{Link, Upstream};
@@ -115,7 +117,7 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
         session.upstream.say(&mut session.ctx, &Line::Accepted);
         for file in 0..session.header().node.requests.len() {
-            session.ctx.out.push_back(NodeOutput::Open(file));
+            session.ctx.out.push_back(NodeOutput::File(FileOutput::Open(file)));
         }
         session.downstream.start(&mut session.ctx, now);
         session.arm();
@@ -322,7 +324,7 @@ impl NodeSession {
             // What was opened is removed next.
             (Some(FileState::Removing), _) => {}
             // The transfer was given up while the file was being opened.
-            (Some(_), Ok(_)) => self.ctx.out.push_back(NodeOutput::Keep(file)),
+            (Some(_), Ok(_)) => self.ctx.out.push_back(NodeOutput::File(FileOutput::Keep(file))),
             _ => {}
         }
     }
@@ -332,8 +334,8 @@ impl NodeSession {
         match self.files.state(file) {
             Some(FileState::Open(_)) => {
                 self.ctx.out.push_back(match fate {
-                    Fate::Discard => NodeOutput::Discard(file),
-                    Fate::Keep => NodeOutput::Keep(file),
+                    Fate::Discard => NodeOutput::File(FileOutput::Discard(file)),
+                    Fate::Keep => NodeOutput::File(FileOutput::Keep(file)),
                 });
                 let message = format!("{}{}", fault.message, self.remains(file));
                 self.settle(file, Err(&FileFault { code: fault.code, message }));
@@ -474,7 +476,7 @@ impl NodeSession {
         }
         for file in self.files.unfinished() {
             self.files.set(file, FileState::Placing);
-            self.ctx.out.push_back(NodeOutput::Place(file, size));
+            self.ctx.out.push_back(NodeOutput::File(FileOutput::Place(file, size)));
         }
     }
 

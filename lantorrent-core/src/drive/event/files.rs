@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::super::disk::Then;
 use super::super::files::NodeFiles;
 use super::mailbox::{Mailbox, Message, News};
 use super::ring::SessionRing;
 use crate::flow::{Disk, DiskStep};
 use crate::runtime::Workers;
+use crate::runtime::workers::Then;
 use crate::session::FileInput;
 
 /// Things that are done before other sessions have a turn.

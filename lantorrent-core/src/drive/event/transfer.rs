@@ -11,7 +11,6 @@ use mio::event::Event;
 
 use super::super::backing::BackingReader;
 use super::super::clock::now;
-use super::super::disk::Then;
 use super::super::files::NodeFiles;
 use super::super::names::Zones;
 use super::super::random;
@@ -27,9 +26,9 @@ use super::upstreams::{self, Upstream};
 use super::world::{Owner, World};
 use crate::flow::admission::{Join, Task};
 use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
+use crate::runtime::workers::Then;
 use crate::session::{
-    FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed,
-    UpstreamId,
+    FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed, UpstreamId,
 };
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
@@ -316,14 +315,8 @@ impl Transfer {
 
     fn carry_out(&mut self, output: NodeOutput, world: &mut World) {
         let ring = &*self.payload.ring;
-        let order_disk = |order| ring.change(|ring| ring.order_disk(order));
-        let order = |link, order| ring.change(|ring| ring.order_link(link, order));
         match output {
-            NodeOutput::Open(file) => order_disk(DiskOrder::Open(file)),
-            NodeOutput::Place(file, size) => order_disk(DiskOrder::Place(file, size)),
-            NodeOutput::Discard(file) => order_disk(DiskOrder::Discard(file)),
-            NodeOutput::Keep(file) => order_disk(DiskOrder::Keep(file)),
-            NodeOutput::Remove(request) => order_disk(DiskOrder::Remove(request)),
+            NodeOutput::File(output) => ring.change(|ring| ring.order_disk(DiskOrder::File(output))),
             NodeOutput::Accept(id, from) => self.accept(id, from, world),
             NodeOutput::Halt => self.payload.halt(&mut self.told),
             NodeOutput::Reply(id, bytes) => {
@@ -346,10 +339,10 @@ impl Transfer {
                 self.look_up(link, host, port, world);
             }
             NodeOutput::Link(LinkOutput::Connect { link, to }) => self.connect(link, to, world),
-            NodeOutput::Link(LinkOutput::Send(link, bytes)) => order(link, LinkOrder::Send(bytes)),
-            NodeOutput::Feed(FeedOutput::Control(link, control)) => order(link, LinkOrder::Control(control)),
-            NodeOutput::Feed(FeedOutput::Feed(link, from)) => ring.change(|ring| ring.feed(link, from)),
-            NodeOutput::Feed(FeedOutput::Finish(link)) => order(link, LinkOrder::Finish),
+            NodeOutput::Link(LinkOutput::Send(link, bytes)) => {
+                ring.change(|ring| ring.order_link(link, LinkOrder::Send(bytes)));
+            }
+            NodeOutput::Feed(output) => ring.change(|ring| ring.obey(output)),
             NodeOutput::Link(LinkOutput::Close(link)) => {
                 ring.change(|ring| ring.remove_link(link));
                 if let Some(child) = self.children.remove(&link) {
@@ -414,7 +407,7 @@ impl Transfer {
     fn connect(&mut self, link: LinkId, to: SocketAddr, world: &mut World) {
         match Child::connect((self.number, link), self.writer.clone(), to, world) {
             Ok(child) => {
-                self.payload.ring.with(|ring| (ring.add_link(link), Wake::NONE));
+                self.payload.ring.quietly(|ring| ring.add_link(link));
                 self.children.insert(link, child);
             }
             Err(error) => self.tell(LinkInput::Closed(link, error.to_string())),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::clock::now;
-use super::super::disk::Then;
 use super::super::preflight::Preflight;
 use super::mailbox::{Message, News};
 use super::pending::{Arrival, Pending};
@@ -15,6 +14,7 @@ use super::world::{Ready, Who, World};
 use crate::flow::admission::{
     Admission, Attempt, Join, LastWords, PlacedFiles, Start, Verdict, answer_check,
 };
+use crate::runtime::workers::Then;
 use crate::session::NodeInput;
 use crate::wire::{Header, TransferId};
 

@@ -18,9 +18,9 @@ use super::monitor::{Monitor, Role};
 use super::reader::{Order, Reader};
 use super::receiver::LOOK_UP;
 use super::socket;
-use crate::flow::{DiskOrder, LinkOrder, Pool, Ring, SendStep, Sender, Shared as _, TELL, Wake};
+use crate::flow::{DiskOrder, LinkOrder, Pool, Ring, SendStep, Sender, Shared as _, TELL};
 use crate::rate::Limit;
-use crate::session::{FeedInput, LinkId, LinkInput};
+use crate::session::{FeedInput, LinkId, LinkInput, LinkOutput};
 use crate::wire::PayloadWriter;
 
 /// How long a child may be silent that is sent nothing more.
@@ -78,8 +78,20 @@ impl<I: Told> Children<I> {
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
+    /// Does what the session says about a child's connection.
+    pub(super) fn carry_out(&mut self, output: LinkOutput) {
+        match output {
+            LinkOutput::LookUp { link, host, port } => self.look_up(link, host, port),
+            LinkOutput::Connect { link, to } => self.connect(link, to),
+            LinkOutput::Send(link, bytes) => {
+                self.shared.monitor.change(|ring| ring.order_link(link, LinkOrder::Send(bytes)));
+            }
+            LinkOutput::Close(link) => self.close(link),
+        }
+    }
+
     /// Begins to look up a name. What the system takes for that nobody waits for: such a thread holds nothing else.
-    pub(super) fn look_up(&self, link: LinkId, host: String, port: u16) {
+    fn look_up(&self, link: LinkId, host: String, port: u16) {
         let shared = Arc::downgrade(&self.shared);
         let Outgoing { resolver, zones, .. } = &self.shared.outgoing;
         let (resolver, zones) = (resolver.clone(), *zones);
@@ -98,9 +110,9 @@ impl<I: Told> Children<I> {
     }
 
     /// Begins to connect to a child.
-    pub(super) fn connect(&mut self, link: LinkId, to: SocketAddr) {
+    fn connect(&mut self, link: LinkId, to: SocketAddr) {
         self.threads.retain(|thread| !thread.is_finished());
-        self.shared.monitor.with(|ring| (ring.add_link(link), Wake::NONE));
+        self.shared.monitor.quietly(|ring| ring.add_link(link));
         let shared = Arc::clone(&self.shared);
         let serve = move || shared.serve(link, to);
         match thread::Builder::new().name(format!("to {}", to.ip())).spawn(serve) {
@@ -109,23 +121,13 @@ impl<I: Told> Children<I> {
         }
     }
 
-    /// Tells a child's connection to do something.
-    pub(super) fn order(&self, link: LinkId, order: LinkOrder) {
-        self.shared.monitor.change(|ring| ring.order_link(link, order));
-    }
-
-    /// A child gets the payload from that offset on.
-    pub(super) fn feed(&self, link: LinkId, from: u64) {
-        self.shared.monitor.change(|ring| ring.feed(link, from));
-    }
-
     /// A child is sent the frame under way, and nothing more.
     pub(super) fn part(&self, link: LinkId) {
         self.shared.monitor.change(|ring| ring.part(link));
     }
 
     /// Closes the connection to a child. Nothing that is under way matters.
-    pub(super) fn close(&self, link: LinkId) {
+    fn close(&self, link: LinkId) {
         // First the ring: a connection that is just being made is given up where its link is gone.
         self.shared.monitor.change(|ring| ring.remove_link(link));
         if let Some(socket) = self.shared.sockets().remove(&link) {

@@ -5,7 +5,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use super::super::disk::{RETRY, Then};
 use super::super::memory::{self, Promise};
 use super::super::preflight::Preflight;
 use super::control::{self, now};
@@ -19,6 +18,7 @@ use super::rendezvous::{self, Met};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
 use crate::flow::admission::{Attempt, LastWords, Start, Verdict, answer_check};
+use crate::runtime::workers::{RETRY, Then};
 use crate::session::{NodeInput, Seed, UpstreamId};
 use crate::wire::{Code, Nonce, SealedReport, TransferId};
 

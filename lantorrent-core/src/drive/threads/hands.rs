@@ -6,8 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::super::config::Traffic;
-use super::super::disk::Files;
-use super::super::files::NodeFiles;
+use super::super::files::{NodeFiles, Storage};
 use super::super::names::Zones;
 use super::children::{Children, Outgoing};
 use super::control::{Hands, ToNode};
@@ -16,10 +15,8 @@ use super::listeners::Askers;
 use super::monitor::{Monitor, Role};
 use super::receiver::Receiving;
 use super::upstreams::Upstreams;
-use crate::flow::{Disk, DiskOrder, DiskStep, LinkOrder, Pool, Receiver, Ring, Shared as _, ring_capacity};
-use crate::session::{
-    FeedOutput, FileInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Proven, UpstreamId,
-};
+use crate::flow::{Disk, DiskOrder, DiskStep, Pool, Receiver, Ring, Shared as _, ring_capacity};
+use crate::session::{FileInput, NodeInput, NodeOutput, NodeSession, Proven, UpstreamId};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 
 /// How soon to try again to say what upstream has not taken yet.
@@ -45,7 +42,7 @@ impl NodeHands {
     pub(super) fn new(
         header: &Header,
         keys: &Keyring,
-        files: Files,
+        storage: Storage,
         traffic: Traffic,
         doorbell: Arc<Doorbell>,
         happenings: &ToNode,
@@ -56,8 +53,8 @@ impl NodeHands {
         let capacity = ring_capacity(header.block_size);
         let monitor = Arc::new(Monitor::new(Ring::for_node(capacity)));
         let pool = Pool::new(header.block_size, capacity);
-        let patience = files.patience;
-        let files = NodeFiles::new(files, header.clone());
+        let patience = storage.patience;
+        let files = NodeFiles::new(storage, header.clone());
         let disk = Disk::new(Instant::now(), header.clone(), files, patience);
         let (waiting, tell) = (Arc::clone(&monitor), happenings.clone());
         let disk = thread::Builder::new().name("disk".into()).spawn(move || work(disk, &waiting, &tell))?;
@@ -159,29 +156,14 @@ fn work(mut disk: Disk<NodeFiles>, monitor: &Monitor, happenings: &ToNode) {
 impl Hands<NodeSession> for NodeHands {
     fn carry_out(&mut self, output: NodeOutput) {
         match output {
-            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::File(output) => self.order_disk(DiskOrder::File(output)),
             NodeOutput::Accept(id, from) => self.accept(id, from),
             NodeOutput::Halt => self.monitor.halt(),
             NodeOutput::Reply(id, bytes) => self.upstreams.say(id, &bytes),
             NodeOutput::CloseUpstream(id) => self.upstreams.close(id),
             NodeOutput::DropUpstream(id) => self.reset(id),
-            NodeOutput::Link(LinkOutput::LookUp { link, host, port }) => {
-                self.children.look_up(link, host, port);
-            }
-            NodeOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
-            NodeOutput::Link(LinkOutput::Send(link, bytes)) => {
-                self.children.order(link, LinkOrder::Send(bytes));
-            }
-            NodeOutput::Feed(FeedOutput::Control(link, control)) => {
-                self.children.order(link, LinkOrder::Control(control));
-            }
-            NodeOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
-            NodeOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),
-            NodeOutput::Link(LinkOutput::Close(link)) => self.children.close(link),
+            NodeOutput::Link(output) => self.children.carry_out(output),
+            NodeOutput::Feed(output) => self.monitor.change(|ring| ring.obey(output)),
             NodeOutput::Answer(answer) => self.askers.answer(answer),
             // It is dealt with before it comes here.
             NodeOutput::Done => {}

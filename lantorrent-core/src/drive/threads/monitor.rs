@@ -162,7 +162,7 @@ mod tests {
     fn write(monitor: &Monitor) -> u64 {
         let mut has = 0;
         loop {
-            match monitor.with(|ring| (ring.disk_work(), Wake::NONE)) {
+            match monitor.quietly(Ring::disk_work) {
                 Ok(DiskWork::Order(DiskOrder::Leave)) => return has,
                 Ok(DiskWork::Order(_) | DiskWork::End(_)) => {}
                 Ok(DiskWork::Write(item)) => {
@@ -178,7 +178,7 @@ mod tests {
     fn send(monitor: &Monitor) -> u64 {
         let mut has = 0;
         loop {
-            match monitor.with(|ring| (ring.link_work(LINK), Wake::NONE)) {
+            match monitor.quietly(|ring| ring.link_work(LINK)) {
                 Ok(LinkWork::Item(item)) => {
                     has = item.range().1;
                     monitor.change(|ring| ring.link_has(LINK, has));
@@ -197,7 +197,7 @@ mod tests {
     fn everything_gets_through_in_whatever_order_the_threads_go_on() {
         check(|| {
             let monitor = Arc::new(Monitor::new(Ring::for_node(1)));
-            monitor.with(|ring| (ring.add_link(LINK), Wake::NONE));
+            monitor.quietly(|ring| ring.add_link(LINK));
             let threads: [Arc<Monitor>; 3] = std::array::from_fn(|_| Arc::clone(&monitor));
             let [producing, writing, sending] = threads;
             let producing = thread::spawn(move || produce(&producing, 3));
@@ -232,7 +232,7 @@ mod tests {
     fn the_end_of_the_transfer_ends_every_wait() {
         check(|| {
             let monitor = Arc::new(Monitor::new(Ring::for_node(1)));
-            monitor.with(|ring| (ring.add_link(LINK), Wake::NONE));
+            monitor.quietly(|ring| ring.add_link(LINK));
             let threads: [Arc<Monitor>; 3] = std::array::from_fn(|_| Arc::clone(&monitor));
             let [producing, writing, sending] = threads;
             let producing = thread::spawn(move || produce(&producing, 3));

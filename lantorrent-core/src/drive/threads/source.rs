@@ -17,9 +17,9 @@ use super::origin::{Origin, SourceContent};
 use super::outcome::{Event, ListedNode, Outcome};
 use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random};
-use crate::flow::{LinkOrder, Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
+use crate::flow::{Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
 use crate::rate::Limit;
-use crate::session::{FeedOutput, LinkOutput, Plan, Seed, SourceInput, SourceOutput, SourceSession, Timing};
+use crate::session::{Plan, Seed, SourceInput, SourceOutput, SourceSession, Timing};
 use crate::wire::{Keyring, PayloadWriter};
 
 /// How long the last frame to a child may take where the transfer is suspended.
@@ -117,19 +117,8 @@ struct SourceHands<'a> {
 impl Hands<SourceSession> for SourceHands<'_> {
     fn carry_out(&mut self, output: SourceOutput) {
         match output {
-            SourceOutput::Link(LinkOutput::LookUp { link, host, port }) => {
-                self.children.look_up(link, host, port);
-            }
-            SourceOutput::Link(LinkOutput::Connect { link, to }) => self.children.connect(link, to),
-            SourceOutput::Link(LinkOutput::Send(link, bytes)) => {
-                self.children.order(link, LinkOrder::Send(bytes));
-            }
-            SourceOutput::Feed(FeedOutput::Control(link, control)) => {
-                self.children.order(link, LinkOrder::Control(control));
-            }
-            SourceOutput::Feed(FeedOutput::Feed(link, from)) => self.children.feed(link, from),
-            SourceOutput::Feed(FeedOutput::Finish(link)) => self.children.order(link, LinkOrder::Finish),
-            SourceOutput::Link(LinkOutput::Close(link)) => self.children.close(link),
+            SourceOutput::Link(output) => self.children.carry_out(output),
+            SourceOutput::Feed(output) => self.monitor.change(|ring| ring.obey(output)),
             SourceOutput::Part(link) => self.children.part(link),
             SourceOutput::Progress(nodes) => {
                 let event =

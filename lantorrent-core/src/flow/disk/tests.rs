@@ -150,7 +150,7 @@ fn envelope() -> crate::wire::Envelope {
 #[test]
 fn files_are_not_opened_for_a_transfer_that_is_over() {
     let mut bench = Bench::new(Store::default());
-    bench.order(DiskOrder::Open(0));
+    bench.order(DiskOrder::File(FileOutput::Open(0)));
     bench.ring.change(Ring::close);
     bench.order(DiskOrder::Leave);
     assert_eq!(bench.run(), DiskStep::Over);
@@ -160,7 +160,7 @@ fn files_are_not_opened_for_a_transfer_that_is_over() {
 #[test]
 fn a_file_in_use_is_waited_for_but_not_for_ever() {
     let mut bench = Bench::new(Store { in_use: true, ..Store::default() });
-    bench.order(DiskOrder::Open(0));
+    bench.order(DiskOrder::File(FileOutput::Open(0)));
     let DiskStep::Until(at) = bench.run() else { panic!("it is not waited for") };
     assert_eq!(at, bench.now + RETRY);
     bench.disk.files().in_use = false;
@@ -168,7 +168,7 @@ fn a_file_in_use_is_waited_for_but_not_for_ever() {
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
     assert!(matches!(bench.told.pop(), Some(FileInput::Opened(0, Ok(_)))));
     bench.disk.files().in_use = true;
-    bench.order(DiskOrder::Open(1));
+    bench.order(DiskOrder::File(FileOutput::Open(1)));
     bench.now += Duration::from_secs(2);
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
     assert!(matches!(bench.told.pop(), Some(FileInput::Opened(1, Err(_)))));
@@ -178,7 +178,7 @@ fn a_file_in_use_is_waited_for_but_not_for_ever() {
 fn a_copy_takes_over_for_its_original_that_fails_and_is_the_original_of_the_others() {
     let copies = BTreeMap::from([(1, 0), (2, 0)]);
     let mut bench = Bench::new(Store { copies, ..Store::default() });
-    (0..3).for_each(|file| bench.order(DiskOrder::Open(file)));
+    (0..3).for_each(|file| bench.order(DiskOrder::File(FileOutput::Open(file))));
     bench.ring.change(|ring| ring.begin(0));
     bench.push(0);
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
@@ -190,7 +190,7 @@ fn a_copy_takes_over_for_its_original_that_fails_and_is_the_original_of_the_othe
     assert!(bench.told.iter().any(|input| matches!(input, FileInput::WriteFailed(0, _))));
     assert!(bench.told.iter().any(|input| matches!(input, FileInput::Written(8192))));
     for file in 0..3 {
-        bench.order(DiskOrder::Place(file, 8192));
+        bench.order(DiskOrder::File(FileOutput::Place(file, 8192)));
     }
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
     let files = bench.disk.files();
@@ -202,9 +202,9 @@ fn a_copy_takes_over_for_its_original_that_fails_and_is_the_original_of_the_othe
 #[test]
 fn what_has_no_name_at_the_end_is_kept() {
     let mut bench = Bench::new(Store::default());
-    bench.order(DiskOrder::Open(0));
-    bench.order(DiskOrder::Open(1));
-    bench.order(DiskOrder::Discard(0));
+    bench.order(DiskOrder::File(FileOutput::Open(0)));
+    bench.order(DiskOrder::File(FileOutput::Open(1)));
+    bench.order(DiskOrder::File(FileOutput::Discard(0)));
     bench.order(DiskOrder::Leave);
     assert_eq!(bench.run(), DiskStep::Over);
     assert_eq!(bench.disk.files().ended, [(0, "discarded"), (1, "kept")]);

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::flow::block::Block;
 use crate::flow::wake::Epoch;
-use crate::session::Control;
-use crate::wire::{Request, Sum};
+use crate::session::{Control, FileOutput};
+use crate::wire::Sum;
 
 /// What the ring holds, in order and without a gap.
 #[derive(Debug, Clone)]
@@ -52,21 +52,13 @@ impl<F> Backing<F> {
     }
 }
 
-/// What the disk is told to do. Files are named by the place of their request.
+/// What the disk is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiskOrder {
-    /// Open a file.
-    Open(usize),
+    /// What the session wants done about a file.
+    File(FileOutput),
     /// All files begin at this offset: what they have beyond is not believed.
     Begin(u64),
-    /// Give a file of that size its name.
-    Place(usize, u64),
-    /// Remove a file.
-    Discard(usize),
-    /// Let go of a file, with what was received.
-    Keep(usize),
-    /// Remove what there is of the file of a request.
-    Remove(Request),
     /// Let go of everything: nothing comes any more.
     Leave,
 }

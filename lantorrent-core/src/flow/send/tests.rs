@@ -24,7 +24,7 @@ impl Bench {
     fn new(blocks: u64, limit: Limit) -> Self {
         let ring = Cell::new(Ring::for_node(8));
         let (now, pool) = (Instant::now(), Pool::new(BLOCK, 8));
-        ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
+        ring.quietly(|ring| ring.add_link(LINK));
         for place in 0..blocks {
             let mut buffer = pool.take();
             buffer.fill(place as u8 + 1);
@@ -49,7 +49,7 @@ impl Bench {
             Backing::Written(_) | Backing::Former(_) => Ring::for_node(1),
         };
         bench.ring = Cell::new(ring);
-        bench.ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
+        bench.ring.quietly(|ring| ring.add_link(LINK));
         bench.ring.change(|ring| ring.begin(BYTES));
         if let Backing::Written(file) = backing {
             bench.ring.change(|ring| ring.set_backing(*file));

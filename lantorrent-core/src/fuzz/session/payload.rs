@@ -3,9 +3,7 @@
 use std::io;
 
 use super::{BLOCK, LENGTH, keys};
-use crate::flow::{
-    Content, Local, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Wake, Zeros,
-};
+use crate::flow::{Content, Local, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Zeros};
 use crate::rate::Limit;
 use crate::session::{LinkId, Now, SourceInput};
 use crate::wire::{Header, PayloadWriter};
@@ -49,7 +47,7 @@ pub(super) fn payload(
     tell: &mut Tell<'_, SourceInput<'static>>,
 ) -> Vec<u8> {
     let ring = Local::new(Ring::for_source(LENGTH.div_ceil(BLOCK as usize), ()));
-    ring.with(|ring| (ring.add_link(LINK), Wake::NONE));
+    ring.quietly(|ring| ring.add_link(LINK));
     ring.change(|ring| ring.feed(LINK, from));
     let pool = Pool::new(BLOCK, 1);
     let mut supply = Supply::new(now, Bytes(content), Zeros::Detected, header.wire(), BLOCK, pool);

@@ -73,11 +73,7 @@ impl Plane {
     /// Does what the session says.
     pub(super) fn carry_out(&mut self, now: Now, output: NodeOutput) {
         match output {
-            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::File(output) => self.order_disk(DiskOrder::File(output)),
             NodeOutput::Accept(upstream, from) => {
                 if !std::mem::replace(&mut self.begun, true) {
                     self.ring.change(|ring| ring.begin(from));
@@ -90,13 +86,11 @@ impl Plane {
             NodeOutput::Halt => self.upstreams.halt(),
             NodeOutput::CloseUpstream(id) | NodeOutput::DropUpstream(id) => self.upstreams.remove(id),
             NodeOutput::Link(output) => self.carry_out_link(now, output),
-            NodeOutput::Feed(FeedOutput::Control(link, control)) => {
-                self.order_link(link, LinkOrder::Control(control));
-            }
-            NodeOutput::Feed(FeedOutput::Finish(link)) => self.order_link(link, LinkOrder::Finish),
-            NodeOutput::Feed(FeedOutput::Feed(link, from)) => {
-                self.outlets.get_mut(&link).expect("a link that is open").child.feed(from);
-                self.ring.change(|ring| ring.feed(link, from));
+            NodeOutput::Feed(output) => {
+                if let FeedOutput::Feed(link, from) = output {
+                    self.outlets.get_mut(&link).expect("a link that is open").child.feed(from);
+                }
+                self.ring.change(|ring| ring.obey(output));
             }
             NodeOutput::Done => self.leave(now.instant),
             NodeOutput::Reply(..) | NodeOutput::Answer(_) => {}
@@ -111,12 +105,14 @@ impl Plane {
                 self.told.push_back(LinkInput::Found(link, addresses).into());
             }
             LinkOutput::Connect { link, .. } => {
-                self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
+                self.ring.quietly(|ring| ring.add_link(link));
                 let sender = Sender::new(now.instant, link, self.writer.clone(), self.limit.clone());
                 let child = Child::new(now, Rc::clone(&self.content));
                 self.outlets.insert(link, Outlet::new(link, sender, child));
             }
-            LinkOutput::Send(link, bytes) => self.order_link(link, LinkOrder::Send(bytes)),
+            LinkOutput::Send(link, bytes) => {
+                self.ring.change(|ring| ring.order_link(link, LinkOrder::Send(bytes)));
+            }
             // A name that was looked up has no link in the ring.
             LinkOutput::Close(link) => {
                 self.ring.change(|ring| ring.remove_link(link));
@@ -127,10 +123,6 @@ impl Plane {
 
     fn order_disk(&self, order: DiskOrder) {
         self.ring.change(|ring| ring.order_disk(order));
-    }
-
-    fn order_link(&self, link: LinkId, order: LinkOrder) {
-        self.ring.change(|ring| ring.order_link(link, order));
     }
 
     /// The session is over.

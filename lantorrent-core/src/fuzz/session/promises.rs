@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{ADDRESSES, BEHIND, FILES, LENGTH};
-use crate::session::{Control, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput};
+use crate::session::{
+    Control, FeedOutput, FileInput, FileOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput,
+};
 use crate::wire::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,16 +115,16 @@ impl Promises {
     pub(super) fn said(&mut self, output: &NodeOutput) {
         assert!(!self.done, "after Done came {output:?}");
         match output {
-            NodeOutput::Open(file) => self.turn(*file, &[File::New], File::Opening),
-            NodeOutput::Place(file, size) => {
+            NodeOutput::File(FileOutput::Open(file)) => self.turn(*file, &[File::New], File::Opening),
+            NodeOutput::File(FileOutput::Place(file, size)) => {
                 assert!(self.ended, "placed without END");
                 assert_eq!((*size, self.written), (LENGTH as u64, LENGTH as u64));
                 assert!(matches!(self.files[*file], File::Open(_)), "{:?} is placed", self.files[*file]);
                 self.files[*file] = File::Placing;
             }
-            NodeOutput::Discard(file) => self.let_go(*file, File::Discarded),
-            NodeOutput::Keep(file) => self.let_go(*file, File::Kept),
-            NodeOutput::Remove(request) => {
+            NodeOutput::File(FileOutput::Discard(file)) => self.let_go(*file, File::Discarded),
+            NodeOutput::File(FileOutput::Keep(file)) => self.let_go(*file, File::Kept),
+            NodeOutput::File(FileOutput::Remove(request)) => {
                 if let Some(file) = own_file(&request.id) {
                     match self.files[file] {
                         File::Opening => self.files[file] = File::Removing,

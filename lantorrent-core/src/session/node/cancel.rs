@@ -9,7 +9,7 @@ use crate::session::downstream::Downstream;
 use crate::session::entropy::Seed;
 use crate::session::files::FileState;
 use crate::session::incoming::Proven;
-use crate::session::io::{FileFault, NodeOutput, Now, UpstreamId};
+use crate::session::io::{FileFault, FileOutput, NodeOutput, Now, UpstreamId};
 use crate::session::timing::Timing;
 use crate::session::upstream::Link;
 use crate::wire::{Code, Keyring, Line, Request, SealedReport, limits};
@@ -108,7 +108,7 @@ impl NodeSession {
 
     /// What has its name, or is about to get it, stays.
     fn cancel_file(&mut self, file: usize) {
-        let open = NodeOutput::Open(file);
+        let open = NodeOutput::File(FileOutput::Open(file));
         match self.files.state(file) {
             Some(FileState::Opening) if self.ctx.out.contains(&open) => {
                 self.ctx.out.retain(|output| *output != open);
@@ -119,7 +119,7 @@ impl NodeSession {
                 self.cancels.files.insert(file);
                 self.files.set(file, FileState::Removing);
                 let request = self.header().node.requests[file].clone();
-                self.ctx.out.push_back(NodeOutput::Remove(request));
+                self.ctx.out.push_back(NodeOutput::File(FileOutput::Remove(request)));
             }
             _ => return,
         }
@@ -133,7 +133,7 @@ impl NodeSession {
         let others = &mut self.cancels.others;
         if !others.contains_key(&request.id) {
             others.insert(request.id.clone(), (request.clone(), None));
-            self.ctx.out.push_back(NodeOutput::Remove(request));
+            self.ctx.out.push_back(NodeOutput::File(FileOutput::Remove(request)));
         }
     }
 

@@ -4,7 +4,7 @@ use super::{NodeSession, Phase, SUPERSEDED};
 use crate::session::answer::foreign;
 use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
-use crate::session::io::{NodeOutput, Now, UpstreamId};
+use crate::session::io::{FileOutput, NodeOutput, Now, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
 use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
 
@@ -177,7 +177,7 @@ impl NodeSession {
         self.downstream.hang_up(&mut self.ctx);
         // What is still being opened is let go by the end.
         for file in self.files.open() {
-            self.ctx.out.push_back(NodeOutput::Keep(file));
+            self.ctx.out.push_back(NodeOutput::File(FileOutput::Keep(file)));
         }
         self.dismiss_cancels();
         self.phase = Phase::Forgotten;

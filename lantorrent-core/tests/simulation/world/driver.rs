@@ -523,15 +523,21 @@ impl Driver {
             }
             Output::Link(LinkOutput::Connect { link, to }) => {
                 let conn = net.dial(self.id, self.at, Some(host_at(to)));
-                self.ring.with(|ring| (ring.add_link(link), Wake::NONE));
+                self.ring.quietly(|ring| ring.add_link(link));
                 let sender = Sender::new(net.now().instant, link, self.writer.clone(), Limit::default());
                 self.children.insert(link, Child::new(link, conn, sender));
             }
             Output::Link(LinkOutput::Close(link)) if self.lookups.remove(&link) => {}
-            Output::Link(LinkOutput::Send(link, bytes)) => self.order(link, LinkOrder::Send(bytes)),
-            Output::Feed(FeedOutput::Control(link, control)) => self.order(link, LinkOrder::Control(control)),
-            Output::Feed(FeedOutput::Feed(link, from)) => self.ring.change(|ring| ring.feed(link, from)),
-            Output::Feed(FeedOutput::Finish(link)) => self.order(link, LinkOrder::Finish),
+            Output::Link(LinkOutput::Send(link, bytes)) => {
+                self.check_link(link);
+                self.ring.change(|ring| ring.order_link(link, LinkOrder::Send(bytes)));
+            }
+            Output::Feed(output) => {
+                let (FeedOutput::Control(link, _) | FeedOutput::Feed(link, _) | FeedOutput::Finish(link)) =
+                    output;
+                self.check_link(link);
+                self.ring.change(|ring| ring.obey(output));
+            }
             Output::Link(LinkOutput::Close(link)) => {
                 self.ring.change(|ring| ring.remove_link(link));
                 let child = self.children.remove(&link).expect("only what is open is closed");
@@ -551,9 +557,8 @@ impl Driver {
         }
     }
 
-    fn order(&self, link: LinkId, order: LinkOrder) {
+    fn check_link(&self, link: LinkId) {
         assert!(self.children.contains_key(&link), "a link that was asked for, and is not closed");
-        self.ring.change(|ring| ring.order_link(link, order));
     }
 
     fn order_disk(&self, order: DiskOrder) {
@@ -563,11 +568,7 @@ impl Driver {
     fn carry_out_node(&mut self, net: &mut Net, host: &mut Host, output: NodeOutput) {
         let node = self.node.as_mut().expect("outputs of a node");
         match output {
-            NodeOutput::Open(file) => self.order_disk(DiskOrder::Open(file)),
-            NodeOutput::Place(file, size) => self.order_disk(DiskOrder::Place(file, size)),
-            NodeOutput::Discard(file) => self.order_disk(DiskOrder::Discard(file)),
-            NodeOutput::Keep(file) => self.order_disk(DiskOrder::Keep(file)),
-            NodeOutput::Remove(request) => self.order_disk(DiskOrder::Remove(request)),
+            NodeOutput::File(output) => self.order_disk(DiskOrder::File(output)),
             NodeOutput::Accept(upstream, from) => self.accept(net, host, upstream, from),
             NodeOutput::Halt => self.halt(net),
             NodeOutput::Reply(upstream, bytes) => node.upstreams.reply(upstream, bytes),

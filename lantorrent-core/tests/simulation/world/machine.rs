@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
-    Control, FeedInput, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput,
-    NodeSession, Now, SourceInput, SourceOutput, SourceSession, UpstreamId,
+    Control, FeedInput, FeedOutput, FileInput, FileOutput, LinkId, LinkInput, LinkOutput, NodeInput,
+    NodeOutput, NodeSession, Now, SourceInput, SourceOutput, SourceSession, UpstreamId,
 };
 use lantorrent_core::wire::{SealedReport, Wire};
 
@@ -294,11 +294,13 @@ impl Machine {
             | NodeOutput::Reply(..)
             | NodeOutput::CloseUpstream(_)
             | NodeOutput::DropUpstream(_) => self.check_upstream(output),
-            NodeOutput::Open(_)
-            | NodeOutput::Place(..)
-            | NodeOutput::Discard(_)
-            | NodeOutput::Keep(_)
-            | NodeOutput::Remove(_) => self.check_file(output),
+            NodeOutput::File(
+                FileOutput::Open(_)
+                | FileOutput::Place(..)
+                | FileOutput::Discard(_)
+                | FileOutput::Keep(_)
+                | FileOutput::Remove(_),
+            ) => self.check_file(output),
             _ => {}
         }
     }
@@ -367,14 +369,16 @@ impl Machine {
 
     fn check_file(&mut self, output: &NodeOutput) {
         match output {
-            NodeOutput::Place(file, _) => {
+            NodeOutput::File(FileOutput::Place(file, _)) => {
                 assert!(self.ended, "placed without END");
                 assert!(self.placing.insert(*file), "placed twice");
                 self.open.remove(file);
             }
-            NodeOutput::Open(file) => assert!(self.opening.insert(*file), "{output:?} twice"),
-            NodeOutput::Keep(file) if self.opening.remove(file) => {}
-            NodeOutput::Remove(request) => {
+            NodeOutput::File(FileOutput::Open(file)) => {
+                assert!(self.opening.insert(*file), "{output:?} twice");
+            }
+            NodeOutput::File(FileOutput::Keep(file)) if self.opening.remove(file) => {}
+            NodeOutput::File(FileOutput::Remove(request)) => {
                 let Session::Node(session) = &self.session else { panic!("{output:?} of a source") };
                 let own = session.header().node.requests.iter().position(|own| own.id == request.id);
                 if let Some(file) = own {
@@ -383,7 +387,7 @@ impl Machine {
                     self.open.remove(&file);
                 }
             }
-            NodeOutput::Discard(file) | NodeOutput::Keep(file) => {
+            NodeOutput::File(FileOutput::Discard(file) | FileOutput::Keep(file)) => {
                 assert!(self.open.remove(file).is_some(), "{output:?} of what is not open");
             }
             _ => {}
