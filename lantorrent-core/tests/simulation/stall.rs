@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
-    FeedInput, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Now,
-    Opened, Plan, Proven, ReadBack, Seed, SourceInput, SourceOutput, SourceSession, Timing, UpstreamId,
+    Answer, Ask, FeedInput, FeedOutput, FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput,
+    NodeSession, Now, Opened, Plan, Proven, ReadBack, Seed, SourceInput, SourceOutput, SourceSession, Timing,
+    UpstreamId,
 };
 use lantorrent_core::wire::{
     Code, Destination, Envelope, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report,
-    Request, RootHasher, Sum, TransferId, Wire,
+    Request, RootHasher, SourceHint, Sum, TransferId, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
@@ -142,18 +143,21 @@ fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
     assert_eq!((reports, outputs.last()), (3, Some(&SourceOutput::Done)), "{outputs:?}");
 }
 
-#[test]
-fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
+/// A node with one file, open, that receives the payload from the source.
+fn receiving() -> (NodeSession, Now, Timing) {
     let keys = Keyring::new(Password::new("a secret of many bytes"));
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
+    let source = Some(SourceHint { size: Some(0), mtime: None, id: "a".into() });
+    let envelope =
+        Envelope { source, begun: Some(1), ..Envelope::new(TransferId([1; 16]), nonce, 1_700_000_060, to) };
     let header = Header {
         node: node(0),
         length: Some(1 << 20),
         block_size: 4096,
         degree: 1,
         destinations: Vec::new(),
-        envelope: Some(Envelope::new(TransferId([1; 16]), nonce, 1_700_000_060, to)),
+        envelope: Some(envelope),
     };
     let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
     let proven = Proven { header, lines: Some(lines) };
@@ -161,6 +165,12 @@ fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
     let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
     let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
     node.handle(start, FileInput::Opened(0, Ok(opened)));
+    (node, start, timing)
+}
+
+#[test]
+fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
+    let (mut node, start, timing) = receiving();
     node.handle(start, NodeInput::Halted { offset: 0, cause: None });
     node.handle(start, NodeInput::Stop(timing.orphan));
     let mut now = start;
@@ -173,4 +183,26 @@ fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
     }
     assert_eq!((now.instant - start.instant, ends), (timing.orphan, 1));
     assert_eq!(node.results(), None, "the transfer may begin anew");
+}
+
+#[test]
+fn a_transfer_that_gives_way_while_its_file_is_placed_says_how_it_ended() {
+    let (mut node, start, _) = receiving();
+    let sum = Sum::Root(RootHasher::new(4096).root());
+    node.handle(start, NodeInput::End { size: 0, sum });
+    node.handle(start, FileInput::Written(0));
+    let source = SourceHint { size: Some(0), mtime: None, id: "a".into() };
+    let newer =
+        Ask { transfer: TransferId([2; 16]), index: 0, from: None, begun: Some(2), source: Some(source) };
+    let again = Ask { transfer: TransferId([1; 16]), begun: Some(1), ..newer.clone() };
+    let mut answer = |ask| {
+        node.handle(start, NodeInput::Asked(ask));
+        std::iter::from_fn(|| node.poll()).find_map(|output| match output {
+            NodeOutput::Answer(answer) => Some(answer),
+            NodeOutput::Done => panic!("its file has its name by now, and nobody knows"),
+            _ => None,
+        })
+    };
+    assert_eq!(answer(newer), Some(Answer::Yes));
+    assert_eq!(answer(again), Some(Answer::Finishing));
 }

@@ -56,9 +56,14 @@ impl NodeSession {
         }
         let before = ask.from.is_none_or(|from| from < ask.index);
         let granted = before && self.upstream.yields_to(&self.ctx, now, ask.from);
-        if let Phase::Ended { awaited } = &mut self.phase {
-            *awaited |= granted;
-            return Answer::Finishing;
+        match &mut self.phase {
+            Phase::Ended { awaited } => {
+                *awaited |= granted;
+                return Answer::Finishing;
+            }
+            // What it is about to say is how the transfer ended here.
+            Phase::Aborted => return Answer::Finishing,
+            Phase::Opening | Phase::Receiving | Phase::Done | Phase::Forgotten => {}
         }
         if !granted {
             return Answer::No;
