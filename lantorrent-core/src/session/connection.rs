@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::io::LinkId;
 use super::timing::Timing;
 use crate::wire::{
-    Code, FromNode, Keyring, Line, LineError, LineReader, Nonce, Report, ReportReader, Wire, proof,
+    Code, FromNode, Keyring, Line, LineError, LineReader, Nonce, Report, ReportReader, ResultKey, Wire, proof,
 };
 
 #[derive(Debug)]
@@ -74,6 +74,14 @@ impl Connection {
         match &self.reader {
             Reader::Wire1(_) => None,
             Reader::Wire2(reader) => proof::line(keys, &reader.nonce(), challenge),
+        }
+    }
+
+    /// The key that both sides have from now on, where the source has made the connection. None on wire 1.
+    pub(super) fn node_key(&self, keys: &Keyring, challenge: &Nonce) -> Option<ResultKey> {
+        match &self.reader {
+            Reader::Wire1(_) => None,
+            Reader::Wire2(reader) => keys.node_key(&reader.nonce(), challenge),
         }
     }
 

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use super::entropy::{Entropy, Seed};
 use super::io::{Asks, LinkId, LinkOutput, Now};
 use super::links::{Links, Owner};
+use super::node_keys::{NodeKeys, Proof, Word};
 use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
-    Code, Destination, Header, HeaderLink, Keyring, Nonce, Report, ResultKey, SealedReport, Verb, Wire,
+    Code, Destination, Header, HeaderLink, Keyring, LineError, Nonce, Report, ResultKey, SealedReport, Verb,
+    Wire,
 };
 
 /// A report on its way to the source.
@@ -27,7 +29,12 @@ pub(super) struct Context<O> {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) header: Header,
+    /// The key for results that every node of the transfer has.
     pub(super) result_key: Option<ResultKey>,
+    /// What this node's own reports are sealed with.
+    pub(super) seal_key: Option<ResultKey>,
+    /// Of nodes that the source has spoken with; none where this is no source.
+    pub(super) node_keys: Option<NodeKeys>,
     pub(super) entropy: Entropy,
     pub(super) results: Results,
     pub(super) out: VecDeque<O>,
@@ -57,7 +64,9 @@ impl<O> Context<O> {
         Self {
             keys,
             timing,
+            seal_key: result_key.clone(),
             result_key,
+            node_keys: None,
             entropy: Entropy::new(seed),
             results,
             header,
@@ -97,6 +106,35 @@ impl<O> Context<O> {
         let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires };
         let header = self.header.for_child(node.clone(), rest, link).sign(&self.keys)?;
         Some((header, nonce))
+    }
+
+    /// What a result is worth that came from a node. A node passes on what it cannot verify.
+    ///
+    /// # Errors
+    /// It is no report, or has a wrong tag under the key that every node has.
+    pub(super) fn weigh(&self, sealed: &SealedReport) -> Result<Word, LineError> {
+        let Some(transfer) = &self.result_key else { return Err(LineError::BadMac) };
+        let known = |report| Word { report, proof: Proof::Given };
+        match &self.node_keys {
+            Some(keys) => keys.weigh(sealed, transfer),
+            None if sealed.key_id().is_some() => sealed.read().map(known),
+            None => sealed.open(transfer).map(known),
+        }
+    }
+
+    /// The source has the key of the node at that place by a connection of its own.
+    pub(super) fn meet(&mut self, index: u32, key: Option<ResultKey>) {
+        if let (Some(known), Some(key)) = (&mut self.node_keys, key) {
+            known.add(index, key);
+        }
+    }
+
+    /// A node's own word that proves nothing yet waits for the node to say it directly.
+    pub(super) fn hold(&mut self, report: Report) {
+        let news = self.results.hold(&report);
+        if news == News::Held {
+            self.relayed.push_back(Relayed { report, sealed: None, news });
+        }
     }
 
     /// Takes note of a report, and hands it on if it is news.

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::io::Now;
 use super::timing::Timing;
 use crate::wire::{
-    Code, Header, HeaderError, HeaderReader, Keyring, Line, LineWriter, Nonce, Report, Verb, Wire, proof,
+    Code, Header, HeaderError, HeaderReader, Keyring, Line, LineWriter, Nonce, Report, ResultKey, Verb, Wire,
+    proof,
 };
 
 /// What a node lets in.
@@ -25,7 +26,7 @@ pub struct Gate {
 
 impl Gate {
     /// Everything that this version speaks.
-    pub const VERBS: &'static [Verb] = &[Verb::Send, Verb::Check, Verb::Cancel];
+    pub const VERBS: &'static [Verb] = &[Verb::Send, Verb::Check, Verb::Query, Verb::Cancel];
 }
 
 /// A header that is not only authentic but fresh, and what the connection goes on with.
@@ -35,6 +36,9 @@ pub struct Proven {
     pub header: Header,
     /// Writes the lines of this connection; none on wire 1.
     pub lines: Option<LineWriter>,
+    /// The key for this node's results that its source has as well: of this connection if the source has made it, else of
+    /// a former one, as far as [`Admission`](crate::flow::admission::Admission) knows of any.
+    pub node_key: Option<ResultKey>,
 }
 
 /// What came of some bytes.
@@ -147,7 +151,7 @@ impl Incoming {
     fn header(&mut self, now: Now, header: Header) -> Greeting {
         let Some(envelope) = &header.envelope else {
             self.state = State::Over;
-            return Greeting::Proven(Box::new(Proven { header, lines: None }));
+            return Greeting::Proven(Box::new(Proven { header, lines: None, node_key: None }));
         };
         if !self.is_here(envelope.to) {
             let message = format!(
@@ -180,7 +184,8 @@ impl Incoming {
         };
         let mut lines = LineWriter::new(key);
         let challenge = lines.encode(&Line::Challenge { challenge: self.challenge });
-        self.state = State::Proof(reader, Box::new(Proven { header, lines: Some(lines) }));
+        let node_key = keys.node_key(&nonce, &self.challenge).filter(|_| envelope.from.is_none());
+        self.state = State::Proof(reader, Box::new(Proven { header, lines: Some(lines), node_key }));
         self.deadline = now.instant + self.gate.timing.greeting;
         Greeting::Reply(challenge)
     }

@@ -9,9 +9,10 @@ use super::connection::{Connection, Said, refused};
 use super::context::Context;
 use super::io::{Asks, LinkId, LinkInput, Now};
 use super::links::Owner;
+use super::node_keys::{Proof, Word};
 use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose};
 use super::timers::Timers;
-use crate::wire::{Code, Destination, Line, Report, SealedReport, Verb};
+use crate::wire::{Code, Destination, Line, Request, SealedReport, Verb};
 
 /// How often each is asked.
 const TRIES: u32 = 2;
@@ -19,7 +20,6 @@ const TRIES: u32 = 2;
 /// The questions, and which nodes are being asked.
 #[derive(Debug)]
 pub(super) struct Inquiry {
-    verb: Verb,
     /// Nodes that are asked at the same time.
     most: usize,
     waiting: VecDeque<Asked>,
@@ -31,15 +31,15 @@ pub(super) struct Inquiry {
 
 #[derive(Debug)]
 struct Asked {
+    verb: Verb,
     node: Destination,
+    /// How often the node was asked before.
     tries: u32,
 }
 
 #[derive(Debug)]
 struct Question {
-    node: Destination,
-    /// How often the node was asked before.
-    tries: u32,
+    asked: Asked,
     since: Instant,
     state: State,
 }
@@ -65,31 +65,32 @@ enum Timer {
 /// A node that gave no answer.
 #[derive(Debug)]
 pub(super) struct Failure {
+    pub(super) verb: Verb,
     pub(super) node: Destination,
     pub(super) code: Code,
     pub(super) why: String,
 }
 
 impl Inquiry {
-    /// Of no node yet.
-    pub(super) fn new(verb: Verb, most: usize) -> Self {
+    /// Of no node yet, and at most that many at the same time.
+    pub(super) fn new(most: usize) -> Self {
         let (waiting, open, failures) = (VecDeque::new(), BTreeMap::new(), Vec::new());
-        Self { verb, most, waiting, open, asked: 0, failures }
+        Self { most, waiting, open, asked: 0, failures }
     }
 
     /// A node is to be asked about these of its requests, but for those that it is being asked about.
-    pub(super) fn ask(&mut self, mut node: Destination) {
-        let open = self.open.values().map(|question| &question.node);
-        let asked = open.chain(self.waiting.iter().map(|asked| &asked.node));
-        for asked in asked.filter(|asked| asked.index == node.index) {
-            node.requests.retain(|request| !asked.requests.contains(request));
-        }
+    pub(super) fn ask(&mut self, verb: Verb, mut node: Destination) {
+        let alike = |asked: &Asked| asked.verb == verb && asked.node.index == node.index;
+        let open = self.open.values().map(|question| &question.asked);
+        let asked = open.chain(&self.waiting).filter(|asked| alike(asked));
+        let known: Vec<Request> = asked.flat_map(|asked| asked.node.requests.clone()).collect();
+        node.requests.retain(|request| !known.contains(request));
         if node.requests.is_empty() {
             return;
         }
-        match self.waiting.iter_mut().find(|asked| asked.node.index == node.index) {
+        match self.waiting.iter_mut().find(|asked| asked.verb == verb && asked.node.index == node.index) {
             Some(asked) => asked.node.requests.extend(node.requests),
-            None => self.waiting.push_back(Asked { node, tries: 0 }),
+            None => self.waiting.push_back(Asked { verb, node, tries: 0 }),
         }
     }
 
@@ -121,20 +122,20 @@ impl Inquiry {
     /// Lets go of nodes whose answer is known, whoever brought it, and asks the next ones.
     pub(super) fn advance(&mut self, ctx: &mut Context<impl Asks>, now: Now) {
         self.open.retain(|_, question| {
-            let known = ctx.results.settled(&question.node);
+            let known = ctx.results.settled(&question.asked.node);
             if known {
                 question.close(ctx);
             }
             !known
         });
         while self.open.len() < self.most
-            && let Some(Asked { node, tries }) = self.waiting.pop_front()
+            && let Some(asked) = self.waiting.pop_front()
         {
-            if !ctx.results.settled(&node) {
+            if !ctx.results.settled(&asked.node) {
                 let owner = Owner::Question(self.asked);
-                let purpose = Purpose { owner, verb: self.verb, from: None, answer_in: None };
-                let state = State::Handshake(Outgoing::begin(node.clone(), purpose, ctx, now.instant));
-                self.open.insert(self.asked, Question { node, tries, since: now.instant, state });
+                let purpose = Purpose { owner, verb: asked.verb, from: None, answer_in: None };
+                let state = State::Handshake(Outgoing::begin(asked.node.clone(), purpose, ctx, now.instant));
+                self.open.insert(self.asked, Question { asked, since: now.instant, state });
                 self.asked += 1;
             }
         }
@@ -236,15 +237,22 @@ impl Inquiry {
     }
 
     fn reported(&mut self, ctx: &mut Context<impl Asks>, key: u32, sealed: &SealedReport) {
-        let Some(question) = self.open.get(&key) else { return };
-        let opened = ctx.result_key.as_ref().map(|key| sealed.open(key));
-        // It speaks for itself alone.
-        let own = |report: &Report| report.index == Some(question.node.index);
-        let Some(report) = opened.and_then(Result::ok).filter(own) else {
-            return self.fail(ctx, key, "it sent a result that cannot be read");
+        let Some(Question { asked: Asked { node, verb, .. }, .. }) = self.open.get(&key) else { return };
+        // It speaks for itself alone, with the key that this connection has made.
+        let report = match ctx.weigh(sealed) {
+            Ok(Word { report, proof: Proof::Given })
+                if report.is_own() && report.index == Some(node.index) =>
+            {
+                report
+            }
+            _ => return self.fail(ctx, key, "it sent a result that cannot be read"),
         };
+        if *verb == Verb::Query && report.code == Code::NEVER_REPORTED {
+            let loss = Loss::certain(Code::NEVER_REPORTED, "it does not know the transfer");
+            return self.end(ctx, key, loss);
+        }
         ctx.report(report, None);
-        if ctx.results.settled(&question.node)
+        if ctx.results.settled(node)
             && let Some(question) = self.open.remove(&key)
         {
             question.close(ctx);
@@ -293,27 +301,30 @@ impl Inquiry {
 
     /// A connection that was accepted is of no use any more.
     fn drop(&mut self, ctx: &mut Context<impl Asks>, key: u32, code: Code, why: &str) {
-        if let Some(question) = self.open.get(&key) {
-            question.close(ctx);
-            self.lose(key, Loss::new(code, why));
-        }
+        self.end(ctx, key, Loss::new(code, why));
     }
 
     /// What may have been a mishap is tried once more.
     fn lose(&mut self, key: u32, loss: Loss) {
-        let Some(Question { node, tries, .. }) = self.open.remove(&key) else { return };
+        let Some(Question { asked: Asked { verb, node, tries }, .. }) = self.open.remove(&key) else {
+            return;
+        };
         if loss.mishap && tries + 1 < TRIES {
-            self.waiting.push_back(Asked { node, tries: tries + 1 });
+            self.waiting.push_back(Asked { verb, node, tries: tries + 1 });
         } else {
-            self.failures.push(Failure { node, code: loss.code, why: loss.why });
+            self.failures.push(Failure { verb, node, code: loss.code, why: loss.why });
         }
     }
 
     /// The node breaks the protocol: there is no use in asking it once more.
     fn fail(&mut self, ctx: &mut Context<impl Asks>, key: u32, why: &str) {
+        self.end(ctx, key, Loss::certain(Code::PROTOCOL, why));
+    }
+
+    fn end(&mut self, ctx: &mut Context<impl Asks>, key: u32, loss: Loss) {
         if let Some(question) = self.open.get(&key) {
             question.close(ctx);
-            self.lose(key, Loss::certain(Code::PROTOCOL, why));
+            self.lose(key, loss);
         }
     }
 }

@@ -131,6 +131,8 @@ pub enum NodeInput<'a> {
     /// A header was proven that cancels requests of this transfer. The connection is an upstream's as far as words go;
     /// nothing is read from it.
     Cancelled(UpstreamId, Box<Proven>),
+    /// A header was proven that asks how requests of this transfer have ended. The connection is as one that cancels.
+    Queried(UpstreamId, Box<Proven>),
     /// Another process of this node asks for the files. It is told by [`NodeOutput::Answer`].
     Asked(Ask),
     /// The payload is received and verified up to this offset.

@@ -26,6 +26,7 @@ mod inquiry;
 mod io;
 mod links;
 mod node;
+mod node_keys;
 mod outgoing;
 mod pace;
 mod plan;
@@ -49,6 +50,7 @@ pub use io::{
     UpstreamId,
 };
 pub use node::{NodeSession, SUPERSEDED};
+pub use node_keys::NodeKeys;
 pub use plan::Plan;
 pub use preflight::PreflightSession;
 pub use share::share;

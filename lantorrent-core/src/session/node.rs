@@ -152,7 +152,7 @@ impl NodeSession {
         timing: Timing,
         seed: Seed,
     ) -> Self {
-        let Proven { mut header, lines } = proven;
+        let Proven { mut header, lines, node_key } = proven;
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(upstream, from, lines, now.instant);
         let upstream = Upstream::new(link, now.instant);
@@ -164,8 +164,10 @@ impl NodeSession {
         let all: Vec<_> = std::iter::once(&header.node).chain(&list).cloned().collect();
         let places = list.iter().map(|node| node.index).collect();
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
+        let mut ctx = Context::new(header, &all, keys, timing, seed);
+        ctx.seal_key = node_key.or(ctx.seal_key);
         Self {
-            ctx: Context::new(header, &all, keys, timing, seed),
+            ctx,
             upstream,
             downstream,
             list: places,
@@ -234,6 +236,7 @@ impl NodeSession {
             NodeInput::Asked(ask) => self.asked(now, &ask),
             NodeInput::Unwanted(ids) => self.unwanted(&ids),
             NodeInput::Cancelled(upstream, proven) => self.cancelled(now, upstream, *proven),
+            NodeInput::Queried(upstream, proven) => self.queried(now, upstream, *proven),
             NodeInput::Heard => self.upstream.heard(now.instant),
             NodeInput::Received(upto) => {
                 self.upstream.heard(now.instant);

@@ -246,6 +246,9 @@ impl Outgoing {
             let connection = pending.connection.as_ref();
             let proof = connection.and_then(|connection| connection.proof(&ctx.keys, &challenge));
             if let Some(proof) = proof {
+                // From now on the node may have it.
+                let key = connection.and_then(|connection| connection.node_key(&ctx.keys, &challenge));
+                ctx.meet(self.node.index, key.filter(|_| self.purpose.from.is_none()));
                 ctx.push(LinkOutput::Send(pending.link, proof));
                 pending.enter(Stage::Proving, now);
             }

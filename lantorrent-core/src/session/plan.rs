@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::entropy::{Entropy, Seed};
+use super::node_keys::NodeKeys;
 use super::timing::Timing;
 use crate::wire::{
     Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
@@ -16,7 +17,7 @@ use crate::wire::{
 pub struct Plan {
     /// The wire that the chain speaks.
     pub wire: Wire,
-    /// The chain, in order. Their `index` is given here.
+    /// The chain, in order. Each is numbered by its place, unless their indexes grow along the list already.
     pub destinations: Vec<Destination>,
     /// Children of each node, from 1; more than one makes a tree.
     pub degree: u32,
@@ -32,6 +33,10 @@ pub struct Plan {
     pub min_rate: Option<u64>,
     /// The file has holes, and is to have them on the nodes.
     pub sparse: bool,
+    /// Names the transfer; None: a random one does.
+    pub transfer: Option<TransferId>,
+    /// Keys of the nodes, from a check of this transfer.
+    pub keys: NodeKeys,
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
@@ -50,6 +55,8 @@ impl Plan {
             begun: None,
             min_rate: None,
             sparse: false,
+            transfer: None,
+            keys: NodeKeys::default(),
             cancelled: BTreeSet::new(),
         }
     }
@@ -78,11 +85,14 @@ impl<O> Context<O> {
         timing: Timing,
         seed: Seed,
     ) -> (Self, TransferId) {
-        for (destination, index) in plan.destinations.iter_mut().zip(0..) {
-            destination.index = index;
+        if !plan.destinations.is_sorted_by(|one, next| one.index < next.index) {
+            for (destination, index) in plan.destinations.iter_mut().zip(0..) {
+                destination.index = index;
+            }
         }
         let mut entropy = Entropy::new(seed);
-        let transfer = entropy.transfer();
+        let drawn = entropy.transfer();
+        let transfer = plan.transfer.unwrap_or(drawn);
         // The nonce and what is behind it are another for each child.
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let envelope = (plan.wire == Wire::Two).then(|| Envelope {
@@ -112,6 +122,9 @@ impl<O> Context<O> {
         };
         let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         ctx.entropy = entropy;
+        let mut node_keys = std::mem::take(&mut plan.keys);
+        node_keys.bind();
+        ctx.node_keys = Some(node_keys);
         (ctx, transfer)
     }
 }

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::entropy::Seed;
 use super::inquiry::{Failure, Inquiry};
 use super::io::{Now, PreflightInput, PreflightOutput};
+use super::node_keys::NodeKeys;
 use super::plan::Plan;
 use super::results::News;
 use super::timing::Timing;
@@ -29,11 +30,16 @@ impl PreflightSession {
     /// Begins to ask every node of the plan.
     pub fn new(now: Now, mut plan: Plan, verb: Verb, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (ctx, _) = Context::for_plan(&mut plan, verb, keys, timing, seed);
-        let mut inquiry = Inquiry::new(verb, AT_ONCE);
-        plan.destinations.into_iter().for_each(|node| inquiry.ask(node));
+        let mut inquiry = Inquiry::new(AT_ONCE);
+        plan.destinations.into_iter().for_each(|node| inquiry.ask(verb, node));
         let mut session = Self { ctx, inquiry, done: false };
         session.advance(now);
         session
+    }
+
+    /// The keys that the nodes have by now, for [`Plan::keys`] of the transfer that was asked about.
+    pub fn take_keys(&mut self) -> NodeKeys {
+        self.ctx.node_keys.take().unwrap_or_default()
     }
 
     /// The next thing to do, if there is one.
@@ -61,7 +67,7 @@ impl PreflightSession {
 
     fn advance(&mut self, now: Now) {
         self.inquiry.advance(&mut self.ctx, now);
-        for Failure { node, code, why } in self.inquiry.take_failures() {
+        for Failure { node, code, why, .. } in self.inquiry.take_failures() {
             let message = format!("{} {node}: {why}", code.meaning());
             self.ctx.report_for([&node], None, code, &message);
         }

@@ -38,6 +38,8 @@ enum Known {
     Hearsay(Report),
     /// Said by somebody else, before everybody was asked once more.
     Doubt(Report),
+    /// Said in the name of the node, which is to confirm it.
+    Held(Report),
     /// Said by the node itself, or on wire 1, where nobody can tell.
     Settled {
         good: bool,
@@ -51,6 +53,8 @@ pub(super) enum News {
     Settles,
     /// Good until the node itself is heard.
     Hearsay,
+    /// Good if the node itself confirms it.
+    Held,
     /// Nothing: it was known already, or is about a request that is not on the list.
     Nothing,
 }
@@ -95,7 +99,7 @@ impl Results {
                 entry.known = Known::Hearsay(report.clone());
                 News::Hearsay
             }
-            (Known::Settled { .. }, _) | (Known::Hearsay(_), false) => News::Nothing,
+            (Known::Settled { .. }, _) | (Known::Hearsay(_) | Known::Held(_), false) => News::Nothing,
             (_, true) => {
                 entry.known = Known::Settled { good: report.code.is_success() };
                 News::Settles
@@ -107,6 +111,47 @@ impl Results {
             (Known::Doubt(former), false) => {
                 entry.known = Known::Hearsay(former.followed_by(report));
                 News::Hearsay
+            }
+        }
+    }
+
+    /// Takes note of a report in the name of its node that proves nothing.
+    pub(super) fn hold(&mut self, report: &Report) -> News {
+        let entry = report.id.as_ref().and_then(|id| self.entries.get_mut(id));
+        let Some(entry) = entry.filter(|entry| report.index == Some(entry.index)) else {
+            return News::Nothing;
+        };
+        match entry.known {
+            Known::Settled { .. } | Known::Held(_) => News::Nothing,
+            Known::Nothing | Known::Hearsay(_) | Known::Doubt(_) => {
+                entry.known = Known::Held(report.clone());
+                News::Held
+            }
+        }
+    }
+
+    /// What was said in the name of that node counts, since the node itself cannot be asked. Returns it.
+    pub(super) fn take_at_its_word(&mut self, node: &Destination) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for request in &node.requests {
+            if let Some(entry) = self.entries.get_mut(&request.id)
+                && let Known::Held(report) = &entry.known
+            {
+                let report = unconfirmed(report);
+                entry.known = Known::Settled { good: report.code.is_success() };
+                reports.push(report);
+            }
+        }
+        reports
+    }
+
+    /// What was said in the name of that node is not so, by its own word.
+    pub(super) fn reopen(&mut self, node: &Destination) {
+        for request in &node.requests {
+            if let Some(entry) = self.entries.get_mut(&request.id)
+                && matches!(entry.known, Known::Held(_))
+            {
+                entry.known = Known::Nothing;
             }
         }
     }
@@ -144,7 +189,10 @@ impl Results {
         for request in &node.requests {
             match self.entries.get(&request.id).map(|entry| &entry.known) {
                 Some(Known::Settled { good: true }) => {}
-                Some(Known::Settled { good: false } | Known::Hearsay(_)) => fate = NodeState::Failed,
+                Some(Known::Held(report)) if report.code.is_success() => {}
+                Some(Known::Settled { good: false } | Known::Hearsay(_) | Known::Held(_)) => {
+                    fate = NodeState::Failed;
+                }
                 Some(Known::Nothing | Known::Doubt(_)) | None => return None,
             }
         }
@@ -243,10 +291,17 @@ impl Results {
                     });
                 }
                 Known::Hearsay(report) | Known::Doubt(report) => last.push(report),
+                Known::Held(report) => last.push(unconfirmed(&report)),
             }
         }
         last
     }
+}
+
+/// A result that the node itself has not confirmed.
+fn unconfirmed(report: &Report) -> Report {
+    let message = format!("{} (as the chain says; the node itself did not confirm it)", report.message);
+    Report { message, ..report.clone() }
 }
 
 #[cfg(test)]

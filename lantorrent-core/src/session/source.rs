@@ -54,8 +54,8 @@ enum Timer {
     Children,
     /// Of the lost nodes that are asked whether they are there.
     Probes,
-    /// Of the nodes that are told what is cancelled.
-    Cancels,
+    /// Of the nodes that are asked, or told, something.
+    Inquiry,
     /// The owner is to hear how far the nodes are.
     Progress,
 }
@@ -76,8 +76,8 @@ impl Asked {
 
 /// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
-/// How many are told at the same time what is cancelled.
-const CANCELS: usize = 64;
+/// How many nodes are asked something at the same time.
+const QUESTIONS: usize = 64;
 /// How many are asked directly at the same time.
 const DIRECT: usize = 16;
 /// More nodes than that which have not reported are worth another chain.
@@ -90,8 +90,8 @@ pub struct SourceSession {
     ctx: Context<SourceOutput>,
     downstream: Downstream,
     probes: Probes,
-    /// Tells nodes which of their requests are cancelled.
-    cancels: Inquiry,
+    /// Asks nodes for their own word where that of the chain proves nothing, and tells them what is cancelled.
+    inquiry: Inquiry,
     nodes: Vec<Destination>,
     round: Round,
     phase: Phase,
@@ -103,13 +103,13 @@ impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
         let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
-        let mut cancels = Inquiry::new(Verb::Cancel, CANCELS);
+        let mut inquiry = Inquiry::new(QUESTIONS);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
         ctx.report_for(&cancelled, None, Code::CANCELLED, "cancelled before it was sent");
         if ctx.wire() == Wire::Two {
             for node in cancelled {
-                cancels.ask(node);
+                inquiry.ask(Verb::Cancel, node);
             }
         }
         let nodes = plan.destinations.clone();
@@ -119,7 +119,7 @@ impl SourceSession {
         timers.set(Timer::Progress, now.instant + ctx.timing.progress);
         let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
         let mut session =
-            Self { transfer, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
+            Self { transfer, ctx, downstream, probes, inquiry, nodes, round, phase, timers, sum: None };
         session.advance(now);
         session
     }
@@ -154,7 +154,7 @@ impl SourceSession {
     fn arm(&mut self) {
         self.timers.set(Timer::Children, self.downstream.deadline(&self.ctx));
         self.timers.set(Timer::Probes, self.probes.deadline(&self.ctx));
-        self.timers.set(Timer::Cancels, self.cancels.deadline(&self.ctx));
+        self.timers.set(Timer::Inquiry, self.inquiry.deadline(&self.ctx));
     }
 
     /// Something happened.
@@ -165,7 +165,7 @@ impl SourceSession {
         if let Some(late) = self.ctx.lateness(now, self.deadline()) {
             self.downstream.excuse(late);
             self.probes.excuse(late);
-            self.cancels.excuse(late);
+            self.inquiry.excuse(late);
         }
         match input.into() {
             SourceInput::Tick => self.tick(now),
@@ -184,7 +184,7 @@ impl SourceSession {
             SourceInput::Link(input) => match self.ctx.links.owner(input.link()) {
                 Some(Owner::Run(_)) => self.downstream.handle(&mut self.ctx, now, input),
                 Some(Owner::Probe(_)) => self.probes.handle(&mut self.ctx, now, input),
-                Some(Owner::Question(_)) => self.cancels.handle(&mut self.ctx, now, input),
+                Some(Owner::Question(_)) => self.inquiry.handle(&mut self.ctx, now, input),
                 None => {}
             },
             // The source's file is all there is: its children are lost where it fails.
@@ -200,7 +200,7 @@ impl SourceSession {
         if self.phase == Phase::Sending {
             self.phase = Phase::Aborted;
             self.probes.stop(&mut self.ctx);
-            self.cancels.stop(&mut self.ctx);
+            self.inquiry.stop(&mut self.ctx);
             self.downstream.abort(&mut self.ctx, now, abort);
         }
     }
@@ -209,7 +209,7 @@ impl SourceSession {
     fn suspend(&mut self) {
         self.phase = Phase::Aborted;
         self.probes.stop(&mut self.ctx);
-        self.cancels.stop(&mut self.ctx);
+        self.inquiry.stop(&mut self.ctx);
         self.downstream.part(&mut self.ctx);
         let (code, why) = if self.downstream.end_is_out() {
             (
@@ -231,7 +231,7 @@ impl SourceSession {
         let Some(node) = self.nodes.iter().find(|node| Some(node.index) == index) else { return };
         let requests = node.requests.iter().filter(|request| request.id == id).cloned().collect();
         if self.phase == Phase::Sending && self.ctx.wire() == Wire::Two {
-            self.cancels.ask(Destination { requests, ..node.clone() });
+            self.inquiry.ask(Verb::Cancel, Destination { requests, ..node.clone() });
         }
     }
 
@@ -247,7 +247,7 @@ impl SourceSession {
                     self.downstream.watch_pace(&mut self.ctx, now);
                 }
                 Timer::Probes => self.probes.tick(&mut self.ctx, now),
-                Timer::Cancels => self.cancels.tick(&mut self.ctx, now),
+                Timer::Inquiry => self.inquiry.tick(&mut self.ctx, now),
                 Timer::Progress => {
                     self.timers.set(Timer::Progress, now.instant + self.ctx.timing.progress);
                     self.tell_progress();
@@ -287,22 +287,24 @@ impl SourceSession {
     }
 
     fn advance(&mut self, now: Now) {
-        self.cancels.advance(&mut self.ctx, now);
-        for Failure { node, code, why } in self.cancels.take_failures() {
-            log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
+        self.inquiry.advance(&mut self.ctx, now);
+        for failure in self.inquiry.take_failures() {
+            self.has_no_answer(&failure);
         }
         while let Some(relayed) = self.ctx.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
                 let report = self.checked(relayed.report);
                 self.ctx.out.push_back(SourceOutput::Report(report));
+            } else if relayed.news == News::Held {
+                self.ask_about(&relayed.report);
             } else if relayed.report.code.is_provisional() && !matches!(self.round, Round::Direct(_)) {
                 self.watch(now, relayed.report.index);
                 self.ctx.out.push_back(SourceOutput::Bypassed(relayed.report));
             }
         }
         // A node that is about to say that nothing of it is written need not be asked for it.
-        while self.downstream.finished() && self.cancels.is_over() && self.phase != Phase::Done {
+        while self.downstream.finished() && self.inquiry.is_over() && self.phase != Phase::Done {
             if self.ask_again(now) {
                 continue;
             }
@@ -314,6 +316,33 @@ impl SourceSession {
             self.ctx.out.push_back(SourceOutput::Done);
         }
         self.arm();
+    }
+
+    /// The node is to say by itself what the chain says in its name.
+    fn ask_about(&mut self, report: &Report) {
+        let node = self.nodes.iter().find(|node| Some(node.index) == report.index);
+        let Some(node) = node.filter(|_| self.phase == Phase::Sending) else { return };
+        let requests = node.requests.iter().filter(|request| Some(&request.id) == report.id.as_ref());
+        let requests = requests.cloned().collect();
+        self.inquiry.ask(Verb::Query, Destination { requests, ..node.clone() });
+    }
+
+    /// A node could not be asked, or not be told.
+    fn has_no_answer(&mut self, failure: &Failure) {
+        let Failure { verb, node, code, why } = failure;
+        if *verb == Verb::Cancel {
+            log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
+            return;
+        }
+        log::warn!("{node} did not confirm its result: {} {why}", code.meaning());
+        if *code == Code::NEVER_REPORTED {
+            // It never was in the transfer, or has forgotten it: it is served by itself.
+            return self.ctx.results.reopen(node);
+        }
+        for report in self.ctx.results.take_at_its_word(node) {
+            let report = self.checked(report);
+            self.ctx.out.push_back(SourceOutput::Report(report));
+        }
     }
 
     /// Turns to those that have not reported themselves. False if there are none, or nothing can be done for them.

@@ -220,7 +220,7 @@ impl Upstream {
 
     /// Passes on a report: on wire 2 as its maker sealed it, or sealed here where it was made here.
     pub(super) fn relay(&mut self, ctx: &mut Context<NodeOutput>, relayed: Relayed) {
-        match &ctx.result_key {
+        match &ctx.seal_key {
             Some(key) => {
                 let sealed = relayed.sealed.unwrap_or_else(|| SealedReport::seal(&relayed.report, key));
                 if let Some(id) = relayed.report.id {

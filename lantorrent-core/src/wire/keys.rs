@@ -3,9 +3,10 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::id::{Nonce, TransferId};
+use super::id::{Nonce, TransferId, hex};
 
 /// A shared secret. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,9 +80,23 @@ key! {
     /// Authenticates the lines of one connection.
     LineKey
 }
-key! {
-    /// Authenticates the results of one transfer, from the node that made them to the source.
-    ResultKey
+/// Names a node key: the first 8 bytes of what is derived from the nonces of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyId(#[serde(with = "hex")] pub [u8; 8]);
+
+/// Authenticates results, from the node that made them to the source: that of a whole transfer, or the key of one node,
+/// from a connection of the source itself. PROTOCOL.md, "Keys".
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultKey {
+    #[serde(with = "hex")]
+    secret: [u8; 32],
+    id: Option<KeyId>,
+}
+
+impl fmt::Debug for ResultKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResultKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl LineKey {
@@ -95,12 +110,17 @@ impl LineKey {
 }
 
 impl ResultKey {
+    /// Names it among the keys of its node. None for the key of a transfer.
+    pub fn id(&self) -> Option<KeyId> {
+        self.id
+    }
+
     pub(crate) fn sign(&self, text: &[u8]) -> [u8; 32] {
-        hmac_sha256(&self.0, &[text])
+        hmac_sha256(&self.secret, &[text])
     }
 
     pub(crate) fn verifies(&self, text: &[u8], tag: &[u8]) -> bool {
-        hmac_sha256_is(&self.0, &[text], tag)
+        hmac_sha256_is(&self.secret, &[text], tag)
     }
 }
 
@@ -172,9 +192,20 @@ impl Keyring {
         Some(LineKey(derive(self.wire_2.as_ref()?, "lantorrent 2 line", &[&nonce.0, &challenge.0])))
     }
 
-    /// The key for the results of `transfer`.
+    /// The key for the results of `transfer`, which every holder of the password has.
     pub fn result_key(&self, transfer: &TransferId) -> Option<ResultKey> {
-        Some(ResultKey(derive(self.wire_2.as_ref()?, "lantorrent 2 result", &[&transfer.0])))
+        let secret = derive(self.wire_2.as_ref()?, "lantorrent 2 result", &[&transfer.0]);
+        Some(ResultKey { secret, id: None })
+    }
+
+    /// The key for the results of the node that answered the source's own header with `nonce` by `challenge`. None where wire
+    /// 2 has no password.
+    pub fn node_key(&self, nonce: &Nonce, challenge: &Nonce) -> Option<ResultKey> {
+        let password = self.wire_2.as_ref()?;
+        let secret = derive(password, "lantorrent 2 node", &[&nonce.0, &challenge.0]);
+        let name = derive(password, "lantorrent 2 node id", &[&nonce.0, &challenge.0]);
+        let id = name.first_chunk().copied().map(KeyId);
+        Some(ResultKey { secret, id })
     }
 
     /// What proves to a node that the header with `nonce` was made by who answers its `challenge`.
@@ -202,14 +233,15 @@ mod tests {
         let nonce = Nonce([7; 16]);
         let mut keys = vec![
             ring.frame_key(&transfer).unwrap().0,
-            ring.result_key(&transfer).unwrap().0,
+            ring.result_key(&transfer).unwrap().secret,
+            ring.node_key(&nonce, &nonce).unwrap().secret,
             ring.line_key(&nonce, &nonce).unwrap().0,
             ring.proof(&nonce, &nonce).unwrap(),
             ring.sign_wire_2(&[7; 16]).unwrap(),
         ];
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 5);
+        assert_eq!(keys.len(), 6);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::LineError;
 use super::id::{Nonce, hex};
 use super::json;
-use super::keys::ResultKey;
+use super::keys::{KeyId, ResultKey};
 use super::progress::Progress;
 use super::report::Report;
 
@@ -91,6 +91,9 @@ pub struct SealedReport {
     result: String,
     #[serde(with = "hex")]
     tag: [u8; 32],
+    /// The node key that the tag was made with. None: that of the transfer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    key: Option<KeyId>,
 }
 
 impl SealedReport {
@@ -98,17 +101,39 @@ impl SealedReport {
     pub fn seal(report: &Report, key: &ResultKey) -> Self {
         let result = report.encode();
         let tag = key.sign(result.as_bytes());
-        Self { result, tag }
+        Self { result, tag, key: key.id() }
     }
 
     /// Verifies the tag and reads the report.
     ///
     /// # Errors
-    /// [`LineError::BadMac`] for a wrong tag, [`LineError::NotJson`] for an authentic one that is no report.
+    /// [`LineError::BadMac`] for a wrong tag or one of another key, [`LineError::NotJson`] for an authentic one that is no
+    /// report.
     pub fn open(&self, key: &ResultKey) -> Result<Report, LineError> {
-        if !key.verifies(self.result.as_bytes(), &self.tag) {
+        if self.key != key.id() || !key.verifies(self.result.as_bytes(), &self.tag) {
             return Err(LineError::BadMac);
         }
+        self.read()
+    }
+
+    /// Reads the report without verifying the tag, as a node does that has not the key.
+    ///
+    /// # Errors
+    /// [`LineError::NotJson`] and [`LineError::Malformed`] for what is no report.
+    pub fn read(&self) -> Result<Report, LineError> {
         Report::parse(self.result.as_bytes())
+    }
+
+    /// The same under `key`, where the node at `index` made it, whose key that is.
+    pub(crate) fn sealed_again(&self, index: u32, key: &ResultKey) -> Self {
+        match self.read() {
+            Ok(report) if report.by == Some(index) => Self::seal(&report, key),
+            _ => self.clone(),
+        }
+    }
+
+    /// Names the node key that the tag was made with; none for the key of the transfer.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key
     }
 }

@@ -37,7 +37,7 @@ pub(crate) const KINDS: &[&str] = &[
 
 /// Things that are wrong with a node from the beginning.
 pub(crate) const STATES: &[&str] =
-    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo", "cancels"];
+    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo", "cancels", "unchecked"];
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -90,6 +90,7 @@ impl Draw<'_> {
         if self.is("tree", 25) {
             self.scenario.degree = self.random.within(2, 4) as u32;
         }
+        self.scenario.checked = !self.is("unchecked", 20);
         if self.is("solo", 20) {
             let share = self.random.pick(&[30, 100]);
             let nodes = self.scenario.list.len();

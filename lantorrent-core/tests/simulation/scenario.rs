@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lantorrent_core::flow::{Pool, Supply, Zeros};
-use lantorrent_core::session::{Plan, Seed, SourceSession, Timing};
+use lantorrent_core::session::{NodeKeys, Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
-    Code, Destination, Keyring, NodeState, Password, Progress, Report, Request, SourceHint, Wire, digest,
+    Code, Destination, Keyring, NodeState, Nonce, Password, Progress, Report, Request, SourceHint,
+    TransferId, Wire, digest,
 };
 
 use crate::random::Random;
@@ -35,6 +36,8 @@ pub(crate) struct Scenario {
     pub(crate) degree: u32,
     pub(crate) content: Rc<Vec<u8>>,
     pub(crate) length_known: bool,
+    /// Whether the source has spoken with every node before it starts.
+    pub(crate) checked: bool,
     pub(crate) manners: Vec<Manner>,
     /// What is at addresses that the name of a host has besides its own, and before it.
     pub(crate) decoys: Vec<(usize, Manner)>,
@@ -114,6 +117,7 @@ impl Scenario {
             degree: 1,
             content: content(size).into(),
             length_known: true,
+            checked: true,
             manners: vec![Manner::Node; nodes],
             decoys: Vec::new(),
             list: (0..nodes).map(|node| (node, vec!["/f".to_owned()])).collect(),
@@ -199,11 +203,32 @@ impl Scenario {
 
     fn launch(&self) -> Launch {
         let scenario = self.clone();
-        Box::new(move |id, net, cancelled| scenario.source_driver(id, net, cancelled))
+        Box::new(move |id, net, hosts, cancelled| scenario.source_driver(id, net, hosts, cancelled))
     }
 
-    fn source_driver(&self, id: ActorId, net: &mut Net, cancelled: BTreeSet<String>) -> Driver {
+    /// What a check before the start leaves behind: a key that the source shares with each node.
+    fn meet(&self, net: &mut Net, hosts: &mut [Host], transfer: TransferId) -> NodeKeys {
+        let mut known = NodeKeys::default();
+        for (index, (host, _)) in (0..).zip(&self.list).filter(|_| self.checked) {
+            let (nonce, challenge) = (Nonce(net.random.bytes()), Nonce(net.random.bytes()));
+            let key = keys().node_key(&nonce, &challenge).expect("wire 2 is on");
+            hosts[*host].meet(net.now().instant, transfer, index, key.clone());
+            known.add(index, key);
+        }
+        known
+    }
+
+    fn source_driver(
+        &self,
+        id: ActorId,
+        net: &mut Net,
+        hosts: &mut [Host],
+        cancelled: BTreeSet<String>,
+    ) -> Driver {
+        let transfer = TransferId(net.random.bytes());
         let plan = Plan {
+            transfer: Some(transfer),
+            keys: self.meet(net, hosts, transfer),
             degree: self.degree,
             length: self.length(),
             source: Some(self.hint()),

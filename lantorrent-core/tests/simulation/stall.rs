@@ -160,7 +160,7 @@ fn receiving() -> (NodeSession, Now, Timing) {
         envelope: Some(envelope),
     };
     let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
-    let proven = Proven { header, lines: Some(lines) };
+    let proven = Proven { header, lines: Some(lines), node_key: None };
     let timing = Timing::default();
     let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
     let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };

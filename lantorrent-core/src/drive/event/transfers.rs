@@ -47,6 +47,7 @@ impl Transfers {
 
     /// Gives an arrival what it asks for.
     pub(super) fn attend_to(&mut self, mut arrival: Arrival, world: &mut World) {
+        self.admission.acquaint(&mut arrival.proven);
         loop {
             let (header, sessions, numbers) = (&arrival.proven.header, &self.sessions, &self.numbers);
             let session = |transfer: &TransferId| sessions.get(numbers.get(transfer)?);

@@ -12,14 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::super::placed::{Files, Placed};
 use crate::flow::admission::Kept;
+use crate::session::Proven;
 use crate::wire::{Header, SealedReport, TransferId};
 
 /// Behind the name of a transfer: how it has ended, and what of it was cancelled.
 const RESULTS: &str = "results";
 const CANCELLED: &str = "cancelled";
+/// The same: the key that the node shares with the transfer's source.
+const KEY: &str = "key";
 /// Behind the name of a file that no process is to read yet.
 const UNFINISHED: &str = "new";
-const OURS: [&str; 3] = [RESULTS, CANCELLED, UNFINISHED];
+const OURS: [&str; 4] = [RESULTS, CANCELLED, KEY, UNFINISHED];
 /// Written whenever old partial files are looked for.
 const CLEANED: &str = "cleaned";
 
@@ -64,7 +67,9 @@ impl Archive {
             files.for_each(|(request, file)| placed.add(transfer, &request, file));
             (ended.index, ended.results)
         });
-        Kept { ended, cancelled: self.cancelled(&transfer) }
+        let key = self.file(&transfer, &format!(".{KEY}")).and_then(|file| std::fs::read(file).ok());
+        let node_key = key.and_then(|text| serde_json::from_slice(&text).ok());
+        Kept { ended, cancelled: self.cancelled(&transfer), node_key }
     }
 
     /// The cancelled requests of a transfer.
@@ -88,6 +93,16 @@ impl Archive {
         let written = serde_json::to_vec(&ended).map_err(io::Error::from);
         if let Err(error) = written.and_then(|text| write_whole(&file, &text)) {
             log::warn!("cannot keep the results of a transfer in {}: {error}", file.display());
+        }
+    }
+
+    /// Keeps the key of a connection that the source has made, for processes that come for its transfer later.
+    pub(super) fn keep_key(&self, proven: &Proven) {
+        let (Some(envelope), Some(key)) = (&proven.header.envelope, &proven.node_key) else { return };
+        let Some(file) = self.file(&envelope.transfer, &format!(".{KEY}")) else { return };
+        let written = serde_json::to_vec(&(proven.header.node.index, key)).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|text| write_whole(&file, &text)) {
+            log::warn!("cannot keep the key of a transfer in {}: {error}", file.display());
         }
     }
 

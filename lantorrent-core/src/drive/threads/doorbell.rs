@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::control::ToNode;
 use super::live::Guest;
+use crate::flow::admission::Join;
 use crate::session::{Ask, FileFault, NodeInput, Proven};
 
 /// A connection whose sender has proven to have the password.
@@ -25,9 +26,8 @@ pub(super) enum Knock {
     Superseded,
     /// The file of a request is not where it was placed any more.
     Displaced(String, FileFault),
-    Claim(Arrival),
-    /// Somebody cancels requests.
-    Cancel(Arrival),
+    /// A connection that belongs to the session now, and what it wants.
+    Join(Join, Arrival),
     /// Another process of this node asks for the files.
     Ask(Ask, UnixStream),
 }
@@ -75,7 +75,7 @@ impl Doorbell {
         knocks
             .into_iter()
             .filter_map(|knock| match knock {
-                Knock::Claim(arrival) | Knock::Cancel(arrival) => Some(arrival),
+                Knock::Join(_, arrival) => Some(arrival),
                 Knock::Stop(_) | Knock::Superseded | Knock::Displaced(..) | Knock::Ask(..) => None,
             })
             .collect()

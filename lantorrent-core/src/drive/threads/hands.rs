@@ -187,13 +187,9 @@ impl Hands<NodeSession> for NodeHands {
                 self.askers.add(stream);
                 NodeInput::Asked(ask)
             }
-            Knock::Claim(arrival) => {
+            Knock::Join(join, arrival) => {
                 let (id, proven) = self.add(arrival);
-                NodeInput::Claimed(id, proven)
-            }
-            Knock::Cancel(arrival) => {
-                let (id, proven) = self.add(arrival);
-                NodeInput::Cancelled(id, proven)
+                join.input(id, proven)
             }
         })
     }

@@ -38,6 +38,7 @@ pub(super) fn meet(
     let Some(rendezvous) = Rendezvous::new(Instant::now(), &arrival.proven.header) else {
         return Met::Known(arrival);
     };
+    siblings.archive.keep_key(&arrival.proven);
     let mut meeting =
         Meeting { shared, siblings, arrival, challenge, attempt, channel, rendezvous, held: None };
     loop {

@@ -11,7 +11,9 @@ use super::calls::Calls;
 use super::control::now;
 use super::random;
 use super::wishes::Wishes;
-use crate::session::{LinkOutput, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing};
+use crate::session::{
+    LinkOutput, NodeKeys, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing,
+};
 use crate::wire::{Keyring, Report, Verb};
 
 /// What was found.
@@ -19,6 +21,8 @@ use crate::wire::{Keyring, Report, Verb};
 pub(super) struct Findings {
     /// One for each request.
     pub(super) reports: Vec<Report>,
+    /// The keys that the nodes have by it.
+    pub(super) keys: NodeKeys,
     /// Whether it was stopped, so that some reports say no more than that nobody knows.
     pub(super) stopped: bool,
 }
@@ -52,6 +56,7 @@ pub(super) fn survey(
             session.handle(now(), PreflightInput::Tick);
         }
     }
+    findings.keys = session.take_keys();
     Ok(findings)
 }
 

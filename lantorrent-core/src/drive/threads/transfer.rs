@@ -15,13 +15,14 @@ use super::check::leave_out;
 use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
 use super::outcome::{Event, Outcome, sort};
+use super::random;
 use super::source::{self, Desk, Listener};
 use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::flow::Zeros;
-use crate::session::{Plan, Timing};
+use crate::session::{NodeKeys, Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, Report, SourceHint, Verb, Wire, block_size, limits};
+use crate::wire::{Keyring, Report, SourceHint, TransferId, Verb, Wire, block_size, limits};
 
 /// One file, or stream, on its way to many targets.
 ///
@@ -217,7 +218,8 @@ impl Transfer {
         let started = Instant::now();
         let mut plan = self.plan()?;
         let checks = self.checks && self.wire == Wire::Two;
-        let mut reports = if checks { self.ask(plan.clone())? } else { Vec::new() };
+        let (mut reports, keys) = if checks { self.ask(plan.clone())? } else { Default::default() };
+        plan.keys = keys;
         plan.cancelled = self.wishes.take_cancelled();
         // What is cancelled has its own report.
         reports.retain(|report| !report.id.as_ref().is_some_and(|id| plan.cancelled.contains(id)));
@@ -236,8 +238,8 @@ impl Transfer {
         Ok(outcome)
     }
 
-    /// Asks all nodes, and returns what those say that cannot take part.
-    fn ask(&self, plan: Plan) -> Result<Vec<Report>, Error> {
+    /// Asks all nodes. Returns what those say that cannot take part, and the keys of all.
+    fn ask(&self, plan: Plan) -> Result<(Vec<Report>, NodeKeys), Error> {
         let found = survey(
             plan,
             Verb::Check,
@@ -248,16 +250,18 @@ impl Transfer {
         )?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
-            return Ok(Vec::new());
+            return Ok((Vec::new(), found.keys));
         }
         let failed = found.reports.into_iter().filter(|report| !report.code.is_success());
         // The places are those of the list that is sent, where these have none.
-        Ok(failed.map(|report| Report { index: None, by: None, ..report }).collect())
+        Ok((failed.map(|report| Report { index: None, by: None, ..report }).collect(), found.keys))
     }
 
     fn plan(&self) -> Result<Plan, Error> {
         self.check_arguments()?;
-        let list = destinations(&self.targets, self.placement)?;
+        let mut list = destinations(&self.targets, self.placement)?;
+        // Those that are left out keep their places.
+        list.iter_mut().zip(0..).for_each(|(node, index)| node.index = index);
         let length = self.origin.length();
         let hops = hops(list.len(), self.degree);
         let usual = block_size(length, hops).min(self.largest_block());
@@ -271,6 +275,7 @@ impl Transfer {
             length,
             source: self.hint.clone(),
             begun: unix_millis(),
+            transfer: Some(TransferId(random().map_err(Error::system("draw random numbers"))?)),
             min_rate: self.min_rate,
             sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             ..Plan::new(self.wire, list, block_size)

@@ -37,10 +37,10 @@ impl State {
             return log::error!("a transfer that is under way has no session");
         };
         arrival.guest.join_session();
-        for (id, fault) in join.displaced {
-            doorbell.ring(Knock::Displaced(id, fault));
+        for (id, fault) in &join.displaced {
+            doorbell.ring(Knock::Displaced(id.clone(), fault.clone()));
         }
-        doorbell.ring(if join.cancels { Knock::Cancel(arrival) } else { Knock::Claim(arrival) });
+        doorbell.ring(Knock::Join(join, arrival));
     }
 }
 
@@ -59,7 +59,7 @@ impl Transfers {
     /// session, if it is to have one.
     pub(super) fn admit(
         &self,
-        arrival: Arrival,
+        mut arrival: Arrival,
         attempt: &mut Attempt,
         doorbell: &Arc<Doorbell>,
     ) -> Option<(Arrival, Verdict)> {
@@ -67,6 +67,7 @@ impl Transfers {
         let State { admission, doorbells, .. } = &mut *state;
         let is_orphan =
             |transfer: &TransferId| doorbells.get(transfer).is_some_and(|doorbell| doorbell.is_orphan());
+        admission.acquaint(&mut arrival.proven);
         match admission.admit(Instant::now(), &arrival.proven.header, attempt, is_orphan) {
             Verdict::Join(join) => {
                 state.hand_over(arrival, join);

@@ -9,23 +9,25 @@ use crate::wire::{Code, Header, Keyring, Line, LineWriter, Report, ResultKey, Se
 /// that are missing it is not known.
 pub type PlacedFiles = BTreeMap<String, Result<(), FileFault>>;
 
-fn result_key(keys: &Keyring, header: &Header) -> Option<ResultKey> {
-    header.envelope.as_ref().and_then(|envelope| keys.result_key(&envelope.transfer))
+/// What this node seals with: the key that it shares with the source, or else the one that every node has.
+fn seal_key(keys: &Keyring, header: &Header, node_key: Option<ResultKey>) -> Option<ResultKey> {
+    node_key.or_else(|| keys.result_key(&header.envelope.as_ref()?.transfer))
 }
 
 /// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
 pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -> Vec<u8> {
-    let Some(mut lines) = proven.lines else { return Vec::new() };
+    let Proven { header, lines, node_key } = proven;
+    let (Some(mut lines), Some(key)) = (lines, seal_key(keys, &header, node_key)) else { return Vec::new() };
     let mut said = lines.encode(&Line::Accepted);
-    said.extend(encode_results(&mut lines, &proven.header, keys, results));
+    said.extend(encode_results(&mut lines, &header, &key, results));
     said
 }
 
 /// The answer to a `check`: for each request, in the order of the header, whether it could be written. The bytes to
 /// write before closing. PROTOCOL.md, "Check".
 pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFault>]) -> Vec<u8> {
-    let header = &proven.header;
-    let (Some(key), Some(mut lines)) = (result_key(keys, header), proven.lines) else { return Vec::new() };
+    let Proven { header, lines, node_key } = proven;
+    let (Some(key), Some(mut lines)) = (seal_key(keys, &header, node_key), lines) else { return Vec::new() };
     let mut said = lines.encode(&Line::Accepted);
     for (request, found) in header.node.requests.iter().zip(found) {
         let report = match found {
@@ -41,11 +43,12 @@ pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFaul
 fn encode_results(
     lines: &mut LineWriter,
     header: &Header,
-    keys: &Keyring,
+    key: &ResultKey,
     results: &[SealedReport],
 ) -> Vec<u8> {
-    let foreign = foreign_to_finished(header, keys, results);
-    results.iter().chain(&foreign).flat_map(|sealed| lines.encode(&Line::Result(sealed.clone()))).collect()
+    let foreign = foreign_to_finished(header, key, results);
+    let own = results.iter().map(|sealed| sealed.sealed_again(header.node.index, key));
+    own.chain(foreign).flat_map(|sealed| lines.encode(&Line::Result(sealed))).collect()
 }
 
 /// The results of a finished transfer as they are true now: a success is a failure where the path does not lead to the file
@@ -56,9 +59,9 @@ pub(super) fn confirm(
     mut results: Vec<SealedReport>,
     files: &PlacedFiles,
 ) -> Vec<SealedReport> {
-    let Some(key) = result_key(keys, header) else { return results };
+    let Some(key) = seal_key(keys, header, None) else { return results };
     for sealed in &mut results {
-        let Ok(report) = sealed.open(&key) else { continue };
+        let Ok(report) = sealed.read() else { continue };
         if let Some(FileFault { code, message }) = displaced(header, &report, files) {
             log::warn!("a file that was whole is not there any more: {message}");
             *sealed = SealedReport::seal(&Report { code, message, root: None, ..report }, &key);
@@ -84,11 +87,10 @@ fn displaced(header: &Header, report: &Report, files: &PlacedFiles) -> Option<Fi
     }
 }
 
-fn foreign_to_finished(header: &Header, keys: &Keyring, results: &[SealedReport]) -> Vec<SealedReport> {
-    let Some(key) = result_key(keys, header) else { return Vec::new() };
+fn foreign_to_finished(header: &Header, key: &ResultKey, results: &[SealedReport]) -> Vec<SealedReport> {
     let known: BTreeSet<String> =
-        results.iter().filter_map(|sealed| sealed.open(&key).ok()).filter_map(|report| report.id).collect();
-    foreign(&header.node, &key, |id| known.contains(id))
+        results.iter().filter_map(|sealed| sealed.read().ok()).filter_map(|report| report.id).collect();
+    foreign(&header.node, key, |id| known.contains(id))
 }
 
 /// A sender that waits for the results of another process of the node, which has the whole file.
@@ -96,6 +98,7 @@ fn foreign_to_finished(header: &Header, keys: &Keyring, results: &[SealedReport]
 pub struct Follower {
     header: Header,
     lines: LineWriter,
+    node_key: Option<ResultKey>,
 }
 
 impl Follower {
@@ -103,7 +106,7 @@ impl Follower {
     pub fn new(proven: Proven) -> Option<(Self, Vec<u8>)> {
         let mut lines = proven.lines?;
         let accepted = lines.encode(&Line::Accepted);
-        Some((Self { header: proven.header, lines }, accepted))
+        Some((Self { header: proven.header, lines, node_key: proven.node_key }, accepted))
     }
 
     /// The header that the sender has proven.
@@ -118,7 +121,8 @@ impl Follower {
 
     /// The end: the bytes to write before closing.
     pub fn results(mut self, keys: &Keyring, results: Vec<SealedReport>, files: &PlacedFiles) -> Vec<u8> {
+        let Some(key) = seal_key(keys, &self.header, self.node_key) else { return Vec::new() };
         let results = confirm(keys, &self.header, results, files);
-        encode_results(&mut self.lines, &self.header, keys, &results)
+        encode_results(&mut self.lines, &self.header, &key, &results)
     }
 }

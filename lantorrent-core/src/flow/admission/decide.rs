@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::answer::{PlacedFiles, confirm};
 use super::last_words::LastWords;
-use super::registry::{Entrance, Recall, Registry};
+use super::met::Met;
+use super::registry::{Entrance, Found, Recall, Registry};
 use super::rendezvous::Kept;
 use crate::session::{FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, UpstreamId};
 use crate::wire::{Header, SealedReport, TransferId, Verb};
@@ -105,14 +106,29 @@ pub enum Task {
 pub struct Join {
     /// To be told as [`FileInput::Displaced`](crate::session::FileInput::Displaced) first.
     pub displaced: Vec<(String, FileFault)>,
-    /// Whether it cancels requests: [`NodeInput::Cancelled`], and else [`NodeInput::Claimed`].
-    pub cancels: bool,
+    /// What it wants of the session.
+    pub errand: Errand,
+}
+
+/// What a connection wants of a running session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// To be its upstream: [`NodeInput::Claimed`].
+    Claim,
+    /// To cancel requests: [`NodeInput::Cancelled`].
+    Cancel,
+    /// To hear how requests end: [`NodeInput::Queried`].
+    Query,
 }
 
 impl Join {
     /// What the session is to be told of the connection.
     pub fn input(&self, id: UpstreamId, proven: Box<Proven>) -> NodeInput<'static> {
-        if self.cancels { NodeInput::Cancelled(id, proven) } else { NodeInput::Claimed(id, proven) }
+        match self.errand {
+            Errand::Claim => NodeInput::Claimed(id, proven),
+            Errand::Cancel => NodeInput::Cancelled(id, proven),
+            Errand::Query => NodeInput::Queried(id, proven),
+        }
     }
 }
 
@@ -142,6 +158,7 @@ impl Task {
 pub struct Admission {
     gate: Gate,
     registry: Registry,
+    met: Met,
     /// Sessions that are running, and how many may. Those that wait for a new upstream have no connection that would be
     /// counted.
     sessions: usize,
@@ -153,7 +170,13 @@ impl Admission {
     /// No transfer yet, and never more than `limit` sessions.
     pub fn new(gate: Gate, limit: usize) -> Self {
         let registry = Registry::new(gate.timing.retain);
-        Self { gate, registry, sessions: 0, limit, stopping: false }
+        Self { gate, registry, met: Met::default(), sessions: 0, limit, stopping: false }
+    }
+
+    /// A header was just proven: the node key of a connection that the source has made is remembered, and any other of its
+    /// transfer gets it.
+    pub fn acquaint(&mut self, proven: &mut Proven) {
+        self.met.acquaint(proven);
     }
 
     /// A sender has proven `header`. `is_orphan` says whether the session of a running transfer has lost its upstream, see
@@ -171,7 +194,8 @@ impl Admission {
                 Verdict::Probe { may_supersede }
             }
             Some(Verb::Cancel) => self.cancel(now, header, attempt, is_orphan),
-            _ => self.take_part(now, header, attempt, is_orphan),
+            Some(Verb::Query) => self.query(now, header, attempt),
+            Some(Verb::Send) | None => self.take_part(now, header, attempt, is_orphan),
         }
     }
 
@@ -197,7 +221,7 @@ impl Admission {
                 None => Verdict::Look,
                 Some(found) => {
                     let displaced = found.into_iter().filter_map(|(id, found)| Some((id, found.err()?)));
-                    Verdict::Join(Join { displaced: displaced.collect(), cancels: false })
+                    Verdict::Join(Join { displaced: displaced.collect(), errand: Errand::Claim })
                 }
             },
             Entrance::Outdated => attempt.outdated(now, self.stopping),
@@ -211,6 +235,20 @@ impl Admission {
         }
     }
 
+    fn query(&mut self, now: Instant, header: &Header, attempt: &mut Attempt) -> Verdict {
+        match self.registry.find(now, header) {
+            Found::Running => Verdict::Join(Join { displaced: Vec::new(), errand: Errand::Query }),
+            Found::Elsewhere(place) => Verdict::Close(LastWords::has_place(place)),
+            Found::Finished(results) => match attempt.files(Stage::Finished) {
+                None => Verdict::Look,
+                Some(found) => {
+                    Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
+                }
+            },
+            Found::Nothing => Verdict::Close(LastWords::unknown()),
+        }
+    }
+
     fn cancel(
         &mut self,
         now: Instant,
@@ -220,7 +258,7 @@ impl Admission {
     ) -> Verdict {
         let (told, supersedes) = match self.registry.cancel(now, header, is_orphan) {
             Recall::Running => {
-                return Verdict::Join(Join { displaced: Vec::new(), cancels: true });
+                return Verdict::Join(Join { displaced: Vec::new(), errand: Errand::Cancel });
             }
             Recall::Gone { told, supersedes } => (told, supersedes),
         };
@@ -265,6 +303,9 @@ impl Admission {
     pub fn restore(&mut self, now: Instant, transfer: TransferId, kept: Kept) {
         if !kept.cancelled.is_empty() {
             self.registry.cancelled(now, transfer, kept.cancelled);
+        }
+        if let Some((index, key)) = kept.node_key {
+            self.met.add(transfer, index, key);
         }
         if let Some((index, results)) = kept.ended {
             self.registry.finish(now, transfer, index, results);
@@ -344,7 +385,7 @@ mod tests {
         assert!(matches!(node.admit(0, &header, &mut second), Verdict::Look));
         second.looked(gone());
         let Verdict::Join(join) = node.admit(0, &header, &mut second) else { panic!("it joins") };
-        assert!(!join.cancels && join.displaced.len() == 1);
+        assert!(join.errand == Errand::Claim && join.displaced.len() == 1);
         node.leave(&header, Some(results(1)));
         assert!(matches!(node.first(&header), Verdict::Look));
     }
@@ -395,7 +436,7 @@ mod tests {
         // What runs is joined.
         assert!(matches!(node.admit(0, &running, &mut attempt), Verdict::Look));
         let cancel = node.first(&with(Verb::Cancel, running));
-        assert!(matches!(cancel, Verdict::Join(Join { cancels: true, .. })), "{cancel:?}");
+        assert!(matches!(cancel, Verdict::Join(Join { errand: Errand::Cancel, .. })), "{cancel:?}");
     }
 
     #[test]

@@ -28,6 +28,11 @@ impl LastWords {
         Self::Refusal(Code::SUPERSEDED, SUPERSEDED.into())
     }
 
+    /// The node has not taken part in the transfer, as far as it remembers.
+    pub(super) fn unknown() -> Self {
+        Self::Refusal(Code::NEVER_REPORTED, "this node does not know the transfer".into())
+    }
+
     /// The node has that place in the transfer, and no other.
     pub(super) fn has_place(place: u32) -> Self {
         let why = format!(

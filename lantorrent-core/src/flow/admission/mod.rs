@@ -18,12 +18,13 @@ mod decide;
 #[cfg(test)]
 mod fixture;
 mod last_words;
+mod met;
 mod registry;
 mod rendezvous;
 mod slots;
 
 pub use answer::{Follower, PlacedFiles, answer_check};
-pub use decide::{Admission, Attempt, Join, PATIENCE, Start, Task, Verdict};
+pub use decide::{Admission, Attempt, Errand, Join, PATIENCE, Start, Task, Verdict};
 pub use last_words::LastWords;
 pub use rendezvous::{Holder, Kept, Name, Rendezvous, Step};
 pub use slots::{Capacity, Slot, Slots};

@@ -79,6 +79,19 @@ pub(super) enum Recall {
     },
 }
 
+/// What is known of a transfer that a header asks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// Its session is running.
+    Running,
+    /// The node has another place in it, this one.
+    Elsewhere(u32),
+    /// It has ended here, with these results.
+    Finished(Vec<SealedReport>),
+}
+
 impl Registry {
     /// An empty registry that remembers finished transfers for that long.
     pub(super) fn new(retain: Duration) -> Self {
@@ -133,6 +146,18 @@ impl Registry {
             None => Vec::new(),
         };
         Recall::Gone { told, supersedes: self.rivals(header, is_orphan).older }
+    }
+
+    /// A sender has proven `header`, which only asks.
+    pub(super) fn find(&mut self, now: Instant, header: &Header) -> Found {
+        self.forget_old(now);
+        let Some(ask) = Ask::for_header(header) else { return Found::Nothing };
+        match self.entries.get(&ask.transfer) {
+            None => Found::Nothing,
+            Some(entry) if entry.index() != ask.index => Found::Elsewhere(entry.index()),
+            Some(Entry::Running { .. }) => Found::Running,
+            Some(Entry::Finished { results, .. }) => Found::Finished(results.clone()),
+        }
     }
 
     /// Whether running transfers would have to let go of their files for this one.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::decide::{Admission, Attempt, Verdict};
 use super::last_words::LastWords;
 use crate::session::{Answer, Ask};
-use crate::wire::{Header, SealedReport, TransferId, Verb};
+use crate::wire::{Header, ResultKey, SealedReport, TransferId, Verb};
 
 /// How long it may take until it is known what becomes of a connection. Its sender waits a little longer. A process that
 /// gives way first brings to the disk what there is.
@@ -84,6 +84,8 @@ pub struct Kept {
     pub ended: Option<(u32, Vec<SealedReport>)>,
     /// The ids of cancelled requests.
     pub cancelled: Vec<String>,
+    /// The node's place in it, and the key that it has by a connection of the source.
+    pub node_key: Option<(u32, ResultKey)>,
 }
 
 /// What is to be done next.
@@ -175,7 +177,10 @@ impl Rendezvous {
             State::Erasing => Step::Erase,
             State::Transfer => {
                 let name = Name::Transfer(self.ask.transfer);
-                if self.verb == Verb::Cancel { Step::HandOver(name) } else { Step::Take(name, ask()) }
+                match self.verb {
+                    Verb::Cancel | Verb::Query => Step::HandOver(name),
+                    Verb::Send | Verb::Check => Step::Take(name, ask()),
+                }
             }
             State::Recalling => Step::Recall,
             State::Files(file) | State::Contest(file, _) => match (self.files.get(*file).cloned(), self.verb)
@@ -202,7 +207,8 @@ impl Rendezvous {
 
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
     pub fn recalled(&mut self, now: Instant, kept: Kept, admission: &mut Admission) {
-        let is_over = kept.ended.is_some() && self.verb != Verb::Cancel;
+        // A question is answered by what is kept alone.
+        let is_over = self.verb == Verb::Query || kept.ended.is_some() && self.verb != Verb::Cancel;
         admission.restore(now, self.ask.transfer, kept);
         self.state = if is_over { State::Over(Step::Admit) } else { State::Files(0) };
     }
@@ -311,7 +317,7 @@ mod tests {
     }
 
     fn ended() -> Kept {
-        Kept { ended: Some((0, results(1))), cancelled: Vec::new() }
+        Kept { ended: Some((0, results(1))), ..Kept::default() }
     }
 
     #[test]
@@ -398,7 +404,7 @@ mod tests {
         let mut process = Process::new(&header);
         let _ = process.step();
         let _ = process.met(Holder::Gone);
-        let kept = Kept { ended: None, cancelled: vec!["0".into()] };
+        let kept = Kept { cancelled: vec!["0".into()], ..Kept::default() };
         assert!(
             matches!(process.recalled(kept), Step::Admit),
             "without a source no other process goes on with it"

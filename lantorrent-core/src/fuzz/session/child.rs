@@ -150,7 +150,8 @@ impl Child {
     /// A report about anybody, in any name.
     fn report(&mut self, script: &mut Script<'_>, mut said: Vec<u8>) -> Vec<u8> {
         let about = script.byte() % 6;
-        let by = script.byte() % 6;
+        let sealed_by = script.byte();
+        let by = sealed_by % 6;
         let code = script.byte() % 3;
         let index = |place: u8| (place < 5).then_some(u32::from(place));
         let report = Report {
@@ -162,7 +163,12 @@ impl Child {
         let Some(proven) = &mut self.proven else { return said };
         match (&mut proven.lines, &proven.header.envelope) {
             (Some(lines), Some(envelope)) => {
-                let key = keys().result_key(&envelope.transfer).expect("wire 2 is on");
+                let nonce = Nonce([sealed_by; 16]);
+                let key = match sealed_by {
+                    0..128 => keys().result_key(&envelope.transfer),
+                    128.. => keys().node_key(&nonce, &nonce),
+                };
+                let key = key.expect("wire 2 is on");
                 said.extend(lines.encode(&Line::Result(SealedReport::seal(&report, &key))));
             }
             _ => said.extend(report.encode().into_bytes()),

@@ -22,11 +22,13 @@ pub(super) fn claim(script: &mut Script<'_>, header: &Header) -> Option<(Proven,
     let mut lines = LineWriter::new(keys().line_key(&nonce, &challenge)?);
     let mut ear = LineReader::new(keys(), nonce);
     ear.push(&lines.encode(&Line::Challenge { challenge })).expect("a challenge");
-    Some((Proven { header, lines: Some(lines) }, ear))
+    let node_key = keys().node_key(&nonce, &challenge).filter(|_| from.is_none());
+    Some((Proven { header, lines: Some(lines), node_key }, ear))
 }
 
 impl Node {
-    /// Somebody proves a header that cancels one of the node's requests, all of them, or one that it does not know.
+    /// Somebody proves a header that cancels, or asks about, one of the node's requests, all of them, or one that it does not
+    /// know.
     pub(super) fn cancelled(&mut self, now: Now, script: &mut Script<'_>) {
         let Some((mut proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };
         let which = script.byte();
@@ -36,13 +38,20 @@ impl Node {
             requests.push(Request { filename: "/f".into(), id: which.to_string(), rename: true });
         }
         let id = self.add_upstream(ear);
-        self.handle(now, NodeInput::Cancelled(id, Box::new(proven)));
+        self.learn(&proven);
+        let proven = Box::new(proven);
+        let asks = which & 4 != 0;
+        self.handle(
+            now,
+            if asks { NodeInput::Queried(id, proven) } else { NodeInput::Cancelled(id, proven) },
+        );
     }
 
     /// Somebody proves a header for the node's place.
     pub(super) fn claimed(&mut self, now: Now, script: &mut Script<'_>) {
         let Some((proven, ear)) = self.header().and_then(|header| claim(script, &header)) else { return };
         let id = self.add_upstream(ear);
+        self.learn(&proven);
         self.reports.claims += 1;
         self.handle(now, NodeInput::Claimed(id, Box::new(proven)));
     }

@@ -18,8 +18,8 @@ pub(super) struct Ears {
     source: Ear,
     /// Of later upstreams.
     others: BTreeMap<UpstreamId, LineReader>,
-    /// The transfer's, once the node has its header.
-    pub(super) key: Option<ResultKey>,
+    /// What results may be sealed with: the transfer's key, and the node's own ones.
+    keys: Vec<ResultKey>,
 }
 
 impl Ears {
@@ -28,7 +28,12 @@ impl Ears {
             Wire::One => Ear::Wire1(ReportReader::default()),
             Wire::Two => Ear::Wire2(HeaderReader::default(), None),
         };
-        Self { source, others: BTreeMap::new(), key: None }
+        Self { source, others: BTreeMap::new(), keys: Vec::new() }
+    }
+
+    /// The node has that key from now on.
+    pub(super) fn learn(&mut self, key: Option<ResultKey>) {
+        self.keys.extend(key);
     }
 
     /// The source says that to the node.
@@ -59,7 +64,7 @@ impl Ears {
                         Some(FromNode::Line(Line::Result(sealed))) => Some(sealed),
                         _ => None,
                     };
-                    (used, sealed.map(|sealed| open(self.key.as_ref(), &sealed)))
+                    (used, sealed.map(|sealed| open(&self.keys, &sealed)))
                 }
                 (None, Ear::Wire1(reader)) => reader.push(bytes).expect("what a node says can be read"),
                 (None, Ear::Wire2(_, None)) => break,
@@ -71,11 +76,15 @@ impl Ears {
     }
 
     pub(super) fn open(&self, sealed: &SealedReport) -> Report {
-        open(self.key.as_ref(), sealed)
+        open(&self.keys, sealed)
     }
 }
 
-fn open(key: Option<&ResultKey>, sealed: &SealedReport) -> Report {
-    let key = key.expect("a result comes after the header");
-    sealed.open(key).expect("only what is authentic is relayed")
+fn open(keys: &[ResultKey], sealed: &SealedReport) -> Report {
+    let report = sealed.read().expect("only reports are relayed");
+    let verified = keys.iter().any(|key| sealed.open(key).is_ok());
+    // What another node has sealed with a key of its own is passed on as it is.
+    let relayed = sealed.key_id().is_some() && report.by != Some(0);
+    assert!(verified || relayed, "only what is authentic, or cannot be verified, is relayed: {report:?}");
+    report
 }

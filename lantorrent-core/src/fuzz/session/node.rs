@@ -127,7 +127,9 @@ impl Node {
         self.greeting = None;
         let header = proven.header.clone();
         assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
-        self.ears.key = header.envelope.as_ref().and_then(|envelope| keys().result_key(&envelope.transfer));
+        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        self.ears.learn(transfer.and_then(|transfer| keys().result_key(&transfer)));
+        self.learn(&proven);
         let mut plane =
             Plane::new(now.instant, &header, self.capacity, self.limit.clone(), Rc::clone(&self.content));
         plane.upstreams.add(UPSTREAM);
@@ -135,6 +137,11 @@ impl Node {
         let session = NodeSession::new(now, UPSTREAM, proven, keys(), timing(), Seed([3; 32]));
         self.running = Some(Running { session, plane });
         self.carry_out(now);
+    }
+
+    /// The node has the key of a connection that the source has made.
+    pub(super) fn learn(&mut self, proven: &Proven) {
+        self.ears.learn(proven.node_key.clone());
     }
 
     /// The source's connection ends.

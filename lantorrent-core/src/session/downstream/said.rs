@@ -5,8 +5,12 @@ use crate::session::child::{Child, Stage};
 use crate::session::connection::{Said, refused};
 use crate::session::context::{Context, doubtful};
 use crate::session::io::{Feeds, LinkId, Now};
+use crate::session::node_keys::{Proof, Word};
 use crate::session::outgoing::OUT_OF_TURN;
 use crate::wire::{Code, Line, Report, SealedReport, Wire};
+
+/// What is said of a node in whose name another has spoken.
+const FORGED: &str = "its result came with a tag that is not its own";
 
 impl Downstream {
     pub(super) fn bytes(&mut self, ctx: &mut Context<impl Feeds>, now: Now, link: LinkId, mut input: &[u8]) {
@@ -40,13 +44,10 @@ impl Downstream {
             Said::Line(Line::Ready { offset }) if *stage == Stage::Opening => {
                 self.ready(ctx, now, at, offset);
             }
-            Said::Line(Line::Result(sealed)) => {
-                let Some(key) = &ctx.result_key else { return };
-                match sealed.open(key) {
-                    Ok(report) => self.reported(ctx, now, at, report, Some(sealed)),
-                    Err(error) => self.lose(ctx, now, at, Code::from(&error), &error.to_string()),
-                }
-            }
+            Said::Line(Line::Result(sealed)) => match ctx.weigh(&sealed) {
+                Ok(word) => self.reported(ctx, now, at, word, Some(sealed)),
+                Err(error) => self.lose(ctx, now, at, Code::from(&error), &error.to_string()),
+            },
             Said::Line(Line::Progress(progress)) => self.progressed(at, progress),
             Said::Line(Line::Alive) => {}
             Said::Line(Line::Left) if self.by.is_some() => {
@@ -68,7 +69,7 @@ impl Downstream {
             Wire::Two => self.refused(ctx, now, at, &report),
             Wire::One if report.id.is_some() => {
                 let report = Report { index: None, by: None, root: None, ..report };
-                self.reported(ctx, now, at, report, None);
+                self.reported(ctx, now, at, Word { report, proof: Proof::Given }, None);
             }
             // 0.2 relays what nodes behind it say: only the end of the connection makes it a refusal.
             Wire::One => {
@@ -107,9 +108,10 @@ impl Downstream {
         ctx: &mut Context<impl Feeds>,
         now: Now,
         at: usize,
-        mut report: Report,
+        word: Word,
         sealed: Option<SealedReport>,
     ) {
+        let Word { mut report, proof } = word;
         let doubted = self.may_be_whole(at);
         let run = &mut self.runs[at];
         let about = report.id.as_deref().and_then(|id| ctx.results.index(id));
@@ -126,10 +128,14 @@ impl Downstream {
             report.index = report.index.or(about);
         }
         let certain = !report.is_own() && !report.code.is_success() && !report.code.is_provisional();
-        if certain && doubted {
-            ctx.report(doubtful(&report, self.by), None);
-        } else {
-            ctx.report(report, sealed);
+        match proof {
+            Proof::Given if certain && doubted => ctx.report(doubtful(&report, self.by), None),
+            Proof::Given => ctx.report(report, sealed),
+            Proof::Missing => ctx.hold(report),
+            Proof::Forged => {
+                log::warn!("a result of node {about:?} is not its own: asking it directly");
+                ctx.report(doubtful(&Report { message: FORGED.into(), ..report }, self.by), None);
+            }
         }
         if let Some(index) = about {
             self.note_fate(ctx, at, index);

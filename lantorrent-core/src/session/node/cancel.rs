@@ -14,6 +14,9 @@ use crate::session::timing::Timing;
 use crate::session::upstream::Link;
 use crate::wire::{Code, Keyring, Line, Request, SealedReport, limits};
 
+/// Connections that wait to hear how requests end. The source asks over one, and tries twice.
+const CALLERS: usize = 64;
+
 /// What was cancelled, and by whom.
 #[derive(Debug, Default)]
 pub(super) struct Cancels {
@@ -24,7 +27,7 @@ pub(super) struct Cancels {
     callers: Vec<Caller>,
 }
 
-/// Somebody who has cancelled requests, and waits to hear what became of them.
+/// A connection whose sender waits to hear what becomes of requests.
 #[derive(Debug)]
 struct Caller {
     link: Link,
@@ -67,11 +70,12 @@ impl NodeSession {
 
     /// What is in place stays so, and is said once more.
     fn tell_success_again(&mut self, sealed: &SealedReport) {
-        let Some(Ok(report)) = self.ctx.result_key.as_ref().map(|key| sealed.open(key)) else { return };
+        let (Some(key), Ok(report)) = (&self.ctx.seal_key, sealed.read()) else { return };
+        let sealed = sealed.sealed_again(self.header().node.index, key);
         let file = report.id.as_deref().and_then(|id| self.file_of(id));
         if let Some(file) = file.filter(|_| report.code.is_success()) {
             self.files.set(file, FileState::Settled);
-            self.upstream.say(&mut self.ctx, &Line::Result(sealed.clone()));
+            self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
     }
 
@@ -88,22 +92,41 @@ impl NodeSession {
 
     /// Somebody cancels requests, and wants to hear what became of them.
     pub(super) fn cancelled(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let Proven { header, lines } = proven;
-        let mut link = Link::new(id, None, lines, now.instant);
-        let requests = header.node.requests;
+        let requests = proven.header.node.requests.clone();
         if self.cancels.others.len() + requests.len() > limits::REQUESTS_TOTAL {
             log::warn!("hung up on somebody who cancels more requests than a transfer can have");
             return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
-        link.say(&mut self.ctx, &Line::Accepted);
-        let ids = requests.iter().map(|request| request.id.clone()).collect();
-        self.cancels.callers.push(Caller { link, ids });
+        self.listens(now, id, proven);
         for request in requests {
             match self.file_of(&request.id) {
                 Some(file) => self.cancel_file(file),
                 None => self.cancel_other(request),
             }
         }
+    }
+
+    /// The source wants to hear what became of requests.
+    pub(super) fn queried(&mut self, now: Now, id: UpstreamId, proven: Proven) {
+        let requests = &proven.header.node.requests;
+        let is_foreign = requests.iter().any(|request| self.file_of(&request.id).is_none());
+        if is_foreign || self.cancels.callers.len() >= CALLERS {
+            log::warn!(
+                "hung up on a question about requests that this transfer does not have, or one too many"
+            );
+            return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
+        }
+        self.listens(now, id, proven);
+    }
+
+    /// The sender of a proven header waits for the results of its requests.
+    fn listens(&mut self, now: Now, id: UpstreamId, proven: Proven) {
+        let Proven { header, lines, node_key } = proven;
+        self.adopt_key(node_key);
+        let mut link = Link::new(id, None, lines, now.instant);
+        link.say(&mut self.ctx, &Line::Accepted);
+        let ids = header.node.requests.into_iter().map(|request| request.id).collect();
+        self.cancels.callers.push(Caller { link, ids });
     }
 
     /// What has its name, or is about to get it, stays.
@@ -149,7 +172,7 @@ impl NodeSession {
                 self.settle(file, Err(&fault));
             }
         } else if let (Some((request, told)), Some(key)) =
-            (self.cancels.others.get_mut(id), &self.ctx.result_key)
+            (self.cancels.others.get_mut(id), &self.ctx.seal_key)
         {
             let report = about(&self.ctx.header.node, request, fault.code, &fault.message);
             told.get_or_insert_with(|| SealedReport::seal(&report, key));

@@ -6,12 +6,13 @@ use crate::session::ask::{Answer, Ask};
 use crate::session::incoming::Proven;
 use crate::session::io::{FileOutput, NodeOutput, Now, UpstreamId};
 use crate::session::upstream::{Link, Upstream};
-use crate::wire::{Abort, Code, Destination, Line, PayloadError, SealedReport, Wire};
+use crate::wire::{Abort, Code, Destination, Line, PayloadError, ResultKey, SealedReport, Wire};
 
 impl NodeSession {
     /// Somebody wants to be the upstream, from now on.
     pub(super) fn claimed(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let Proven { header, lines } = proven;
+        let Proven { header, lines, node_key } = proven;
+        self.adopt_key(node_key);
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(id, from, lines, now.instant);
         let before = from.is_none_or(|from| from < self.header().node.index);
@@ -84,11 +85,21 @@ impl NodeSession {
 
     /// A claim goes on with the session, and adds nothing to it.
     fn refuse_foreign(&mut self, claimed: &Destination) {
-        let Some(key) = &self.ctx.result_key else { return };
+        let Some(key) = &self.ctx.seal_key else { return };
         let own = &self.ctx.header.node.requests;
         for sealed in foreign(claimed, key, |id| own.iter().any(|request| request.id == id)) {
             self.upstream.say(&mut self.ctx, &Line::Result(sealed));
         }
+    }
+
+    /// The source has a key of this node: what this node has said counts under that from now on.
+    pub(super) fn adopt_key(&mut self, key: Option<ResultKey>) {
+        let Some(key) = key else { return };
+        let index = self.header().node.index;
+        for sealed in self.ctx.told.values_mut() {
+            *sealed = sealed.sealed_again(index, &key);
+        }
+        self.ctx.seal_key = Some(key);
     }
 
     /// Whatever the former upstream was told may have died with it.

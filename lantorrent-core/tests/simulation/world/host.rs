@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::admission::{Admission, Kept, Name};
 use lantorrent_core::session::{Gate, Proven, Timing};
-use lantorrent_core::wire::{Header, Keyring, Nonce, SealedReport, TransferId};
+use lantorrent_core::wire::{Header, Keyring, Nonce, ResultKey, SealedReport, TransferId};
 
 use super::disk::Disk;
 use super::net::{ActorId, Event};
@@ -59,6 +59,8 @@ pub(crate) struct Host {
     cancelled: Vec<(TransferId, String)>,
     /// The places of this node in transfers.
     pub(crate) places: BTreeMap<TransferId, u32>,
+    /// What files keep of connections that sources have made: this node's place, and the key.
+    node_keys: BTreeMap<TransferId, (u32, ResultKey)>,
     /// By which its processes find each other.
     names: Vec<(Name, ActorId)>,
     /// The sessions that are live in its process.
@@ -98,6 +100,7 @@ impl Host {
             ended_transfers: Vec::new(),
             cancelled: Vec::new(),
             places: BTreeMap::new(),
+            node_keys: BTreeMap::new(),
             names: Vec::new(),
             sessions: Vec::new(),
             stopping: None,
@@ -166,6 +169,21 @@ impl Host {
         self.cancelled.extend(ids.map(|id| (envelope.transfer, id)));
     }
 
+    /// The source of a transfer has checked this node.
+    pub(crate) fn meet(&mut self, now: Instant, transfer: TransferId, index: u32, key: ResultKey) {
+        self.node_keys.insert(transfer, (index, key.clone()));
+        let kept = Kept { node_key: Some((index, key)), ..Kept::default() };
+        self.admission.restore(now, transfer, kept);
+    }
+
+    /// Keeps in a file the key of a connection that a source has made.
+    pub(crate) fn keep_key(&mut self, proven: &Proven) {
+        let index = proven.header.node.index;
+        let transfer = proven.header.envelope.as_ref().map(|envelope| envelope.transfer);
+        self.node_keys
+            .extend(transfer.zip(proven.node_key.clone()).map(|(transfer, key)| (transfer, (index, key))));
+    }
+
     pub(crate) fn erase_cancel(&mut self, header: &Header) {
         let Some(envelope) = &header.envelope else { return };
         let requests = &header.node.requests;
@@ -180,7 +198,8 @@ impl Host {
         let place = self.places.get(&transfer).copied().unwrap_or(header.node.index);
         let ended = self.kept_results(&transfer).map(|results| (place, results));
         let cancelled = self.cancelled.iter().filter(|(other, _)| *other == transfer);
-        Kept { ended, cancelled: cancelled.map(|(_, id)| id.clone()).collect() }
+        let node_key = self.node_keys.get(&transfer).cloned();
+        Kept { ended, cancelled: cancelled.map(|(_, id)| id.clone()).collect(), node_key }
     }
 
     /// The process is gone, and with it everything but what the disk has.

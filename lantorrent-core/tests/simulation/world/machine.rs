@@ -226,7 +226,7 @@ impl Machine {
             NodeInput::Claimed(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
             }
-            NodeInput::Cancelled(id, _) => {
+            NodeInput::Cancelled(id, _) | NodeInput::Queried(id, _) => {
                 assert!(self.upstreams.insert(*id, true).is_none(), "an upstream comes twice");
                 self.callers.insert(*id);
             }

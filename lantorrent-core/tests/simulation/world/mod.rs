@@ -48,7 +48,7 @@ struct Actor {
 }
 
 /// Makes the driver of a source that is told what is cancelled by then.
-pub(crate) type Launch = Box<dyn Fn(ActorId, &mut Net, BTreeSet<String>) -> Driver>;
+pub(crate) type Launch = Box<dyn Fn(ActorId, &mut Net, &mut [Host], BTreeSet<String>) -> Driver>;
 
 pub(crate) struct World {
     pub(crate) net: Net,
@@ -136,7 +136,7 @@ impl World {
     fn start_source(&mut self) {
         let id = ActorId(self.actors.len());
         self.sources.push(id);
-        let mut driver = (self.launch)(id, &mut self.net, self.cancelled.clone());
+        let mut driver = (self.launch)(id, &mut self.net, &mut self.hosts, self.cancelled.clone());
         driver.begin(&mut self.net, &mut self.hosts[self.home]);
         self.actors.push(Actor { role: Role::Driver(Box::new(driver)), at: self.home, asleep: false });
     }

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use lantorrent_core::flow::admission::{Follower, Holder, Join, Name, Step};
+use lantorrent_core::flow::admission::{Errand, Follower, Holder, Join, Name, Step};
 use lantorrent_core::session::{Answer, Ask, NodeInput};
-use lantorrent_core::wire::{Keyring, SealedReport, TransferId};
+use lantorrent_core::wire::{Keyring, SealedReport, TransferId, Verb};
 
 use super::greeter::Greeter;
 use super::net::{ActorId, Event, Net};
@@ -87,7 +87,9 @@ impl Welcome {
                 Step::HandOver(name) => match world.hosts[self.at].holder(&name) {
                     None => (Holder::Gone, None),
                     Some(session) if world.is_awake(session) => {
-                        let join = Join { displaced: Vec::new(), cancels: true };
+                        let verb = self.proven.header.envelope.as_ref().map(|envelope| envelope.verb);
+                        let errand = if verb == Some(Verb::Query) { Errand::Query } else { Errand::Cancel };
+                        let join = Join { displaced: Vec::new(), errand };
                         return Met::Served(self.hand_over(world, session, &join));
                     }
                     Some(session) => (Holder::Silent, Some(session)),

@@ -51,6 +51,7 @@ impl Welcome {
         }
         let envelope = self.proven.header.envelope.as_ref();
         host.proven.extend(envelope.map(|envelope| (envelope.nonce, envelope.from)));
+        host.keep_key(&self.proven);
         self.go_on(world)
     }
 
@@ -98,6 +99,7 @@ impl Welcome {
             admission.stop();
         }
         let is_orphan = |transfer: &TransferId| orphans.contains(transfer);
+        admission.acquaint(&mut self.proven);
         admission.admit(now.instant, &self.proven.header, &mut self.attempt, is_orphan)
     }
 
