@@ -172,9 +172,8 @@ fn a_success_of_a_transfer_that_still_runs_is_said_again_only_while_it_is_true()
     header.destinations[0].index = 2;
     let header = from_to(of_version(header, "the file"), Some(0), 1);
     let own = |peer: &mut Peer| loop {
-        let key = keys().result_key(&header.envelope.as_ref().unwrap().transfer).unwrap();
         match peer.line() {
-            Some(Line::Result(sealed)) => break sealed.open(&key).unwrap(),
+            Some(Line::Result(sealed)) => break peer.open(&sealed),
             Some(_) => {}
             None => panic!("no result"),
         }

@@ -19,11 +19,10 @@ fn before(node: &TestNode, port: u16) -> Header {
 
 /// The codes of all results until the node closes, by request, whatever else it says.
 fn results(peer: &mut Peer) -> Vec<(String, u16)> {
-    let key = keys().result_key(&peer.header.envelope.as_ref().unwrap().transfer).unwrap();
     let mut results = Vec::new();
     while let Some(line) = peer.line() {
         if let Line::Result(sealed) = line {
-            let report = sealed.open(&key).unwrap();
+            let report = peer.open(&sealed);
             results.push((report.id.unwrap(), report.code.0));
         }
     }
@@ -96,9 +95,8 @@ fn requests_that_the_transfer_does_not_have_are_refused_one_by_one() {
     // While it is under way: the claim is granted, and adds nothing.
     let mut claim = Peer::greet(other.clone(), node.address);
     claim.prove();
-    let key = keys().result_key(&header.envelope.as_ref().unwrap().transfer).unwrap();
     let Some(Line::Result(sealed)) = claim.line() else { panic!("no word of it") };
-    let report = sealed.open(&key).unwrap();
+    let report = claim.open(&sealed);
     assert_eq!((report.id.as_deref(), report.code), (Some("another"), Code::TAKING_PART));
     assert_eq!((report.index, report.by), (Some(1), Some(1)));
     let Some(Line::Ready { offset }) = claim.line() else { panic!("not ready") };

@@ -97,5 +97,5 @@ fn who_begins_is_told_first_and_by_place() {
     assert!(matches!(&events[0], Event::Report(report) if report.id.as_deref() == Some("1")), "{events:?}");
     let Event::Begun { nodes, .. } = &events[1] else { panic!("{events:?}") };
     let listed: Vec<_> = nodes.iter().map(|node| (node.index, node.port, &node.places[..])).collect();
-    assert_eq!(listed, [(0, one.address.port(), &[0, 3][..]), (1, two.address.port(), &[2])]);
+    assert_eq!(listed, [(0, one.address.port(), &[0, 3][..]), (2, two.address.port(), &[2])]);
 }

@@ -13,6 +13,9 @@ use lantorrent_core::wire::{
     SealedReport, Verb, Wire, proof::ProofReader,
 };
 
+/// Of each connection: the nonces differ.
+const CHALLENGE: Nonce = Nonce([7; 16]);
+
 use super::peer::PATIENCE;
 use super::{keys, target};
 
@@ -93,10 +96,9 @@ impl Child {
         let header = signed.verify(&keys()).unwrap();
         let mut child = Self { socket, header, lines: None };
         if let Some(envelope) = &child.header.envelope {
-            let challenge = Nonce([7; 16]);
-            let mut proof = ProofReader::new(&keys(), &envelope.nonce, &challenge).unwrap();
-            child.lines = Some(LineWriter::new(keys().line_key(&envelope.nonce, &challenge).unwrap()));
-            child.line(&Line::Challenge { challenge });
+            let mut proof = ProofReader::new(&keys(), &envelope.nonce, &CHALLENGE).unwrap();
+            child.lines = Some(LineWriter::new(keys().line_key(&envelope.nonce, &CHALLENGE).unwrap()));
+            child.line(&Line::Challenge { challenge: CHALLENGE });
             while !proof.push(&[next(&child.socket)?]).unwrap().1 {}
         }
         Some(child)
@@ -198,7 +200,12 @@ impl Child {
     }
 
     pub(crate) fn result_key(&self) -> ResultKey {
-        keys().result_key(&self.header.envelope.as_ref().unwrap().transfer).unwrap()
+        let envelope = self.header.envelope.as_ref().unwrap();
+        let key = match envelope.from {
+            None => keys().node_key(&envelope.nonce, &CHALLENGE),
+            Some(_) => keys().result_key(&envelope.transfer),
+        };
+        key.unwrap()
     }
 
     /// Waits until upstream closes, and returns whether it did so in good order.

@@ -82,8 +82,9 @@ impl TestNode {
         let Serving::Apart(_, state) = &self.serving else { panic!("its results are in memory") };
         let entries = fs::read_dir(state.path().join("state")).into_iter().flatten();
         let kept = entries.map(|entry| entry.unwrap().path());
-        // Beside them stands when old partial files were last looked for.
-        kept.filter(|path| path.file_name().is_some_and(|name| name != "cleaned")).collect()
+        // Beside them stand keys, and when old partial files were last looked for.
+        let is_word = |path: &PathBuf| path.extension().is_some_and(|extension| extension != "key");
+        kept.filter(is_word).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

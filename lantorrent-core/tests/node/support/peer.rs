@@ -1,5 +1,6 @@
 //! A sender made by hand.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
-    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SourceHint, Sum, TAG_BYTES,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SealedReport, SourceHint, Sum, TAG_BYTES,
     TransferId, Wire, digest, proof,
 };
 
@@ -158,6 +159,8 @@ pub(crate) struct Peer {
     pub(crate) socket: TcpStream,
     pub(crate) header: Header,
     lines: LineReader,
+    /// Of the node, once it has challenged.
+    challenge: Cell<Option<Nonce>>,
     unread: Vec<u8>,
 }
 
@@ -172,7 +175,8 @@ impl Peer {
         let socket = connect(address);
         (&socket).write_all(&header.sign(&keys()).unwrap()).unwrap();
         let nonce = header.envelope.as_ref().map_or(Nonce([0; 16]), |envelope| envelope.nonce);
-        Self { socket, header, lines: LineReader::new(keys(), nonce), unread: Vec::new() }
+        let (lines, challenge) = (LineReader::new(keys(), nonce), Cell::default());
+        Self { socket, header, lines, challenge, unread: Vec::new() }
     }
 
     /// Comes so far that the node waits for the payload.
@@ -201,6 +205,7 @@ impl Peer {
 
     /// Answers the challenge.
     pub(crate) fn answer(&self, challenge: &Nonce) {
+        self.challenge.set(Some(*challenge));
         self.write(&proof::line(&keys(), &self.lines.nonce(), challenge).unwrap());
     }
 
@@ -272,14 +277,30 @@ impl Peer {
         }
     }
 
+    /// Reads a result. A node that has a key uses it towards the source, be it of this connection or of a later one, which
+    /// this peer cannot verify.
+    #[track_caller]
+    pub(crate) fn open(&self, sealed: &SealedReport) -> Report {
+        let envelope = self.header.envelope.as_ref().unwrap();
+        let report = sealed.read().unwrap();
+        let challenge = self.challenge.get().expect("it was challenged");
+        let own = keys().node_key(&envelope.nonce, &challenge).unwrap();
+        let is_bound = envelope.from.is_none() && report.by == Some(self.header.node.index);
+        match sealed.key_id() {
+            None if is_bound => panic!("sealed with a key that every node has: {report:?}"),
+            None => sealed.open(&keys().result_key(&envelope.transfer).unwrap()).unwrap(),
+            id if id == own.id() => sealed.open(&own).unwrap(),
+            Some(_) => report,
+        }
+    }
+
     /// All results, in order of their ids, until the node closes.
     pub(crate) fn reports(mut self) -> Vec<Report> {
         let mut reports = Vec::new();
-        if let Some(envelope) = &self.header.envelope {
-            let key = keys().result_key(&envelope.transfer).unwrap();
+        if self.header.wire() == Wire::Two {
             while let Some(line) = self.line() {
                 let Line::Result(sealed) = line else { panic!("{line:?} out of turn") };
-                reports.push(sealed.open(&key).unwrap());
+                reports.push(self.open(&sealed));
             }
         } else {
             let bytes = read_to_end(&self.socket);
