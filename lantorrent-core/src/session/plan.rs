@@ -8,7 +8,7 @@ use super::context::Context;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
 use crate::wire::{
-    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
+    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferKey, Verb, Wire,
 };
 
 /// What a source is to send, and to whom.
@@ -35,6 +35,8 @@ pub struct Plan {
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
+    /// What signs the end of the payload, and names the transfer. None: a new one, from the seed of the session.
+    pub key: Option<TransferKey>,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             min_rate: None,
             sparse: false,
             cancelled: BTreeSet::new(),
+            key: None,
         }
     }
 
@@ -70,19 +73,19 @@ impl Plan {
 }
 
 impl<O> Context<O> {
-    /// For the source of a transfer of its own, which it names, with a number for each destination.
+    /// For the source of a transfer of its own, whose key it returns, with a number for each destination.
     pub(super) fn for_plan(
         plan: &mut Plan,
         verb: Verb,
         keys: Keyring,
         timing: Timing,
         seed: Seed,
-    ) -> (Self, TransferId) {
+    ) -> (Self, TransferKey) {
         for (destination, index) in plan.destinations.iter_mut().zip(0..) {
             destination.index = index;
         }
         let mut entropy = Entropy::new(seed);
-        let transfer = entropy.transfer();
+        let key = plan.key.clone().unwrap_or_else(|| entropy.key());
         // The nonce and what is behind it are another for each child.
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let envelope = (plan.wire == Wire::Two).then(|| Envelope {
@@ -91,7 +94,7 @@ impl<O> Context<O> {
             begun: plan.begun,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
-            ..Envelope::new(transfer, Nonce([0; 16]), 0, anywhere)
+            ..Envelope::new(key.signer(), Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {
@@ -112,6 +115,6 @@ impl<O> Context<O> {
         };
         let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         ctx.entropy = entropy;
-        (ctx, transfer)
+        (ctx, key)
     }
 }

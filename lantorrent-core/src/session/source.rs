@@ -14,7 +14,7 @@ use super::results::News;
 use super::timers::Timers;
 use super::timing::Timing;
 use crate::wire::{
-    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
+    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, TransferKey, Verb, Wire,
 };
 
 /// How nodes are reached that have not reported yet, one way after the other.
@@ -86,7 +86,7 @@ const FEW: usize = 8;
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
-    transfer: TransferId,
+    key: TransferKey,
     ctx: Context<SourceOutput>,
     downstream: Downstream,
     probes: Probes,
@@ -102,7 +102,7 @@ pub struct SourceSession {
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let (mut ctx, key) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let mut cancels = Inquiry::new(Verb::Cancel, CANCELS);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
@@ -119,14 +119,19 @@ impl SourceSession {
         timers.set(Timer::Progress, now.instant + ctx.timing.progress);
         let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
         let mut session =
-            Self { transfer, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
+            Self { key, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
         session.advance(now);
         session
     }
 
     /// Names this transfer; on wire 2 it does so in every header.
     pub fn transfer(&self) -> TransferId {
-        self.transfer
+        self.key.transfer()
+    }
+
+    /// What signs the end of the payload, for [`Supply::new`](crate::flow::Supply::new). None on wire 1.
+    pub fn key(&self) -> Option<TransferKey> {
+        (self.ctx.wire() == Wire::Two).then(|| self.key.clone())
     }
 
     /// The list that is sent, with each node's place in it.

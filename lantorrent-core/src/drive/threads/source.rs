@@ -74,7 +74,7 @@ pub(super) fn run(
         Outgoing { resolver, zones: Zones::Own, dscp, limit },
     );
     let content = SourceContent::new(origin, block_size);
-    let supply = Supply::new(Instant::now(), content, zeros, wire, block_size, pool);
+    let supply = Supply::new(Instant::now(), content, zeros, session.key(), block_size, pool);
     let filled = Arc::clone(&monitor);
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
