@@ -246,7 +246,8 @@ pub fn frames(input: &[u8]) {
         _ => Some(u64::from(options)),
     };
     let read = |chunks: &[&[u8]], vectored| {
-        let reader = FrameReader::new(key.clone(), transfer_key().signer(), RootHasher::new(BLOCK), length, 0);
+        let reader =
+            FrameReader::new(key.clone(), transfer_key().signer(), RootHasher::new(BLOCK), length, 0);
         read_payload(PayloadReader::Frames(reader), chunks, vectored)
     };
     let outcome = invariant(&made.stream, seed, |chunks| read(chunks, true));

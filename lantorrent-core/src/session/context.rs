@@ -109,6 +109,13 @@ impl<O> Context<O> {
         }
     }
 
+    /// Takes note of a node's own report that is not final yet.
+    pub(super) fn hold(&mut self, report: &Report) {
+        if self.results.hold(report) != News::Nothing {
+            log::warn!("held back until its node is asked again: {report:?}");
+        }
+    }
+
     /// Somebody before those nodes was let in and is lost, and may have served them: what others said of them is not
     /// certain any more.
     pub(super) fn lose_sight<'a>(

@@ -13,6 +13,8 @@ pub(super) struct Results {
     order: Vec<String>,
     /// The first node that anybody has lost sight of. Whoever stands behind it may have the file from it.
     lost_from: Option<u32>,
+    /// Whether a result was [held back](Self::hold) since that was last asked.
+    held: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Entry {
 #[derive(Debug)]
 enum Known {
     Nothing,
-    /// Said by somebody else; the node's own word would replace it.
+    /// Said by somebody else, or held back; the node's own word would replace it.
     Hearsay(Report),
     /// Said by somebody else, before everybody was asked once more.
     Doubt(Report),
@@ -111,6 +113,25 @@ impl Results {
         }
     }
 
+    /// Takes note of a node's own report that is not final yet: the node is to be asked again.
+    pub(super) fn hold(&mut self, report: &Report) -> News {
+        let entry = report.id.as_ref().and_then(|id| self.entries.get_mut(id));
+        let Some(entry) = entry.filter(|entry| report.index == Some(entry.index)) else {
+            return News::Nothing;
+        };
+        if matches!(entry.known, Known::Settled { .. }) {
+            return News::Nothing;
+        }
+        entry.known = Known::Hearsay(report.clone());
+        self.held = true;
+        News::Hearsay
+    }
+
+    /// Whether a result was held back since this was last asked.
+    pub(super) fn take_held(&mut self) -> bool {
+        std::mem::take(&mut self.held)
+    }
+
     /// What others said of the requests of those nodes as if it was certain.
     pub(super) fn hearsay<'a>(
         &self,
@@ -118,7 +139,7 @@ impl Results {
     ) -> impl Iterator<Item = &Report> {
         let ids = nodes.into_iter().flat_map(|node| &node.requests).map(|request| &request.id);
         ids.filter_map(|id| match &self.entries.get(id)?.known {
-            Known::Hearsay(report) if !report.code.is_provisional() => Some(report),
+            Known::Hearsay(report) if !report.code.is_provisional() && !report.is_own() => Some(report),
             _ => None,
         })
     }

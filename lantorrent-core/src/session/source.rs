@@ -14,7 +14,8 @@ use super::results::News;
 use super::timers::Timers;
 use super::timing::Timing;
 use crate::wire::{
-    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, TransferKey, Verb, Wire,
+    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, TransferKey,
+    Verb, Wire,
 };
 
 /// How nodes are reached that have not reported yet, one way after the other.
@@ -76,6 +77,9 @@ impl Asked {
 
 /// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How often nodes are asked directly once more because what they had was not all from the source, and not what it signed.
+/// The first time they let go of it, so that all of it is the source's the second time.
+const FOR_SUMS: u32 = 2;
 /// How many are told at the same time what is cancelled.
 const CANCELS: usize = 64;
 /// How many are asked directly at the same time.
@@ -97,6 +101,8 @@ pub struct SourceSession {
     phase: Phase,
     timers: Timers<Timer>,
     sum: Option<Sum>,
+    /// How often nodes were asked again for nothing but a result that was held back.
+    asked_for_sums: u32,
 }
 
 impl SourceSession {
@@ -118,8 +124,19 @@ impl SourceSession {
         let mut timers = Timers::default();
         timers.set(Timer::Progress, now.instant + ctx.timing.progress);
         let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
-        let mut session =
-            Self { key, ctx, downstream, probes, cancels, nodes, round, phase, timers, sum: None };
+        let mut session = Self {
+            key,
+            ctx,
+            downstream,
+            probes,
+            cancels,
+            nodes,
+            round,
+            phase,
+            timers,
+            sum: None,
+            asked_for_sums: 0,
+        };
         session.advance(now);
         session
     }
@@ -329,10 +346,16 @@ impl SourceSession {
             return false;
         }
         let asked = Asked { at: now.instant, open: open.len() };
+        let held = self.ctx.results.take_held();
         let star = match self.round {
             Round::First if open.len() > FEW => {
                 self.round = Round::Again;
                 None
+            }
+            Round::Direct(_) if held && self.asked_for_sums < FOR_SUMS => {
+                self.asked_for_sums += 1;
+                self.round = Round::Direct(asked);
+                Some(DIRECT)
             }
             // While some were served others may have come back.
             Round::Direct(before) if !before.was_worth_it(now, open.len()) => return false,

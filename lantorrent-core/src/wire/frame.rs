@@ -305,7 +305,9 @@ impl FrameReader {
             IDLE if len != 0 || head.span != 0 || head.offset != self.next => {
                 Err(self.malformed("idle at another offset"))
             }
-            END if head.len as usize != SignedRoot::BYTES || head.span != 0 => Err(self.malformed("an end of a wrong size")),
+            END if head.len as usize != SignedRoot::BYTES || head.span != 0 => {
+                Err(self.malformed("an end of a wrong size"))
+            }
             END if head.offset != self.next || self.length.is_some_and(|length| length != self.next) => {
                 Err(self.malformed("the end is not where the file ends"))
             }

@@ -214,12 +214,13 @@ impl Scenario {
         let seed = Seed(net.random.bytes());
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
         let header = session.header().clone();
+        let key = session.key();
         let machine = Machine::new(Session::Source(Box::new(session)));
         let content = Rc::clone(&self.content);
         let backing = Backing::Source { content: Rc::clone(&content), broken_at: self.broken_at };
         let content = SimContent { content, block_size: BLOCK, broken_at: self.broken_at };
         let (now, pool) = (net.now().instant, Pool::new(BLOCK, 8));
-        let supply = Supply::new(now, content, Zeros::Sent, self.wire, BLOCK, pool);
+        let supply = Supply::new(now, content, Zeros::Sent, key, BLOCK, pool);
         let source = SourceSide::new(supply, self.source_micros);
         Driver::of_source(net, id, self.source(), machine, (&header, &keys()), (source, backing))
     }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::answer::{PlacedFiles, confirm};
+use super::answer::{PlacedFiles, confirm, is_spoiled};
 use super::last_words::LastWords;
 use super::registry::{Entrance, Recall, Registry};
 use super::rendezvous::Kept;
-use crate::session::{FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, UpstreamId};
+use crate::session::{Ask, FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, Standing, UpstreamId};
 use crate::wire::{Header, SealedReport, TransferId, Verb};
 
 /// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
@@ -156,22 +156,22 @@ impl Admission {
         Self { gate, registry, sessions: 0, limit, stopping: false }
     }
 
-    /// A sender has proven `header`. `is_orphan` says whether the session of a running transfer has lost its upstream, see
-    /// [`NodeSession::is_orphan`].
+    /// A sender has proven `header`. `standing` says how the session of a running transfer stands, see
+    /// [`NodeSession::standing`].
     pub fn admit(
         &mut self,
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
         match header.envelope.as_ref().map(|envelope| envelope.verb) {
             Some(Verb::Check) => {
                 let may_supersede = attempt.rivals || self.registry.would_supersede(header);
                 Verdict::Probe { may_supersede }
             }
-            Some(Verb::Cancel) => self.cancel(now, header, attempt, is_orphan),
-            _ => self.take_part(now, header, attempt, is_orphan),
+            Some(Verb::Cancel) => self.cancel(now, header, attempt, standing),
+            _ => self.take_part(now, header, attempt, standing),
         }
     }
 
@@ -180,9 +180,9 @@ impl Admission {
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
-        match self.registry.enter(now, header, is_orphan) {
+        match self.registry.enter(now, header, &standing) {
             Entrance::New { supersedes, unwanted } => {
                 let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
                 let Some(words) = self.why_not(LastWords::stopping()) else {
@@ -200,9 +200,14 @@ impl Admission {
                     Verdict::Join(Join { displaced: displaced.collect(), cancels: false })
                 }
             },
+            Entrance::Spoiled => Verdict::Wait(now + CONTEST),
             Entrance::Outdated => attempt.outdated(now, self.stopping),
             Entrance::Taken(place) => Verdict::Close(LastWords::has_place(place)),
-            Entrance::Finished(results) => match attempt.files(Stage::Finished) {
+            Entrance::Finished(ask, results) if self.may_begin_anew(&ask, &results) => {
+                self.registry.leave(now, &ask.transfer, None);
+                self.take_part(now, header, attempt, standing)
+            }
+            Entrance::Finished(_, results) => match attempt.files(Stage::Finished) {
                 None => Verdict::Look,
                 Some(found) => {
                     Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
@@ -216,9 +221,9 @@ impl Admission {
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
-        let (told, supersedes) = match self.registry.cancel(now, header, is_orphan) {
+        let (told, supersedes) = match self.registry.cancel(now, header, standing) {
             Recall::Running => {
                 return Verdict::Join(Join { displaced: Vec::new(), cancels: true });
             }
@@ -259,6 +264,12 @@ impl Admission {
         if let Some(transfer) = transfer {
             self.registry.leave(now, transfer, results);
         }
+    }
+
+    /// Whether a transfer that has ended here with those results begins anew for the sender that asks so: its source, where
+    /// the node was sent what the source has not signed.
+    pub(super) fn may_begin_anew(&self, ask: &Ask, results: &[SealedReport]) -> bool {
+        ask.from.is_none() && is_spoiled(&self.gate.keys, ask, results)
     }
 
     /// Other processes of the node have left this of a transfer.
@@ -315,7 +326,7 @@ mod tests {
 
         fn admit(&mut self, millis: u64, header: &Header, attempt: &mut Attempt) -> Verdict {
             let now = self.start + Duration::from_millis(millis);
-            self.admission.admit(now, header, attempt, |_| false)
+            self.admission.admit(now, header, attempt, |_| Standing::Served)
         }
 
         fn first(&mut self, header: &Header) -> Verdict {
@@ -376,7 +387,7 @@ mod tests {
         // While it waits the other one may lose its upstream.
         let mut attempt = node.attempt();
         let now = node.start;
-        let verdict = node.admission.admit(now, &older, &mut attempt, |_| true);
+        let verdict = node.admission.admit(now, &older, &mut attempt, |_| Standing::Orphan);
         let Verdict::Start(start) = verdict else { panic!("{verdict:?}") };
         assert_eq!(start.supersedes, [TransferId([1; 16])]);
         assert!(start.patience > PATIENCE);

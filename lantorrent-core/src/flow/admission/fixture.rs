@@ -32,6 +32,7 @@ pub(super) fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source:
         envelope: Some(Envelope {
             verb: Verb::Send,
             transfer: TransferId([transfer; 16]),
+            signer: None,
             nonce: Nonce([0; 16]),
             expires: 0,
             to: ([10, 0, 0, 1], 1).into(),

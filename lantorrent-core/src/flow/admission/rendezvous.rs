@@ -202,7 +202,10 @@ impl Rendezvous {
 
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
     pub fn recalled(&mut self, now: Instant, kept: Kept, admission: &mut Admission) {
-        let is_over = kept.ended.is_some() && self.verb != Verb::Cancel;
+        // One that begins anew asks for its files as at first.
+        let is_over = |results: &[_]| !admission.may_begin_anew(&self.ask, results);
+        let is_over =
+            self.verb != Verb::Cancel && kept.ended.as_ref().is_some_and(|(_, results)| is_over(results));
         admission.restore(now, self.ask.transfer, kept);
         self.state = if is_over { State::Over(Step::Admit) } else { State::Files(0) };
     }
@@ -272,7 +275,7 @@ fn files(header: &Header, ask: &Ask) -> Vec<Name> {
 mod tests {
     use super::super::fixture::{header, keys, results, with};
     use super::*;
-    use crate::session::{Gate, Timing};
+    use crate::session::{Gate, Standing, Timing};
 
     struct Process {
         rendezvous: Rendezvous,
@@ -306,7 +309,7 @@ mod tests {
         }
 
         fn admit(&mut self, header: &Header) -> Verdict {
-            self.admission.admit(self.now, header, &mut self.attempt, |_| false)
+            self.admission.admit(self.now, header, &mut self.attempt, |_| Standing::Served)
         }
     }
 

@@ -1,11 +1,12 @@
 //! A sender has proven the password: what its connection becomes, by the admission of a node.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use lantorrent_core::flow::admission::{
     Admission, Attempt, Join, LastWords, Rendezvous, Start, Verdict, answer_check,
 };
-use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, UpstreamId};
+use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, Standing, UpstreamId};
 use lantorrent_core::wire::{TransferId, Verb};
 
 use super::driver::{Driver, NodeSide};
@@ -82,9 +83,8 @@ impl Welcome {
     fn admit(&mut self, world: &mut World) -> Verdict {
         let now = world.net.now();
         let sessions = world.hosts[self.at].sessions.iter();
-        let orphans: Vec<TransferId> = sessions
-            .filter(|(_, id)| world.driver(*id).is_some_and(|driver| driver.machine.is_orphan(now)))
-            .map(|&(transfer, _)| transfer)
+        let standings: BTreeMap<TransferId, Standing> = sessions
+            .filter_map(|&(transfer, id)| Some((transfer, world.driver(id)?.machine.standing(now))))
             .collect();
         let host = &mut world.hosts[self.at];
         let stopping = host.stopping.is_some();
@@ -97,8 +97,8 @@ impl Welcome {
         if stopping {
             admission.stop();
         }
-        let is_orphan = |transfer: &TransferId| orphans.contains(transfer);
-        admission.admit(now.instant, &self.proven.header, &mut self.attempt, is_orphan)
+        let standing = |transfer: &TransferId| standings.get(transfer).copied().unwrap_or(Standing::Served);
+        admission.admit(now.instant, &self.proven.header, &mut self.attempt, standing)
     }
 
     /// No file is moved away once it has its name.
