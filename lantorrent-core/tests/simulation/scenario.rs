@@ -10,6 +10,7 @@ use lantorrent_core::wire::{
     Code, Destination, Keyring, NodeState, Password, Progress, Report, Request, SourceHint, Wire, digest,
 };
 
+use crate::forger::Lie;
 use crate::random::Random;
 use crate::world::backing::Backing;
 use crate::world::content::SimContent;
@@ -45,6 +46,8 @@ pub(crate) struct Scenario {
     pub(crate) strangers: Vec<usize>,
     /// Hosts with a process for each connection.
     pub(crate) solo: Vec<usize>,
+    /// Hosts that change what they relay.
+    pub(crate) forgers: Vec<(usize, Lie)>,
     pub(crate) mishaps: Vec<Mishap>,
     /// Hosts that have something of the file from an earlier time, and how many bytes.
     pub(crate) partials: Vec<(usize, usize)>,
@@ -121,6 +124,7 @@ impl Scenario {
             micros_per_block: Vec::new(),
             strangers: Vec::new(),
             solo: Vec::new(),
+            forgers: Vec::new(),
             mishaps: Vec::new(),
             partials: Vec::new(),
             flip: None,
@@ -173,6 +177,9 @@ impl Scenario {
         }
         for &host in &self.solo {
             hosts[host].solo = true;
+        }
+        for &(host, lie) in &self.forgers {
+            hosts[host].lie = Some(lie);
         }
         for &(host, bytes) in &self.partials {
             let content = &self.content[..bytes];

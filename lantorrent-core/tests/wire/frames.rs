@@ -2,7 +2,8 @@
 
 use lantorrent_core::wire::{
     Abort, Code, Frame, FrameKey, FrameReader, FrameWriter, HEAD_BYTES, Keyring, Password, PayloadError,
-    PayloadReader, PayloadWriter, RootHasher, Sum, TAG_BYTES, TransferId, TransferKey, digest, limits,
+    PayloadReader, PayloadWriter, RootHasher, SignedRoot, Sum, TAG_BYTES, TransferId, TransferKey, digest,
+    limits,
 };
 
 use super::support::{Feed, Payload, keys, read_payload};
@@ -384,7 +385,6 @@ fn unknown_types_and_flags_are_refused_even_with_a_right_tag() {
 
 #[test]
 fn declared_lengths_are_checked_before_their_data_is_read() {
-    let none = root().root();
     for (kind, len, offset, span) in [
         (1, 0, 0, 0),
         (1, 65, 0, 65),
@@ -400,10 +400,11 @@ fn declared_lengths_are_checked_before_their_data_is_read() {
         (4, u32::MAX, 0, 0),
         (4, 2, 1, 0),
         (4, 2, 0, 1),
-        (5, 31, 0, 0),
-        (5, 33, 0, 0),
+        (5, 32, 0, 0),
+        (5, 95, 0, 0),
+        (5, 97, 0, 0),
         (5, u32::MAX, 0, 0),
-        (5, 32, 0, 1),
+        (5, 96, 0, 1),
         (6, 1, 0, 0),
         (6, 0, 1, 0),
         (6, 0, 0, 1),
@@ -420,8 +421,47 @@ fn declared_lengths_are_checked_before_their_data_is_read() {
             assert_eq!(read(None, &forged(head(kind, len, offset, span), &body)).frames, [], "{kind} {len}");
         }
     }
-    let end = forged(head(5, 32, 0, 0), &none);
+    let SignedRoot { root, signature } = transfer_key().sign(0, BLOCK as u32, root().root());
+    let end = forged(head(5, 96, 0, 0), &[&root[..], &signature].concat());
     assert_eq!(read(None, &end).end, Ok(()));
+}
+
+#[test]
+fn an_end_that_the_source_has_not_signed_is_none() {
+    let frames = transfer();
+    let (before, right) = (&frames[..6], sum_of(&frames));
+    let other = TransferKey::new(&[9; 32]);
+    let mut flipped = right;
+    flipped.signature[63] ^= 0x20;
+    for signed in [
+        SignedRoot { root: [0; 32], ..right },
+        SignedRoot { signature: [0; 64], ..right },
+        flipped,
+        // What a relay has that knows all but the key: its own, and the signatures over other ends.
+        other.sign(LENGTH, BLOCK as u32, right.root),
+        transfer_key().sign(LENGTH - 1, BLOCK as u32, right.root),
+        transfer_key().sign(LENGTH, 2 * BLOCK as u32, right.root),
+    ] {
+        let end = made(Frame::End { size: LENGTH, sum: Sum::Root(signed) }, &[]);
+        let payload = read(Some(LENGTH), &bytes(&[before, &[end]].concat()));
+        assert_eq!((payload.frames, payload.end), (said(before), Err(PayloadError::WrongSum)));
+    }
+    // Consistent with other content, for which there is no signature either.
+    let mut root = root();
+    root.block(&digest(&block(9, BLOCK)));
+    let swapped = data(0, &block(9, BLOCK));
+    let end = made(Frame::End { size: 64, sum: Sum::Root(SignedRoot { root: root.root(), ..right }) }, &[]);
+    let payload = read(None, &bytes(&[swapped.clone(), end]));
+    assert_eq!((payload.frames, payload.end), (said(&[swapped]), Err(PayloadError::WrongSum)));
+}
+
+/// What the END among those frames says.
+fn sum_of(frames: &[Made]) -> SignedRoot {
+    let end = frames.iter().find_map(|made| match made.frame {
+        Frame::End { sum: Sum::Root(signed), .. } => Some(signed),
+        _ => None,
+    });
+    end.unwrap()
 }
 
 #[test]
