@@ -104,7 +104,7 @@ impl NodeSide {
         net: &Net,
         header: &Header,
         keys: &Keyring,
-        truth: &Rc<Vec<u8>>,
+        truth: Option<Rc<Vec<u8>>>,
         transfer: Option<TransferId>,
     ) -> Self {
         let pool = Pool::new(header.block_size, 8);
