@@ -342,4 +342,40 @@ mod tests {
             assert_eq!(last.map(|report| report.code), Some(code));
         }
     }
+
+    #[test]
+    fn what_is_held_back_counts_until_more_is_heard_and_is_told_in_the_end() {
+        let spoiled = |results: &Results| said(results, Code::WRONG_CHECKSUM, NODE);
+        let held = || {
+            let mut results = results();
+            let report = spoiled(&results);
+            assert_eq!((results.hold(&report), results.take_held()), (News::Hearsay, true));
+            assert!(!results.take_held());
+            results
+        };
+        let end = |mut results: Results| results.close().pop().map(|report| report.code);
+        assert_eq!(end(held()), Some(Code::WRONG_CHECKSUM));
+        // Others know it no better, before everybody is asked anew and afterwards.
+        for later in [Code::CANNOT_CONNECT, Code::STOPPED] {
+            let mut results = held();
+            let report = said(&results, later, 1);
+            assert_eq!(results.record(&report), News::Nothing);
+            results.doubt_hearsay();
+            assert_eq!(results.record(&report), News::Hearsay);
+            assert_eq!(end(results), Some(Code::WRONG_CHECKSUM), "{later}");
+        }
+        // It was served anew, and may have everything.
+        let mut results = held();
+        results.doubt_hearsay();
+        let report = said(&results, Code::LOST, 1);
+        assert_eq!(results.record(&report), News::Hearsay);
+        assert_eq!(end(results), Some(Code::NEVER_REPORTED));
+        // Its own word ends that, and is not taken back.
+        let mut results = held();
+        let report = said(&results, Code::SUCCESS, NODE);
+        assert_eq!(results.record(&report), News::Settles);
+        let report = spoiled(&results);
+        assert_eq!(results.hold(&report), News::Nothing);
+        assert_eq!(end(results), None);
+    }
 }

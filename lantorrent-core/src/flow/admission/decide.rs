@@ -301,9 +301,10 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{begun_at, header, keys, results, with};
+    use super::super::fixture::{begun_at, from, header, keys, own_results, results, with};
     use super::*;
     use crate::session::Timing;
+    use crate::wire::Code;
 
     fn gate() -> Gate {
         Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS }
@@ -434,5 +435,42 @@ mod tests {
         assert!(matches!(node.admit(0, &check, &mut attempt), Verdict::Probe { may_supersede: true }));
         assert!(matches!(node.first(&header(1, 0, "/f", Some("a"))), Verdict::Start(_)));
         assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: true }));
+    }
+
+    #[test]
+    fn what_its_source_has_not_signed_begins_anew_for_the_source_alone() {
+        let place = 3;
+        let header = header(1, place, "/f", Some("a"));
+        for (codes, anew) in [
+            (&[Code::WRONG_CHECKSUM][..], true),
+            (&[Code::WRONG_CHECKSUM, Code::NO_SPACE], true),
+            (&[Code::WRONG_CHECKSUM, Code::SUCCESS], false),
+            (&[Code::ABORTED], false),
+            (&[Code::SUCCESS], false),
+            (&[], false),
+        ] {
+            let mut node = Node::new(9);
+            assert!(matches!(node.first(&header), Verdict::Start(_)));
+            let mut results = own_results(1, place, codes);
+            // What others say of it, or it of others, is not its own end.
+            results.extend(own_results(1, place + 1, &[Code::WRONG_CHECKSUM, Code::SUCCESS]));
+            node.leave(&header, Some(results));
+            let relayed = from(Some(2), header.clone());
+            assert!(matches!(node.first(&relayed), Verdict::Look), "{codes:?}: the results");
+            let verdict = node.first(&header);
+            assert_eq!(matches!(verdict, Verdict::Start(_)), anew, "{codes:?}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_source_waits_for_a_session_that_is_about_to_end_so() {
+        let header = header(1, 3, "/f", Some("a"));
+        let mut node = Node::new(9);
+        assert!(matches!(node.first(&header), Verdict::Start(_)));
+        let (start, mut attempt) = (node.start, node.attempt());
+        let mut admit =
+            |header: &Header| node.admission.admit(start, header, &mut attempt, |_| Standing::Spoiled);
+        assert!(matches!(admit(&header), Verdict::Wait(_)));
+        assert!(matches!(admit(&from(Some(2), header.clone())), Verdict::Look), "it joins");
     }
 }

@@ -50,6 +50,21 @@ pub(super) fn results(count: usize) -> Vec<SealedReport> {
     vec![SealedReport::seal(&Report::refusal(Code::SUCCESS, ""), &key); count]
 }
 
+/// Results of the node in that place of a transfer, one for each of the codes.
+pub(super) fn own_results(transfer: u8, index: u32, codes: &[Code]) -> Vec<SealedReport> {
+    let key = keys().result_key(&TransferId([transfer; 16])).unwrap();
+    let report = |code| Report { index: Some(index), by: Some(index), ..Report::refusal(code, "") };
+    codes.iter().map(|&code| SealedReport::seal(&report(code), &key)).collect()
+}
+
+/// The same as made by that node.
+pub(super) fn from(from: Option<u32>, mut header: Header) -> Header {
+    if let Some(envelope) = &mut header.envelope {
+        envelope.from = from;
+    }
+    header
+}
+
 /// The same with another verb.
 pub(super) fn with(verb: Verb, mut header: Header) -> Header {
     if let Some(envelope) = &mut header.envelope {

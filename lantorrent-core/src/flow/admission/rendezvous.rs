@@ -273,9 +273,10 @@ fn files(header: &Header, ask: &Ask) -> Vec<Name> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{header, keys, results, with};
+    use super::super::fixture::{from, header, keys, own_results, results, with};
     use super::*;
     use crate::session::{Gate, Standing, Timing};
+    use crate::wire::Code;
 
     struct Process {
         rendezvous: Rendezvous,
@@ -353,6 +354,25 @@ mod tests {
         let _ = process.met(Holder::Gone);
         assert!(matches!(process.recalled(ended()), Step::Admit), "no file of another process is asked for");
         assert!(matches!(process.admit(&header), Verdict::Look));
+    }
+
+    #[test]
+    fn one_that_begins_anew_takes_its_files_as_at_first() {
+        let spoiled =
+            || Kept { ended: Some((0, own_results(1, 0, &[Code::WRONG_CHECKSUM]))), cancelled: Vec::new() };
+        let source = header(1, 0, "/f", Some("a"));
+        let mut process = Process::new(&source);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        assert!(matches!(process.recalled(spoiled()), Step::Take(Name::File(..), _)));
+        assert!(matches!(process.met(Holder::Gone), Step::Admit));
+        assert!(matches!(process.admit(&source), Verdict::Start(_)));
+        let relayed = from(Some(2), source);
+        let mut process = Process::new(&relayed);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        assert!(matches!(process.recalled(spoiled()), Step::Admit));
+        assert!(matches!(process.admit(&relayed), Verdict::Look), "the results");
     }
 
     #[test]
