@@ -166,6 +166,34 @@ fn a_liar_speaks_for_itself_and_those_behind_it_alone() {
 }
 
 #[test]
+fn a_node_that_says_again_and_again_that_the_sum_is_wrong_is_believed_in_the_end() {
+    let scripts: &[Script] = &[
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            ready(proven, &[said])
+        },
+        // It was served nothing, or not from the beginning.
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            say(proven, &[Line::Accepted, said])
+        },
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            say(proven, &[Line::Accepted, Line::Ready { offset: 4096 }, said])
+        },
+    ];
+    for &script in scripts {
+        seeds(8, |seed| {
+            let mut scenario = Scenario::chain(Wire::Two, 4, Random::new(seed).pick(&[9000, 60_000]));
+            scenario.manners[1] = Manner::Liar(script);
+            let outcome = scenario.run(seed);
+            assert_eq!(outcome.codes(), [0, 510, 0, 0]);
+            assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
+        });
+    }
+}
+
+#[test]
 fn a_success_is_the_word_of_the_node_that_has_the_file() {
     let scripts: &[Script] = &[
         // In its own name, in that of a third, of the source, and of nobody in particular.
