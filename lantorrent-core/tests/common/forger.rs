@@ -84,17 +84,17 @@ impl Forger {
 
     /// Changes the next bytes.
     pub(crate) fn pass(&mut self, bytes: &mut [u8]) {
-        for at in 0..bytes.len() {
+        for byte in bytes {
             match &mut self.state {
                 State::Text(text) => {
-                    text.push(bytes[at]);
+                    text.push(*byte);
                     let proven =
                         text.len().checked_sub(PROOF).is_some_and(|at| text[at..].starts_with(b"PROOF : "));
                     if proven {
                         self.state = State::Frames(Box::new(Frames::new(text, &self.keys)));
                     }
                 }
-                State::Frames(frames) if frames.is_relayed => bytes[at] = frames.byte(self.lie, bytes[at]),
+                State::Frames(frames) if frames.is_relayed => *byte = frames.byte(self.lie, *byte),
                 State::Frames(_) => {}
             }
         }

@@ -138,7 +138,7 @@ fn a_block_that_waits_for_room_is_not_lost_when_the_upstream_changes() {
 }
 
 fn hex_of(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn root_of(content: &[u8]) -> [u8; 32] {
