@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Prints wire-2.json: the worked examples of PROTOCOL.md, computed without any code of this project.
 
-Needs Python's own hmac and hashlib, and the package `blake3` from PyPI:
+Needs Python's own hmac and hashlib, and the packages `blake3` and `cryptography` from PyPI:
     python3 testdata/wire-2.py > testdata/wire-2.json
 """
 import base64, hashlib, hmac, json, struct
 from blake3 import blake3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PASSWORD = b"an example, not a password to use"
-TRANSFER = bytes(range(0x00, 0x10))
+KEY = bytes(range(0x30, 0x50))
+SIGNER = Ed25519PrivateKey.from_private_bytes(KEY).public_key().public_bytes_raw()
+TRANSFER = blake3(SIGNER).digest()[:16]
 NONCE = bytes(range(0x10, 0x20))
 CHALLENGE = bytes(range(0x20, 0x30))
 BLOCK = 4096
@@ -42,6 +45,7 @@ header = text({
     "wire": 2,
     "verb": "send",
     "transfer": TRANSFER.hex(),
+    "signer": SIGNER.hex(),
     "nonce": NONCE.hex(),
     "expires": 1800000000,
     "to": "10.0.0.7:2893",
@@ -65,6 +69,8 @@ short = b"LANTorrent\n"
 size = BLOCK + 2 * BLOCK + len(short)
 zero = bytes(BLOCK)
 root = blake3(b"".join(blake3(block).digest() for block in (pattern, zero, zero, short))).digest()
+signed = b"lantorrent 2 end\0" + TRANSFER + struct.pack(">QI", size, BLOCK) + root
+signature = Ed25519PrivateKey.from_private_bytes(KEY).sign(signed)
 frames = []
 
 
@@ -79,7 +85,7 @@ frame("data", 1, 0, BLOCK, pattern)
 frame("idle", 3, BLOCK, 0)
 frame("hole", 2, BLOCK, 2 * BLOCK)
 frame("last data", 1, 3 * BLOCK, len(short), short)
-frame("end", 5, size, 0, root)
+frame("end", 5, size, 0, root + signature)
 frame("bye", 6, 0, 0)
 frame("abort", 4, 0, 0, struct.pack(">H", 515) + "stopped by the operator".encode())
 
@@ -109,6 +115,8 @@ line("damaged", offset=12288)
 print(json.dumps({
     "about": "The worked examples of wire 2 in PROTOCOL.md. Made by wire-2.py beside this file.",
     "password": PASSWORD.decode(),
+    "key": KEY.hex(),
+    "signer": SIGNER.hex(),
     "transfer": TRANSFER.hex(),
     "nonce": NONCE.hex(),
     "challenge": CHALLENGE.hex(),
@@ -117,5 +125,7 @@ print(json.dumps({
     "proof": "PROOF : " + b64(proof) + "\n",
     "frames": frames,
     "root": root.hex(),
+    "signed": signed.hex(),
+    "signature": signature.hex(),
     "lines": lines,
 }, indent=1))

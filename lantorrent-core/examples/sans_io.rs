@@ -12,7 +12,7 @@ use lantorrent_core::session::{
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
-    Wire, digest,
+    TransferKey, Wire, digest,
 };
 
 const BLOCK: u32 = 4096;
@@ -30,6 +30,7 @@ fn main() {
     // The source. Seeds and challenges must be unpredictable in earnest: take them from the operating system.
     let plan = plan(content.len() as u64);
     let mut source = SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]));
+    let key = source.key().expect("it is a transfer of wire 2");
     let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
 
     // The node: first it greets, and once the sender is let in it has a session, a reader for the payload, and a file.
@@ -58,7 +59,7 @@ fn main() {
                 SourceOutput::Feed(FeedOutput::Feed(link, from)) => {
                     println!("source: send from offset {from}");
                     // The end first: the source must know what it sends before anybody reports to have it.
-                    let (bytes, sum) = payload(&content[from as usize..], &writer);
+                    let (bytes, sum) = payload(&content, &writer, &key);
                     source.handle(now, SourceInput::End { size: content.len() as u64, sum });
                     down.extend(bytes);
                     source.handle(now, FeedInput::SentEnd(link));
@@ -144,7 +145,7 @@ fn plan(length: u64) -> Plan {
 }
 
 /// All frames of the payload, and what it sums up to.
-fn payload(content: &[u8], writer: &PayloadWriter) -> (Vec<u8>, Sum) {
+fn payload(content: &[u8], writer: &PayloadWriter, key: &TransferKey) -> (Vec<u8>, Sum) {
     let mut bytes = Vec::new();
     let mut root = RootHasher::new(BLOCK);
     let mut put = |frame: Frame, data: &[u8]| {
@@ -158,7 +159,7 @@ fn payload(content: &[u8], writer: &PayloadWriter) -> (Vec<u8>, Sum) {
         put(Frame::Data { offset, len: data.len() as u32, digest: Some(digest) }, data);
         offset += data.len() as u64;
     }
-    let sum = Sum::Root(root.root());
+    let sum = Sum::Root(key.sign(offset, BLOCK, root.root()));
     put(Frame::End { size: offset, sum }, &[]);
     (bytes, sum)
 }

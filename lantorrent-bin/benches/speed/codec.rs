@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::wire::{
     Destination, Envelope, Frame, FrameReader, FrameWriter, Header, HeaderReader, Keyring, Nonce, Password,
-    PayloadReader, RawReader, Request, RootHasher, TransferId, digest,
+    PayloadReader, RawReader, Request, RootHasher, TransferKey, digest,
 };
 
 use super::table::{Row, Section, median};
@@ -43,6 +43,10 @@ pub(crate) fn measure(runs: usize) -> Section {
             root.hole(1 << 40);
             black_box(root.root());
         }),
+        row("make a transfer's key and sign an end", 0, &mut || {
+            black_box(transfer_key().sign(PAYLOAD, BLOCK, digest(black_box(&data[..32]))));
+        }),
+        row("verify the signature of an end", 0, &mut verify_end()),
         row(&format!("sign a header of {NODES} nodes"), 0, &mut || {
             black_box(header().sign(&keys()));
         }),
@@ -76,12 +80,12 @@ fn keys() -> Keyring {
     Keyring::new(Password::new("benchmarks-need-no-secret"))
 }
 
-fn transfer() -> TransferId {
-    TransferId([7; 16])
+fn transfer_key() -> TransferKey {
+    TransferKey::new(&[7; 32])
 }
 
 fn writer() -> FrameWriter {
-    FrameWriter::new(keys().frame_key(&transfer()).expect("a password"))
+    FrameWriter::new(keys().frame_key(&transfer_key().transfer()).expect("a password"))
 }
 
 fn make_frames(data: &[u8]) {
@@ -102,8 +106,8 @@ fn read_frames(data: &[u8]) -> impl FnMut() {
         .collect();
     let data = data.to_vec();
     move || {
-        let key = keys().frame_key(&transfer()).expect("a password");
-        let reader = FrameReader::new(key, RootHasher::new(BLOCK), Some(PAYLOAD), 0);
+        let key = keys().frame_key(&transfer_key().transfer()).expect("a password");
+        let reader = FrameReader::new(key, transfer_key().signer(), RootHasher::new(BLOCK), Some(PAYLOAD), 0);
         let mut reader = PayloadReader::Frames(reader);
         let mut block = vec![0; BLOCK as usize];
         for (head, tag) in &frames {
@@ -111,6 +115,13 @@ fn read_frames(data: &[u8]) -> impl FnMut() {
             assert_eq!(parts, [0, 0, 1], "a frame ends with its tag");
         }
     }
+}
+
+/// Making it was done before.
+fn verify_end() -> impl FnMut() {
+    let key = transfer_key();
+    let (signer, signed) = (key.signer(), key.sign(PAYLOAD, BLOCK, [1; 32]));
+    move || assert!(black_box(signer).has_signed(PAYLOAD, BLOCK, black_box(&signed)))
 }
 
 fn read_raw(data: &[u8]) {
@@ -150,7 +161,7 @@ fn header() -> Header {
         degree: 1,
         destinations: (1..NODES).map(node).collect(),
         envelope: Some(Envelope::new(
-            transfer(),
+            transfer_key().signer(),
             Nonce([9; 16]),
             2_000_000_000,
             ([10, 77, 0, 1], 2893).into(),

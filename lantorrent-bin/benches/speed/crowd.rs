@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lantorrent_core::wire::{
     Destination, Digest, Envelope, Frame, FromNode, Header, Keyring, Line, LineReader, Nonce, Password,
-    PayloadWriter, Request, RootHasher, SourceHint, Sum, TransferId, digest, proof,
+    PayloadWriter, Request, RootHasher, SourceHint, Sum, TransferKey, digest, proof,
 };
 
 /// Threads that the senders share.
@@ -87,14 +87,14 @@ struct Sender {
     socket: TcpStream,
     writer: PayloadWriter,
     lines: LineReader,
-    transfer: TransferId,
+    key: TransferKey,
     unread: Vec<u8>,
 }
 
 impl Sender {
     /// Comes so far that the node waits for the payload.
     fn ready(to: SocketAddr, folder: &Path, number: usize, content: &Content) -> Self {
-        let header = header(to, &folder.join(name(number)), number, content.bytes.len() as u64);
+        let (header, key) = header(to, &folder.join(name(number)), number, content.bytes.len() as u64);
         let envelope = header.envelope.as_ref().expect("a header of wire 2");
         let socket = TcpStream::connect(to).expect("a connection");
         socket.set_nodelay(true).expect("options of a socket");
@@ -103,7 +103,7 @@ impl Sender {
             socket,
             writer: PayloadWriter::new(&header, &keys()).expect("a password"),
             lines: LineReader::new(keys(), envelope.nonce),
-            transfer: envelope.transfer,
+            key,
             unread: Vec::new(),
         };
         this.write(&[&header.sign(&keys()).expect("a header")]);
@@ -121,10 +121,11 @@ impl Sender {
     }
 
     fn finish(mut self, content: &Content) {
-        let (size, sum) = (content.bytes.len() as u64, Sum::Root(content.root));
-        self.frame(&Frame::End { size, sum }, &[]);
+        let size = content.bytes.len() as u64;
+        let signed = self.key.sign(size, BLOCK as u32, content.root);
+        self.frame(&Frame::End { size, sum: Sum::Root(signed) }, &[]);
         let Some(Line::Result(sealed)) = self.line() else { panic!("no result") };
-        let key = keys().result_key(&self.transfer).expect("a password");
+        let key = keys().result_key(&self.key.transfer()).expect("a password");
         let report = sealed.open(&key).expect("a result");
         assert!(report.code.is_success(), "{report:?}");
         assert_eq!(self.line(), None);
@@ -161,11 +162,12 @@ impl Sender {
     }
 }
 
-fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> Header {
+fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> (Header, TransferKey) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
     let unique = |salt: u128| ((since.as_nanos() << 32) + ((number as u128) << 4) + salt).to_be_bytes();
     let filename = file.display().to_string();
-    Header {
+    let key = TransferKey::new(&[unique(1), unique(2)].concat().try_into().expect("32 bytes"));
+    let header = Header {
         node: Destination {
             host: to.ip().to_string(),
             port: to.port(),
@@ -181,7 +183,8 @@ fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> Header {
         envelope: Some(Envelope {
             source: Some(SourceHint { size: Some(length), mtime: Some(1), id: "a benchmark".into() }),
             begun: u64::try_from(since.as_millis()).ok(),
-            ..Envelope::new(TransferId(unique(1)), Nonce(unique(2)), since.as_secs() + 600, to)
+            ..Envelope::new(key.signer(), Nonce(unique(3)), since.as_secs() + 600, to)
         }),
-    }
+    };
+    (header, key)
 }

@@ -13,7 +13,7 @@ use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
 use crate::digest::is_zero;
 use crate::session::SourceInput;
-use crate::wire::{Abort, Code, Digest, RawWriter, RootHasher, Sum, Wire, digest, limits};
+use crate::wire::{Abort, Code, Digest, RawWriter, RootHasher, Sum, TransferKey, Wire, digest, limits};
 
 /// Where the payload comes from. Every call may wait.
 pub trait Content {
@@ -86,7 +86,7 @@ enum State {
 #[derive(Debug)]
 enum Summing {
     Md5(RawWriter),
-    Root(Box<RootHasher>),
+    Root(Box<RootHasher>, TransferKey),
 }
 
 impl Summing {
@@ -96,7 +96,7 @@ impl Summing {
                 md5.update(data);
                 None
             }
-            Self::Root(root) => {
+            Self::Root(root, _) => {
                 let digest = digest(data);
                 root.block(&digest);
                 Some(digest)
@@ -106,15 +106,16 @@ impl Summing {
 
     /// Holes are found on wire 2 alone.
     fn add_zeros(&mut self, span: u64) {
-        if let Self::Root(root) = self {
+        if let Self::Root(root, _) = self {
             root.hole(span);
         }
     }
 
-    fn sum(&self) -> Sum {
+    /// Of a payload of `size` bytes.
+    fn sum(&self, size: u64) -> Sum {
         match self {
             Self::Md5(md5) => Sum::Md5(md5.sum()),
-            Self::Root(root) => Sum::Root(root.root()),
+            Self::Root(root, key) => Sum::Root(key.sign(size, root.block_size(), root.root())),
         }
     }
 }
@@ -126,19 +127,26 @@ enum Piece {
 }
 
 impl<C: Content> Supply<C> {
-    /// Of `content`, in blocks of `pool`, for that wire.
-    pub fn new(now: Instant, content: C, zeros: Zeros, wire: Wire, block_size: u32, pool: Arc<Pool>) -> Self {
+    /// Of `content`, in blocks of `pool`. `key` signs the end of a payload of wire 2; one of wire 1 has none.
+    pub fn new(
+        now: Instant,
+        content: C,
+        zeros: Zeros,
+        key: Option<TransferKey>,
+        block_size: u32,
+        pool: Arc<Pool>,
+    ) -> Self {
         // A stream says more when it likes, so nothing is held back for what may follow.
         let hold = if content.is_stream() { Duration::ZERO } else { TELL };
         Self {
             content,
             zeros,
-            wire,
+            wire: if key.is_some() { Wire::Two } else { Wire::One },
             pool,
             gap: Gap::new(hold, limits::HOLE_BLOCKS * u64::from(block_size)),
-            summing: match wire {
-                Wire::One => Summing::Md5(RawWriter::default()),
-                Wire::Two => Summing::Root(Box::new(RootHasher::new(block_size))),
+            summing: match key {
+                None => Summing::Md5(RawWriter::default()),
+                Some(key) => Summing::Root(Box::new(RootHasher::new(block_size)), key),
             },
             offset: 0,
             pending: VecDeque::new(),
@@ -244,7 +252,7 @@ impl<C: Content> Supply<C> {
     ) -> io::Result<u64> {
         self.content.check()?;
         self.state = State::Over;
-        let (size, sum) = (self.offset, self.summing.sum());
+        let (size, sum) = (self.offset, self.summing.sum(self.offset));
         // The session must know before a child can report what it made of it.
         tell(SourceInput::End { size, sum });
         ring.change(|ring| ring.finish(size, sum));

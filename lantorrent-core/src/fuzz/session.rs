@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::Script;
 use crate::rate::Limit;
 use crate::session::{FileFault, LinkId, NodeInput, Now, Timing, UpstreamId};
-use crate::wire::{Code, Keyring, Password, Wire};
+use crate::wire::{Code, Keyring, Password, TransferKey, Wire};
 use files::Luck;
 use node::Node;
 use source::Source;
@@ -37,6 +37,11 @@ const RATE: u64 = 65536;
 
 fn keys() -> Keyring {
     Keyring::new(Password::new("fuzz wire 2")).with_wire_1(Password::new("fuzz wire 1"))
+}
+
+/// Of the source, which other upstreams serve the node for.
+fn transfer_key() -> TransferKey {
+    TransferKey::new(&[4; 32])
 }
 
 /// As by default, but with less time to go through.

@@ -5,7 +5,7 @@ use crate::wire::{
     Abort, Code, Footer, Frame, FrameKey, FrameReader, FrameWriter, FromNode, HEAD_BYTES, Header,
     HeaderError, HeaderReader, Keyring, Line, LineError, LineReader, LineWriter, NodeState, Nonce, Password,
     PayloadError, PayloadReader, Progress, RawReader, RawWriter, Report, ReportReader, RootHasher,
-    SealedReport, Sum, TransferId, Wire, digest, limits,
+    SealedReport, Sum, TransferId, TransferKey, Wire, digest, limits,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,6 +17,11 @@ const BLOCK: u32 = 64;
 
 fn keys() -> Keyring {
     Keyring::new(Password::new("fuzz wire 2")).with_wire_1(Password::new("fuzz wire 1"))
+}
+
+/// Of the source whose frames these are.
+fn transfer_key() -> TransferKey {
+    TransferKey::new(&[4; 32])
 }
 
 type HeaderOutcome = Result<Option<(Header, usize)>, HeaderError>;
@@ -193,7 +198,17 @@ impl FrameScript {
                 self.next += span;
             }
             3 => self.add(&Frame::Idle { offset: self.next }, &[]),
-            4 => self.add(&Frame::End { size: self.next, sum: Sum::Root(self.root.root()) }, &[]),
+            4 => {
+                let mut signed = transfer_key().sign(self.next, BLOCK, self.root.root());
+                match op >> 4 {
+                    // What a relay can make that knows the password.
+                    13 => signed.root = digest(&[op]),
+                    14 => signed = transfer_key().sign(self.next + 1, BLOCK, signed.root),
+                    15 => signed.signature[usize::from(script.byte()) % 64] ^= 1 << (script.byte() % 8),
+                    _ => {}
+                }
+                self.add(&Frame::End { size: self.next, sum: Sum::Root(signed) }, &[]);
+            }
             5 => self.add(&Frame::Bye, &[]),
             6 => {
                 let reason = String::from_utf8_lossy(script.take(usize::from(op >> 4))).into_owned();
@@ -231,7 +246,8 @@ pub fn frames(input: &[u8]) {
         _ => Some(u64::from(options)),
     };
     let read = |chunks: &[&[u8]], vectored| {
-        let reader = FrameReader::new(key.clone(), RootHasher::new(BLOCK), length, 0);
+        let reader =
+            FrameReader::new(key.clone(), transfer_key().signer(), RootHasher::new(BLOCK), length, 0);
         read_payload(PayloadReader::Frames(reader), chunks, vectored)
     };
     let outcome = invariant(&made.stream, seed, |chunks| read(chunks, true));
@@ -263,7 +279,8 @@ fn assert_true(made: &FrameScript, (frames, end): &Payload, length: Option<u64>)
                 next += span;
             }
             Frame::End { size, sum } => {
-                assert_eq!((*size, *sum, ended), (next, Sum::Root(root.root()), false));
+                let signed = transfer_key().sign(next, BLOCK, root.root());
+                assert_eq!((*size, *sum, ended), (next, Sum::Root(signed), false));
                 ended = true;
             }
             Frame::Idle { offset } => assert_eq!(*offset, next),

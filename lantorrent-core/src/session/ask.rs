@@ -19,6 +19,17 @@ pub struct Ask {
     pub source: Option<SourceHint>,
 }
 
+/// How a running session stands to those that ask for its transfer or its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its upstream lives.
+    Served,
+    /// It has no upstream, or one that has been silent for too long while it was listened to.
+    Orphan,
+    /// What came is not what its source has signed. It is about to end; the source may begin anew then.
+    Spoiled,
+}
+
 /// What the holder says to that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

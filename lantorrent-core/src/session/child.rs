@@ -50,6 +50,8 @@ pub(super) struct Child {
     pub(super) pace: Pace,
     /// How much of the payload it was sent, from where it began.
     pub(super) sent: u64,
+    /// From which offset on it was ready for the payload.
+    pub(super) began: Option<u64>,
     since: Instant,
     /// When it was last sent something, or asked to be.
     fed: Instant,
@@ -74,6 +76,7 @@ impl Child {
             progress: Progress::of_node(NodeState::Waiting, 0),
             pace: Pace::default(),
             sent: 0,
+            began: None,
             since: now,
             fed: now,
             took: now,

@@ -147,6 +147,13 @@ impl<O> Context<O> {
         }
     }
 
+    /// Takes note of a node's own report that is not final yet.
+    pub(super) fn defer(&mut self, report: &Report) {
+        if self.results.defer(report) != News::Nothing {
+            log::warn!("deferred until its node is asked again: {report:?}");
+        }
+    }
+
     /// Somebody before those nodes was let in and is lost, and may have served them: what others said of them is not
     /// certain any more.
     pub(super) fn lose_sight<'a>(

@@ -141,6 +141,7 @@ impl Downstream {
         }
         child.enter(Stage::Feeding, now.instant);
         child.sent = offset;
+        child.began = Some(offset);
         if self.aborting.is_none() {
             ctx.push(FeedOutput::Feed(child.link(), offset));
         }

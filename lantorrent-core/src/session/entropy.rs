@@ -1,6 +1,6 @@
 //! Unpredictable numbers, from a seed that the driver brings.
 
-use crate::wire::{Nonce, TransferId};
+use crate::wire::{Nonce, TransferKey};
 
 /// 256 bits from the operating system's random source; a test brings what it likes, and gets the same run again.
 #[derive(Clone)]
@@ -28,15 +28,15 @@ impl Entropy {
         Nonce(self.draw())
     }
 
-    pub(super) fn transfer(&mut self) -> TransferId {
-        TransferId(self.draw())
+    pub(super) fn key(&mut self) -> TransferKey {
+        TransferKey::new(&self.draw())
     }
 
-    fn draw(&mut self) -> [u8; 16] {
+    fn draw<const N: usize>(&mut self) -> [u8; N] {
         self.drawn += 1;
-        let hash = blake3::keyed_hash(&self.seed.0, &self.drawn.to_be_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        let mut bytes = [0; N];
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed.0);
+        hasher.update(&self.drawn.to_be_bytes()).finalize_xof().fill(&mut bytes);
         bytes
     }
 }

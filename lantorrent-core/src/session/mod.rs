@@ -41,7 +41,7 @@ mod timing;
 mod upstream;
 
 pub(crate) use answer::{about, foreign};
-pub use ask::{Answer, Ask};
+pub use ask::{Answer, Ask, Standing};
 pub use entropy::Seed;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{

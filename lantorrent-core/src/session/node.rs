@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use cancel::Cancels;
 
+use super::ask::Standing;
 use super::context::Context;
 use super::downstream::Downstream;
 use super::downstream::Slow;
@@ -100,6 +101,8 @@ pub struct NodeSession {
     written: u64,
     end: Option<(u64, Sum)>,
     told: Option<NodeState>,
+    /// Whether what came is not what the source has signed, as this node found or one before it.
+    spoiled: bool,
     /// Whether those behind are for others to serve.
     aside: bool,
 }
@@ -179,6 +182,7 @@ impl NodeSession {
             written: 0,
             end: None,
             told: None,
+            spoiled: false,
             aside: false,
         }
     }
@@ -188,8 +192,17 @@ impl NodeSession {
         &self.ctx.header
     }
 
+    /// How it stands to those that ask for its transfer or its files.
+    pub fn standing(&self, now: Now) -> Standing {
+        match (self.spoiled, self.is_orphan(now)) {
+            (true, _) => Standing::Spoiled,
+            (false, true) => Standing::Orphan,
+            (false, false) => Standing::Served,
+        }
+    }
+
     /// Whether there is no upstream, or one that has been silent for too long while it was listened to.
-    pub fn is_orphan(&self, now: Now) -> bool {
+    fn is_orphan(&self, now: Now) -> bool {
         let listens = self.phase == Phase::Receiving && self.upstream.is_reading();
         let is_dead = || self.upstream.dead_at(&self.ctx).is_some_and(|at| at <= now.instant);
         self.upstream.id().is_none() || listens && is_dead()
@@ -366,6 +379,7 @@ impl NodeSession {
             return;
         }
         self.phase = Phase::Aborted;
+        self.spoiled = abort.code == Code::WRONG_CHECKSUM && self.ctx.wire() == Wire::Two;
         let fault = FileFault { code: abort.code, message: abort.reason.clone() };
         for file in self.files.unfinished() {
             self.fail(file, &fault, Fate::Discard);

@@ -9,7 +9,7 @@ use super::entropy::{Entropy, Seed};
 use super::node_keys::NodeKeys;
 use super::timing::Timing;
 use crate::wire::{
-    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
+    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferKey, Verb, Wire,
 };
 
 /// What a source is to send, and to whom.
@@ -33,13 +33,13 @@ pub struct Plan {
     pub min_rate: Option<u64>,
     /// The file has holes, and is to have them on the nodes.
     pub sparse: bool,
-    /// Names the transfer; None: a random one does.
-    pub transfer: Option<TransferId>,
     /// Keys of the nodes, from a check of this transfer.
     pub keys: NodeKeys,
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
+    /// What signs the end of the payload, and names the transfer. None: a new one, from the seed of the session.
+    pub key: Option<TransferKey>,
 }
 
 impl Plan {
@@ -55,9 +55,9 @@ impl Plan {
             begun: None,
             min_rate: None,
             sparse: false,
-            transfer: None,
             keys: NodeKeys::default(),
             cancelled: BTreeSet::new(),
+            key: None,
         }
     }
 
@@ -77,22 +77,21 @@ impl Plan {
 }
 
 impl<O> Context<O> {
-    /// For the source of a transfer of its own, which it names, with a number for each destination.
+    /// For the source of a transfer of its own, whose key it returns, with a number for each destination.
     pub(super) fn for_plan(
         plan: &mut Plan,
         verb: Verb,
         keys: Keyring,
         timing: Timing,
         seed: Seed,
-    ) -> (Self, TransferId) {
+    ) -> (Self, TransferKey) {
         if !plan.destinations.is_sorted_by(|one, next| one.index < next.index) {
             for (destination, index) in plan.destinations.iter_mut().zip(0..) {
                 destination.index = index;
             }
         }
         let mut entropy = Entropy::new(seed);
-        let drawn = entropy.transfer();
-        let transfer = plan.transfer.unwrap_or(drawn);
+        let key = plan.key.clone().unwrap_or_else(|| entropy.key());
         // The nonce and what is behind it are another for each child.
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let envelope = (plan.wire == Wire::Two).then(|| Envelope {
@@ -101,7 +100,7 @@ impl<O> Context<O> {
             begun: plan.begun,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
-            ..Envelope::new(transfer, Nonce([0; 16]), 0, anywhere)
+            ..Envelope::new(key.signer(), Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
         let node = Destination {
@@ -125,6 +124,6 @@ impl<O> Context<O> {
         let mut node_keys = std::mem::take(&mut plan.keys);
         node_keys.bind();
         ctx.node_keys = Some(node_keys);
-        (ctx, transfer)
+        (ctx, key)
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Results {
     order: Vec<String>,
     /// The first node that anybody has lost sight of. Whoever stands behind it may have the file from it.
     lost_from: Option<u32>,
+    /// Whether a result was [deferred](Self::defer) since that was last asked.
+    deferred: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Entry {
 #[derive(Debug)]
 enum Known {
     Nothing,
-    /// Said by somebody else; the node's own word would replace it.
+    /// Said by somebody else, or deferred; the node's own word would replace it.
     Hearsay(Report),
     /// Said by somebody else, before everybody was asked once more.
     Doubt(Report),
@@ -156,6 +158,25 @@ impl Results {
         }
     }
 
+    /// Takes note of a node's own report that is not final yet: the node is to be asked again.
+    pub(super) fn defer(&mut self, report: &Report) -> News {
+        let entry = report.id.as_ref().and_then(|id| self.entries.get_mut(id));
+        let Some(entry) = entry.filter(|entry| report.index == Some(entry.index)) else {
+            return News::Nothing;
+        };
+        if matches!(entry.known, Known::Settled { .. }) {
+            return News::Nothing;
+        }
+        entry.known = Known::Hearsay(report.clone());
+        self.deferred = true;
+        News::Hearsay
+    }
+
+    /// Whether a result was deferred since this was last asked.
+    pub(super) fn take_deferred(&mut self) -> bool {
+        std::mem::take(&mut self.deferred)
+    }
+
     /// What others said of the requests of those nodes as if it was certain.
     pub(super) fn hearsay<'a>(
         &self,
@@ -163,7 +184,7 @@ impl Results {
     ) -> impl Iterator<Item = &Report> {
         let ids = nodes.into_iter().flat_map(|node| &node.requests).map(|request| &request.id);
         ids.filter_map(|id| match &self.entries.get(id)?.known {
-            Known::Hearsay(report) if !report.code.is_provisional() => Some(report),
+            Known::Hearsay(report) if !report.code.is_provisional() && !report.is_own() => Some(report),
             _ => None,
         })
     }
@@ -375,5 +396,41 @@ mod tests {
             let last = results.close().into_iter().find(|report| report.id.as_deref() == Some("r"));
             assert_eq!(last.map(|report| report.code), Some(code));
         }
+    }
+
+    #[test]
+    fn what_is_deferred_counts_until_more_is_heard_and_is_told_in_the_end() {
+        let spoiled = |results: &Results| said(results, Code::WRONG_CHECKSUM, NODE);
+        let deferred = || {
+            let mut results = results();
+            let report = spoiled(&results);
+            assert_eq!((results.defer(&report), results.take_deferred()), (News::Hearsay, true));
+            assert!(!results.take_deferred());
+            results
+        };
+        let end = |mut results: Results| results.close().pop().map(|report| report.code);
+        assert_eq!(end(deferred()), Some(Code::WRONG_CHECKSUM));
+        // Others know it no better, before everybody is asked anew and afterwards.
+        for later in [Code::CANNOT_CONNECT, Code::STOPPED] {
+            let mut results = deferred();
+            let report = said(&results, later, 1);
+            assert_eq!(results.record(&report), News::Nothing);
+            results.doubt_hearsay();
+            assert_eq!(results.record(&report), News::Hearsay);
+            assert_eq!(end(results), Some(Code::WRONG_CHECKSUM), "{later}");
+        }
+        // It was served anew, and may have everything.
+        let mut results = deferred();
+        results.doubt_hearsay();
+        let report = said(&results, Code::LOST, 1);
+        assert_eq!(results.record(&report), News::Hearsay);
+        assert_eq!(end(results), Some(Code::NEVER_REPORTED));
+        // Its own word ends that, and is not taken back.
+        let mut results = deferred();
+        let report = said(&results, Code::SUCCESS, NODE);
+        assert_eq!(results.record(&report), News::Settles);
+        let report = spoiled(&results);
+        assert_eq!(results.defer(&report), News::Nothing);
+        assert_eq!(end(results), None);
     }
 }

@@ -14,7 +14,8 @@ use super::results::News;
 use super::timers::Timers;
 use super::timing::Timing;
 use crate::wire::{
-    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, Verb, Wire,
+    Abort, Code, Destination, Header, Keyring, NodeState, Progress, Report, Sum, TransferId, TransferKey,
+    Verb, Wire,
 };
 
 /// How nodes are reached that have not reported yet, one way after the other.
@@ -76,6 +77,9 @@ impl Asked {
 
 /// How long a round has to last for the nodes that did not answer at its beginning to be asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How often nodes are asked directly once more because what they had was not all from the source, and not what it signed.
+/// The first time they let go of it, so that all of it is the source's the second time.
+const FOR_SUMS: u32 = 2;
 /// How many nodes are asked something at the same time.
 const QUESTIONS: usize = 64;
 /// How many are asked directly at the same time.
@@ -86,7 +90,7 @@ const FEW: usize = 8;
 /// The state machine of a source, for one transfer. See [the module](super) for how to drive it.
 #[derive(Debug)]
 pub struct SourceSession {
-    transfer: TransferId,
+    key: TransferKey,
     ctx: Context<SourceOutput>,
     downstream: Downstream,
     probes: Probes,
@@ -97,12 +101,14 @@ pub struct SourceSession {
     phase: Phase,
     timers: Timers<Timer>,
     sum: Option<Sum>,
+    /// How often nodes were asked again for nothing but a result that was deferred.
+    asked_for_sums: u32,
 }
 
 impl SourceSession {
     /// Begins to build the chain. Where `keys` has no password for the wire, every request fails with 517.
     pub fn new(now: Now, mut plan: Plan, keys: Keyring, timing: Timing, seed: Seed) -> Self {
-        let (mut ctx, transfer) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
+        let (mut ctx, key) = Context::for_plan(&mut plan, Verb::Send, keys, timing, seed);
         let mut inquiry = Inquiry::new(QUESTIONS);
         let cancelled = plan.take_cancelled();
         // Until its node speaks for itself.
@@ -118,15 +124,31 @@ impl SourceSession {
         let mut timers = Timers::default();
         timers.set(Timer::Progress, now.instant + ctx.timing.progress);
         let (round, phase, probes) = (Round::First, Phase::Sending, Probes::default());
-        let mut session =
-            Self { transfer, ctx, downstream, probes, inquiry, nodes, round, phase, timers, sum: None };
+        let mut session = Self {
+            key,
+            ctx,
+            downstream,
+            probes,
+            inquiry,
+            nodes,
+            round,
+            phase,
+            timers,
+            sum: None,
+            asked_for_sums: 0,
+        };
         session.advance(now);
         session
     }
 
     /// Names this transfer; on wire 2 it does so in every header.
     pub fn transfer(&self) -> TransferId {
-        self.transfer
+        self.key.transfer()
+    }
+
+    /// What signs the end of the payload, for [`Supply::new`](crate::flow::Supply::new). None on wire 1.
+    pub fn key(&self) -> Option<TransferKey> {
+        (self.ctx.wire() == Wire::Two).then(|| self.key.clone())
     }
 
     /// The list that is sent, with each node's place in it.
@@ -353,10 +375,16 @@ impl SourceSession {
             return false;
         }
         let asked = Asked { at: now.instant, open: open.len() };
+        let deferred = self.ctx.results.take_deferred();
         let star = match self.round {
             Round::First if open.len() > FEW => {
                 self.round = Round::Again;
                 None
+            }
+            Round::Direct(_) if deferred && self.asked_for_sums < FOR_SUMS => {
+                self.asked_for_sums += 1;
+                self.round = Round::Direct(asked);
+                Some(DIRECT)
             }
             // While some were served others may have come back.
             Round::Direct(before) if !before.was_worth_it(now, open.len()) => return false,

@@ -48,7 +48,7 @@ pub enum PayloadError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// Everything arrived, and is not what the source sent.
+    /// Everything arrived, and is not what the source sent, or what it has signed.
     #[error("the checksum of the whole file differs from what the source says")]
     WrongSum,
     /// Wire 1: what follows the payload is no footer.

@@ -5,6 +5,7 @@ use super::error::PayloadError;
 use super::keys::FrameKey;
 use super::limits;
 use super::report::cut;
+use super::signature::{SignedRoot, Signer};
 use super::sum::{RootHasher, Sum};
 use crate::digest::Digest;
 
@@ -129,7 +130,9 @@ impl FrameWriter {
                 let data = [&code.0.to_be_bytes(), cut(reason, limits::MESSAGE_BYTES).as_bytes()].concat();
                 (head(ABORT, data.len() as u32, 0, 0), data)
             }
-            Frame::End { size, sum: Sum::Root(root) } => (head(END, 32, *size, 0), root.to_vec()),
+            Frame::End { size, sum: Sum::Root(signed) } => {
+                (head(END, SignedRoot::BYTES as u32, *size, 0), signed.encode())
+            }
             Frame::End { size, sum: Sum::Md5(_) } => return Err(foreign(*size)),
             Frame::Bye => (head(BYE, 0, 0, 0), Vec::new()),
         };
@@ -145,6 +148,7 @@ impl FrameWriter {
 #[derive(Debug)]
 pub struct FrameReader {
     key: FrameKey,
+    signer: Signer,
     root: RootHasher,
     length: Option<u64>,
     next: u64,
@@ -167,10 +171,11 @@ enum State {
 
 impl FrameReader {
     /// Reads a payload of `length` bytes (None: unknown) that begins at offset `from`, where `root` has seen
-    /// every block before that.
-    pub fn new(key: FrameKey, root: RootHasher, length: Option<u64>, from: u64) -> Self {
+    /// every block before that. Its end is good if `signer` has signed it.
+    pub fn new(key: FrameKey, signer: Signer, root: RootHasher, length: Option<u64>, from: u64) -> Self {
         Self {
             key,
+            signer,
             root,
             length,
             next: from,
@@ -300,7 +305,9 @@ impl FrameReader {
             IDLE if len != 0 || head.span != 0 || head.offset != self.next => {
                 Err(self.malformed("idle at another offset"))
             }
-            END if head.len != 32 || head.span != 0 => Err(self.malformed("an end of a wrong size")),
+            END if head.len as usize != SignedRoot::BYTES || head.span != 0 => {
+                Err(self.malformed("an end of a wrong size"))
+            }
             END if head.offset != self.next || self.length.is_some_and(|length| length != self.next) => {
                 Err(self.malformed("the end is not where the file ends"))
             }
@@ -357,12 +364,9 @@ impl FrameReader {
                 Frame::Hole { offset: head.offset, span: head.span }
             }
             END => {
-                let root = self.root.root();
-                if data != root {
-                    return Err(PayloadError::WrongSum);
-                }
+                let signed = self.signed(head.offset, data).ok_or(PayloadError::WrongSum)?;
                 self.ended = true;
-                Frame::End { size: head.offset, sum: Sum::Root(root) }
+                Frame::End { size: head.offset, sum: Sum::Root(signed) }
             }
             ABORT => Frame::Abort(Abort {
                 code: Some(Code(u16::from_be_bytes([data[0], data[1]])))
@@ -374,6 +378,13 @@ impl FrameReader {
             BYE => Frame::Bye,
             _ => Frame::Idle { offset: head.offset },
         })
+    }
+
+    /// The data of an END, where it is the root of all that came, signed by the source.
+    fn signed(&self, size: u64, data: &[u8]) -> Option<SignedRoot> {
+        let signed = SignedRoot::decode(data)?;
+        let is_root = signed.root == self.root.root();
+        (is_root && self.signer.has_signed(size, self.root.block_size(), &signed)).then_some(signed)
     }
 
     fn advance(&mut self, span: u64) {

@@ -9,6 +9,7 @@ use super::error::HeaderError;
 use super::header_text;
 use super::id::{Nonce, TransferId};
 use super::keys::Keyring;
+use super::signature::Signer;
 
 /// The wire that a chain speaks. Its source chose; nothing falls back by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,6 +116,8 @@ pub struct Envelope {
     pub verb: Verb,
     /// The multicast that this header belongs to.
     pub transfer: TransferId,
+    /// What its source signs the end of the payload with; `transfer` is [its](Signer::transfer). None: there is no payload.
+    pub signer: Option<Signer>,
     /// Unique to this header.
     pub nonce: Nonce,
     /// Unix time in seconds after which the header is void.
@@ -168,11 +171,13 @@ pub struct Header {
 }
 
 impl Envelope {
-    /// Of a header of that transfer, by its source, which says nothing beyond what each header has to.
-    pub fn new(transfer: TransferId, nonce: Nonce, expires: u64, to: SocketAddr) -> Self {
+    /// Of a header of the transfer whose end `signer` signs, by its source, which says nothing beyond what each header has
+    /// to.
+    pub fn new(signer: Signer, nonce: Nonce, expires: u64, to: SocketAddr) -> Self {
         Self {
             verb: Verb::Send,
-            transfer,
+            transfer: signer.transfer(),
+            signer: Some(signer),
             nonce,
             expires,
             to,

@@ -16,6 +16,7 @@ use super::id::{Nonce, TransferId};
 use super::json::{self, Object};
 use super::keys::Keyring;
 use super::limits;
+use super::signature::Signer;
 
 /// A header as JSON. Every key is optional here, so that a missing one can be named. Its destinations are of the type `D`:
 /// text when it is read, since what is wrong with one of them has a code of its own.
@@ -28,6 +29,8 @@ struct HeaderText<D> {
     verb: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<Signer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<Nonce>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,6 +205,7 @@ fn wire_2(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
         verb: Verb::named(&required(text.verb.take(), "verb")?)
             .ok_or_else(|| HeaderError::Unsupported("the verb of the header".into()))?,
         transfer: required(text.transfer, "transfer")?,
+        signer: text.signer,
         nonce: required(text.nonce, "nonce")?,
         expires: required(text.expires, "expires")?.0,
         to: required(text.to, "to")?,
@@ -211,6 +215,7 @@ fn wire_2(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
         min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
         sparse: text.sparse.unwrap_or(false),
     };
+    check_signer(&envelope)?;
     let node = destination(text.take_node(), index)?;
     let mut destinations: Vec<Destination> = Vec::new();
     for (place, entry) in text.destinations.unwrap_or_default().into_iter().enumerate() {
@@ -227,6 +232,17 @@ fn wire_2(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
     }
     let node = Destination { degree: None, block_size: None, ..node };
     Ok(Header { node, length, block_size: block_size as u32, degree, destinations, envelope: Some(envelope) })
+}
+
+/// A payload has a signer, and nothing but the source's own key goes with its transfer.
+fn check_signer(envelope: &Envelope) -> Result<(), HeaderError> {
+    match envelope.signer {
+        None if envelope.verb == Verb::Send => Err(missing("signer")),
+        Some(signer) if signer.transfer() != envelope.transfer => {
+            Err(HeaderError::Invalid("'transfer' is not that of 'signer'".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn source(text: SourceText) -> Result<SourceHint, HeaderError> {
@@ -345,6 +361,7 @@ fn text(header: &Header) -> HeaderText<DestinationText> {
         wire: None,
         verb: None,
         transfer: None,
+        signer: None,
         nonce: None,
         expires: None,
         to: None,
@@ -367,6 +384,7 @@ fn text(header: &Header) -> HeaderText<DestinationText> {
         wire: Some(Number(2)),
         verb: Some(envelope.verb.name().to_owned()),
         transfer: Some(envelope.transfer),
+        signer: envelope.signer,
         nonce: Some(envelope.nonce),
         expires: Some(Number(envelope.expires)),
         to: Some(envelope.to),

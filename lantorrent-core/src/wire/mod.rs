@@ -22,6 +22,7 @@ mod progress;
 pub mod proof;
 mod raw;
 mod report;
+mod signature;
 mod sum;
 
 pub use code::Code;
@@ -37,6 +38,7 @@ pub use payload::{PayloadReader, PayloadWriter, Wrapping, block_size};
 pub use progress::{Change, NodeState, Progress};
 pub use raw::{Footer, RawReader, RawWriter};
 pub use report::{Report, ReportReader};
+pub use signature::{SignedRoot, Signer, TransferKey};
 pub use sum::{Md5Sum, RootHasher, Sum};
 
 pub use crate::digest::{Digest, digest, zero_digest};

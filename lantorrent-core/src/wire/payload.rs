@@ -18,7 +18,8 @@ pub enum PayloadReader {
 }
 
 impl PayloadReader {
-    /// A reader for what follows `header`, from its first byte. None where `keys` has no password for its wire.
+    /// A reader for what follows `header`, from its first byte. None where `keys` has no password for its wire, or the
+    /// header names no signer on wire 2, as only one that carries no payload can.
     pub fn new(header: &Header, keys: &Keyring) -> Option<Self> {
         Self::resume(header, keys, RootHasher::new(header.block_size), 0)
     }
@@ -30,7 +31,8 @@ impl PayloadReader {
             // A header of wire 1 always has a length.
             None => Self::Raw(RawReader::new(header.block_size, header.length.unwrap_or(0))),
             Some(envelope) => {
-                Self::Frames(FrameReader::new(keys.frame_key(&envelope.transfer)?, root, header.length, from))
+                let (key, signer) = (keys.frame_key(&envelope.transfer)?, envelope.signer?);
+                Self::Frames(FrameReader::new(key, signer, root, header.length, from))
             }
         })
     }

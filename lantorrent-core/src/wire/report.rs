@@ -80,9 +80,13 @@ impl Report {
         self.by.is_some() && self.by == self.index
     }
 
-    /// What others said of a node, and what they say now. Who was lost on the way may have become whole before it
+    /// What was said of a node, and what others say now. Who was lost on the way may have become whole before it
     /// could not be reached any more.
     pub(crate) fn followed_by(&self, later: &Self) -> Self {
+        // What the node said itself was true then, and that it is gone since does not make it whole.
+        if self.is_own() && !later.code.is_provisional() {
+            return self.clone();
+        }
         if !self.code.is_provisional() {
             return later.clone();
         }

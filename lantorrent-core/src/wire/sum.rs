@@ -1,6 +1,7 @@
 //! What a whole file sums up to: the root over the h of all blocks, and wire 1's MD5.
 
 use super::id::{from_hex, to_hex};
+use super::signature::SignedRoot;
 use crate::digest::{Digest, zero_digest};
 
 /// The MD5 of a whole file, as the footer of wire 1 carries it.
@@ -24,16 +25,16 @@ impl Md5Sum {
 pub enum Sum {
     /// Wire 1: the MD5 of the content.
     Md5(Md5Sum),
-    /// Wire 2: the BLAKE3 over the h of all blocks in order. PROTOCOL.md, "Root".
-    Root(Digest),
+    /// Wire 2: the BLAKE3 over the h of all blocks in order, signed by the source. PROTOCOL.md, "Root".
+    Root(SignedRoot),
 }
 
 impl Sum {
-    /// Lower-case hex of the bytes.
+    /// Lower-case hex of the MD5, or of the root.
     pub fn to_hex(self) -> String {
         match self {
             Self::Md5(sum) => sum.to_hex(),
-            Self::Root(root) => to_hex(&root),
+            Self::Root(signed) => to_hex(&signed.root),
         }
     }
 }

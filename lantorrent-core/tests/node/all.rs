@@ -13,6 +13,9 @@ mod clocks;
 mod copies;
 mod devices;
 mod files;
+#[path = "../common/forger.rs"]
+mod forger;
+mod forgers;
 mod headers;
 mod holes;
 mod limits;

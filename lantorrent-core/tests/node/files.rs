@@ -10,7 +10,7 @@ use lantorrent_core::wire::{Code, Frame, RootHasher, Sum, Wire, digest};
 use lantorrent_core::{Outcome, Target, Transfer};
 
 use crate::support::{
-    BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, payload, send, target, transfer,
+    BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, key_of, payload, send, target, transfer,
 };
 
 fn in_place(wire: Wire, content: &[u8], targets: impl IntoIterator<Item = Target>) -> Outcome {
@@ -264,7 +264,8 @@ fn holes_are_made_and_forwarded() {
         root.hole(span as u64);
         data(BLOCK + span, &after);
         root.block(&digest(&after));
-        peer.frame(&Frame::End { size: whole.len() as u64, sum: Sum::Root(root.root()) }, &[]);
+        let signed = key_of(&peer.header).sign(whole.len() as u64, BLOCK as u32, root.root());
+        peer.frame(&Frame::End { size: whole.len() as u64, sum: Sum::Root(signed) }, &[]);
         assert_eq!(peer.codes(), [0, 0]);
         for node in [&node, &next] {
             node.assert_has("a", &whole);

@@ -110,7 +110,9 @@ fn an_older_transfer_is_refused() {
     let (content, node) = (content(SIZE), solo());
     let mut older = asked(&node);
     older.envelope.as_mut().unwrap().begun = Some(7);
-    let newer = begin(anew(older.clone()), &node, &content, 5);
+    let mut newer = anew(older.clone());
+    newer.envelope.as_mut().unwrap().begun = Some(8);
+    let newer = begin(newer, &node, &content, 5);
     let mut late = Peer::greet(older, node.address);
     late.prove();
     assert_eq!(late.codes(), [Code::SUPERSEDED.0]);

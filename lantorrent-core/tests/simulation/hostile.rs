@@ -41,7 +41,9 @@ fn told(proven: &Proven, keys: &Keyring, id: &str, index: Option<u32>, by: Optio
         by,
         ..Report::refusal(code, "believe me")
     };
-    Line::Result(SealedReport::seal(&report, &keys.result_key(&transfer).expect("wire 2 has a password")))
+    let own = proven.node_key.clone().filter(|_| by == Some(proven.header.node.index));
+    let key = own.or_else(|| keys.result_key(&transfer)).expect("wire 2 has a password");
+    Line::Result(SealedReport::seal(&report, &key))
 }
 
 /// One liar in the middle of a chain, or at the head of a run, and what may be said of the others.
@@ -162,6 +164,34 @@ fn a_liar_speaks_for_itself_alone() {
             let codes = among_others(script, 2, seed);
             assert_ne!(codes[0], 0);
             assert_eq!(codes[1..], [0; 3], "behind it, and another run");
+        });
+    }
+}
+
+#[test]
+fn a_node_that_says_again_and_again_that_the_sum_is_wrong_is_believed_in_the_end() {
+    let scripts: &[Script] = &[
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            ready(proven, &[said])
+        },
+        // It was served nothing, or not from the beginning.
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            say(proven, &[Line::Accepted, said])
+        },
+        |proven, keys| {
+            let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
+            say(proven, &[Line::Accepted, Line::Ready { offset: 4096 }, said])
+        },
+    ];
+    for &script in scripts {
+        seeds(8, |seed| {
+            let mut scenario = Scenario::chain(Wire::Two, 4, Random::new(seed).pick(&[9000, 60_000]));
+            scenario.manners[1] = Manner::Liar(script);
+            let outcome = scenario.run(seed);
+            assert_eq!(outcome.codes(), [0, 510, 0, 0]);
+            assert!(outcome.took < Duration::from_secs(60), "{:?}", outcome.took);
         });
     }
 }

@@ -14,6 +14,9 @@ mod chain;
 mod chance;
 mod cost;
 mod faults;
+#[path = "../common/forger.rs"]
+mod forger;
+mod forgers;
 mod hostile;
 #[path = "../common/many.rs"]
 mod many;

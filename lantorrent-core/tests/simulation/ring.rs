@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::{DiskOrder, DiskWork, Full, Item, LinkWork, Ring, Wake};
 use lantorrent_core::session::LinkId;
-use lantorrent_core::wire::Sum;
+use lantorrent_core::wire::{SignedRoot, Sum};
 
 use crate::random::Random;
 use crate::seeds::seeds;
@@ -166,7 +166,9 @@ impl World {
     fn produce(&mut self) {
         if self.pushed == self.items {
             if !std::mem::replace(&mut self.finished, true) {
-                let wake = self.ring.finish(self.items * SPAN, Sum::Root([0; 32]));
+                let wake = self
+                    .ring
+                    .finish(self.items * SPAN, Sum::Root(SignedRoot { root: [0; 32], signature: [0; 64] }));
                 self.wake(wake);
             }
             return;

@@ -8,9 +8,10 @@ use lantorrent_core::flow::{Pool, Supply, Zeros};
 use lantorrent_core::session::{NodeKeys, Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
     Code, Destination, Keyring, NodeState, Nonce, Password, Progress, Report, Request, SourceHint,
-    TransferId, Wire, digest,
+    TransferId, TransferKey, Wire, digest,
 };
 
+use crate::forger::Lie;
 use crate::random::Random;
 use crate::world::backing::Backing;
 use crate::world::content::SimContent;
@@ -48,6 +49,8 @@ pub(crate) struct Scenario {
     pub(crate) strangers: Vec<usize>,
     /// Hosts with a process for each connection.
     pub(crate) solo: Vec<usize>,
+    /// Hosts that change what they relay.
+    pub(crate) forgers: Vec<(usize, Lie)>,
     pub(crate) mishaps: Vec<Mishap>,
     /// Hosts that have something of the file from an earlier time, and how many bytes.
     pub(crate) partials: Vec<(usize, usize)>,
@@ -125,6 +128,7 @@ impl Scenario {
             micros_per_block: Vec::new(),
             strangers: Vec::new(),
             solo: Vec::new(),
+            forgers: Vec::new(),
             mishaps: Vec::new(),
             partials: Vec::new(),
             flip: None,
@@ -178,6 +182,9 @@ impl Scenario {
         for &host in &self.solo {
             hosts[host].solo = true;
         }
+        for &(host, lie) in &self.forgers {
+            hosts[host].lie = Some(lie);
+        }
         for &(host, bytes) in &self.partials {
             let content = &self.content[..bytes];
             let digests = content.chunks(BLOCK as usize).map(digest).collect();
@@ -225,10 +232,10 @@ impl Scenario {
         hosts: &mut [Host],
         cancelled: BTreeSet<String>,
     ) -> Driver {
-        let transfer = TransferId(net.random.bytes());
+        let key = TransferKey::new(&net.random.bytes());
         let plan = Plan {
-            transfer: Some(transfer),
-            keys: self.meet(net, hosts, transfer),
+            keys: self.meet(net, hosts, key.transfer()),
+            key: Some(key),
             degree: self.degree,
             length: self.length(),
             source: Some(self.hint()),
@@ -239,12 +246,13 @@ impl Scenario {
         let seed = Seed(net.random.bytes());
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
         let header = session.header().clone();
+        let key = session.key();
         let machine = Machine::new(Session::Source(Box::new(session)));
         let content = Rc::clone(&self.content);
         let backing = Backing::Source { content: Rc::clone(&content), broken_at: self.broken_at };
         let content = SimContent { content, block_size: BLOCK, broken_at: self.broken_at };
         let (now, pool) = (net.now().instant, Pool::new(BLOCK, 8));
-        let supply = Supply::new(now, content, Zeros::Sent, self.wire, BLOCK, pool);
+        let supply = Supply::new(now, content, Zeros::Sent, key, BLOCK, pool);
         let source = SourceSide::new(supply, self.source_micros);
         Driver::of_source(net, id, self.source(), machine, (&header, &keys()), (source, backing))
     }

@@ -11,7 +11,7 @@ use lantorrent_core::session::{
 };
 use lantorrent_core::wire::{
     Code, Destination, Envelope, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report,
-    Request, RootHasher, SourceHint, Sum, TransferId, Wire,
+    Request, RootHasher, SourceHint, Sum, TransferId, TransferKey, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
@@ -29,6 +29,16 @@ fn node(place: usize) -> Destination {
         degree: None,
         block_size: None,
     }
+}
+
+/// Of the transfer that a node takes part in.
+fn key() -> TransferKey {
+    TransferKey::new(&[1; 32])
+}
+
+/// What an empty file sums up to.
+fn empty() -> Sum {
+    Sum::Root(key().sign(0, 4096, RootHasher::new(4096).root()))
 }
 
 /// A source with so many nodes.
@@ -118,7 +128,7 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
     let last = [Line::Accepted, Line::Ready { offset: 0 }].map(|line| lines.encode(&line)).concat();
     source.handle(at(1200), LinkInput::Bytes(first, &last));
     assert!(outputs(&mut source).contains(&SourceOutput::Feed(FeedOutput::Feed(first, 0))));
-    source.handle(at(1300), SourceInput::End { size: 1 << 20, sum: Sum::Root(RootHasher::new(4096).root()) });
+    source.handle(at(1300), SourceInput::End { size: 1 << 20, sum: empty() });
     source.handle(at(1300), FeedInput::SentEnd(first));
     // It has everything now, and its connections break.
     source.handle(at(1400), LinkInput::Closed(first, "it reset the connection".into()));
@@ -150,7 +160,7 @@ fn receiving() -> (NodeSession, Now, Timing) {
     let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
     let source = Some(SourceHint { size: Some(0), mtime: None, id: "a".into() });
     let envelope =
-        Envelope { source, begun: Some(1), ..Envelope::new(TransferId([1; 16]), nonce, 1_700_000_060, to) };
+        Envelope { source, begun: Some(1), ..Envelope::new(key().signer(), nonce, 1_700_000_060, to) };
     let header = Header {
         node: node(0),
         length: Some(1 << 20),
@@ -188,13 +198,13 @@ fn a_stop_that_comes_due_when_a_node_gives_up_ends_it_once() {
 #[test]
 fn a_transfer_that_gives_way_while_its_file_is_placed_says_how_it_ended() {
     let (mut node, start, _) = receiving();
-    let sum = Sum::Root(RootHasher::new(4096).root());
+    let sum = empty();
     node.handle(start, NodeInput::End { size: 0, sum });
     node.handle(start, FileInput::Written(0));
     let source = SourceHint { size: Some(0), mtime: None, id: "a".into() };
     let newer =
         Ask { transfer: TransferId([2; 16]), index: 0, from: None, begun: Some(2), source: Some(source) };
-    let again = Ask { transfer: TransferId([1; 16]), begun: Some(1), ..newer.clone() };
+    let again = Ask { transfer: key().transfer(), begun: Some(1), ..newer.clone() };
     let mut answer = |ask| {
         node.handle(start, NodeInput::Asked(ask));
         std::iter::from_fn(|| node.poll()).find_map(|output| match output {

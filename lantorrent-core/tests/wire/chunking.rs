@@ -99,7 +99,13 @@ fn four_mebibytes_byte_by_byte() {
     let frame = Frame::Data { offset: 0, len: 1 << 20, digest: Some(digest(block)) };
     let (before, after) = FrameWriter::new(frames::key()).encode(&frame).unwrap();
     let stream = [&before[..], block, &after].concat();
-    let reader = PayloadReader::Frames(FrameReader::new(frames::key(), RootHasher::new(1 << 20), None, 0));
+    let reader = PayloadReader::Frames(FrameReader::new(
+        frames::key(),
+        frames::transfer_key().signer(),
+        RootHasher::new(1 << 20),
+        None,
+        0,
+    ));
     let payload = read_payload(reader, 1 << 20, &stream, &vec![1; stream.len()], Feed::Push);
     assert_eq!(payload.frames.len(), 1);
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());

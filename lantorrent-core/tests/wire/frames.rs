@@ -2,17 +2,21 @@
 
 use lantorrent_core::wire::{
     Abort, Code, Frame, FrameKey, FrameReader, FrameWriter, HEAD_BYTES, Keyring, Password, PayloadError,
-    PayloadReader, PayloadWriter, RootHasher, Sum, TAG_BYTES, TransferId, digest, limits,
+    PayloadReader, PayloadWriter, RootHasher, SignedRoot, Sum, TAG_BYTES, TransferId, TransferKey, digest,
+    limits,
 };
 
 use super::support::{Feed, Payload, keys, read_payload};
 
 /// Small blocks, so that every byte and every cut can be tried.
 pub(crate) const BLOCK: usize = 64;
-const TRANSFER: TransferId = TransferId([3; 16]);
+/// Of the source.
+pub(crate) fn transfer_key() -> TransferKey {
+    TransferKey::new(&[3; 32])
+}
 
 pub(crate) fn key() -> FrameKey {
-    keys().frame_key(&TRANSFER).unwrap()
+    keys().frame_key(&transfer_key().transfer()).unwrap()
 }
 
 fn block(seed: u8, len: usize) -> Vec<u8> {
@@ -49,7 +53,8 @@ fn idle(offset: u64) -> Made {
 }
 
 fn end(size: u64, root: &RootHasher) -> Made {
-    made(Frame::End { size, sum: Sum::Root(root.root()) }, &[])
+    let signed = transfer_key().sign(size, BLOCK as u32, root.root());
+    made(Frame::End { size, sum: Sum::Root(signed) }, &[])
 }
 
 fn abort(code: Code, reason: &str) -> Made {
@@ -92,7 +97,7 @@ fn said(frames: &[Made]) -> Vec<(Frame, Vec<u8>)> {
 }
 
 pub(crate) fn reader(length: Option<u64>) -> PayloadReader {
-    PayloadReader::Frames(FrameReader::new(key(), root(), length, 0))
+    PayloadReader::Frames(FrameReader::new(key(), transfer_key().signer(), root(), length, 0))
 }
 
 fn read(length: Option<u64>, bytes: &[u8]) -> Payload {
@@ -120,14 +125,16 @@ fn a_transfer_is_resumed_at_a_block() {
     let mut root = root();
     root.block(&digest(&block(1, BLOCK)));
     let rest = &transfer()[1..];
-    let reader = PayloadReader::Frames(FrameReader::new(key(), root, Some(LENGTH), 64));
+    let reader =
+        PayloadReader::Frames(FrameReader::new(key(), transfer_key().signer(), root, Some(LENGTH), 64));
     let stream = bytes(rest);
     let payload = read_payload(reader, BLOCK, &stream, &[stream.len()], Feed::Slots);
     assert_eq!(payload, Payload { frames: said(rest), end: Ok(()) });
     // With another first block the root differs.
     let mut wrong = RootHasher::new(BLOCK as u32);
     wrong.block(&digest(&block(9, BLOCK)));
-    let reader = PayloadReader::Frames(FrameReader::new(key(), wrong, Some(LENGTH), 64));
+    let reader =
+        PayloadReader::Frames(FrameReader::new(key(), transfer_key().signer(), wrong, Some(LENGTH), 64));
     assert_eq!(
         read_payload(reader, BLOCK, &stream, &[stream.len()], Feed::Slots).end,
         Err(PayloadError::WrongSum)
@@ -193,7 +200,7 @@ fn a_flipped_bit_anywhere_is_an_error_and_loses_nothing_that_came_before() {
 #[test]
 fn another_password_or_transfer_is_another_key() {
     let others = [
-        Keyring::new(Password::new("another password")).frame_key(&TRANSFER).unwrap(),
+        Keyring::new(Password::new("another password")).frame_key(&transfer_key().transfer()).unwrap(),
         keys().frame_key(&TransferId([4; 16])).unwrap(),
     ];
     for other in others {
@@ -343,7 +350,7 @@ fn forged(head: [u8; HEAD_BYTES], data: &[u8]) -> Vec<u8> {
     // The key itself is not told, so have the writer sign: derive it here as PROTOCOL.md says.
     let key = super::support::hmac_sha256(
         super::support::PASSWORD.as_bytes(),
-        &[&b"lantorrent 2 frame\0"[..], &TRANSFER.0].concat(),
+        &[&b"lantorrent 2 frame\0"[..], &transfer_key().transfer().0].concat(),
     );
     let key: [u8; 32] = key.try_into().unwrap();
     let tag = blake3::Hasher::new_keyed(&key).update(&head).update(&digest(data)).finalize();
@@ -378,7 +385,6 @@ fn unknown_types_and_flags_are_refused_even_with_a_right_tag() {
 
 #[test]
 fn declared_lengths_are_checked_before_their_data_is_read() {
-    let none = root().root();
     for (kind, len, offset, span) in [
         (1, 0, 0, 0),
         (1, 65, 0, 65),
@@ -394,10 +400,11 @@ fn declared_lengths_are_checked_before_their_data_is_read() {
         (4, u32::MAX, 0, 0),
         (4, 2, 1, 0),
         (4, 2, 0, 1),
-        (5, 31, 0, 0),
-        (5, 33, 0, 0),
+        (5, 32, 0, 0),
+        (5, 95, 0, 0),
+        (5, 97, 0, 0),
         (5, u32::MAX, 0, 0),
-        (5, 32, 0, 1),
+        (5, 96, 0, 1),
         (6, 1, 0, 0),
         (6, 0, 1, 0),
         (6, 0, 0, 1),
@@ -414,8 +421,47 @@ fn declared_lengths_are_checked_before_their_data_is_read() {
             assert_eq!(read(None, &forged(head(kind, len, offset, span), &body)).frames, [], "{kind} {len}");
         }
     }
-    let end = forged(head(5, 32, 0, 0), &none);
+    let SignedRoot { root, signature } = transfer_key().sign(0, BLOCK as u32, root().root());
+    let end = forged(head(5, 96, 0, 0), &[&root[..], &signature].concat());
     assert_eq!(read(None, &end).end, Ok(()));
+}
+
+#[test]
+fn an_end_that_the_source_has_not_signed_is_none() {
+    let frames = transfer();
+    let (before, right) = (&frames[..6], sum_of(&frames));
+    let other = TransferKey::new(&[9; 32]);
+    let mut flipped = right;
+    flipped.signature[63] ^= 0x20;
+    for signed in [
+        SignedRoot { root: [0; 32], ..right },
+        SignedRoot { signature: [0; 64], ..right },
+        flipped,
+        // What a relay has that knows all but the key: its own, and the signatures over other ends.
+        other.sign(LENGTH, BLOCK as u32, right.root),
+        transfer_key().sign(LENGTH - 1, BLOCK as u32, right.root),
+        transfer_key().sign(LENGTH, 2 * BLOCK as u32, right.root),
+    ] {
+        let end = made(Frame::End { size: LENGTH, sum: Sum::Root(signed) }, &[]);
+        let payload = read(Some(LENGTH), &bytes(&[before, &[end]].concat()));
+        assert_eq!((payload.frames, payload.end), (said(before), Err(PayloadError::WrongSum)));
+    }
+    // Consistent with other content, for which there is no signature either.
+    let mut root = root();
+    root.block(&digest(&block(9, BLOCK)));
+    let swapped = data(0, &block(9, BLOCK));
+    let end = made(Frame::End { size: 64, sum: Sum::Root(SignedRoot { root: root.root(), ..right }) }, &[]);
+    let payload = read(None, &bytes(&[swapped.clone(), end]));
+    assert_eq!((payload.frames, payload.end), (said(&[swapped]), Err(PayloadError::WrongSum)));
+}
+
+/// What the END among those frames says.
+fn sum_of(frames: &[Made]) -> SignedRoot {
+    let end = frames.iter().find_map(|made| match made.frame {
+        Frame::End { sum: Sum::Root(signed), .. } => Some(signed),
+        _ => None,
+    });
+    end.unwrap()
 }
 
 #[test]
@@ -453,7 +499,7 @@ fn a_bad_head_does_not_swallow_the_good_frame_before_it() {
 
 #[test]
 fn a_reader_asks_for_no_more_than_this_frame_and_the_next_head() {
-    let mut reader = FrameReader::new(key(), root(), None, 0);
+    let mut reader = FrameReader::new(key(), transfer_key().signer(), root(), None, 0);
     let mut space = [0; BLOCK];
     let sizes = |reader: &mut FrameReader| {
         let mut space = [0; BLOCK];

@@ -2,7 +2,7 @@
 
 use lantorrent_core::wire::{
     Destination, Envelope, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password, Request,
-    SourceHint, TransferId, Verb, Wire, limits,
+    Signer, SourceHint, TransferKey, Verb, Wire, limits,
 };
 use serde_json::{Value, json};
 
@@ -19,9 +19,14 @@ pub(crate) fn value_1() -> Value {
     })
 }
 
+/// Of the example.
+fn signer() -> Signer {
+    TransferKey::new(&[1; 32]).signer()
+}
+
 pub(crate) fn value_2() -> Value {
     json!({
-        "wire": 2, "verb": "send", "transfer": "00".repeat(16), "nonce": "11".repeat(16), "expires": 1_800_000_000,
+        "wire": 2, "verb": "send", "transfer": signer().transfer(), "signer": signer(), "nonce": "11".repeat(16), "expires": 1_800_000_000,
         "to": "10.0.0.7:2893", "source": {"size": 80, "mtime": 5, "id": "x"}, "begun": 1_799_999_000,
         "min_rate": 1_000_000, "sparse": true,
         "host": "10.0.0.7", "port": 2893, "index": 0, "length": 80, "degree": 2, "block_size": 65_536,
@@ -77,12 +82,7 @@ pub(crate) fn header_2() -> Header {
             begun: Some(1_799_999_000),
             min_rate: Some(1_000_000),
             sparse: true,
-            ..Envelope::new(
-                TransferId([0; 16]),
-                Nonce([0x11; 16]),
-                1_800_000_000,
-                "10.0.0.7:2893".parse().unwrap(),
-            )
+            ..Envelope::new(signer(), Nonce([0x11; 16]), 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
         }),
     }
 }
@@ -116,6 +116,7 @@ fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     let (new, old) = (read.envelope.unwrap(), parent.envelope.unwrap());
     assert_eq!((new.from, new.nonce, new.expires, new.to), (Some(0), Nonce([9; 16]), 7, to));
     assert_eq!((new.transfer, new.verb, new.source), (old.transfer, Verb::Cancel, old.source));
+    assert_eq!(new.signer, old.signer);
     assert_eq!((new.begun, new.min_rate, new.sparse), (old.begun, old.min_rate, old.sparse));
 }
 
@@ -244,9 +245,19 @@ fn each_missing_key_is_named() {
     for key in ["host", "port", "length", "degree", "block_size", "requests", "destinations"] {
         assert_eq!(changed(Wire::One, &[(&format!("/{key}"), None)]), Err(invalid(key)), "wire 1");
     }
-    for key in
-        ["verb", "transfer", "nonce", "expires", "to", "host", "port", "index", "block_size", "requests"]
-    {
+    for key in [
+        "verb",
+        "transfer",
+        "signer",
+        "nonce",
+        "expires",
+        "to",
+        "host",
+        "port",
+        "index",
+        "block_size",
+        "requests",
+    ] {
         assert_eq!(changed(Wire::Two, &[(&format!("/{key}"), None)]), Err(invalid(key)), "wire 2");
         assert!(changed(Wire::Two, &[(&format!("/{key}"), Some(Value::Null))]).is_err(), "{key}: null");
     }
@@ -380,11 +391,40 @@ fn indices_grow_and_ids_differ() {
 }
 
 #[test]
+fn a_transfer_is_that_of_its_signer() {
+    let other = TransferKey::new(&[2; 32]).signer();
+    let foreign = Err(HeaderError::Invalid("'transfer' is not that of 'signer'".into()));
+    for verb in ["send", "check", "query", "cancel"] {
+        let verb = ("/verb", Some(json!(verb)));
+        assert_eq!(changed(Wire::Two, &[verb.clone(), ("/signer", Some(json!(other)))]), foreign);
+        assert_eq!(
+            changed(Wire::Two, &[verb.clone(), ("/transfer", Some(json!(other.transfer())))]),
+            foreign
+        );
+        let both = [verb, ("/signer", Some(json!(other))), ("/transfer", Some(json!(other.transfer())))];
+        assert!(changed(Wire::Two, &both).is_ok());
+    }
+}
+
+#[test]
+fn what_brings_no_payload_needs_no_signer() {
+    for verb in ["check", "query", "cancel"] {
+        let anonymous = changed(Wire::Two, &[("/verb", Some(json!(verb))), ("/signer", None)]).unwrap();
+        assert_eq!(anonymous.envelope.as_ref().unwrap().signer, None);
+        assert_eq!(header(&anonymous.sign(&keys()).unwrap()), Ok(anonymous));
+    }
+}
+
+#[test]
 fn envelopes_that_are_none() {
     for (key, bad) in [
         ("verb", json!(5)),
         ("transfer", json!("00")),
         ("transfer", json!("g0".repeat(16))),
+        ("signer", json!("00")),
+        ("signer", json!("g0".repeat(32))),
+        ("signer", json!(signer().to_string().to_uppercase())),
+        ("signer", json!(5)),
         ("nonce", json!("00".repeat(17))),
         ("nonce", json!(0)),
         ("expires", json!(-1)),

@@ -18,6 +18,7 @@ fn each_example_in_hex_is_a_vector() {
     let mut known =
         vec![vectors.transfer.to_string(), vectors.nonce.to_string(), vectors.challenge.to_string()];
     known.extend(vectors.keys.values().cloned());
+    known.extend([vectors.key, vectors.signer.to_string(), vectors.signed, vectors.signature]);
     for frame in &vectors.frames {
         known.push(if frame.name == "data" {
             // Its 4,096 bytes of data are described, not printed.

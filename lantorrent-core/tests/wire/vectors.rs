@@ -6,13 +6,16 @@ use lantorrent_core::wire::proof::{self, ProofReader};
 use lantorrent_core::wire::{
     Abort, Change, Code, Destination, Envelope, Frame, FrameReader, FrameWriter, FromNode, Header,
     HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password, PayloadReader, Progress,
-    Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, digest,
+    Report, Request, RootHasher, SealedReport, SignedRoot, Signer, SourceHint, Sum, TransferId, TransferKey,
+    digest,
 };
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 pub(crate) struct Vectors {
     pub(crate) password: String,
+    pub(crate) key: String,
+    pub(crate) signer: Signer,
     pub(crate) transfer: TransferId,
     pub(crate) nonce: Nonce,
     pub(crate) challenge: Nonce,
@@ -21,6 +24,8 @@ pub(crate) struct Vectors {
     pub(crate) proof: String,
     pub(crate) frames: Vec<FrameVector>,
     pub(crate) root: String,
+    pub(crate) signed: String,
+    pub(crate) signature: String,
     pub(crate) lines: Vec<LineVector>,
 }
 
@@ -44,6 +49,10 @@ pub(crate) fn vectors() -> Vectors {
 }
 
 impl Vectors {
+    fn transfer_key(&self) -> TransferKey {
+        TransferKey::new(&unhex(&self.key).try_into().unwrap())
+    }
+
     fn keyring(&self) -> Keyring {
         Keyring::new(Password::new(self.password.as_str()))
     }
@@ -79,7 +88,7 @@ fn header(vectors: &Vectors) -> Header {
                 mtime: Some(1_700_000_000_000_000_000),
                 id: "b7e1".into(),
             }),
-            ..Envelope::new(vectors.transfer, vectors.nonce, 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
+            ..Envelope::new(vectors.signer, vectors.nonce, 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
         }),
     }
 }
@@ -99,13 +108,14 @@ fn header_and_proof() {
     assert_eq!(reader.push(vectors.proof.as_bytes()), Ok((vectors.proof.len(), true)));
 }
 
-fn frames() -> Vec<(&'static str, Frame, Vec<u8>)> {
+fn frames(vectors: &Vectors) -> Vec<(&'static str, Frame, Vec<u8>)> {
     let pattern: Vec<u8> = (0..=250).cycle().take(4096).collect();
     let last = b"LANTorrent\n".to_vec();
     let mut root = RootHasher::new(4096);
     root.block(&digest(&pattern));
     root.hole(8192);
     root.block(&digest(&last));
+    let signed = vectors.transfer_key().sign(12_299, 4096, root.root());
     let data =
         |offset, data: &[u8]| Frame::Data { offset, len: data.len() as u32, digest: Some(digest(data)) };
     vec![
@@ -113,7 +123,7 @@ fn frames() -> Vec<(&'static str, Frame, Vec<u8>)> {
         ("idle", Frame::Idle { offset: 4096 }, vec![]),
         ("hole", Frame::Hole { offset: 4096, span: 8192 }, vec![]),
         ("last data", data(12_288, &last), last),
-        ("end", Frame::End { size: 12_299, sum: Sum::Root(root.root()) }, vec![]),
+        ("end", Frame::End { size: 12_299, sum: Sum::Root(signed) }, vec![]),
         ("bye", Frame::Bye, vec![]),
         (
             "abort",
@@ -128,10 +138,11 @@ fn each_frame() {
     let vectors = vectors();
     let key = vectors.keyring().frame_key(&vectors.transfer).unwrap();
     let writer = FrameWriter::new(key.clone());
-    let mut reader = PayloadReader::Frames(FrameReader::new(key, RootHasher::new(4096), Some(12_299), 0));
-    assert_eq!(vectors.frames.len(), frames().len());
+    let mut reader =
+        PayloadReader::Frames(FrameReader::new(key, vectors.signer, RootHasher::new(4096), Some(12_299), 0));
+    assert_eq!(vectors.frames.len(), frames(&vectors).len());
     let mut block = vec![0; 4096];
-    for (vector, (name, frame, data)) in vectors.frames.iter().zip(frames()) {
+    for (vector, (name, frame, data)) in vectors.frames.iter().zip(frames(&vectors)) {
         assert_eq!(vector.name, name);
         let bytes = unhex(&format!("{}{}{}", vector.head, vector.data, vector.tag));
         let (before, tag) = writer.encode(&frame).unwrap();
@@ -140,10 +151,21 @@ fn each_frame() {
         assert_eq!(reader.push(&bytes, &mut block), Ok((bytes.len(), Some(frame))), "{name}");
         assert_eq!(block[..data.len()], data, "{name}");
         if name == "end" {
-            assert_eq!(vector.data, vectors.root);
+            assert_eq!(vector.data, format!("{}{}", vectors.root, vectors.signature));
             assert_eq!(reader.finish(), Ok(()));
         }
     }
+}
+
+#[test]
+fn the_key_names_the_transfer_and_its_signature_verifies() {
+    let vectors = vectors();
+    assert_eq!(vectors.transfer_key().signer(), vectors.signer);
+    assert_eq!(vectors.signer.transfer(), vectors.transfer);
+    let (root, signature) = (unhex(&vectors.root), unhex(&vectors.signature));
+    let signed = SignedRoot { root: root.try_into().unwrap(), signature: signature.try_into().unwrap() };
+    assert!(vectors.signer.has_signed(12_299, 4096, &signed));
+    assert!(vectors.signed.ends_with(&vectors.root));
 }
 
 fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {

@@ -28,7 +28,7 @@ use crate::flow::admission::{Join, Task};
 use crate::flow::{Disk, DiskOrder, LinkOrder, Needed, Receiver, Ring, Shared as _, Wake, ring_capacity};
 use crate::runtime::workers::Then;
 use crate::session::{
-    FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed, UpstreamId,
+    FileInput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, NodeSession, Seed, Standing, UpstreamId,
 };
 use crate::wire::{Header, PayloadWriter, SealedReport, TransferId};
 
@@ -230,8 +230,8 @@ impl Transfer {
         self.session.results()
     }
 
-    pub(super) fn is_orphan(&self) -> bool {
-        self.session.is_orphan(now())
+    pub(super) fn standing(&self) -> Standing {
+        self.session.standing(now())
     }
 
     /// Has the session deal with all that has happened.

@@ -15,7 +15,7 @@ use crate::flow::admission::{
     Admission, Attempt, Join, LastWords, PlacedFiles, Start, Verdict, answer_check,
 };
 use crate::runtime::workers::Then;
-use crate::session::NodeInput;
+use crate::session::{NodeInput, Standing};
 use crate::wire::{Header, TransferId};
 
 pub(super) struct Transfers {
@@ -51,8 +51,9 @@ impl Transfers {
         loop {
             let (header, sessions, numbers) = (&arrival.proven.header, &self.sessions, &self.numbers);
             let session = |transfer: &TransferId| sessions.get(numbers.get(transfer)?);
-            let is_orphan = |transfer: &TransferId| session(transfer).is_some_and(Transfer::is_orphan);
-            match self.admission.admit(Instant::now(), header, &mut arrival.attempt, is_orphan) {
+            let standing =
+                |transfer: &TransferId| session(transfer).map_or(Standing::Served, Transfer::standing);
+            match self.admission.admit(Instant::now(), header, &mut arrival.attempt, standing) {
                 Verdict::Look if !world.site.has_placed(header) => arrival.attempt.looked(PlacedFiles::new()),
                 Verdict::Look => return look(arrival, world),
                 Verdict::Wait(until) => return world.add_pending(Pending::contesting(arrival, until)),

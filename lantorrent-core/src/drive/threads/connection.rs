@@ -80,6 +80,8 @@ fn attend(
                 return Ok(());
             }
             Verdict::Close(words) => {
+                // What other processes ask for is not here, however long the sender takes to hear that.
+                drop(channel);
                 close(shared, arrival, words);
                 return Ok(());
             }

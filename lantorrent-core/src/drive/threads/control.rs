@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub(super) use super::super::clock::{now, unix_millis};
 use crate::session::{
     FeedInput, LinkId, LinkInput, NodeInput, NodeOutput, NodeSession, Now, SourceInput, SourceOutput,
-    SourceSession,
+    SourceSession, Standing,
 };
 
 /// Something that happened, on its way from the thread that saw it. `I` is the session's input.
@@ -38,9 +38,9 @@ pub(super) trait Machine {
     fn poll(&mut self) -> Result<Option<Self::Output>, Done>;
     fn deadline(&self) -> Option<Instant>;
 
-    /// Whether it has nobody to go on with it.
-    fn is_orphan(&self) -> bool {
-        false
+    /// How it stands to those that ask for its transfer or its files.
+    fn standing(&self) -> Standing {
+        Standing::Served
     }
 }
 
@@ -48,14 +48,14 @@ pub(super) trait Machine {
 pub(super) struct Done;
 
 macro_rules! machine {
-    ($($session:ty, $input:ident, $output:ident $(, $orphan:item)?);*) => {$(
+    ($($session:ty, $input:ident, $output:ident $(, $standing:item)?);*) => {$(
         impl Machine for $session {
             type Input = $input<'static>;
             type Output = $output;
 
             const TICK: Self::Input = $input::Tick;
 
-            $($orphan)?
+            $($standing)?
 
             fn handle(&mut self, now: Now, input: Self::Input) {
                 self.handle(now, input);
@@ -78,7 +78,7 @@ macro_rules! machine {
 }
 
 machine!(
-    NodeSession, NodeInput, NodeOutput, fn is_orphan(&self) -> bool { self.is_orphan(now()) };
+    NodeSession, NodeInput, NodeOutput, fn standing(&self) -> Standing { self.standing(now()) };
     SourceSession, SourceInput, SourceOutput
 );
 
@@ -87,7 +87,7 @@ pub(super) trait Hands<M: Machine> {
     fn carry_out(&mut self, output: M::Output);
 
     /// Does what is not the session's business. Returns how soon it wants to be called again.
-    fn attend(&mut self, is_orphan: bool) -> Option<Duration>;
+    fn attend(&mut self, standing: Standing) -> Option<Duration>;
 
     /// What goes before all that waits to be dealt with, once.
     fn urgent(&mut self) -> Option<M::Input> {
@@ -113,7 +113,7 @@ pub(super) fn run<M: Machine>(
             machine.handle(now(), input);
             continue;
         }
-        let soon = hands.attend(machine.is_orphan());
+        let soon = hands.attend(machine.standing());
         let patience = machine.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let wait = [soon, patience].into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
         match happenings.recv_timeout(wait) {

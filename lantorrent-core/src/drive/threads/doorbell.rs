@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control::ToNode;
 use super::live::Guest;
 use crate::flow::admission::Join;
-use crate::session::{Ask, FileFault, NodeInput, Proven};
+use crate::session::{Ask, FileFault, NodeInput, Proven, Standing};
 
 /// A connection whose sender has proven to have the password.
 #[derive(Debug)]
@@ -36,14 +35,14 @@ pub(super) enum Knock {
 pub(super) struct Doorbell {
     knocks: Mutex<VecDeque<Knock>>,
     happenings: ToNode,
-    /// Whether no upstream of the session lives.
-    orphan: AtomicBool,
+    /// As the session last said.
+    standing: Mutex<Standing>,
 }
 
 impl Doorbell {
     /// For the session that reads these happenings.
     pub(super) fn new(happenings: ToNode) -> Arc<Self> {
-        Arc::new(Self { knocks: Mutex::default(), happenings, orphan: AtomicBool::new(false) })
+        Arc::new(Self { knocks: Mutex::default(), happenings, standing: Mutex::new(Standing::Served) })
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Knock>> {
@@ -57,12 +56,12 @@ impl Doorbell {
         let _ = self.happenings.try_send(NodeInput::Tick.into());
     }
 
-    pub(super) fn set_orphan(&self, orphan: bool) {
-        self.orphan.store(orphan, Ordering::Relaxed);
+    pub(super) fn set_standing(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
-    pub(super) fn is_orphan(&self) -> bool {
-        self.orphan.load(Ordering::Relaxed)
+    pub(super) fn standing(&self) -> Standing {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn answer(&self) -> Option<Knock> {

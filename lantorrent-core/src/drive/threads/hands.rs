@@ -16,7 +16,7 @@ use super::monitor::{Monitor, Role};
 use super::receiver::Receiving;
 use super::upstreams::Upstreams;
 use crate::flow::{Disk, DiskOrder, DiskStep, Pool, Receiver, Ring, Shared as _, ring_capacity};
-use crate::session::{FileInput, NodeInput, NodeOutput, NodeSession, Proven, UpstreamId};
+use crate::session::{FileInput, NodeInput, NodeOutput, NodeSession, Proven, Standing, UpstreamId};
 use crate::wire::{Header, Keyring, PayloadError, PayloadWriter};
 
 /// How soon to try again to say what upstream has not taken yet.
@@ -170,8 +170,8 @@ impl Hands<NodeSession> for NodeHands {
         }
     }
 
-    fn attend(&mut self, is_orphan: bool) -> Option<Duration> {
-        self.doorbell.set_orphan(is_orphan);
+    fn attend(&mut self, standing: Standing) -> Option<Duration> {
+        self.doorbell.set_standing(standing);
         self.upstreams.flush().then_some(RETRY)
     }
 

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::flow::{DiskOrder, DiskWork, Full, Item, LinkOrder, LinkWork};
     use crate::session::LinkId;
-    use crate::wire::Sum;
+    use crate::wire::{SignedRoot, Sum};
 
     const SPAN: u64 = 4096;
     const LINK: LinkId = LinkId(1);
@@ -154,7 +154,9 @@ mod tests {
                 }
             }
         }
-        monitor.change(|ring| ring.finish(items * SPAN, Sum::Root([0; 32])));
+        monitor.change(|ring| {
+            ring.finish(items * SPAN, Sum::Root(SignedRoot { root: [0; 32], signature: [0; 64] }))
+        });
         items
     }
 

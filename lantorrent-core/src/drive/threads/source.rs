@@ -19,7 +19,7 @@ use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random};
 use crate::flow::{Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
 use crate::rate::Limit;
-use crate::session::{Plan, Seed, SourceInput, SourceOutput, SourceSession, Timing};
+use crate::session::{Plan, Seed, SourceInput, SourceOutput, SourceSession, Standing, Timing};
 use crate::wire::{Keyring, PayloadWriter};
 
 /// How long the last frame to a child may take where the transfer is suspended.
@@ -74,7 +74,7 @@ pub(super) fn run(
         Outgoing { resolver, zones: Zones::Own, dscp, limit },
     );
     let content = SourceContent::new(origin, block_size);
-    let supply = Supply::new(Instant::now(), content, zeros, wire, block_size, pool);
+    let supply = Supply::new(Instant::now(), content, zeros, session.key(), block_size, pool);
     let filled = Arc::clone(&monitor);
     // Not waited for at the end: a stream may never say another byte.
     thread::Builder::new()
@@ -138,7 +138,7 @@ impl Hands<SourceSession> for SourceHands<'_> {
         }
     }
 
-    fn attend(&mut self, _is_orphan: bool) -> Option<Duration> {
+    fn attend(&mut self, _standing: Standing) -> Option<Duration> {
         None
     }
 

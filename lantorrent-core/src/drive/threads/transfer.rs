@@ -22,7 +22,7 @@ use super::wishes::{TransferHandle, Wishes};
 use crate::flow::Zeros;
 use crate::session::{NodeKeys, Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, Report, SourceHint, TransferId, Verb, Wire, block_size, limits};
+use crate::wire::{Keyring, Report, SourceHint, TransferKey, Verb, Wire, block_size, limits};
 
 /// One file, or stream, on its way to many targets.
 ///
@@ -275,7 +275,7 @@ impl Transfer {
             length,
             source: self.hint.clone(),
             begun: unix_millis(),
-            transfer: Some(TransferId(random().map_err(Error::system("draw random numbers"))?)),
+            key: Some(TransferKey::new(&random().map_err(Error::system("draw random numbers"))?)),
             min_rate: self.min_rate,
             sparse: self.zeros == Zeros::Detected || self.origin.is_sparse(),
             ..Plan::new(self.wire, list, block_size)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::doorbell::{Arrival, Doorbell, Knock};
 use crate::flow::admission::{Admission, Attempt, Join, Kept, Rendezvous, Start, Verdict};
+use crate::session::Standing;
 use crate::wire::{SealedReport, TransferId};
 
 #[derive(Debug)]
@@ -65,10 +66,11 @@ impl Transfers {
     ) -> Option<(Arrival, Verdict)> {
         let mut state = self.lock();
         let State { admission, doorbells, .. } = &mut *state;
-        let is_orphan =
-            |transfer: &TransferId| doorbells.get(transfer).is_some_and(|doorbell| doorbell.is_orphan());
+        let standing = |transfer: &TransferId| {
+            doorbells.get(transfer).map_or(Standing::Served, |doorbell| doorbell.standing())
+        };
         admission.acquaint(&mut arrival.proven);
-        match admission.admit(Instant::now(), &arrival.proven.header, attempt, is_orphan) {
+        match admission.admit(Instant::now(), &arrival.proven.header, attempt, standing) {
             Verdict::Join(join) => {
                 state.hand_over(arrival, join);
                 None

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::session::{FileFault, Proven, about, foreign};
+use crate::session::{Ask, FileFault, Proven, about, foreign};
 use crate::wire::{Code, Header, Keyring, Line, LineWriter, Report, ResultKey, SealedReport};
 
 /// The files that a transfer has placed, by the ids of their requests: whether the path of each still leads to it. Of those
@@ -68,6 +68,15 @@ pub(super) fn confirm(
         }
     }
     results
+}
+
+/// Whether a transfer has ended here in that place of its list with content that its source has not signed, so that it may
+/// begin anew for the source.
+pub(super) fn is_spoiled(ask: &Ask, results: &[SealedReport]) -> bool {
+    let reports = results.iter().filter_map(|sealed| sealed.read().ok());
+    let own = reports.filter(|report| report.is_own() && report.index == Some(ask.index));
+    let codes: BTreeSet<Code> = own.map(|report| report.code).collect();
+    codes.contains(&Code::WRONG_CHECKSUM) && !codes.contains(&Code::SUCCESS)
 }
 
 /// What is wrong with the file of a node's own success.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::answer::{PlacedFiles, confirm};
+use super::answer::{PlacedFiles, confirm, is_spoiled};
 use super::last_words::LastWords;
 use super::met::Met;
 use super::registry::{Entrance, Found, Recall, Registry};
 use super::rendezvous::Kept;
-use crate::session::{FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, UpstreamId};
+use crate::session::{Ask, FileFault, Gate, NodeInput, NodeSession, Now, Proven, Seed, Standing, UpstreamId};
 use crate::wire::{Header, SealedReport, TransferId, Verb};
 
 /// How long to wait for files that are in use. A transfer whose results are out takes a moment to let go of its files,
@@ -179,23 +179,23 @@ impl Admission {
         self.met.acquaint(proven);
     }
 
-    /// A sender has proven `header`. `is_orphan` says whether the session of a running transfer has lost its upstream, see
-    /// [`NodeSession::is_orphan`].
+    /// A sender has proven `header`. `standing` says how the session of a running transfer stands, see
+    /// [`NodeSession::standing`].
     pub fn admit(
         &mut self,
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
         match header.envelope.as_ref().map(|envelope| envelope.verb) {
             Some(Verb::Check) => {
                 let may_supersede = attempt.rivals || self.registry.would_supersede(header);
                 Verdict::Probe { may_supersede }
             }
-            Some(Verb::Cancel) => self.cancel(now, header, attempt, is_orphan),
+            Some(Verb::Cancel) => self.cancel(now, header, attempt, standing),
             Some(Verb::Query) => self.query(now, header, attempt),
-            Some(Verb::Send) | None => self.take_part(now, header, attempt, is_orphan),
+            Some(Verb::Send) | None => self.take_part(now, header, attempt, standing),
         }
     }
 
@@ -204,9 +204,9 @@ impl Admission {
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
-        match self.registry.enter(now, header, is_orphan) {
+        match self.registry.enter(now, header, &standing) {
             Entrance::New { supersedes, unwanted } => {
                 let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
                 let Some(words) = self.why_not(LastWords::stopping()) else {
@@ -224,9 +224,14 @@ impl Admission {
                     Verdict::Join(Join { displaced: displaced.collect(), errand: Errand::Claim })
                 }
             },
+            Entrance::Spoiled => Verdict::Wait(now + CONTEST),
             Entrance::Outdated => attempt.outdated(now, self.stopping),
             Entrance::Taken(place) => Verdict::Close(LastWords::has_place(place)),
-            Entrance::Finished(results) => match attempt.files(Stage::Finished) {
+            Entrance::Finished(ask, results) if self.may_begin_anew(&ask, &results) => {
+                self.registry.leave(now, &ask.transfer, None);
+                self.take_part(now, header, attempt, standing)
+            }
+            Entrance::Finished(_, results) => match attempt.files(Stage::Finished) {
                 None => Verdict::Look,
                 Some(found) => {
                     Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
@@ -254,9 +259,9 @@ impl Admission {
         now: Instant,
         header: &Header,
         attempt: &mut Attempt,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
-        let (told, supersedes) = match self.registry.cancel(now, header, is_orphan) {
+        let (told, supersedes) = match self.registry.cancel(now, header, standing) {
             Recall::Running => {
                 return Verdict::Join(Join { displaced: Vec::new(), errand: Errand::Cancel });
             }
@@ -299,6 +304,12 @@ impl Admission {
         }
     }
 
+    /// Whether a transfer that has ended here with those results begins anew for the sender that asks so: its source, where
+    /// the node was sent what the source has not signed.
+    pub(super) fn may_begin_anew(&self, ask: &Ask, results: &[SealedReport]) -> bool {
+        ask.from.is_none() && is_spoiled(ask, results)
+    }
+
     /// Other processes of the node have left this of a transfer.
     pub fn restore(&mut self, now: Instant, transfer: TransferId, kept: Kept) {
         if !kept.cancelled.is_empty() {
@@ -331,9 +342,10 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{begun_at, header, keys, results, with};
+    use super::super::fixture::{begun_at, from, header, keys, own_results, results, with};
     use super::*;
     use crate::session::Timing;
+    use crate::wire::Code;
 
     fn gate() -> Gate {
         Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS }
@@ -356,7 +368,7 @@ mod tests {
 
         fn admit(&mut self, millis: u64, header: &Header, attempt: &mut Attempt) -> Verdict {
             let now = self.start + Duration::from_millis(millis);
-            self.admission.admit(now, header, attempt, |_| false)
+            self.admission.admit(now, header, attempt, |_| Standing::Served)
         }
 
         fn first(&mut self, header: &Header) -> Verdict {
@@ -417,7 +429,7 @@ mod tests {
         // While it waits the other one may lose its upstream.
         let mut attempt = node.attempt();
         let now = node.start;
-        let verdict = node.admission.admit(now, &older, &mut attempt, |_| true);
+        let verdict = node.admission.admit(now, &older, &mut attempt, |_| Standing::Orphan);
         let Verdict::Start(start) = verdict else { panic!("{verdict:?}") };
         assert_eq!(start.supersedes, [TransferId([1; 16])]);
         assert!(start.patience > PATIENCE);
@@ -464,5 +476,42 @@ mod tests {
         assert!(matches!(node.admit(0, &check, &mut attempt), Verdict::Probe { may_supersede: true }));
         assert!(matches!(node.first(&header(1, 0, "/f", Some("a"))), Verdict::Start(_)));
         assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: true }));
+    }
+
+    #[test]
+    fn what_its_source_has_not_signed_begins_anew_for_the_source_alone() {
+        let place = 3;
+        let header = header(1, place, "/f", Some("a"));
+        for (codes, anew) in [
+            (&[Code::WRONG_CHECKSUM][..], true),
+            (&[Code::WRONG_CHECKSUM, Code::NO_SPACE], true),
+            (&[Code::WRONG_CHECKSUM, Code::SUCCESS], false),
+            (&[Code::ABORTED], false),
+            (&[Code::SUCCESS], false),
+            (&[], false),
+        ] {
+            let mut node = Node::new(9);
+            assert!(matches!(node.first(&header), Verdict::Start(_)));
+            let mut results = own_results(1, place, codes);
+            // What others say of it, or it of others, is not its own end.
+            results.extend(own_results(1, place + 1, &[Code::WRONG_CHECKSUM, Code::SUCCESS]));
+            node.leave(&header, Some(results));
+            let relayed = from(Some(2), header.clone());
+            assert!(matches!(node.first(&relayed), Verdict::Look), "{codes:?}: the results");
+            let verdict = node.first(&header);
+            assert_eq!(matches!(verdict, Verdict::Start(_)), anew, "{codes:?}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_source_waits_for_a_session_that_is_about_to_end_so() {
+        let header = header(1, 3, "/f", Some("a"));
+        let mut node = Node::new(9);
+        assert!(matches!(node.first(&header), Verdict::Start(_)));
+        let (start, mut attempt) = (node.start, node.attempt());
+        let mut admit =
+            |header: &Header| node.admission.admit(start, header, &mut attempt, |_| Standing::Spoiled);
+        assert!(matches!(admit(&header), Verdict::Wait(_)));
+        assert!(matches!(admit(&from(Some(2), header.clone())), Verdict::Look), "it joins");
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source:
         envelope: Some(Envelope {
             verb: Verb::Send,
             transfer: TransferId([transfer; 16]),
+            signer: None,
             nonce: Nonce([0; 16]),
             expires: 0,
             to: ([10, 0, 0, 1], 1).into(),
@@ -47,6 +48,21 @@ pub(super) fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source:
 pub(super) fn results(count: usize) -> Vec<SealedReport> {
     let key = keys().result_key(&TransferId([0; 16])).unwrap();
     vec![SealedReport::seal(&Report::refusal(Code::SUCCESS, ""), &key); count]
+}
+
+/// Results of the node in that place of a transfer, one for each of the codes.
+pub(super) fn own_results(transfer: u8, index: u32, codes: &[Code]) -> Vec<SealedReport> {
+    let key = keys().result_key(&TransferId([transfer; 16])).unwrap();
+    let report = |code| Report { index: Some(index), by: Some(index), ..Report::refusal(code, "") };
+    codes.iter().map(|&code| SealedReport::seal(&report(code), &key)).collect()
+}
+
+/// The same as made by that node.
+pub(super) fn from(from: Option<u32>, mut header: Header) -> Header {
+    if let Some(envelope) = &mut header.envelope {
+        envelope.from = from;
+    }
+    header
 }
 
 /// The same with another verb.

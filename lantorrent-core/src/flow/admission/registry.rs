@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::cancelled::Cancelled;
-use crate::session::Ask;
+use crate::session::{Ask, Standing};
 use crate::wire::{Header, SealedReport, TransferId};
 
 /// Finished transfers that are remembered; the oldest go first.
@@ -57,12 +57,14 @@ pub(super) enum Entrance {
     },
     /// The session that is running.
     Running,
+    /// Nothing yet: the session that is running is about to end, and its source begins anew then.
+    Spoiled,
     /// Nothing yet: a newer transfer of the same source writes the same files.
     Outdated,
     /// Nothing: the node has another place in the transfer, this one. The list names it twice, or leads back to it.
     Taken(u32),
-    /// The end of the transfer, told again.
-    Finished(Vec<SealedReport>),
+    /// The end of the transfer, to be told again, and what the sender asks.
+    Finished(Ask, Vec<SealedReport>),
 }
 
 /// What a proven header that cancels requests leads to.
@@ -98,13 +100,13 @@ impl Registry {
         Self { entries: HashMap::new(), cancelled: Cancelled::new(retain), retain }
     }
 
-    /// A sender has proven `header`. One of wire 1 always has a session of its own, and no entry. `is_orphan` says whether
-    /// the session of a running transfer has lost its upstream.
+    /// A sender has proven `header`. One of wire 1 always has a session of its own, and no entry. `standing` says how
+    /// the session of a running transfer stands.
     pub(super) fn enter(
         &mut self,
         now: Instant,
         header: &Header,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Entrance {
         self.forget_old(now);
         let Some(ask) = Ask::for_header(header) else {
@@ -112,11 +114,14 @@ impl Registry {
         };
         match self.entries.get(&ask.transfer) {
             Some(entry) if entry.index() != ask.index => return Entrance::Taken(entry.index()),
-            Some(Entry::Running { .. }) => return Entrance::Running,
-            Some(Entry::Finished { results, .. }) => return Entrance::Finished(results.clone()),
+            Some(Entry::Running { .. }) => {
+                let anew = ask.from.is_none() && standing(&ask.transfer) == Standing::Spoiled;
+                return if anew { Entrance::Spoiled } else { Entrance::Running };
+            }
+            Some(Entry::Finished { results, .. }) => return Entrance::Finished(ask, results.clone()),
             None => {}
         }
-        let Rivals { older, newer } = self.rivals(header, is_orphan);
+        let Rivals { older, newer } = self.rivals(header, standing);
         if !newer.is_empty() {
             return Entrance::Outdated;
         }
@@ -132,7 +137,7 @@ impl Registry {
         &mut self,
         now: Instant,
         header: &Header,
-        is_orphan: impl Fn(&TransferId) -> bool,
+        standing: impl Fn(&TransferId) -> Standing,
     ) -> Recall {
         self.forget_old(now);
         let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
@@ -145,7 +150,7 @@ impl Registry {
             Some(Entry::Finished { results, .. }) => results.clone(),
             None => Vec::new(),
         };
-        Recall::Gone { told, supersedes: self.rivals(header, is_orphan).older }
+        Recall::Gone { told, supersedes: self.rivals(header, standing).older }
     }
 
     /// A sender has proven `header`, which only asks.
@@ -162,11 +167,11 @@ impl Registry {
 
     /// Whether running transfers would have to let go of their files for this one.
     pub(super) fn would_supersede(&self, header: &Header) -> bool {
-        let Rivals { older, newer } = self.rivals(header, |_| false);
+        let Rivals { older, newer } = self.rivals(header, |_| Standing::Served);
         !(older.is_empty() && newer.is_empty())
     }
 
-    fn rivals(&self, header: &Header, is_orphan: impl Fn(&TransferId) -> bool) -> Rivals {
+    fn rivals(&self, header: &Header, standing: impl Fn(&TransferId) -> Standing) -> Rivals {
         let mut rivals = Rivals::default();
         let Some(own) = Ask::for_header(header).filter(|own| own.source.is_some()) else { return rivals };
         for (&id, entry) in &self.entries {
@@ -177,7 +182,7 @@ impl Registry {
             }
             // Without an order the one that comes later is the newer one. So it is where the other one has lost its sender:
             // the clock of the next one may have been put back.
-            let is_newer = ask.outranks(&own) && !is_orphan(&id);
+            let is_newer = ask.outranks(&own) && standing(&id) != Standing::Orphan;
             if is_newer { &mut rivals.newer } else { &mut rivals.older }.push(id);
         }
         rivals
@@ -234,8 +239,8 @@ mod tests {
     use super::super::fixture::{begun_at, header, results};
     use super::*;
 
-    fn lives(_: &TransferId) -> bool {
-        false
+    fn lives(_: &TransferId) -> Standing {
+        Standing::Served
     }
 
     fn begins(entrance: &Entrance) -> bool {
@@ -257,7 +262,7 @@ mod tests {
         registry.leave(now, &id, Some(results(2)));
         assert_eq!(
             registry.enter(now + Duration::from_secs(9), &header, lives),
-            Entrance::Finished(results(2))
+            Entrance::Finished(Ask::for_header(&header).unwrap(), results(2))
         );
         assert!(begins(&registry.enter(now + Duration::from_secs(10), &header, lives)));
         registry.leave(now, &id, None);
@@ -293,7 +298,7 @@ mod tests {
         registry.enter(now, &begun_at(1000, 1, 0, "/f", Some("a")), lives);
         let repeated = begun_at(800, 2, 0, "/f", Some("a"));
         assert_eq!(registry.enter(now, &repeated, lives), Entrance::Outdated);
-        let orphan = |id: &TransferId| *id == first;
+        let orphan = |id: &TransferId| if *id == first { Standing::Orphan } else { Standing::Served };
         let cancel = Recall::Gone { told: Vec::new(), supersedes: vec![first] };
         assert_eq!(registry.cancel(now, &begun_at(800, 9, 0, "/f", Some("a")), orphan), cancel);
         let entrance = Entrance::New { supersedes: vec![first], unwanted: Vec::new() };
@@ -334,7 +339,7 @@ mod tests {
         }
         let later = now + Duration::from_secs(300);
         assert!(begins(&registry.enter(later, &header(0, 0, "/f", None), lives)), "the oldest made room");
-        assert!(matches!(registry.enter(later, &header(255, 0, "/f", None), lives), Entrance::Finished(_)));
+        assert!(matches!(registry.enter(later, &header(255, 0, "/f", None), lives), Entrance::Finished(..)));
         assert!(registry.entries.len() <= 101);
     }
 }

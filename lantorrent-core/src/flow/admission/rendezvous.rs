@@ -207,8 +207,14 @@ impl Rendezvous {
 
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
     pub fn recalled(&mut self, now: Instant, kept: Kept, admission: &mut Admission) {
-        // A question is answered by what is kept alone.
-        let is_over = self.verb == Verb::Query || kept.ended.is_some() && self.verb != Verb::Cancel;
+        // One that begins anew asks for its files as at first.
+        let is_over = |results: &[_]| !admission.may_begin_anew(&self.ask, results);
+        let is_over = match self.verb {
+            // It is answered by what is kept alone.
+            Verb::Query => true,
+            Verb::Cancel => false,
+            Verb::Send | Verb::Check => kept.ended.as_ref().is_some_and(|(_, results)| is_over(results)),
+        };
         admission.restore(now, self.ask.transfer, kept);
         self.state = if is_over { State::Over(Step::Admit) } else { State::Files(0) };
     }
@@ -276,9 +282,10 @@ fn files(header: &Header, ask: &Ask) -> Vec<Name> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{header, keys, results, with};
+    use super::super::fixture::{from, header, keys, own_results, results, with};
     use super::*;
-    use crate::session::{Gate, Timing};
+    use crate::session::{Gate, Standing, Timing};
+    use crate::wire::Code;
 
     struct Process {
         rendezvous: Rendezvous,
@@ -312,7 +319,7 @@ mod tests {
         }
 
         fn admit(&mut self, header: &Header) -> Verdict {
-            self.admission.admit(self.now, header, &mut self.attempt, |_| false)
+            self.admission.admit(self.now, header, &mut self.attempt, |_| Standing::Served)
         }
     }
 
@@ -356,6 +363,25 @@ mod tests {
         let _ = process.met(Holder::Gone);
         assert!(matches!(process.recalled(ended()), Step::Admit), "no file of another process is asked for");
         assert!(matches!(process.admit(&header), Verdict::Look));
+    }
+
+    #[test]
+    fn one_that_begins_anew_takes_its_files_as_at_first() {
+        let spoiled =
+            || Kept { ended: Some((0, own_results(1, 0, &[Code::WRONG_CHECKSUM]))), ..Kept::default() };
+        let source = header(1, 0, "/f", Some("a"));
+        let mut process = Process::new(&source);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        assert!(matches!(process.recalled(spoiled()), Step::Take(Name::File(..), _)));
+        assert!(matches!(process.met(Holder::Gone), Step::Admit));
+        assert!(matches!(process.admit(&source), Verdict::Start(_)));
+        let relayed = from(Some(2), source);
+        let mut process = Process::new(&relayed);
+        let _ = process.step();
+        let _ = process.met(Holder::Gone);
+        assert!(matches!(process.recalled(spoiled()), Step::Admit));
+        assert!(matches!(process.admit(&relayed), Verdict::Look), "the results");
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn envelope() -> crate::wire::Envelope {
     Envelope {
         verb: Verb::Send,
         transfer: TransferId([1; 16]),
+        signer: None,
         nonce: Nonce([2; 16]),
         expires: 0,
         to: ([10, 0, 0, 1], 1).into(),
@@ -185,7 +186,8 @@ fn a_copy_takes_over_for_its_original_that_fails_and_is_the_original_of_the_othe
     assert_eq!(bench.disk.files().open[&1], [], "it is to be a copy");
     bench.disk.files().fails = Some(0);
     bench.push(4096);
-    bench.ring.change(|ring| ring.finish(8192, crate::wire::Sum::Root([0; 32])));
+    let sum = crate::wire::Sum::Root(crate::wire::SignedRoot { root: [0; 32], signature: [0; 64] });
+    bench.ring.change(|ring| ring.finish(8192, sum));
     assert!(matches!(bench.run(), DiskStep::Idle(_)));
     assert!(bench.told.iter().any(|input| matches!(input, FileInput::WriteFailed(0, _))));
     assert!(bench.told.iter().any(|input| matches!(input, FileInput::Written(8192))));

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::super::block::{Block, Pool};
 use super::*;
+use crate::wire::SignedRoot;
 
 const SIZE: u32 = 4096;
 const ONE: LinkId = LinkId(1);
@@ -200,7 +201,7 @@ fn a_hole_can_be_entered_in_the_middle_and_the_end_comes_last() {
     let mut bench = Bench::of(Ring::for_node(4));
     let pushed = bench.ring.push(bench.now, Item::Hole { offset: 0, span: at(8) });
     assert!(pushed.0.is_ok());
-    let _ = bench.ring.finish(at(8), Sum::Root([0; 32]));
+    let _ = bench.ring.finish(at(8), Sum::Root(SignedRoot { root: [0; 32], signature: [0; 64] }));
     bench.ring.add_link(ONE);
     assert!(bench.ring.link_work(ONE).is_err(), "not fed yet");
     let _ = bench.ring.feed(ONE, at(3));

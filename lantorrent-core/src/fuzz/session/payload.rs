@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::{BLOCK, LENGTH, keys};
+use super::{BLOCK, LENGTH, keys, transfer_key};
 use crate::flow::{Content, Local, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Zeros};
 use crate::rate::Limit;
 use crate::session::{LinkId, Now, SourceInput};
-use crate::wire::{Header, PayloadWriter};
+use crate::wire::{Header, PayloadWriter, Wire};
 
 /// The link on which a source sends it.
 const LINK: LinkId = LinkId(0);
@@ -50,7 +50,8 @@ pub(super) fn payload(
     ring.quietly(|ring| ring.add_link(LINK));
     ring.change(|ring| ring.feed(LINK, from));
     let pool = Pool::new(BLOCK, 1);
-    let mut supply = Supply::new(now, Bytes(content), Zeros::Detected, header.wire(), BLOCK, pool);
+    let key = (header.wire() == Wire::Two).then(transfer_key);
+    let mut supply = Supply::new(now, Bytes(content), Zeros::Detected, key, BLOCK, pool);
     while supply.step(now, &ring, tell) != SupplyStep::Over {}
     let writer = PayloadWriter::new(header, &keys()).expect("both wires are on");
     let mut sender = Sender::new(now, LINK, writer, Limit::default());

@@ -2,7 +2,7 @@
 
 use super::super::Script;
 use super::payload::{content, payload};
-use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing};
+use super::{BEHIND, BLOCK, FILES, LENGTH, keys, timing, transfer_key};
 use crate::session::{
     Control, FeedOutput, LinkId, LinkInput, LinkOutput, Now, Plan, Seed, SourceInput, SourceOutput,
     SourceSession,
@@ -30,7 +30,7 @@ impl Source {
         let mut destinations: Vec<Destination> = (0..=BEHIND).map(node).collect();
         destinations[0].degree = Some(degree);
         let length = Some(LENGTH as u64);
-        let plan = Plan { length, ..Plan::new(wire, destinations, BLOCK) };
+        let plan = Plan { length, key: Some(transfer_key()), ..Plan::new(wire, destinations, BLOCK) };
         let session = SourceSession::new(now, plan, keys(), timing(), Seed([1; 32]));
         let mut this = Self { session, content: content(), down: Vec::new(), over: false };
         this.carry_out(now);

@@ -112,7 +112,6 @@ impl Downstream {
         sealed: Option<SealedReport>,
     ) {
         let Word { mut report, proof } = word;
-        let doubted = self.may_be_whole(at);
         let run = &mut self.runs[at];
         let about = report.id.as_deref().and_then(|id| ctx.results.index(id));
         // It has no say in what becomes of this node, or of another run.
@@ -127,19 +126,36 @@ impl Downstream {
             // One that does not say whom it is about is not the node's own for that.
             report.index = report.index.or(about);
         }
-        let certain = !report.is_own() && !report.code.is_success() && !report.code.is_provisional();
         match proof {
-            Proof::Given if certain && doubted => ctx.report(doubtful(&report, self.by), None),
-            Proof::Given => ctx.report(report, sealed),
-            Proof::Missing => ctx.hold(report),
             Proof::Forged => {
                 log::warn!("a result of node {about:?} is not its own: asking it directly");
                 ctx.report(doubtful(&Report { message: FORGED.into(), ..report }, self.by), None);
             }
+            _ if self.is_doubtful_sum(at, &report) => ctx.defer(&report),
+            Proof::Missing => ctx.hold(report),
+            Proof::Given => self.record(ctx, at, report, sealed),
         }
         if let Some(index) = about {
             self.note_fate(ctx, at, index);
         }
         self.close_if_complete(ctx, now, at);
+    }
+
+    /// Whether a node says of itself that its content is not the source's, and this is the source, which has not served it
+    /// all of that: a relay that lies must not fail an honest node. PROTOCOL.md, "Results".
+    fn is_doubtful_sum(&self, at: usize, report: &Report) -> bool {
+        let served = self.runs[at]
+            .child()
+            .is_some_and(|child| report.index == Some(child.node.index) && child.began == Some(0));
+        self.by.is_none() && report.is_own() && report.code == Code::WRONG_CHECKSUM && !served
+    }
+
+    fn record(&self, ctx: &mut Context<impl Feeds>, at: usize, report: Report, sealed: Option<SealedReport>) {
+        let certain = !report.is_own() && !report.code.is_success() && !report.code.is_provisional();
+        if certain && self.may_be_whole(at) {
+            ctx.report(doubtful(&report, self.by), None);
+        } else {
+            ctx.report(report, sealed);
+        }
     }
 }

@@ -62,6 +62,11 @@ impl NodeSession {
                 *awaited |= granted;
                 return Answer::Finishing;
             }
+            // The source begins anew with this node. What those behind have to say it hears from them.
+            Phase::Aborted if self.spoiled && ask.from.is_none() => {
+                self.downstream.hang_up(&mut self.ctx);
+                return Answer::Yes;
+            }
             // What it is about to say is how the transfer ended here.
             Phase::Aborted => return Answer::Finishing,
             Phase::Opening | Phase::Receiving | Phase::Done | Phase::Forgotten => {}

@@ -23,9 +23,9 @@ pub(crate) use fake::{Child, FakeNode};
 pub(crate) use nimbus::Nimbus;
 pub(crate) use node::{TestNode, gated};
 pub(crate) use peer::{
-    Peer, anew, exchange, first_blocks, from_to, header, header_for, of_version, payload, without_blocks,
+    Peer, anew, exchange, first_blocks, from_to, header, header_for, key_of, of_version, payload, without_blocks,
 };
-pub(crate) use proxy::{Proxy, Way};
+pub(crate) use proxy::{Proxy, Tap, Way};
 pub(crate) use sign::{sign, sign_bytes, signature_1};
 
 pub(crate) const PASSWORD: &str = "a password of these tests";

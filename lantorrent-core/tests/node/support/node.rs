@@ -67,6 +67,16 @@ impl TestNode {
         Self::apart_at(tempfile::tempdir().unwrap(), change)
     }
 
+    /// The same, reached through a proxy.
+    pub(crate) fn apart_behind(tap: Tap) -> Self {
+        let proxy = Proxy::new();
+        let address = proxy.address;
+        let mut node = Self::apart(|config| config.also.push(address));
+        proxy.run(node.own, tap);
+        node.address = address;
+        node
+    }
+
     pub(crate) fn apart_at(folder: TempDir, change: impl FnOnce(&mut NodeConfig)) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut config = config(&folder);

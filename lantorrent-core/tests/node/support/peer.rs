@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
-    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SealedReport, SourceHint, Sum, TAG_BYTES,
-    TransferId, Wire, digest, proof,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SealedReport, SourceHint, Sum,
+    TAG_BYTES, TransferKey, Wire, digest, proof,
 };
 
 use super::{TestNode, keys};
@@ -39,12 +40,28 @@ fn destination(node: &TestNode, index: u32, files: &[&str]) -> Destination {
     }
 }
 
+/// The keys of all transfers of this process, so that whatever has a header can sign the end.
+static KEYS: Mutex<Vec<TransferKey>> = Mutex::new(Vec::new());
+
+/// The key of a transfer of its own.
+pub(crate) fn transfer_key() -> TransferKey {
+    let key = TransferKey::new(&[unique(), unique()].concat().try_into().unwrap());
+    KEYS.lock().unwrap().push(key.clone());
+    key
+}
+
+/// The key of a header's transfer.
+pub(crate) fn key_of(header: &Header) -> TransferKey {
+    let transfer = header.envelope.as_ref().unwrap().transfer;
+    KEYS.lock().unwrap().iter().find(|key| key.transfer() == transfer).unwrap().clone()
+}
+
 /// A header that asks `nodes` in a chain for the same files. The ids are index and name.
 pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length: Option<u64>) -> Header {
     let mut list = (0..).zip(nodes).map(|(index, node)| destination(node, index, files));
     let node = list.next().unwrap();
     let expires = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 60;
-    let envelope = Envelope::new(TransferId(unique()), Nonce(unique()), expires, nodes[0].address);
+    let envelope = Envelope::new(transfer_key().signer(), Nonce(unique()), expires, nodes[0].address);
     Header {
         node,
         length,
@@ -84,7 +101,8 @@ pub(crate) fn payload(header: &Header, content: &[u8]) -> Vec<u8> {
         put(&Frame::Data { offset, len: u32::try_from(block.len()).unwrap(), digest: Some(digest) }, block);
         offset += block.len() as u64;
     }
-    put(&Frame::End { size, sum: Sum::Root(root.root()) }, &[]);
+    let signed = key_of(header).sign(size, header.block_size, root.root());
+    put(&Frame::End { size, sum: Sum::Root(signed) }, &[]);
     bytes
 }
 
@@ -115,7 +133,9 @@ pub(crate) fn of_version(mut header: Header, name: &str) -> Header {
 
 /// The same, as another transfer.
 pub(crate) fn anew(mut header: Header) -> Header {
-    header.envelope.as_mut().unwrap().transfer = TransferId(unique());
+    let envelope = header.envelope.as_mut().unwrap();
+    let signer = transfer_key().signer();
+    (envelope.transfer, envelope.signer) = (signer.transfer(), Some(signer));
     header
 }
 

@@ -8,7 +8,8 @@ use lantorrent_core::session::{FeedInput, LinkId};
 use super::backing::{Backing, SimRing};
 use super::link::{ConnId, Side};
 use super::net::Net;
-use super::socket::Socket;
+use super::socket::{Forging, Socket};
+use crate::forger::Forger;
 
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -17,6 +18,8 @@ pub(crate) struct Child {
     /// Whether the connection stands. Nothing is read or written before.
     pub(crate) connected: bool,
     pub(crate) sender: Sender,
+    /// What changes what it is sent.
+    pub(crate) forger: Option<Forger>,
     /// What has to happen before there is something to send; none if there may be.
     pub(crate) waits: Option<Waits>,
     /// How far it was when that was last looked at, and whether it is being sent what was read from a file.
@@ -50,6 +53,7 @@ impl Child {
             link,
             connected: false,
             sender,
+            forger: None,
             waits: None,
             position: None,
             from_file: false,
@@ -71,7 +75,11 @@ impl Child {
         }
         let now = net.now().instant;
         let mut socket = Socket { net, conn: self.conn, side: Side::Dialer };
-        self.waits = Some(match self.sender.step(now, &mut socket, ring, tell) {
+        let step = match &mut self.forger {
+            None => self.sender.step(now, &mut socket, ring, tell),
+            Some(forger) => self.sender.step(now, &mut Forging { socket, forger }, ring, tell),
+        };
+        self.waits = Some(match step {
             SendStep::Moved(_) => return Sent::Something,
             SendStep::WouldBlock => Waits::Socket,
             SendStep::Until(at) | SendStep::AwaitsFile { until: Some(at), .. } => Waits::Until(at),

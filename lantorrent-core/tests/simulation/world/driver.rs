@@ -27,6 +27,7 @@ use super::machine::{Happening, Machine, Output};
 use super::net::{ActorId, Event, Net};
 use super::upstreams::Upstreams;
 use super::{address, host_at};
+use crate::forger::Forger;
 
 /// How long a session waits for files in use: one that was superseded takes a moment to let go.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -103,7 +104,7 @@ impl NodeSide {
         net: &Net,
         header: &Header,
         keys: &Keyring,
-        truth: &Rc<Vec<u8>>,
+        truth: Option<Rc<Vec<u8>>>,
         transfer: Option<TransferId>,
     ) -> Self {
         let pool = Pool::new(header.block_size, 8);
@@ -525,7 +526,9 @@ impl Driver {
                 let conn = net.dial(self.id, self.at, Some(host_at(to)));
                 self.ring.quietly(|ring| ring.add_link(link));
                 let sender = Sender::new(net.now().instant, link, self.writer.clone(), Limit::default());
-                self.children.insert(link, Child::new(link, conn, sender));
+                let mut child = Child::new(link, conn, sender);
+                child.forger = host.lie.map(|lie| Forger::new(lie, host.keys.clone()));
+                self.children.insert(link, child);
             }
             Output::Link(LinkOutput::Close(link)) if self.lookups.remove(&link) => {}
             Output::Link(LinkOutput::Send(link, bytes)) => {

@@ -25,7 +25,7 @@ pub(crate) struct SimFiles {
 }
 
 impl SimFiles {
-    pub(crate) fn new(header: &Header, truth: &Rc<Vec<u8>>) -> Self {
+    pub(crate) fn new(header: &Header, truth: Option<Rc<Vec<u8>>>) -> Self {
         let source = header.envelope.as_ref().and_then(|envelope| envelope.source.clone());
         let version =
             source.map(|source| Version { source, length: header.length, block_size: header.block_size });
@@ -33,7 +33,7 @@ impl SimFiles {
             names: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
             version,
             block_size: header.block_size.into(),
-            truth: header.envelope.is_some().then(|| Rc::clone(truth)),
+            truth,
             disk: Disk::default(),
             random: Random::new(0),
             wrote: false,

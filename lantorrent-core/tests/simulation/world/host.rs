@@ -10,6 +10,7 @@ use lantorrent_core::wire::{Header, Keyring, Nonce, ResultKey, SealedReport, Tra
 
 use super::disk::Disk;
 use super::net::{ActorId, Event};
+use crate::forger::Lie;
 
 /// What a liar writes towards its parent once it was let in.
 pub(crate) type Script = fn(&mut Proven, &Keyring) -> Vec<u8>;
@@ -50,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) keys: Keyring,
     pub(crate) timing: Timing,
     pub(crate) disk: Disk,
+    /// What it makes of the payload on its way to its children.
+    pub(crate) lie: Option<Lie>,
     pub(crate) admission: Admission,
     /// Whether each connection has a process of its own, which shares no memory with the others.
     pub(crate) solo: bool,
@@ -95,6 +98,7 @@ impl Host {
             keys,
             timing,
             disk: Disk::default(),
+            lie: None,
             admission,
             solo: false,
             ended_transfers: Vec::new(),

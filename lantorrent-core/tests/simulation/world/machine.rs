@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::session::{
     Control, FeedInput, FeedOutput, FileInput, FileOutput, LinkId, LinkInput, LinkOutput, NodeInput,
-    NodeOutput, NodeSession, Now, SourceInput, SourceOutput, SourceSession, UpstreamId,
+    NodeOutput, NodeSession, Now, SourceInput, SourceOutput, SourceSession, Standing, UpstreamId,
 };
 use lantorrent_core::wire::{SealedReport, Wire};
 
@@ -177,8 +177,11 @@ impl Machine {
         }
     }
 
-    pub(crate) fn is_orphan(&self, now: Now) -> bool {
-        matches!(&self.session, Session::Node(session) if session.is_orphan(now))
+    pub(crate) fn standing(&self, now: Now) -> Standing {
+        match &self.session {
+            Session::Node(session) => session.standing(now),
+            Session::Source(_) => Standing::Served,
+        }
     }
 
     pub(crate) fn results(&self) -> Option<Vec<SealedReport>> {

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 
 use super::link::{self, ConnId, Side};
 use super::net::Net;
+use crate::forger::Forger;
 
 pub(crate) struct Socket<'a> {
     pub(crate) net: &'a mut Net,
@@ -42,6 +43,30 @@ impl Write for Socket<'_> {
             0 => Err(ErrorKind::WouldBlock.into()),
             count => Ok(count),
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The end of a relay that changes what it sends.
+pub(crate) struct Forging<'a, 'b> {
+    pub(crate) socket: Socket<'a>,
+    pub(crate) forger: &'b mut Forger,
+}
+
+impl Write for Forging<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut forged = bytes.to_vec();
+        self.forger.clone().pass(&mut forged);
+        let count = self.socket.write(&forged)?;
+        self.forger.pass(&mut bytes[..count].to_vec());
+        Ok(count)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>())
     }
 
     fn flush(&mut self) -> io::Result<()> {

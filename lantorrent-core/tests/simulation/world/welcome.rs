@@ -1,11 +1,13 @@
 //! A sender has proven the password: what its connection becomes, by the admission of a node.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use lantorrent_core::flow::admission::{
     Admission, Attempt, Join, LastWords, Rendezvous, Start, Verdict, answer_check,
 };
-use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, UpstreamId};
+use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, Standing, UpstreamId};
 use lantorrent_core::wire::{TransferId, Verb};
 
 use super::driver::{Driver, NodeSide};
@@ -45,6 +47,7 @@ impl Welcome {
     pub(super) fn decide(mut self, world: &mut World) -> Role {
         let host = &mut world.hosts[self.at];
         if let Some(script) = self.greeter.script {
+            host.admission.acquaint(&mut self.proven);
             self.greeter.out.extend(script(&mut self.proven, &host.keys));
             self.greeter.pump(&mut world.net);
             return Role::Greeter(self.greeter);
@@ -83,9 +86,8 @@ impl Welcome {
     fn admit(&mut self, world: &mut World) -> Verdict {
         let now = world.net.now();
         let sessions = world.hosts[self.at].sessions.iter();
-        let orphans: Vec<TransferId> = sessions
-            .filter(|(_, id)| world.driver(*id).is_some_and(|driver| driver.machine.is_orphan(now)))
-            .map(|&(transfer, _)| transfer)
+        let standings: BTreeMap<TransferId, Standing> = sessions
+            .filter_map(|&(transfer, id)| Some((transfer, world.driver(id)?.machine.standing(now))))
             .collect();
         let host = &mut world.hosts[self.at];
         let stopping = host.stopping.is_some();
@@ -98,9 +100,9 @@ impl Welcome {
         if stopping {
             admission.stop();
         }
-        let is_orphan = |transfer: &TransferId| orphans.contains(transfer);
+        let standing = |transfer: &TransferId| standings.get(transfer).copied().unwrap_or(Standing::Served);
         admission.acquaint(&mut self.proven);
-        admission.admit(now.instant, &self.proven.header, &mut self.attempt, is_orphan)
+        admission.admit(now.instant, &self.proven.header, &mut self.attempt, standing)
     }
 
     /// No file is moved away once it has its name.
@@ -149,7 +151,10 @@ impl Welcome {
         host.sessions.extend(transfer.map(|transfer| (transfer, id)));
         host.places.extend(transfer.map(|transfer| (transfer, header.node.index)));
         let (keys, gate) = (host.keys.clone(), host.gate());
-        let mut node = NodeSide::new(&world.net, &header, &keys, &world.truth, transfer);
+        // A relay that knows the password can have anything written, as long as it gets no name.
+        let is_true = header.envelope.is_some() && world.hosts.iter().all(|host| host.lie.is_none());
+        let truth = is_true.then(|| Rc::clone(&world.truth));
+        let mut node = NodeSide::new(&world.net, &header, &keys, truth, transfer);
         let conn = greeter.conn;
         let upstream = node.upstreams.add(conn, greeter.out, rest);
         let session = task.session(world.net.now(), upstream, *proven, &gate, Seed(world.net.random.bytes()));
