@@ -224,6 +224,7 @@ impl Admission {
                     Verdict::Join(Join { displaced: displaced.collect(), errand: Errand::Claim })
                 }
             },
+            Entrance::Spoiled if self.stopping => Verdict::Close(LastWords::stopping()),
             Entrance::Spoiled => Verdict::Wait(now + CONTEST),
             Entrance::Outdated => attempt.outdated(now, self.stopping),
             Entrance::Taken(place) => Verdict::Close(LastWords::has_place(place)),
@@ -509,9 +510,13 @@ mod tests {
         let mut node = Node::new(9);
         assert!(matches!(node.first(&header), Verdict::Start(_)));
         let (start, mut attempt) = (node.start, node.attempt());
-        let mut admit =
-            |header: &Header| node.admission.admit(start, header, &mut attempt, |_| Standing::Spoiled);
-        assert!(matches!(admit(&header), Verdict::Wait(_)));
-        assert!(matches!(admit(&from(Some(2), header.clone())), Verdict::Look), "it joins");
+        let mut admit = |header: &Header, admission: &mut Admission| {
+            admission.admit(start, header, &mut attempt, |_| Standing::Spoiled)
+        };
+        assert!(matches!(admit(&header, &mut node.admission), Verdict::Wait(_)));
+        let relayed = from(Some(2), header.clone());
+        assert!(matches!(admit(&relayed, &mut node.admission), Verdict::Look), "it joins");
+        node.admission.stop();
+        assert!(matches!(admit(&header, &mut node.admission), Verdict::Close(_)));
     }
 }
