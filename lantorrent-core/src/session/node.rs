@@ -115,7 +115,8 @@ impl NodeSession {
         seed: Seed,
     ) -> Self {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         for file in 0..session.header().node.requests.len() {
             session.ctx.out.push_back(NodeOutput::File(FileOutput::Open(file)));
         }
@@ -137,7 +138,8 @@ impl NodeSession {
         // Nothing unpredictable is needed to say no.
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         session.abort(now, &Abort { code, reason: message.into() });
         session.advance(now);
         session.arm();
@@ -152,7 +154,7 @@ impl NodeSession {
         timing: Timing,
         seed: Seed,
     ) -> Self {
-        let Proven { mut header, lines } = proven;
+        let Proven { mut header, lines, features } = proven;
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(upstream, from, lines, now.instant);
         let upstream = Upstream::new(link, now.instant);
@@ -164,8 +166,10 @@ impl NodeSession {
         let all: Vec<_> = std::iter::once(&header.node).chain(&list).cloned().collect();
         let places = list.iter().map(|node| node.index).collect();
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
+        let mut ctx = Context::new(header, &all, keys, timing, seed);
+        ctx.features = features;
         Self {
-            ctx: Context::new(header, &all, keys, timing, seed),
+            ctx,
             upstream,
             downstream,
             list: places,

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::entropy::{Entropy, Seed};
 use super::timing::Timing;
 use crate::wire::{
-    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
+    Destination, Envelope, Features, Header, Keyring, Nonce, Request, SourceHint, TransferId, Verb, Wire,
 };
 
 /// What a source is to send, and to whom.
@@ -32,6 +32,10 @@ pub struct Plan {
     pub min_rate: Option<u64>,
     /// The file has holes, and is to have them on the nodes.
     pub sparse: bool,
+    /// What this source can do.
+    pub features: Features,
+    /// What the transfer uses of that. Each node has to have it, or refuses to take part.
+    pub features_in_use: Features,
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
@@ -50,6 +54,8 @@ impl Plan {
             begun: None,
             min_rate: None,
             sparse: false,
+            features: Features::SUPPORTED,
+            features_in_use: Features::default(),
             cancelled: BTreeSet::new(),
         }
     }
@@ -91,6 +97,7 @@ impl<O> Context<O> {
             begun: plan.begun,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
+            features_in_use: plan.features_in_use.clone(),
             ..Envelope::new(transfer, Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
@@ -112,6 +119,7 @@ impl<O> Context<O> {
         };
         let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         ctx.entropy = entropy;
+        ctx.features = plan.features.clone();
         (ctx, transfer)
     }
 }

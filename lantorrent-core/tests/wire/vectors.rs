@@ -168,7 +168,7 @@ fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
     };
     vec![
         ("challenge", Line::Challenge { challenge: vectors.challenge }),
-        ("accepted", Line::Accepted),
+        ("accepted", Line::ACCEPTED),
         ("ready", Line::Ready { offset: 0 }),
         ("alive", Line::Alive),
         ("progress", Line::Progress(progress)),

@@ -15,8 +15,9 @@ fn result_key(keys: &Keyring, header: &Header) -> Option<ResultKey> {
 
 /// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
 pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -> Vec<u8> {
+    let accepted = proven.accepted();
     let Some(mut lines) = proven.lines else { return Vec::new() };
-    let mut said = lines.encode(&Line::Accepted);
+    let mut said = lines.encode(&accepted);
     said.extend(encode_results(&mut lines, &proven.header, keys, results));
     said
 }
@@ -24,9 +25,9 @@ pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -
 /// The answer to a `check`: for each request, in the order of the header, whether it could be written. The bytes to
 /// write before closing. PROTOCOL.md, "Check".
 pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFault>]) -> Vec<u8> {
-    let header = &proven.header;
+    let (header, accepted) = (&proven.header, proven.accepted());
     let (Some(key), Some(mut lines)) = (result_key(keys, header), proven.lines) else { return Vec::new() };
-    let mut said = lines.encode(&Line::Accepted);
+    let mut said = lines.encode(&accepted);
     for (request, found) in header.node.requests.iter().zip(found) {
         let report = match found {
             Ok(()) => about(&header.node, request, Code::SUCCESS, "it could be written"),
@@ -101,8 +102,9 @@ pub struct Follower {
 impl Follower {
     /// The follower, and the bytes to write at first. None on wire 1, which cannot wait.
     pub fn new(proven: Proven) -> Option<(Self, Vec<u8>)> {
+        let accepted = proven.accepted();
         let mut lines = proven.lines?;
-        let accepted = lines.encode(&Line::Accepted);
+        let accepted = lines.encode(&accepted);
         Some((Self { header: proven.header, lines }, accepted))
     }
 

@@ -292,10 +292,9 @@ impl Attempt {
 mod tests {
     use super::super::fixture::{begun_at, header, keys, results, with};
     use super::*;
-    use crate::session::Timing;
 
     fn gate() -> Gate {
-        Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS }
+        Gate::new(keys())
     }
 
     /// A node, and a way to ask it at some time.

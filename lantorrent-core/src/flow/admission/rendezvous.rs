@@ -284,7 +284,7 @@ mod tests {
     impl Process {
         fn new(header: &Header) -> Self {
             let timing = Timing::default();
-            let gate = Gate { keys: keys(), also: Vec::new(), timing, verbs: Gate::VERBS };
+            let gate = Gate { timing, ..Gate::new(keys()) };
             let now = Instant::now();
             let rendezvous = Rendezvous::new(now, header).unwrap();
             let attempt = Attempt::new(now, &gate);

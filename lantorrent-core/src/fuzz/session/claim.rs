@@ -4,7 +4,7 @@ use super::super::Script;
 use super::keys;
 use super::node::Node;
 use crate::session::{NodeInput, Now, Proven};
-use crate::wire::{Envelope, Header, Line, LineReader, LineWriter, Nonce, Request};
+use crate::wire::{Envelope, Features, Header, Line, LineReader, LineWriter, Nonce, Request};
 
 /// A claim by the source or by somebody behind the node, with the list as it was or without one, and what hears its
 /// answer. None on wire 1.
@@ -22,7 +22,7 @@ pub(super) fn claim(script: &mut Script<'_>, header: &Header) -> Option<(Proven,
     let mut lines = LineWriter::new(keys().line_key(&nonce, &challenge)?);
     let mut ear = LineReader::new(keys(), nonce);
     ear.push(&lines.encode(&Line::Challenge { challenge })).expect("a challenge");
-    Some((Proven { header, lines: Some(lines) }, ear))
+    Some((Proven { header, lines: Some(lines), features: Features::default() }, ear))
 }
 
 impl Node {

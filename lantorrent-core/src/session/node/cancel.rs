@@ -53,7 +53,8 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
         session.phase = Phase::Aborted;
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         for sealed in told {
             session.tell_success_again(sealed);
         }
@@ -88,14 +89,15 @@ impl NodeSession {
 
     /// Somebody cancels requests, and wants to hear what became of them.
     pub(super) fn cancelled(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let Proven { header, lines } = proven;
+        let Proven { header, lines, .. } = proven;
         let mut link = Link::new(id, None, lines, now.instant);
         let requests = header.node.requests;
         if self.cancels.others.len() + requests.len() > limits::REQUESTS_TOTAL {
             log::warn!("hung up on somebody who cancels more requests than a transfer can have");
             return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
-        link.say(&mut self.ctx, &Line::Accepted);
+        let accepted = self.ctx.accepted();
+        link.say(&mut self.ctx, &accepted);
         let ids = requests.iter().map(|request| request.id.clone()).collect();
         self.cancels.callers.push(Caller { link, ids });
         for request in requests {

@@ -198,7 +198,7 @@ impl Host {
 }
 
 fn gate(keys: &Keyring, timing: &Timing) -> Gate {
-    Gate { keys: keys.clone(), also: Vec::new(), timing: timing.clone(), verbs: Gate::VERBS }
+    Gate { timing: timing.clone(), ..Gate::new(keys.clone()) }
 }
 
 impl crate::random::Random {
