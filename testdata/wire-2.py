@@ -38,7 +38,7 @@ keys = {
 }
 proof = derive("lantorrent 2 proof", NONCE + CHALLENGE)
 
-header = text({
+header_values = {
     "wire": 2,
     "verb": "send",
     "transfer": TRANSFER.hex(),
@@ -57,8 +57,20 @@ header = text({
         {"host": "node-8", "port": 2893, "index": 1,
          "requests": [{"filename": "/srv/img/a.img", "id": "b", "rename": True}]},
     ],
-}) + "\n"
-header += "EOH : " + b64(mac(keys["header"], header.encode())) + "\r\n"
+}
+
+
+def signed(values):
+    json_line = text(values) + "\n"
+    return json_line + "EOH : " + b64(mac(keys["header"], json_line.encode())) + "\r\n"
+
+
+header = signed(header_values)
+# The same of a sender with two features, in a transfer that uses one of them. They stand before the node's own values.
+place = list(header_values).index("host")
+items = list(header_values.items())
+header_with_features = signed(dict(
+    items[:place] + [("features", ["later", "other"]), ("use", ["later"])] + items[place:]))
 
 pattern = bytes(i % 251 for i in range(BLOCK))
 short = b"LANTorrent\n"
@@ -68,8 +80,8 @@ root = blake3(b"".join(blake3(block).digest() for block in (pattern, zero, zero,
 frames = []
 
 
-def frame(name, kind, offset, span, data=b""):
-    head = struct.pack(">B3xIQQ", kind, len(data), offset, span)
+def frame(name, kind, offset, span, data=b"", flags=b"\0\0\0"):
+    head = struct.pack(">B3sIQQ", kind, flags, len(data), offset, span)
     digest = blake3(data).digest()
     tag = blake3(head + digest, key=keys["frame"]).digest()
     frames.append({"name": name, "head": head.hex(), "data": data.hex(), "h": digest.hex(), "tag": tag.hex()})
@@ -82,6 +94,8 @@ frame("last data", 1, 3 * BLOCK, len(short), short)
 frame("end", 5, size, 0, root)
 frame("bye", 6, 0, 0)
 frame("abort", 4, 0, 0, struct.pack(">H", 515) + "stopped by the operator".encode())
+frame("hop-local extension", 0x80, 0, 0)
+frame("forwarded extension", 0xC0, 7, 2**64 - 1, b"later", flags=b"\1\2\3")
 
 result = text({
     "code": 0, "host": "10.0.0.7", "port": 2893, "file": "/srv/img/a.img", "id": "a", "message": "",
@@ -90,9 +104,13 @@ result = text({
 lines = []
 
 
+def encoded(seq, kind, **values):
+    body = text({"seq": seq, "line": kind, **values})
+    return body + " " + b64(mac(keys["line"], body.encode())) + "\n"
+
+
 def line(kind, **values):
-    body = text({"seq": len(lines), "line": kind, **values})
-    lines.append({"name": kind, "text": body + " " + b64(mac(keys["line"], body.encode())) + "\n"})
+    lines.append({"name": kind, "text": encoded(len(lines), kind, **values)})
 
 
 line("challenge", challenge=CHALLENGE.hex())
@@ -105,6 +123,7 @@ line("result", result=result, tag=mac(keys["result"], result.encode()).hex())
 line("left")
 line("aside")
 line("damaged", offset=12288)
+line("later")
 
 print(json.dumps({
     "about": "The worked examples of wire 2 in PROTOCOL.md. Made by wire-2.py beside this file.",
@@ -118,4 +137,8 @@ print(json.dumps({
     "frames": frames,
     "root": root.hex(),
     "lines": lines,
+    "growth": {
+        "header": header_with_features,
+        "accepted": encoded(1, "accepted", features=["later", "third"]),
+    },
 }, indent=1))

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use lantorrent_core::wire::proof::{self, ProofReader};
 use lantorrent_core::wire::{
-    Abort, Change, Code, Destination, Envelope, Frame, FrameReader, FrameWriter, FromNode, Header,
-    HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password, PayloadReader, Progress,
-    Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, digest,
+    Abort, Change, Code, Destination, Envelope, Extension, Features, Frame, FrameReader, FrameWriter,
+    FromNode, Header, HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password,
+    PayloadReader, Progress, Report, Request, RootHasher, SealedReport, SourceHint, Sum, TransferId, digest,
 };
 use serde::Deserialize;
 
@@ -22,6 +22,14 @@ pub(crate) struct Vectors {
     pub(crate) frames: Vec<FrameVector>,
     pub(crate) root: String,
     pub(crate) lines: Vec<LineVector>,
+    pub(crate) growth: Growth,
+}
+
+/// The same header and answer, of peers that have features.
+#[derive(Deserialize)]
+pub(crate) struct Growth {
+    pub(crate) header: String,
+    pub(crate) accepted: String,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +92,31 @@ fn header(vectors: &Vectors) -> Header {
     }
 }
 
+fn features(names: &[&str]) -> Features {
+    Features::new(names.iter().copied()).unwrap()
+}
+
+#[test]
+fn features_of_both_sides() {
+    let vectors = vectors();
+    let keys = vectors.keyring();
+    let mut header = header(&vectors);
+    let envelope = header.envelope.as_mut().unwrap();
+    envelope.features = features(&["later", "other"]);
+    envelope.features_in_use = features(&["later"]);
+    let Growth { header: text, accepted: answer } = &vectors.growth;
+    assert_eq!(String::from_utf8(header.sign(&keys).unwrap()).unwrap(), *text);
+    let (_, read) = HeaderReader::default().push(text.as_bytes()).unwrap();
+    assert_eq!(read.unwrap().verify(&keys), Ok(header));
+    let accepted = Line::Accepted { features: features(&["later", "third"]) };
+    let mut writer = LineWriter::new(keys.line_key(&vectors.nonce, &vectors.challenge).unwrap());
+    writer.encode(&Line::Challenge { challenge: vectors.challenge });
+    assert_eq!(String::from_utf8(writer.encode(&accepted)).unwrap(), *answer);
+    let mut reader = LineReader::new(keys, vectors.nonce);
+    reader.push(vectors.lines[0].text.as_bytes()).unwrap();
+    assert_eq!(reader.push(answer.as_bytes()), Ok((answer.len(), Some(FromNode::Line(accepted)))));
+}
+
 #[test]
 fn header_and_proof() {
     let vectors = vectors();
@@ -97,6 +130,10 @@ fn header_and_proof() {
     assert_eq!(String::from_utf8(line).unwrap(), vectors.proof);
     let mut reader = ProofReader::new(&keys, &vectors.nonce, &vectors.challenge).unwrap();
     assert_eq!(reader.push(vectors.proof.as_bytes()), Ok((vectors.proof.len(), true)));
+}
+
+fn extension(kind: u8, fields: ([u8; 3], u64, u64), data: &[u8]) -> Frame {
+    Frame::Extension(Extension::new(kind, fields, data).unwrap())
 }
 
 fn frames() -> Vec<(&'static str, Frame, Vec<u8>)> {
@@ -120,6 +157,8 @@ fn frames() -> Vec<(&'static str, Frame, Vec<u8>)> {
             Frame::Abort(Abort { code: Code::ABORTED, reason: "stopped by the operator".into() }),
             vec![],
         ),
+        ("hop-local extension", extension(0x80, ([0; 3], 0, 0), b""), vec![]),
+        ("forwarded extension", extension(0xc0, ([1, 2, 3], 7, u64::MAX), b"later"), vec![]),
     ]
 }
 
@@ -176,6 +215,7 @@ fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
         ("left", Line::Left),
         ("aside", Line::Aside),
         ("damaged", Line::Damaged { offset: 12288 }),
+        ("later", Line::Unknown { kind: "later".into() }),
     ]
 }
 
