@@ -14,7 +14,10 @@ mod copies;
 mod devices;
 mod files;
 mod headers;
+mod growth;
 mod holes;
+#[path = "../common/later.rs"]
+mod later;
 mod limits;
 mod mixed;
 mod moved;
@@ -22,6 +25,8 @@ mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;
 mod protocol;
+#[path = "../common/random.rs"]
+mod random;
 mod repair;
 mod replay;
 mod resume;
