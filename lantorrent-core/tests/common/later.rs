@@ -4,8 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use lantorrent_core::wire::{Extension, Frame, FrameWriter, HEAD_BYTES, Nonce, TAG_BYTES};
-use serde_json::Value;
+use lantorrent_core::wire::{Extension, HEAD_BYTES, Nonce, TAG_BYTES};
 use sha2::Sha256;
 
 use crate::random::Random;
@@ -34,23 +33,18 @@ pub(crate) fn header(password: &str, bytes: &[u8], used: Option<&str>) -> Option
         return None;
     }
     let text = std::str::from_utf8(text).ok()?;
-    let mut keys = r#"{"later":{"of":[1.5,null,{"deep":"\u00e4"}]},"#.to_owned();
-    if !text.contains(r#""features":["#) {
-        keys += &format!(r#""features":["{FEATURE}"],"#);
-    }
-    if let Some(used) = used.filter(|_| !text.contains(r#""use":["#)) {
-        keys += &format!(r#""use":["{used}"],"#);
-    }
-    let text = keys + &text[1..].replace(r#"{"host":"#, r#"{"later":-1,"host":"#);
+    let list = |key: &str, name: Option<&str>| match name {
+        Some(name) if !text.contains(&format!(r#""{key}":["#)) => format!(r#""{key}":["{name}"],"#),
+        _ => String::new(),
+    };
+    let keys = [
+        r#"{"later":{"of":[1.5,null,{"deep":"\u00e4"}]},"#.to_owned(),
+        list("features", Some(FEATURE)),
+        list("use", used),
+    ];
+    let text = keys.concat() + &text[1..].replace(r#"{"host":"#, r#"{"later":-1,"host":"#);
     let signature = BASE64.encode(hmac_sha256(&key, text.as_bytes()));
     Some(format!("{text}EOH : {signature}\r\n").into_bytes())
-}
-
-/// The value of a key of a header that the peer sends.
-pub(crate) fn value(header: &[u8], key: &str) -> Option<Value> {
-    let end = position(header, b"\nEOH : ")?;
-    let value: Value = serde_json::from_slice(&header[..end]).ok()?;
-    value.get(key).cloned()
 }
 
 /// The lines of one connection behind the challenge, each with keys that nobody knows yet, and lines of an unknown kind.
@@ -66,7 +60,12 @@ impl Lines {
     pub(crate) fn new(password: &str, nonce: Nonce, challenge: Nonce) -> Self {
         let context = [&b"lantorrent 2 line\0"[..], &nonce.0, &challenge.0].concat();
         let key = hmac_sha256(password.as_bytes(), &context);
-        Self { key, seq: 1, accepted: false, random: Random::new(u64::from_be_bytes(nonce.0[..8].try_into().unwrap())) }
+        Self {
+            key,
+            seq: 1,
+            accepted: false,
+            random: Random::new(u64::from_be_bytes(nonce.0[..8].try_into().unwrap())),
+        }
     }
 
     /// Whole lines, with their ends. What is not authentic comes out as it is.
@@ -106,12 +105,6 @@ pub(crate) fn extension(random: &mut Random, most: usize) -> Extension {
     let len = if most == 0 { 0 } else { random.below(most) };
     let data: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
     Extension::new(kind, fields, &data).unwrap()
-}
-
-/// The bytes of such a frame.
-pub(crate) fn encode(writer: &FrameWriter, extension: Extension) -> Vec<u8> {
-    let (before, tag) = writer.encode(&Frame::Extension(extension)).unwrap();
-    [&before[..], &tag].concat()
 }
 
 /// Cuts a payload of wire 2 into its frames.

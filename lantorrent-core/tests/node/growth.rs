@@ -8,16 +8,21 @@ use lantorrent_core::wire::Code;
 use lantorrent_core::{NodeConfig, Transfer};
 use serde_json::json;
 
-use crate::later::{FEATURE, value};
-use crate::support::later::{Hold, Later, Seen, node};
+use crate::later::FEATURE;
+use crate::support::later::{Hold, Later, Seen, node, value};
 use crate::support::{Gate, TestNode, codes, content, keys, patient, transfer, wait_until};
 
-const NODES: i64 = 3;
+const NODES: usize = 3;
+
+/// The source, and each node.
+fn peers() -> impl Iterator<Item = Option<usize>> {
+    [None].into_iter().chain((0..NODES).map(Some))
+}
 
 /// Who is of next year: the source, each node alone, and all of them.
 fn everywhere() -> impl Iterator<Item = Arc<Later>> {
-    let alone = (-1..NODES).map(|place| [place].into());
-    alone.chain([(-1..NODES).collect()]).map(|places| Arc::new(Later { places, uses: None }))
+    let alone = peers().map(|peer| [peer].into());
+    alone.chain([peers().collect()]).map(|places| Arc::new(Later { places, uses: None }))
 }
 
 struct Chain {
@@ -51,18 +56,19 @@ impl Chain {
         })
     }
 
-    fn count(&self, place: i64, which: impl Fn(&Seen) -> &AtomicUsize) -> usize {
-        which(&self.seen[place as usize]).load(Ordering::Relaxed)
+    fn count(&self, place: usize, which: impl Fn(&Seen) -> &AtomicUsize) -> usize {
+        which(&self.seen[place]).load(Ordering::Relaxed)
     }
 
     /// What of the frames of that peer has come to the nodes behind it.
     fn assert_forwarded(&self, later: &Later) {
-        for &place in later.places.iter().filter(|&&place| place + 1 < NODES) {
-            let own = self.count(place + 1, |seen| &seen.own);
+        for peer in &later.places {
+            let child = peer.map_or(0, |place| place + 1);
+            let own = if child < NODES { self.count(child, |seen| &seen.own) } else { continue };
             assert!(own > 0, "{later:?}");
-            for behind in place + 2..NODES {
+            for behind in child + 1..NODES {
                 let came = self.count(behind, |seen| &seen.forwarded);
-                assert!(came > 0, "{own} frames of {place}, and none came to {behind}: {later:?}");
+                assert!(came > 0, "{own} frames of {peer:?}, and none came to {behind}: {later:?}");
                 assert!(came <= own || later.places.len() > 1, "{came} of {own} frames: {later:?}");
             }
         }
@@ -98,7 +104,7 @@ fn a_peer_of_next_year_changes_nothing_at_any_place() {
 #[test]
 fn a_node_for_each_connection_lives_with_peers_of_next_year() {
     let content = content((6 << 20) + 5);
-    let later = Arc::new(Later { places: (-1..NODES).collect(), uses: None });
+    let later = Arc::new(Later { places: peers().collect(), uses: None });
     let chain = Chain::of(&later, &None, |change| TestNode::apart(change));
     let outcome = chain.to(transfer(&content)).send().unwrap();
     assert!(outcome.all_succeeded(), "{outcome:?}");
@@ -144,7 +150,7 @@ fn a_chain_with_a_peer_of_next_year_is_resumed() {
         let sending = std::thread::spawn(|| transfer.send().unwrap());
         wait_until("half of it is there", || chain.written(SIZE as u64 / 3));
         handle.suspend();
-        assert_eq!(codes(&sending.join().unwrap()), [Code::STOPPED.0; NODES as usize]);
+        assert_eq!(codes(&sending.join().unwrap()), [Code::STOPPED.0; NODES]);
         assert!(chain.nodes.iter().all(|node| node.names() == ["a.lantorrent"]), "{later:?}");
         gate.open();
         let outcome = begin().send().unwrap();
@@ -157,20 +163,20 @@ fn a_chain_with_a_peer_of_next_year_is_resumed() {
 fn a_node_that_lacks_a_feature_of_the_transfer_is_left_out() {
     let content = content(200_000);
     for lacks in 0..NODES {
-        let places = (-1..NODES).filter(|&place| place != lacks).collect();
+        let places = peers().filter(|&peer| peer != Some(lacks)).collect();
         let later = Arc::new(Later { places, uses: Some(FEATURE) });
         let chain = Chain::new(&later, &None);
         let outcome = chain.to(transfer(&content)).send().unwrap();
-        let mut expected = [0; NODES as usize];
-        expected[lacks as usize] = Code::UNSUPPORTED.0;
+        let mut expected = [0; NODES];
+        expected[lacks] = Code::UNSUPPORTED.0;
         assert_eq!(codes(&outcome), expected, "{outcome:?}");
-        assert!(outcome.reports[lacks as usize].message.contains(FEATURE), "{outcome:?}");
+        assert!(outcome.reports[lacks].message.contains(FEATURE), "{outcome:?}");
         for (place, node) in (0..).zip(&chain.nodes) {
             assert_eq!(node.names().len(), usize::from(place != lacks), "{place}");
         }
         // The source adds it on its way; each node copies it.
         for place in 1..NODES {
-            let headers = chain.seen[place as usize].headers.lock().unwrap();
+            let headers = chain.seen[place].headers.lock().unwrap();
             let of_nodes = headers.iter().filter(|header| value(header, "from").is_some());
             for header in of_nodes {
                 assert_eq!(value(header, "use"), Some(json!([FEATURE])));

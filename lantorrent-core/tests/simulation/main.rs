@@ -14,7 +14,10 @@ mod chain;
 mod chance;
 mod cost;
 mod faults;
+mod growth;
 mod hostile;
+#[path = "../common/later.rs"]
+mod later;
 #[path = "../common/many.rs"]
 mod many;
 mod plan;

@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use lantorrent_core::NodeConfig;
-use lantorrent_core::wire::{Features, FrameWriter, Nonce, TransferId};
+use lantorrent_core::wire::{Extension, Features, Frame, FrameWriter, Nonce, TransferId};
+use serde_json::Value;
 
 use super::{Gate, PASSWORD, Proxy, TestNode, keys};
 use crate::later::{self, FEATURE, Frames, Lines};
 use crate::random::Random;
 
-/// Which peers are of next year, by their place in the list: -1 is the source.
+/// Which peers are of next year, by their place in the list; None is the source.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
-    pub(crate) places: BTreeSet<i64>,
+    pub(crate) places: BTreeSet<Option<usize>>,
     /// What its headers use.
     pub(crate) uses: Option<&'static str>,
 }
@@ -41,13 +42,13 @@ pub(crate) type Hold = Option<(usize, Arc<Gate>)>;
 /// A node at that place of the list.
 pub(crate) fn node(
     later: &Arc<Later>,
-    place: i64,
+    place: usize,
     hold: Hold,
     make: impl FnOnce(&dyn Fn(&mut NodeConfig)) -> TestNode,
 ) -> (TestNode, Arc<Seen>) {
     let (proxy, seen) = (Proxy::new(), Arc::new(Seen::default()));
     let address = proxy.address;
-    let has_feature = later.places.contains(&place);
+    let has_feature = later.places.contains(&Some(place));
     let mut node = make(&move |config: &mut NodeConfig| {
         config.also.push(address);
         if has_feature {
@@ -63,7 +64,7 @@ pub(crate) fn node(
     (node, seen)
 }
 
-fn join(from: TcpStream, to: SocketAddr, later: &Arc<Later>, place: i64, seen: &Arc<Seen>, hold: Hold) {
+fn join(from: TcpStream, to: SocketAddr, later: &Arc<Later>, place: usize, seen: &Arc<Seen>, hold: Hold) {
     // Nobody there: closing says so.
     let Ok(onward) = TcpStream::connect(to) else { return };
     seen.connections.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +81,7 @@ fn join(from: TcpStream, to: SocketAddr, later: &Arc<Later>, place: i64, seen: &
         stage: Stage::Header(Vec::new()),
     };
     let mut up = Up {
-        is_later: later.places.contains(&place),
+        is_later: later.places.contains(&Some(place)),
         nonce,
         ready,
         pending: Vec::new(),
@@ -141,6 +142,8 @@ struct Payload {
 }
 
 const PROOF_BYTES: usize = 53;
+/// What comes behind the text of a header.
+const EOH: &[u8] = b"\nEOH : ";
 
 impl Down {
     fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
@@ -166,25 +169,26 @@ impl Down {
     }
 
     fn header(&mut self, pending: Vec<u8>) -> Vec<u8> {
-        if !(pending.ends_with(b"\n") && pending.windows(7).any(|window| window == b"\nEOH : ")) {
+        if !(pending.ends_with(b"\n") && pending.windows(7).any(|window| window == EOH)) {
             self.stage = Stage::Header(pending);
             return Vec::new();
         }
         self.seen.headers.lock().unwrap().push(pending.clone());
         let hex = |key: &str| {
-            let text = later::value(&pending, key)?;
+            let text = value(&pending, key)?;
             let bytes = u128::from_str_radix(text.as_str()?, 16).ok()?;
             Some(bytes.to_be_bytes())
         };
         let (Some(nonce), Some(transfer)) = (hex("nonce"), hex("transfer")) else { return pending };
         *self.nonce.lock().unwrap() = Some(Nonce(nonce));
-        let from = later::value(&pending, "from").and_then(|from| from.as_i64()).unwrap_or(-1);
+        let from = value(&pending, "from").and_then(|from| from.as_u64());
+        let from = from.map(|from| usize::try_from(from).unwrap());
         let is_later = self.later.places.contains(&from);
         let key = keys().frame_key(&TransferId(transfer)).unwrap();
         let own = is_later.then(|| (FrameWriter::new(key), Random::new(u64::from(nonce[0]))));
         let payload = Payload { own, frames: Frames::default() };
         self.stage = Stage::Proof { left: PROOF_BYTES, payload };
-        let sends = later::value(&pending, "verb").is_some_and(|verb| verb == "send");
+        let sends = value(&pending, "verb").is_some_and(|verb| verb == "send");
         let uses = self.later.uses.filter(|_| sends);
         let made = if is_later { later::header(PASSWORD, &pending, uses) } else { None };
         made.unwrap_or(pending)
@@ -217,7 +221,7 @@ impl Down {
         let most = if random.below(50) == 0 { 65_537 } else { 300 };
         let extension = later::extension(random, most);
         self.seen.own.fetch_add(usize::from(extension.is_forwarded()), Ordering::Relaxed);
-        later::encode(writer, extension)
+        encode(writer, extension)
     }
 }
 
@@ -261,4 +265,17 @@ impl Up {
         let nonce = (*self.nonce.lock().unwrap())?;
         Some(Lines::new(PASSWORD, nonce, Nonce(challenge.to_be_bytes())))
     }
+}
+
+/// The value of a key of a header that the peer sends.
+pub(crate) fn value(header: &[u8], key: &str) -> Option<Value> {
+    let end = header.windows(7).position(|window| window == EOH)?;
+    let value: Value = serde_json::from_slice(&header[..end]).ok()?;
+    value.get(key).cloned()
+}
+
+/// The bytes of a frame that this version does not know.
+fn encode(writer: &FrameWriter, extension: Extension) -> Vec<u8> {
+    let (before, tag) = writer.encode(&Frame::Extension(extension)).unwrap();
+    [&before[..], &tag].concat()
 }
