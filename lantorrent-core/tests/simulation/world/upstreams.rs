@@ -176,8 +176,10 @@ impl Upstreams {
 
     pub(crate) fn reply(&mut self, id: UpstreamId, bytes: Vec<u8>) {
         let upstream = self.get(id);
-        let bytes = upstream.lines.as_mut().map_or_else(|| bytes.clone(), |lines| lines.push(&bytes));
-        upstream.out.extend(bytes);
+        match &mut upstream.lines {
+            Some(lines) => upstream.out.extend(lines.push(&bytes)),
+            None => upstream.out.extend(bytes),
+        }
     }
 
     pub(crate) fn close(&mut self, id: UpstreamId) {
