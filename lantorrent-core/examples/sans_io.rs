@@ -34,7 +34,7 @@ fn main() {
     let writer = PayloadWriter::new(source.header(), &keys).expect("there is a password");
 
     // The node: first it greets, and once the sender is let in it has a session, a reader for the payload, and a file.
-    let gate = Gate { keys: keys.clone(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS };
+    let gate = Gate::new(keys.clone());
     let mut greeting = Incoming::new(now, gate, Some(address), Nonce([2; 16]));
     let mut node: Option<(NodeSession, PayloadReader)> = None;
     let mut file: Vec<u8> = Vec::new();

@@ -109,7 +109,7 @@ impl Sender {
         this.write(&[&header.sign(&keys()).expect("a header")]);
         let Some(Line::Challenge { challenge }) = this.line() else { panic!("no challenge") };
         this.write(&[&proof::line(&keys(), &envelope.nonce, &challenge).expect("a password")]);
-        assert_eq!(this.line(), Some(Line::Accepted));
+        assert_eq!(this.line(), Some(Line::ACCEPTED));
         assert_eq!(this.line(), Some(Line::Ready { offset: 0 }));
         this
     }

@@ -9,7 +9,7 @@ use super::limit::Limit;
 use super::names::Resolver;
 use crate::session::Timing;
 use crate::store::Durability;
-use crate::wire::Keyring;
+use crate::wire::{Features, Keyring};
 
 /// What serves a node's connections. What it does is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +48,8 @@ pub struct NodeConfig {
     /// was cancelled; made when it is needed. None: a source that asks again is sent to for nothing, and what was cancelled
     /// before its header came is written. Other nodes keep that in memory.
     pub state: Option<PathBuf>,
+    /// What this node says that it can do. A transfer that uses more is refused.
+    pub features: Features,
     /// How fast the payload may come in, over all transfers.
     pub receive_limit: Limit,
     /// How fast it may go out to those behind, over all transfers.
@@ -82,6 +84,7 @@ impl NodeConfig {
             greetings: 32,
             keep_partial: Duration::from_secs(24 * 3600),
             state: None,
+            features: Features::SUPPORTED,
             receive_limit: Limit::default(),
             send_limit: Limit::default(),
             dscp: None,

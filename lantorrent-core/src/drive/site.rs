@@ -40,7 +40,13 @@ impl Site {
         Ok(Self {
             roots: Arc::new(roots),
             placed: Arc::default(),
-            gate: Gate { keys: config.keys, also: config.also, timing: config.timing, verbs: Gate::VERBS },
+            gate: Gate {
+                keys: config.keys,
+                also: config.also,
+                timing: config.timing,
+                verbs: Gate::VERBS,
+                features: config.features,
+            },
             durability: config.durability,
             capacity: Capacity { connections: config.connections, pending: config.greetings },
             traffic: Traffic {

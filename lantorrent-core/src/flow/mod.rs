@@ -17,6 +17,7 @@
 
 pub mod admission;
 mod block;
+mod budget;
 mod copies;
 mod disk;
 mod gap;

@@ -15,6 +15,8 @@ pub(super) enum Meaning {
     Payload(u64),
     /// A frame between those of the payload, which stands there.
     Control(u64),
+    /// A frame that is no part of the payload, nor of what the session says.
+    Extension,
     End,
 }
 
@@ -62,9 +64,9 @@ impl Outgoing {
         Ok(Self { before: wrapping.before, body, after: wrapping.after, sent: 0, meaning })
     }
 
-    /// Whether it carries some of the file, which is what limits are for.
-    pub(super) fn has_data(&self) -> bool {
-        self.body.is_some()
+    /// Whether it waits where there is a limit: the file's data does, and what may be as large and is for nothing else.
+    pub(super) fn is_limited(&self) -> bool {
+        self.body.is_some() || self.meaning == Meaning::Extension
     }
 
     /// Bytes that are not written yet.

@@ -385,6 +385,12 @@ impl Reading {
             Frame::Abort(abort) => tell(NodeInput::Aborted(abort)),
             Frame::Bye => tell(NodeInput::Bye),
             Frame::Idle { .. } => tell(NodeInput::Heard),
+            Frame::Extension(extension) => {
+                tell(NodeInput::Heard);
+                if extension.is_forwarded() {
+                    ring.change(|ring| ring.extend(&extension));
+                }
+            }
         }
         Ok(None)
     }

@@ -5,6 +5,7 @@
 //! has caught up. Without a backing file nothing leaves the ring before every child has it, or is closed. At the
 //! source, whose file is all there, the fastest child throttles.
 
+mod extensions;
 mod patience;
 #[cfg(test)]
 mod tests;
@@ -14,13 +15,14 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use extensions::Extensions;
 use patience::Patience;
 use window::{At, Window};
 pub use work::{Backing, DiskOrder, DiskWork, Full, Item, LinkOrder, LinkWork, NoRoom};
 
 use super::wake::{Epoch, Wake};
 use crate::session::{Control, FeedOutput, FileOutput, LinkId};
-use crate::wire::Sum;
+use crate::wire::{Extension, Sum};
 
 /// How long a producer waits for room before it says so.
 const WAIT: Duration = Duration::from_millis(500);
@@ -55,6 +57,7 @@ struct Link {
     orders: VecDeque<LinkOrder>,
     feeding: Feeding,
     reading: Reading,
+    extensions: Extensions,
     /// It is sent the frame under way, and nothing behind that.
     parting: bool,
 }
@@ -98,6 +101,20 @@ impl Link {
     fn is_urgent(&self) -> bool {
         let ends = |order: &LinkOrder| matches!(order, LinkOrder::Control(Control::Abort(_)));
         self.parting || self.orders.iter().any(ends)
+    }
+
+    /// Whether it is being sent the payload, or has all of it.
+    fn is_fed(&self) -> bool {
+        !self.parting && matches!(self.feeding, Feeding::From(_) | Feeding::Ended(_))
+    }
+
+    /// Whether something of the payload can be sent to it now.
+    fn has_payload(&self, window: &Window) -> bool {
+        match (&self.reading, self.feeding) {
+            (Reading::Came(_), _) => true,
+            (Reading::No, Feeding::From(at)) => !matches!(window.at(at), At::NotYet),
+            (Reading::Asked | Reading::No, _) => false,
+        }
     }
 }
 
@@ -379,6 +396,9 @@ impl<F: Clone> Ring<F> {
     /// Tells a child's connection to do something.
     pub fn order_link(&mut self, link: LinkId, order: LinkOrder) -> Wake {
         let Some(state) = self.links.get_mut(&link) else { return Wake::NONE };
+        if matches!(order, LinkOrder::Control(Control::Abort(_))) {
+            state.extensions.end();
+        }
         // One sign of life says as much as ten.
         let idle = |order: &LinkOrder| matches!(order, LinkOrder::Control(Control::Idle));
         if !(idle(&order) && state.orders.iter().any(idle)) {
@@ -406,6 +426,14 @@ impl<F: Clone> Ring<F> {
         self.wakes(wake)
     }
 
+    /// A frame that is no part of the payload goes to every child that is being fed, as it is. It may be dropped.
+    /// PROTOCOL.md, "Growth".
+    pub fn extend(&mut self, extension: &Extension) -> Wake {
+        let takes = |link: &mut Link| link.is_fed() && link.extensions.push(extension.clone());
+        let links = self.links.iter_mut().filter_map(|(id, link)| takes(link).then_some(*id)).collect();
+        self.wakes(Wake { links, ..Wake::NONE })
+    }
+
     /// What is next for a child.
     ///
     /// # Errors
@@ -416,6 +444,9 @@ impl<F: Clone> Ring<F> {
         };
         if let Some(order) = state.orders.pop_front() {
             return Ok(LinkWork::Order(order));
+        }
+        if let Some(extension) = state.extensions.pop(state.has_payload(&self.window)) {
+            return Ok(LinkWork::Extension(extension));
         }
         let Feeding::From(position) = state.feeding else { return Err(self.epoch) };
         match std::mem::take(&mut state.reading) {
@@ -447,12 +478,8 @@ impl<F: Clone> Ring<F> {
     /// Whether there is something for a child.
     pub fn has_link_work(&self, link: LinkId) -> bool {
         let Some(state) = self.links.get(&link).filter(|link| !link.parting) else { return true };
-        let payload = match (&state.reading, state.feeding) {
-            (Reading::Came(_), _) => true,
-            (Reading::No, Feeding::From(at)) => !matches!(self.window.at(at), At::NotYet),
-            (Reading::Asked | Reading::No, _) => false,
-        };
-        !state.orders.is_empty() || payload
+        let payload = state.has_payload(&self.window);
+        !state.orders.is_empty() || payload || state.extensions.is_next(payload)
     }
 
     /// The driver has read what [`LinkWork::File`] asked for, or could not.
@@ -487,6 +514,7 @@ impl<F: Clone> Ring<F> {
         if let Some(state) = self.links.get_mut(&link) {
             state.feeding = Feeding::Stranded(state.feeding.position().unwrap_or(0));
             state.reading = Reading::No;
+            state.extensions.clear();
         }
         self.wake_producer()
     }

@@ -6,6 +6,7 @@ mod tests;
 use std::io::{self, ErrorKind, Write};
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::outgoing::{Meaning, Outgoing};
 use super::ring::{Backing, LinkOrder, LinkWork, Ring};
 use super::wake::{Epoch, Shared};
@@ -60,6 +61,8 @@ pub struct Sender {
     link: LinkId,
     writer: PayloadWriter,
     pace: Pace,
+    /// For frames that may be dropped.
+    budget: Budget,
     /// The frame under way.
     frame: Option<Outgoing>,
     /// When the file is given up from which the next item is being read.
@@ -73,7 +76,8 @@ pub struct Sender {
 impl Sender {
     /// For that link of the ring, whose bytes are made by `writer` and count towards `limit`.
     pub fn new(now: Instant, link: LinkId, writer: PayloadWriter, limit: Limit) -> Self {
-        Self { link, writer, pace: Pace::new(limit), frame: None, gives_up: None, told: now, excused: None }
+        let (pace, budget) = (Pace::new(limit), Budget::new(now));
+        Self { link, writer, pace, budget, frame: None, gives_up: None, told: now, excused: None }
     }
 
     /// Sends one piece of what comes next, if the connection takes it.
@@ -142,6 +146,17 @@ impl Sender {
             }
             LinkWork::Order(LinkOrder::Finish) => return Err(SendStep::Finish),
             LinkWork::Item(item) => Outgoing::item(&self.writer, item),
+            LinkWork::Extension(extension) => {
+                if !self.budget.take(now, extension.size() as u64) {
+                    log::debug!(
+                        "dropped a frame of type {:#x} for link {}: too many",
+                        extension.kind(),
+                        link.0
+                    );
+                    return Err(SendStep::Moved(0));
+                }
+                Outgoing::frame(&self.writer, &Frame::Extension(extension), Meaning::Extension)
+            }
             LinkWork::End { size, sum } => {
                 Outgoing::frame(&self.writer, &Frame::End { size, sum }, Meaning::End)
             }
@@ -175,7 +190,7 @@ impl Sender {
             self.written(now, frame.meaning, ring, tell);
             return SendStep::Moved(0);
         }
-        let allowed = if frame.has_data() { self.pace.allowance(now, left) } else { Ok(left) };
+        let allowed = if frame.is_limited() { self.pace.allowance(now, left) } else { Ok(left) };
         let allowed = match allowed {
             Ok(allowed) => allowed,
             // The frame is ended at once, so that the child understands what follows.
@@ -221,7 +236,7 @@ impl Sender {
     ) {
         let link = self.link;
         match meaning {
-            Meaning::Words => {}
+            Meaning::Words | Meaning::Extension => {}
             Meaning::Control(offset) => tell(FeedInput::Sent(link, offset)),
             Meaning::End => tell(FeedInput::SentEnd(link)),
             Meaning::Payload(upto) => {

@@ -2,10 +2,10 @@
 
 use super::{Script, invariant};
 use crate::wire::{
-    Abort, Code, Footer, Frame, FrameKey, FrameReader, FrameWriter, FromNode, HEAD_BYTES, Header,
-    HeaderError, HeaderReader, Keyring, Line, LineError, LineReader, LineWriter, NodeState, Nonce, Password,
-    PayloadError, PayloadReader, Progress, RawReader, RawWriter, Report, ReportReader, RootHasher,
-    SealedReport, Sum, TransferId, TransferKey, Wire, digest, limits,
+    Abort, Code, Extension, Features, Footer, Frame, FrameKey, FrameReader, FrameWriter, FromNode,
+    HEAD_BYTES, Header, HeaderError, HeaderReader, Keyring, Line, LineError, LineReader, LineWriter,
+    NodeState, Nonce, Password, PayloadError, PayloadReader, Progress, RawReader, RawWriter, Report,
+    ReportReader, RootHasher, SealedReport, Sum, TransferId, TransferKey, Wire, digest, limits,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -166,7 +166,8 @@ impl FrameScript {
     fn add_any(&mut self, script: &mut Script<'_>) {
         let mut head = [0; HEAD_BYTES];
         // Type and length from the script alone would hardly ever be possible ones.
-        head[0] = script.byte() % 8;
+        let kind = script.byte();
+        head[0] = if kind < 0x80 { kind % 8 } else { kind };
         head[7] = script.byte() % 80;
         head[8..16].copy_from_slice(&self.next.to_be_bytes());
         head[23] = head[7];
@@ -215,6 +216,13 @@ impl FrameScript {
                 self.add(&Frame::Abort(Abort { code: Code(op.into()), reason }), &[]);
             }
             7 => self.add_any(script),
+            8 if op & 0x80 != 0 => {
+                let fields = ([op, 0, script.byte()], script.word().into(), u64::MAX - u64::from(op));
+                let kind = script.byte() | 0x80;
+                let data = script.take(usize::from(op >> 2));
+                let extension = Extension::new(kind, fields, data).expect("a type that may be ignored");
+                self.add(&Frame::Extension(extension), &[]);
+            }
             8 => {
                 let count = usize::from(op >> 3);
                 self.stream.extend_from_slice(script.take(count));
@@ -284,7 +292,7 @@ fn assert_true(made: &FrameScript, (frames, end): &Payload, length: Option<u64>)
                 ended = true;
             }
             Frame::Idle { offset } => assert_eq!(*offset, next),
-            Frame::Abort(_) | Frame::Bye => {}
+            Frame::Abort(_) | Frame::Bye | Frame::Extension(_) => {}
         }
         assert!(next <= length.unwrap_or(limits::FILE_BYTES));
     }
@@ -317,8 +325,16 @@ fn read_all<T>(
 }
 
 fn any_line(script: &mut Script<'_>, keys: &Keyring) -> Line {
-    match script.byte() % 8 {
-        0 => Line::Accepted,
+    match script.byte() {
+        kind @ 0xc0.. => Line::Unknown { kind: format!("later-{kind}") },
+        kind => any_known_line(kind, script, keys),
+    }
+}
+
+fn any_known_line(kind: u8, script: &mut Script<'_>, keys: &Keyring) -> Line {
+    match kind % 8 {
+        0 if kind & 8 != 0 => Line::Accepted { features: Features::new(["a", "b-2"]).expect("names") },
+        0 => Line::ACCEPTED,
         1 => Line::Ready { offset: u64::from(script.word()) << (script.byte() % 49) },
         2 => Line::Alive,
         3 => Line::Left,

@@ -11,8 +11,8 @@ use super::node_keys::{NodeKeys, Proof, Word};
 use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
-    Code, Destination, Header, HeaderLink, Keyring, LineError, Nonce, Report, ResultKey, SealedReport, Verb,
-    Wire,
+    Code, Destination, Features, Header, HeaderLink, Keyring, Line, LineError, Nonce, Report, ResultKey,
+    SealedReport, Verb, Wire,
 };
 
 /// A report on its way to the source.
@@ -29,6 +29,8 @@ pub(super) struct Context<O> {
     pub(super) keys: Keyring,
     pub(super) timing: Timing,
     pub(super) header: Header,
+    /// What this side can do, which it says to each neighbour.
+    pub(super) features: Features,
     /// The key for results that every node of the transfer has.
     pub(super) result_key: Option<ResultKey>,
     /// What this node's own reports are sealed with.
@@ -70,6 +72,7 @@ impl<O> Context<O> {
             entropy: Entropy::new(seed),
             results,
             header,
+            features: Features::default(),
             out: VecDeque::new(),
             links: Links::default(),
             relayed: VecDeque::new(),
@@ -81,6 +84,11 @@ impl<O> Context<O> {
 
     pub(super) fn wire(&self) -> Wire {
         self.header.wire()
+    }
+
+    /// What a node says when header and proof are good.
+    pub(super) fn accepted(&self) -> Line {
+        Line::Accepted { features: self.features.clone() }
     }
 
     /// How much more time others are to have, where this side stood still for long before now, and something was due at
@@ -103,7 +111,8 @@ impl<O> Context<O> {
     ) -> Option<(Vec<u8>, Nonce)> {
         let nonce = self.entropy.nonce();
         let expires = now.unix + self.timing.validity.as_secs();
-        let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires };
+        let features = self.features.clone();
+        let link = HeaderLink { verb, from, to: without_zone(to), nonce, expires, features };
         let header = self.header.for_child(node.clone(), rest, link).sign(&self.keys)?;
         Some((header, nonce))
     }

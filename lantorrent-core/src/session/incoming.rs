@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::io::Now;
 use super::timing::Timing;
 use crate::wire::{
-    Code, Header, HeaderError, HeaderReader, Keyring, Line, LineWriter, Nonce, Report, ResultKey, Verb, Wire,
-    proof,
+    Code, Features, Header, HeaderError, HeaderReader, Keyring, Line, LineWriter, Nonce, Report, ResultKey,
+    Verb, Wire, proof,
 };
 
 /// What a node lets in.
@@ -22,11 +22,19 @@ pub struct Gate {
     pub timing: Timing,
     /// What may be asked for.
     pub verbs: &'static [Verb],
+    /// What this node can do: a transfer that uses more is refused.
+    pub features: Features,
 }
 
 impl Gate {
     /// Everything that this version speaks.
     pub const VERBS: &'static [Verb] = &[Verb::Send, Verb::Check, Verb::Query, Verb::Cancel];
+
+    /// Of a node with those passwords, under no other address than its own, that can do all that this version can.
+    pub fn new(keys: Keyring) -> Self {
+        let (also, timing) = (Vec::new(), Timing::default());
+        Self { keys, also, timing, verbs: Self::VERBS, features: Features::SUPPORTED }
+    }
 }
 
 /// A header that is not only authentic but fresh, and what the connection goes on with.
@@ -39,6 +47,15 @@ pub struct Proven {
     /// The key for this node's results that its source has as well: of this connection if the source has made it, else of
     /// a former one, as far as [`Admission`](crate::flow::admission::Admission) knows of any.
     pub node_key: Option<ResultKey>,
+    /// What this node can do, for its `accepted` and the headers of its children.
+    pub features: Features,
+}
+
+impl Proven {
+    /// The line that says so to the sender.
+    pub(crate) fn accepted(&self) -> Line {
+        Line::Accepted { features: self.features.clone() }
+    }
 }
 
 /// What came of some bytes.
@@ -151,7 +168,8 @@ impl Incoming {
     fn header(&mut self, now: Now, header: Header) -> Greeting {
         let Some(envelope) = &header.envelope else {
             self.state = State::Over;
-            return Greeting::Proven(Box::new(Proven { header, lines: None, node_key: None }));
+            let features = self.gate.features.clone();
+            return Greeting::Proven(Box::new(Proven { header, lines: None, node_key: None, features }));
         };
         if !self.is_here(envelope.to) {
             let message = format!(
@@ -175,6 +193,10 @@ impl Incoming {
             let message = format!("this node does not speak the verb {:?}", envelope.verb);
             return self.refuse_with(Code::UNSUPPORTED, &message, message.clone());
         }
+        if let Some(name) = envelope.features_in_use.missing_in(&self.gate.features) {
+            let message = format!("this node lacks the feature {name:?}, which the transfer uses");
+            return self.refuse_with(Code::UNSUPPORTED, &message, message.clone());
+        }
         let nonce = envelope.nonce;
         let keys = &self.gate.keys;
         let (Some(reader), Some(key)) =
@@ -184,8 +206,10 @@ impl Incoming {
         };
         let mut lines = LineWriter::new(key);
         let challenge = lines.encode(&Line::Challenge { challenge: self.challenge });
+        let features = self.gate.features.clone();
         let node_key = keys.node_key(&nonce, &self.challenge).filter(|_| envelope.from.is_none());
-        self.state = State::Proof(reader, Box::new(Proven { header, lines: Some(lines), node_key }));
+        self.state =
+            State::Proof(reader, Box::new(Proven { header, lines: Some(lines), node_key, features }));
         self.deadline = now.instant + self.gate.timing.greeting;
         Greeting::Reply(challenge)
     }
@@ -200,5 +224,62 @@ impl Incoming {
     fn is_here(&self, to: SocketAddr) -> bool {
         let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
         self.local.iter().chain(&self.gate.also).any(|&here| canonical(here) == canonical(to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Destination, Envelope, LineReader, Password, Request, TransferKey};
+
+    const HERE: ([u8; 4], u16) = ([10, 0, 0, 1], 1);
+
+    fn features(names: &[&str]) -> Features {
+        Features::new(names.iter().copied()).unwrap()
+    }
+
+    /// What a node with those features makes of a header that uses these.
+    fn greeted(has: &[&str], used: &[&str]) -> Greeting {
+        let keys = Keyring::new(Password::new("p"));
+        let gate = Gate { features: features(has), ..Gate::new(keys.clone()) };
+        let now = Now { instant: Instant::now(), unix: 1 };
+        let request = Request { filename: "/a".into(), id: "a".into(), rename: true };
+        let envelope = Envelope {
+            features: features(&["of-the-sender"]),
+            features_in_use: features(used),
+            ..Envelope::new(TransferKey::new(&[1; 32]).signer(), Nonce([2; 16]), 2, HERE.into())
+        };
+        let header = Header {
+            node: Destination {
+                host: "h".into(),
+                port: 1,
+                index: 0,
+                requests: vec![request],
+                degree: None,
+                block_size: None,
+            },
+            length: None,
+            block_size: 4096,
+            degree: 1,
+            destinations: Vec::new(),
+            envelope: Some(envelope),
+        };
+        let mut incoming = Incoming::new(now, gate, Some(HERE.into()), Nonce([3; 16]));
+        incoming.push(now, &header.sign(&keys).unwrap()).1
+    }
+
+    #[test]
+    fn a_transfer_that_uses_a_feature_which_the_node_lacks_is_refused_before_the_challenge() {
+        for (has, used) in [(&["a", "b"][..], &["a"][..]), (&["a"], &["a"]), (&["a"], &[]), (&[], &[])] {
+            let Greeting::Reply(reply) = greeted(has, used) else { panic!("{has:?} {used:?}") };
+            let mut lines = LineReader::new(Keyring::new(Password::new("p")), Nonce([2; 16]));
+            assert!(lines.push(&reply).unwrap().1.is_some());
+        }
+        for (has, used) in [(&[][..], &["delta"][..]), (&["a"], &["a", "delta"])] {
+            let Greeting::Refused { reply, .. } = greeted(has, used) else { panic!("{has:?} {used:?}") };
+            let report = Report::parse_bare(reply.trim_ascii_end()).unwrap();
+            assert_eq!(report.code, Code::UNSUPPORTED);
+            assert!(report.message.contains("\"delta\""), "{}", report.message);
+        }
     }
 }

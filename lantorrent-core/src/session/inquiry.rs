@@ -231,7 +231,7 @@ impl Inquiry {
             }
             Said::Line(Line::Result(sealed)) => self.reported(ctx, key, &sealed),
             // Signs of life, while it is at work.
-            Said::Line(Line::Alive | Line::Progress(_)) => {}
+            Said::Line(Line::Alive | Line::Progress(_) | Line::Unknown { .. }) => {}
             Said::Line(_) => self.fail(ctx, key, OUT_OF_TURN),
         }
     }

@@ -118,7 +118,8 @@ impl NodeSession {
         seed: Seed,
     ) -> Self {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, seed);
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         for file in 0..session.header().node.requests.len() {
             session.ctx.out.push_back(NodeOutput::File(FileOutput::Open(file)));
         }
@@ -140,7 +141,8 @@ impl NodeSession {
         // Nothing unpredictable is needed to say no.
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         session.abort(now, &Abort { code, reason: message.into() });
         session.advance(now);
         session.arm();
@@ -155,7 +157,7 @@ impl NodeSession {
         timing: Timing,
         seed: Seed,
     ) -> Self {
-        let Proven { mut header, lines, node_key } = proven;
+        let Proven { mut header, lines, node_key, features } = proven;
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(upstream, from, lines, now.instant);
         let upstream = Upstream::new(link, now.instant);
@@ -169,6 +171,7 @@ impl NodeSession {
         let downstream = Downstream::new(list, header.degree, Some(header.node.index), header.length);
         let mut ctx = Context::new(header, &all, keys, timing, seed);
         ctx.seal_key = node_key.or(ctx.seal_key);
+        ctx.features = features;
         Self {
             ctx,
             upstream,

@@ -227,7 +227,7 @@ impl Outgoing {
                 self.settle(ctx, now.instant, link);
                 Outcome::Challenged
             }
-            (Said::Line(Line::Accepted), Stage::Proving) => {
+            (Said::Line(Line::Accepted { .. }), Stage::Proving) => {
                 let accepted = self.links.pop().and_then(|pending| pending.connection);
                 accepted.map_or(Outcome::Pending, Outcome::Accepted)
             }

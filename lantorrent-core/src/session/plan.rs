@@ -9,7 +9,7 @@ use super::entropy::{Entropy, Seed};
 use super::node_keys::NodeKeys;
 use super::timing::Timing;
 use crate::wire::{
-    Destination, Envelope, Header, Keyring, Nonce, Request, SourceHint, TransferKey, Verb, Wire,
+    Destination, Envelope, Features, Header, Keyring, Nonce, Request, SourceHint, TransferKey, Verb, Wire,
 };
 
 /// What a source is to send, and to whom.
@@ -35,6 +35,10 @@ pub struct Plan {
     pub sparse: bool,
     /// Keys of the nodes, from a check of this transfer.
     pub keys: NodeKeys,
+    /// What this source can do.
+    pub features: Features,
+    /// What the transfer uses of that. Each node has to have it, or refuses to take part.
+    pub features_in_use: Features,
     /// The ids of requests that were cancelled before it begins. No chain is sent them; their nodes are told, so that what
     /// earlier transfers have left goes too.
     pub cancelled: BTreeSet<String>,
@@ -56,6 +60,8 @@ impl Plan {
             min_rate: None,
             sparse: false,
             keys: NodeKeys::default(),
+            features: Features::SUPPORTED,
+            features_in_use: Features::default(),
             cancelled: BTreeSet::new(),
             key: None,
         }
@@ -100,6 +106,7 @@ impl<O> Context<O> {
             begun: plan.begun,
             min_rate: plan.min_rate,
             sparse: plan.sparse,
+            features_in_use: plan.features_in_use.clone(),
             ..Envelope::new(key.signer(), Nonce([0; 16]), 0, anywhere)
         });
         // The source itself is no destination, and its own values are never sent.
@@ -121,6 +128,7 @@ impl<O> Context<O> {
         };
         let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         ctx.entropy = entropy;
+        ctx.features = plan.features.clone();
         let mut node_keys = std::mem::take(&mut plan.keys);
         node_keys.bind();
         ctx.node_keys = Some(node_keys);

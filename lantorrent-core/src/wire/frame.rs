@@ -1,5 +1,7 @@
 //! Frames: the payload of wire 2. PROTOCOL.md, "Frames".
 
+use std::sync::Arc;
+
 use super::Code;
 use super::error::PayloadError;
 use super::keys::FrameKey;
@@ -20,6 +22,10 @@ const IDLE: u8 = 3;
 const ABORT: u8 = 4;
 const END: u8 = 5;
 const BYE: u8 = 6;
+/// From here on a type that is not known is ignored.
+const EXTENSION: u8 = 0x80;
+/// From here on it is passed on as well.
+const FORWARDED: u8 = 0xc0;
 
 /// Why a transfer was given up by somebody upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +34,52 @@ pub struct Abort {
     pub code: Code,
     /// The reason in words, at most [`limits::MESSAGE_BYTES`].
     pub reason: String,
+}
+
+/// A frame of a type that this version does not know and may ignore. PROTOCOL.md, "Growth".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    head: [u8; HEAD_BYTES],
+    data: Arc<[u8]>,
+}
+
+impl Extension {
+    /// A frame of the type `kind`, whose flags, reserved bytes, offset and span are `fields`. None for a type below
+    /// 0x80, or more data than [`limits::EXTENSION_BYTES`].
+    pub fn new(kind: u8, fields: ([u8; 3], u64, u64), data: &[u8]) -> Option<Self> {
+        if kind < EXTENSION || data.len() > limits::EXTENSION_BYTES {
+            return None;
+        }
+        let (flags, offset, span) = fields;
+        let mut head = Head { kind, len: data.len() as u32, offset, span }.encode();
+        head[1..4].copy_from_slice(&flags);
+        Some(Self { head, data: data.into() })
+    }
+
+    /// Its type, from 0x80.
+    pub fn kind(&self) -> u8 {
+        self.head[0]
+    }
+
+    /// Whether a node passes it on to its children, byte for byte.
+    pub fn is_forwarded(&self) -> bool {
+        self.kind() >= FORWARDED
+    }
+
+    /// Its head, as it came.
+    pub fn head(&self) -> &[u8; HEAD_BYTES] {
+        &self.head
+    }
+
+    /// Its data.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Bytes of the whole frame, with its head and tag.
+    pub fn size(&self) -> usize {
+        HEAD_BYTES + self.data.len() + TAG_BYTES
+    }
 }
 
 /// What a payload consists of, whatever the wire. The data of a `Data` frame is not in it: that stays in the
@@ -66,6 +118,8 @@ pub enum Frame {
     },
     /// The source knows every result: the transfer may be forgotten.
     Bye,
+    /// Something that this version does not know. It is no part of the payload.
+    Extension(Extension),
 }
 
 struct Head {
@@ -85,9 +139,12 @@ impl Head {
         bytes
     }
 
-    /// None for flags and reserved bytes that this version does not know.
+    /// None for flags and reserved bytes that this version does not know. Those of an extension are its own.
     fn decode(bytes: &[u8; HEAD_BYTES]) -> Option<Self> {
-        let [kind, 0, 0, 0, l0, l1, l2, l3, rest @ ..] = *bytes else { return None };
+        let [kind, flags, r0, r1, l0, l1, l2, l3, rest @ ..] = *bytes;
+        if kind < EXTENSION && [flags, r0, r1] != [0; 3] {
+            return None;
+        }
         let word = |at: usize| rest[at..at + 8].try_into().map(u64::from_be_bytes).ok();
         Some(Self { kind, len: u32::from_be_bytes([l0, l1, l2, l3]), offset: word(0)?, span: word(8)? })
     }
@@ -135,6 +192,7 @@ impl FrameWriter {
             }
             Frame::End { size, sum: Sum::Md5(_) } => return Err(foreign(*size)),
             Frame::Bye => (head(BYE, 0, 0, 0), Vec::new()),
+            Frame::Extension(extension) => (extension.head, extension.data.to_vec()),
         };
         let tag = *tag(&self.key, &head, &super::digest(&data)).as_bytes();
         Ok(([&head[..], &data].concat(), tag))
@@ -289,7 +347,7 @@ impl FrameReader {
     fn check(&self, bytes: &[u8; HEAD_BYTES]) -> Result<(), PayloadError> {
         let head = Head::decode(bytes).ok_or_else(|| self.malformed("unknown flags"))?;
         let len = u64::from(head.len);
-        if self.ended && !matches!(head.kind, IDLE | ABORT | BYE) {
+        if self.ended && matches!(head.kind, DATA | HOLE | END) {
             return Err(self.malformed("data after the end"));
         }
         match head.kind {
@@ -320,7 +378,11 @@ impl FrameReader {
             BYE if (len, head.offset, head.span) != (0, 0, 0) => Err(self.malformed("a bye of a wrong size")),
             BYE if !self.ended => Err(self.malformed("a bye before the end")),
             IDLE | ABORT | END | BYE => Ok(()),
-            _ => Err(self.malformed("unknown type")),
+            EXTENSION.. if len > limits::EXTENSION_BYTES as u64 => {
+                Err(self.malformed("an extension of a wrong size"))
+            }
+            EXTENSION.. => Ok(()),
+            0 | 7..EXTENSION => Err(self.malformed("unknown type")),
         }
     }
 
@@ -376,7 +438,12 @@ impl FrameReader {
                 reason: String::from_utf8_lossy(&data[2..]).into_owned(),
             }),
             BYE => Frame::Bye,
-            _ => Frame::Idle { offset: head.offset },
+            IDLE => Frame::Idle { offset: head.offset },
+            // The buffer goes with it: such a frame is seldom, and larger than all others.
+            EXTENSION.. => {
+                Frame::Extension(Extension { head: *bytes, data: std::mem::take(&mut self.control).into() })
+            }
+            0 | 7..EXTENSION => return Err(self.malformed("unknown type")),
         })
     }
 

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::error::HeaderError;
+use super::features::Features;
 use super::header_text;
 use super::id::{Nonce, TransferId};
 use super::keys::Keyring;
@@ -136,10 +137,14 @@ pub struct Envelope {
     pub min_rate: Option<u64>,
     /// The file has holes at its source, and is to have them on the nodes.
     pub sparse: bool,
+    /// What the sender of this header can do.
+    pub features: Features,
+    /// What the transfer uses of that, and each node of it has to have: `use` in the header.
+    pub features_in_use: Features,
 }
 
 /// What is new in a header with each link of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderLink {
     /// What is asked for.
     pub verb: Verb,
@@ -151,6 +156,8 @@ pub struct HeaderLink {
     pub nonce: Nonce,
     /// Unix time in seconds after which the header is void.
     pub expires: u64,
+    /// What the maker of the header can do.
+    pub features: Features,
 }
 
 /// A header of either wire.
@@ -186,6 +193,8 @@ impl Envelope {
             from: None,
             min_rate: None,
             sparse: false,
+            features: Features::default(),
+            features_in_use: Features::default(),
         }
     }
 }
@@ -213,7 +222,7 @@ impl Header {
     /// what is this link's own, and the rest of the envelope stays as it is.
     #[must_use]
     pub fn for_child(&self, child: Destination, rest: Vec<Destination>, link: HeaderLink) -> Self {
-        let HeaderLink { verb, from, to, nonce, expires } = link;
+        let HeaderLink { verb, from, to, nonce, expires, features } = link;
         Self {
             length: self.length,
             block_size: child.block_size.unwrap_or(self.block_size),
@@ -226,6 +235,7 @@ impl Header {
                 expires,
                 to,
                 from,
+                features,
                 ..envelope.clone()
             }),
         }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::{self, Number};
 use super::error::HeaderError;
+use super::features::Features;
 use super::header::{Destination, Envelope, Header, Request, SourceHint, Verb, Wire};
 use super::id::{Nonce, TransferId};
 use super::json::{self, Object};
@@ -47,6 +48,10 @@ struct HeaderText<D> {
     min_rate: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sparse: Option<bool>,
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    features: Features,
+    #[serde(default, rename = "use", skip_serializing_if = "Features::is_empty")]
+    features_in_use: Features,
     // The node's own values, not flattened: serde would buffer everything that it does not know, without a limit.
     host: Option<String>,
     port: Option<Number>,
@@ -214,6 +219,8 @@ fn wire_2(mut text: HeaderText<&RawValue>) -> Result<Header, HeaderError> {
         from: text.from.map(|from| self::index(Some(from))).transpose()?,
         min_rate: text.min_rate.map(|rate| rate.0).filter(|&rate| rate > 0),
         sparse: text.sparse.unwrap_or(false),
+        features: std::mem::take(&mut text.features),
+        features_in_use: std::mem::take(&mut text.features_in_use),
     };
     check_signer(&envelope)?;
     let node = destination(text.take_node(), index)?;
@@ -370,6 +377,8 @@ fn text(header: &Header) -> HeaderText<DestinationText> {
         from: None,
         min_rate: None,
         sparse: None,
+        features: Features::default(),
+        features_in_use: Features::default(),
         host,
         port,
         index: None,
@@ -397,6 +406,8 @@ fn text(header: &Header) -> HeaderText<DestinationText> {
         from: envelope.from.map(|from| Number(from.into())),
         min_rate: envelope.min_rate.map(Number),
         sparse: envelope.sparse.then_some(true),
+        features: envelope.features.clone(),
+        features_in_use: envelope.features_in_use.clone(),
         index: Some(Number(header.node.index.into())),
         ..node
     }

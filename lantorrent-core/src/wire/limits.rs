@@ -39,5 +39,13 @@ pub const FILE_BYTES: u64 = i64::MAX as u64;
 pub const HOLE_BLOCKS: u64 = 1 << 16;
 /// Bytes of the data of a frame that is not DATA.
 pub const CONTROL_BYTES: usize = MESSAGE_BYTES + 2;
+/// Bytes of the data of a frame that this version does not know and ignores.
+pub const EXTENSION_BYTES: usize = 64 << 10;
+/// Bytes of such frames, with their heads and tags, that a sender writes to one connection in a second, and at once.
+pub const EXTENSION_RATE: u64 = 256 << 10;
+/// Names in a list of features.
+pub const FEATURES: usize = 64;
+/// Bytes of the name of a feature.
+pub const FEATURE_BYTES: usize = 32;
 /// Nodes that one `progress` line names.
 pub const PROGRESS_CHANGES: usize = 32;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::LineError;
+use super::features::Features;
 use super::id::{Nonce, hex};
 use super::json;
 use super::keys::{KeyId, ResultKey};
@@ -19,7 +20,11 @@ pub enum Line {
         challenge: Nonce,
     },
     /// Header and proof are good.
-    Accepted,
+    Accepted {
+        /// What the node can do.
+        #[serde(skip_serializing_if = "Features::is_empty")]
+        features: Features,
+    },
     /// Files are open: send the payload from `offset`.
     Ready {
         /// In bytes, a multiple of the block size or the length of the file.
@@ -40,6 +45,13 @@ pub enum Line {
     Progress(Progress),
     /// What became of one request.
     Result(SealedReport),
+    /// Something that this version does not know: a sign of life, and no more. PROTOCOL.md, "Growth".
+    #[serde(untagged)]
+    Unknown {
+        /// What kind of line it says it is.
+        #[serde(rename = "line")]
+        kind: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -53,20 +65,29 @@ struct Challenge {
 }
 
 #[derive(Deserialize)]
+struct Accepted {
+    #[serde(default)]
+    features: Features,
+}
+
+#[derive(Deserialize)]
 struct Offset {
     offset: u64,
 }
 
 impl Line {
+    /// What a node says that has no feature.
+    pub const ACCEPTED: Self = Self::Accepted { features: Features::SUPPORTED };
+
     /// Reads the JSON object of a line: only the keys of its kind are looked at.
     ///
     /// # Errors
-    /// [`LineError::NotJson`], for a kind that this version does not know as well.
+    /// [`LineError::NotJson`].
     pub(super) fn parse(text: &[u8]) -> Result<Self, LineError> {
         let kind: Kind = values(text)?;
         Ok(match kind.line.as_str() {
             "challenge" => Self::Challenge { challenge: values::<Challenge>(text)?.challenge },
-            "accepted" => Self::Accepted,
+            "accepted" => Self::Accepted { features: values::<Accepted>(text)?.features },
             "ready" => Self::Ready { offset: values::<Offset>(text)?.offset },
             "alive" => Self::Alive,
             "left" => Self::Left,
@@ -74,7 +95,7 @@ impl Line {
             "damaged" => Self::Damaged { offset: values::<Offset>(text)?.offset },
             "progress" => Self::Progress(values(text)?),
             "result" => Self::Result(values(text)?),
-            _ => return Err(LineError::NotJson("a line of an unknown kind".into())),
+            _ => Self::Unknown { kind: kind.line },
         })
     }
 }

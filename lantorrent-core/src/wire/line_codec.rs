@@ -65,6 +65,8 @@ pub struct LineReader {
     keys: Keyring,
     nonce: Nonce,
     key: Option<LineKey>,
+    /// Whether `accepted` has come. Before that no line is ignored.
+    accepted: bool,
     seq: u64,
     text: Vec<u8>,
 }
@@ -72,7 +74,7 @@ pub struct LineReader {
 impl LineReader {
     /// A reader for the connection whose header had `nonce`.
     pub fn new(keys: Keyring, nonce: Nonce) -> Self {
-        Self { keys, nonce, key: None, seq: 0, text: Vec::new() }
+        Self { keys, nonce, key: None, accepted: false, seq: 0, text: Vec::new() }
     }
 
     /// The nonce of the header that is being answered.
@@ -130,19 +132,29 @@ impl LineReader {
         if seq != self.seq {
             return Err(LineError::Sequence { expected: self.seq, found: seq });
         }
+        if matches!(line, Line::Unknown { .. }) && !self.accepted {
+            return Err(unknown_kind());
+        }
         self.seq += 1;
+        self.accepted |= matches!(line, Line::Accepted { .. });
         Ok(FromNode::Line(line))
     }
 
     /// The challenge: it makes the key that it is then verified with.
     fn first(&mut self, json: &[u8], mac: &[u8], line: &Line) -> Result<(), LineError> {
-        let Line::Challenge { challenge } = line else {
-            return Err(LineError::Malformed("the first line is no challenge"));
+        let challenge = match line {
+            Line::Challenge { challenge } => challenge,
+            Line::Unknown { .. } => return Err(unknown_kind()),
+            _ => return Err(LineError::Malformed("the first line is no challenge")),
         };
         let key = self.keys.line_key(&self.nonce, challenge).filter(|key| key.verifies(json, mac));
         self.key = Some(key.ok_or(LineError::BadMac)?);
         Ok(())
     }
+}
+
+fn unknown_kind() -> LineError {
+    LineError::NotJson("a line of an unknown kind".into())
 }
 
 /// Divides a line into its JSON and its code.

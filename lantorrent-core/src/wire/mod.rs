@@ -7,6 +7,7 @@
 mod bounded;
 mod code;
 mod error;
+mod features;
 mod frame;
 mod header;
 mod header_reader;
@@ -27,7 +28,8 @@ mod sum;
 
 pub use code::Code;
 pub use error::{HeaderError, LineError, PayloadError};
-pub use frame::{Abort, Frame, FrameReader, FrameWriter, HEAD_BYTES, TAG_BYTES};
+pub use features::Features;
+pub use frame::{Abort, Extension, Frame, FrameReader, FrameWriter, HEAD_BYTES, TAG_BYTES};
 pub use header::{Destination, Envelope, Header, HeaderLink, Request, SourceHint, Verb, Wire};
 pub use header_reader::{HeaderReader, SignedHeader};
 pub use id::{Nonce, TransferId};

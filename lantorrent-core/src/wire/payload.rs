@@ -173,7 +173,7 @@ impl PayloadWriter {
                 Frame::End { sum: Sum::Md5(sum), .. } => Ok(bare(Footer::new(*sum).encode())),
                 Frame::End { size, .. } => Err(foreign(*size)),
                 Frame::Hole { offset, .. } => Err(foreign(*offset)),
-                Frame::Abort(_) => Err(foreign(0)),
+                Frame::Abort(_) | Frame::Extension(_) => Err(foreign(0)),
             },
         }
     }

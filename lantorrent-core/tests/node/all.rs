@@ -17,7 +17,10 @@ mod files;
 mod forger;
 mod forgers;
 mod headers;
+mod growth;
 mod holes;
+#[path = "../common/later.rs"]
+mod later;
 mod limits;
 mod mixed;
 mod moved;
@@ -25,6 +28,8 @@ mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;
 mod protocol;
+#[path = "../common/random.rs"]
+mod random;
 mod repair;
 mod replay;
 mod resume;

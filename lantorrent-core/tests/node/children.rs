@@ -323,7 +323,7 @@ fn a_child_that_never_reports_is_given_up() {
 fn an_impossible_offset_is_refused() {
     for offset in [1, SIZE as u64 + 1, u64::MAX] {
         let fake = FakeNode::raw(move |mut child| {
-            child.line(&Line::Accepted);
+            child.line(&Line::ACCEPTED);
             child.line(&Line::Ready { offset });
             child.wait();
         });

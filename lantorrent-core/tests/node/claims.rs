@@ -67,7 +67,7 @@ fn who_stands_behind_the_upstream_is_turned_away_while_that_lives() {
         let Some(Line::Challenge { challenge }) = peer.line() else { panic!("no challenge") };
         peer.answer(&challenge);
         match peer.line() {
-            Some(Line::Accepted) => break peer,
+            Some(Line::Accepted { .. }) => break peer,
             Some(Line::Left) => {}
             other => panic!("{other:?}"),
         }

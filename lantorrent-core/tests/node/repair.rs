@@ -81,7 +81,7 @@ fn what_was_changed_on_the_disk_is_sent_to_nobody() {
     let (seen, saw) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (tell_seen, tell_saw) = (Arc::clone(&seen), Arc::clone(&saw));
     let fake = FakeNode::raw(move |mut child| {
-        child.line(&Line::Accepted);
+        child.line(&Line::ACCEPTED);
         tell_seen.store(true, Ordering::Release);
         pass.pass();
         child.line(&Line::Ready { offset: 0 });

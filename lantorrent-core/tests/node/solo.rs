@@ -276,7 +276,7 @@ fn of_many_at_once_one_goes_on() {
             let mut peer = Peer::greet(from_to(claim.clone(), None, 2), node.address);
             let Some(Line::Challenge { challenge }) = peer.line() else { panic!("no challenge") };
             peer.answer(&challenge);
-            assert_eq!(peer.line(), Some(Line::Accepted), "{round}");
+            assert_eq!(peer.line(), Some(Line::ACCEPTED), "{round}");
             match peer.line() {
                 Some(Line::Left) => assert_eq!(peer.line(), None),
                 None => {}

@@ -101,7 +101,7 @@ fn who_still_opens_its_files_hears_too_that_the_source_has_failed() {
     let (is_there, there) = mpsc::channel();
     let (heard, first) = mpsc::channel();
     let fake = FakeNode::raw(move |mut child| {
-        child.line(&Line::Accepted);
+        child.line(&Line::ACCEPTED);
         is_there.send(()).unwrap();
         heard.send(child.first_frame()).unwrap();
         let report = child.report(Code::SOURCE_FAILED, None);

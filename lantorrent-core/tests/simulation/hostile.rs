@@ -19,7 +19,7 @@ fn say(proven: &mut Proven, lines: &[Line]) -> Vec<u8> {
 }
 
 fn ready(proven: &mut Proven, then: &[Line]) -> Vec<u8> {
-    let lines = [&[Line::Accepted, Line::Ready { offset: 0 }], then].concat();
+    let lines = [&[Line::ACCEPTED, Line::Ready { offset: 0 }], then].concat();
     say(proven, &lines)
 }
 
@@ -65,26 +65,26 @@ fn among_others(script: Script, degree: u32, seed: u64) -> Vec<u16> {
 fn a_liar_that_is_caught_before_the_payload_is_skipped() {
     let scripts: &[Script] = &[
         |_, _| Vec::new(),
-        |proven, _| say(proven, &[Line::Accepted]),
+        |proven, _| say(proven, &[Line::ACCEPTED]),
         |proven, _| say(proven, &[Line::Ready { offset: 0 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Accepted]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: 1 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: 1 << 40 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Ready { offset: u64::MAX - 4095 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Challenge { challenge: Nonce([0; 16]) }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Left]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Aside, Line::Ready { offset: 0 }]),
-        |proven, _| say(proven, &[Line::Accepted, Line::Damaged { offset: 0 }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::ACCEPTED]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Ready { offset: 1 }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Ready { offset: 1 << 40 }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Ready { offset: u64::MAX - 4095 }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Challenge { challenge: Nonce([0; 16]) }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Left]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Aside, Line::Ready { offset: 0 }]),
+        |proven, _| say(proven, &[Line::ACCEPTED, Line::Damaged { offset: 0 }]),
         |_, _| b"{\"code\": 0, \"id\": \"1/0\"}\n".to_vec(),
         |_, _| vec![b'x'; 300_000],
         // A line that is lost, one that comes twice, and one inside of another.
         |proven, _| {
-            let _ = say(proven, &[Line::Accepted]);
+            let _ = say(proven, &[Line::ACCEPTED]);
             say(proven, &[Line::Alive])
         },
-        |proven, _| say(proven, &[Line::Accepted]).repeat(2),
+        |proven, _| say(proven, &[Line::ACCEPTED]).repeat(2),
         |proven, _| {
-            let one = say(proven, &[Line::Accepted]);
+            let one = say(proven, &[Line::ACCEPTED]);
             let two = say(proven, &[Line::Alive]);
             [&one[..20], &two, &one[20..]].concat()
         },
@@ -178,11 +178,11 @@ fn a_node_that_says_again_and_again_that_the_sum_is_wrong_is_believed_in_the_end
         // It was served nothing, or not from the beginning.
         |proven, keys| {
             let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
-            say(proven, &[Line::Accepted, said])
+            say(proven, &[Line::ACCEPTED, said])
         },
         |proven, keys| {
             let said = forged(proven, keys, "1/0", 1, Code::WRONG_CHECKSUM);
-            say(proven, &[Line::Accepted, Line::Ready { offset: 4096 }, said])
+            say(proven, &[Line::ACCEPTED, Line::Ready { offset: 4096 }, said])
         },
     ];
     for &script in scripts {
@@ -229,7 +229,7 @@ fn a_success_is_the_word_of_the_node_that_has_the_file() {
 fn a_failure_in_the_name_of_another_keeps_nothing_from_it() {
     let script: Script = |proven, keys| {
         let word = forged(proven, keys, "2/0", 2, Code::CANNOT_OPEN);
-        say(proven, &[Line::Accepted, word, Line::Left])
+        say(proven, &[Line::ACCEPTED, word, Line::Left])
     };
     for checked in [true, false] {
         seeds(10, |seed| {

@@ -17,7 +17,10 @@ mod faults;
 #[path = "../common/forger.rs"]
 mod forger;
 mod forgers;
+mod growth;
 mod hostile;
+#[path = "../common/later.rs"]
+mod later;
 #[path = "../common/many.rs"]
 mod many;
 mod plan;

@@ -36,8 +36,19 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 
 /// Things that are wrong with a node from the beginning.
-pub(crate) const STATES: &[&str] =
-    &["slow", "unreadable", "full", "closed", "resumed", "two-files", "tree", "solo", "cancels", "unchecked"];
+pub(crate) const STATES: &[&str] = &[
+    "slow",
+    "unreadable",
+    "full",
+    "closed",
+    "resumed",
+    "two-files",
+    "tree",
+    "solo",
+    "cancels",
+    "unchecked",
+    "later",
+];
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -68,6 +79,7 @@ pub(crate) fn plan(seed: u64, allowed: &dyn Fn(&str) -> bool) -> Plan {
     let mut draw = Draw { random, scenario, kinds: Vec::new(), allowed };
     draw.states();
     draw.mishaps();
+    draw.later(seed);
     Plan { scenario: draw.scenario, kinds: draw.kinds }
 }
 
@@ -127,6 +139,17 @@ impl Draw<'_> {
         }
         if self.is("cancels", 8) {
             self.cancels();
+        }
+    }
+
+    /// Some are of a version that says more than this one knows.
+    fn later(&mut self, seed: u64) {
+        // A stream of its own, so that all else is as it would be without them.
+        let mut random = Random::new(seed ^ 0x6c61_7465_7200_0000);
+        if random.chance(25) && (self.allowed)("later") {
+            let share = random.pick(&[15, 50, 100]);
+            self.scenario.later = (0..=self.scenario.source()).filter(|_| random.chance(share)).collect();
+            self.kinds.push("later");
         }
     }
 

@@ -48,7 +48,7 @@ struct Node {
 
 impl Node {
     fn new(now: Now, link: LinkId, to: SocketAddr, damage: Damage) -> Self {
-        let gate = Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS };
+        let gate = Gate::new(keys());
         let greeting = Incoming::new(now, gate, Some(to), Nonce([link.0 as u8; 16]));
         Self { link, greeting: Some(greeting), damage, heard: 0, said: 0 }
     }

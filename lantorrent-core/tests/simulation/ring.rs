@@ -229,6 +229,7 @@ impl World {
             }
             Ok(LinkWork::Gone(_)) => return self.strand(link),
             Ok(LinkWork::AwaitsFile(_)) => panic!("woken although nothing was read"),
+            Ok(LinkWork::Extension(_)) => panic!("nothing was to be forwarded"),
             Ok(LinkWork::Order(order)) => panic!("nothing has ordered {order:?}"),
             Ok(LinkWork::Over) => panic!("it is not closed"),
             Err(_) => return,

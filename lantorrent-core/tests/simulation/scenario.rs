@@ -7,11 +7,12 @@ use std::time::Duration;
 use lantorrent_core::flow::{Pool, Supply, Zeros};
 use lantorrent_core::session::{NodeKeys, Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
-    Code, Destination, Keyring, NodeState, Nonce, Password, Progress, Report, Request, SourceHint,
+    Code, Destination, Features, Keyring, NodeState, Nonce, Password, Progress, Report, Request, SourceHint,
     TransferId, TransferKey, Wire, digest,
 };
 
 use crate::forger::Lie;
+use crate::later::FEATURE;
 use crate::random::Random;
 use crate::world::backing::Backing;
 use crate::world::content::SimContent;
@@ -26,8 +27,10 @@ use crate::world::{Launch, World};
 
 pub(crate) const BLOCK: u32 = 4096;
 
+pub(crate) const PASSWORD: &str = "a password of these tests";
+
 pub(crate) fn keys() -> Keyring {
-    Keyring::new(Password::new("a password of these tests")).with_wire_1(Password::new("another one"))
+    Keyring::new(Password::new(PASSWORD)).with_wire_1(Password::new("another one"))
 }
 
 /// Everything that decides a run but its seed.
@@ -51,6 +54,10 @@ pub(crate) struct Scenario {
     pub(crate) solo: Vec<usize>,
     /// Hosts that change what they relay.
     pub(crate) forgers: Vec<(usize, Lie)>,
+    /// Hosts of a version that says more than this one knows, and has a feature.
+    pub(crate) later: Vec<usize>,
+    /// Whether the transfer uses that feature.
+    pub(crate) uses_feature: bool,
     pub(crate) mishaps: Vec<Mishap>,
     /// Hosts that have something of the file from an earlier time, and how many bytes.
     pub(crate) partials: Vec<(usize, usize)>,
@@ -98,6 +105,9 @@ pub(crate) struct Outcome {
     pub(crate) partials: Vec<BTreeSet<String>>,
     /// When the last thing happened.
     pub(crate) quiet: Duration,
+    /// The frames of later versions that each host had from its upstream, and that it made itself; without their tags.
+    pub(crate) heard: Vec<Vec<Vec<u8>>>,
+    pub(crate) extended: Vec<Vec<Vec<u8>>>,
 }
 
 /// Any content: every size has its blocks of zeros too.
@@ -129,6 +139,8 @@ impl Scenario {
             strangers: Vec::new(),
             solo: Vec::new(),
             forgers: Vec::new(),
+            later: Vec::new(),
+            uses_feature: false,
             mishaps: Vec::new(),
             partials: Vec::new(),
             flip: None,
@@ -191,6 +203,12 @@ impl Scenario {
             hosts[host].disk.leave_partial("/f", self.version(), content.to_vec(), digests);
         }
         hosts.push(Host::new(Manner::Refuses, keys(), Timing::default()));
+        for &host in &self.later {
+            hosts[host].is_later = true;
+        }
+        for host in hosts.iter_mut().filter(|_| !self.later.is_empty()) {
+            host.overhears = true;
+        }
         let decoys = self.decoys.iter().map(|(_, manner)| manner.clone());
         hosts.extend(decoys.map(|manner| Host::new(manner, strange(), Timing::default())));
         hosts
@@ -233,7 +251,10 @@ impl Scenario {
         cancelled: BTreeSet<String>,
     ) -> Driver {
         let key = TransferKey::new(&net.random.bytes());
+        let feature = |has: bool| if has { Features::new([FEATURE]).unwrap() } else { Features::SUPPORTED };
         let plan = Plan {
+            features: feature(self.later.contains(&self.source())),
+            features_in_use: feature(self.uses_feature),
             keys: self.meet(net, hosts, key.transfer()),
             key: Some(key),
             degree: self.degree,
@@ -293,6 +314,8 @@ impl Scenario {
             upstreams: world.hosts.iter().map(|host| host.upstreams).collect(),
             sourced,
             quiet: world.net.elapsed(),
+            heard: world.hosts.iter().map(|host| host.heard.clone()).collect(),
+            extended: world.hosts.iter().map(|host| host.extended.clone()).collect(),
             bypassed,
             received: world.hosts.iter().map(|host| host.received).collect(),
             partials: world.hosts.iter().map(|host| host.disk.partials.keys().cloned().collect()).collect(),

@@ -10,8 +10,8 @@ use lantorrent_core::session::{
     UpstreamId,
 };
 use lantorrent_core::wire::{
-    Code, Destination, Envelope, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password, Report,
-    Request, RootHasher, SourceHint, Sum, TransferId, TransferKey, Wire,
+    Code, Destination, Envelope, Features, Header, HeaderReader, Keyring, Line, LineWriter, Nonce, Password,
+    Report, Request, RootHasher, SourceHint, Sum, TransferId, TransferKey, Wire,
 };
 
 const CHILD: LinkId = LinkId(0);
@@ -63,7 +63,7 @@ fn connect(source: &mut SourceSession, now: Now, keys: &Keyring, link: LinkId) -
 fn feeding(now: Now, keys: &Keyring, nodes: usize) -> (SourceSession, LineWriter) {
     let mut source = source(now, keys, nodes);
     let (challenge, mut lines) = connect(&mut source, now, keys, CHILD);
-    for line in [challenge, Line::Accepted, Line::Ready { offset: 0 }] {
+    for line in [challenge, Line::ACCEPTED, Line::Ready { offset: 0 }] {
         source.handle(now, LinkInput::Bytes(CHILD, &lines.encode(&line)));
     }
     assert!(outputs(&mut source).contains(&SourceOutput::Feed(FeedOutput::Feed(CHILD, 0))));
@@ -125,7 +125,7 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
     connect(&mut source, at(510), &keys, second);
     source.handle(at(600), LinkInput::Bytes(first, &lines.encode(&challenge)));
     source.handle(at(1100), SourceInput::Tick);
-    let last = [Line::Accepted, Line::Ready { offset: 0 }].map(|line| lines.encode(&line)).concat();
+    let last = [Line::ACCEPTED, Line::Ready { offset: 0 }].map(|line| lines.encode(&line)).concat();
     source.handle(at(1200), LinkInput::Bytes(first, &last));
     assert!(outputs(&mut source).contains(&SourceOutput::Feed(FeedOutput::Feed(first, 0))));
     source.handle(at(1300), SourceInput::End { size: 1 << 20, sum: empty() });
@@ -170,7 +170,8 @@ fn receiving() -> (NodeSession, Now, Timing) {
         envelope: Some(envelope),
     };
     let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
-    let proven = Proven { header, lines: Some(lines), node_key: None };
+    let features = Features::default();
+    let proven = Proven { header, lines: Some(lines), node_key: None, features };
     let timing = Timing::default();
     let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
     let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };

@@ -31,16 +31,16 @@ pub(crate) struct Made {
     pub(crate) bytes: Vec<u8>,
 }
 
-fn made_with(key: FrameKey, frame: Frame, data: &[u8]) -> Made {
+pub(crate) fn made_with(key: FrameKey, frame: Frame, data: &[u8]) -> Made {
     let (before, after) = FrameWriter::new(key).encode(&frame).unwrap();
     Made { frame, data: data.to_vec(), bytes: [&before[..], data, &after].concat() }
 }
 
-fn made(frame: Frame, data: &[u8]) -> Made {
+pub(crate) fn made(frame: Frame, data: &[u8]) -> Made {
     made_with(key(), frame, data)
 }
 
-fn data(offset: u64, data: &[u8]) -> Made {
+pub(crate) fn data(offset: u64, data: &[u8]) -> Made {
     made(Frame::Data { offset, len: data.len() as u32, digest: Some(digest(data)) }, data)
 }
 
@@ -52,7 +52,7 @@ fn idle(offset: u64) -> Made {
     made(Frame::Idle { offset }, &[])
 }
 
-fn end(size: u64, root: &RootHasher) -> Made {
+pub(crate) fn end(size: u64, root: &RootHasher) -> Made {
     let signed = transfer_key().sign(size, BLOCK as u32, root.root());
     made(Frame::End { size, sum: Sum::Root(signed) }, &[])
 }
@@ -61,7 +61,7 @@ fn abort(code: Code, reason: &str) -> Made {
     made(Frame::Abort(Abort { code, reason: reason.into() }), &[])
 }
 
-fn root() -> RootHasher {
+pub(crate) fn root() -> RootHasher {
     RootHasher::new(BLOCK as u32)
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn bytes(frames: &[Made]) -> Vec<u8> {
     frames.iter().flat_map(|frame| frame.bytes.clone()).collect()
 }
 
-fn said(frames: &[Made]) -> Vec<(Frame, Vec<u8>)> {
+pub(crate) fn said(frames: &[Made]) -> Vec<(Frame, Vec<u8>)> {
     frames.iter().map(|made| (made.frame.clone(), made.data.clone())).collect()
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn reader(length: Option<u64>) -> PayloadReader {
     PayloadReader::Frames(FrameReader::new(key(), transfer_key().signer(), root(), length, 0))
 }
 
-fn read(length: Option<u64>, bytes: &[u8]) -> Payload {
+pub(crate) fn read(length: Option<u64>, bytes: &[u8]) -> Payload {
     let whole = read_payload(reader(length), BLOCK, bytes, &[bytes.len()], Feed::Slots);
     let bytewise = read_payload(reader(length), BLOCK, bytes, &vec![1; bytes.len()], Feed::Push);
     assert_eq!(whole, bytewise, "chunks make no difference");
@@ -346,7 +346,7 @@ fn an_end_with_another_root_is_none() {
 }
 
 /// A frame of any kind and form with a right tag, as only a holder of the password can make one.
-fn forged(head: [u8; HEAD_BYTES], data: &[u8]) -> Vec<u8> {
+pub(crate) fn forged(head: [u8; HEAD_BYTES], data: &[u8]) -> Vec<u8> {
     // The key itself is not told, so have the writer sign: derive it here as PROTOCOL.md says.
     let key = super::support::hmac_sha256(
         super::support::PASSWORD.as_bytes(),
@@ -357,7 +357,7 @@ fn forged(head: [u8; HEAD_BYTES], data: &[u8]) -> Vec<u8> {
     [&head[..], data, tag.as_bytes()].concat()
 }
 
-fn head(kind: u8, len: u32, offset: u64, span: u64) -> [u8; HEAD_BYTES] {
+pub(crate) fn head(kind: u8, len: u32, offset: u64, span: u64) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
     head[0] = kind;
     head[4..8].copy_from_slice(&len.to_be_bytes());
@@ -369,7 +369,7 @@ fn head(kind: u8, len: u32, offset: u64, span: u64) -> [u8; HEAD_BYTES] {
 #[test]
 fn unknown_types_and_flags_are_refused_even_with_a_right_tag() {
     assert_eq!(read(None, &forged(head(3, 0, 0, 0), &[])).frames, said(&[idle(0)]), "the forgery is good");
-    for kind in (0..=255).filter(|kind| !(1..=6).contains(kind)) {
+    for kind in (0..0x80).filter(|kind| !(1..=6).contains(kind)) {
         let payload = read(None, &forged(head(kind, 0, 0, 0), &[]));
         assert_eq!(payload.end, Err(PayloadError::Malformed { offset: 0, what: "unknown type" }), "{kind}");
     }

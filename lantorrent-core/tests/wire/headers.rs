@@ -1,8 +1,8 @@
 //! Headers of both wires: what is accepted, what is refused, and by which limit.
 
 use lantorrent_core::wire::{
-    Destination, Envelope, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password, Request,
-    Signer, SourceHint, TransferKey, Verb, Wire, limits,
+    Destination, Envelope, Features, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password,
+    Request, Signer, SourceHint, TransferKey, Verb, Wire, limits,
 };
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ pub(crate) fn value_2() -> Value {
     json!({
         "wire": 2, "verb": "send", "transfer": signer().transfer(), "signer": signer(), "nonce": "11".repeat(16), "expires": 1_800_000_000,
         "to": "10.0.0.7:2893", "source": {"size": 80, "mtime": 5, "id": "x"}, "begun": 1_799_999_000,
-        "min_rate": 1_000_000, "sparse": true,
+        "min_rate": 1_000_000, "sparse": true, "features": ["later", "other"], "use": ["later"],
         "host": "10.0.0.7", "port": 2893, "index": 0, "length": 80, "degree": 2, "block_size": 65_536,
         "requests": [{"filename": "/srv/a", "id": "a", "rename": true}],
         "destinations": [{
@@ -82,6 +82,8 @@ pub(crate) fn header_2() -> Header {
             begun: Some(1_799_999_000),
             min_rate: Some(1_000_000),
             sparse: true,
+            features: Features::new(["later", "other"]).unwrap(),
+            features_in_use: Features::new(["later"]).unwrap(),
             ..Envelope::new(signer(), Nonce([0x11; 16]), 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
         }),
     }
@@ -109,7 +111,9 @@ fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     let parent = header_2();
     let child = parent.destinations[0].clone();
     let to = "[::1]:2893".parse().unwrap();
-    let link = HeaderLink { verb: Verb::Cancel, from: Some(0), to, nonce: Nonce([9; 16]), expires: 7 };
+    let features = Features::new(["own"]).unwrap();
+    let link =
+        HeaderLink { verb: Verb::Cancel, from: Some(0), to, nonce: Nonce([9; 16]), expires: 7, features };
     let made = parent.for_child(child, Vec::new(), link);
     let read = header(&made.sign(&keys()).unwrap()).unwrap();
     assert_eq!((read.node.index, read.degree, read.block_size), (1, 3, 65_536));
@@ -118,6 +122,12 @@ fn a_child_gets_its_own_values_and_the_envelope_of_the_transfer() {
     assert_eq!((new.transfer, new.verb, new.source), (old.transfer, Verb::Cancel, old.source));
     assert_eq!(new.signer, old.signer);
     assert_eq!((new.begun, new.min_rate, new.sparse), (old.begun, old.min_rate, old.sparse));
+    assert_eq!(
+        new.features,
+        Features::new(["own"]).unwrap(),
+        "what the source can do stays with its own header"
+    );
+    assert_eq!(new.features_in_use, old.features_in_use);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lantorrent_core::wire::proof::{self, PROOF_BYTES, ProofReader};
 use lantorrent_core::wire::{
-    Change, Code, FromNode, HeaderError, Keyring, Line, LineError, LineReader, LineWriter, NodeState, Nonce,
-    Password, Progress, Report, SealedReport, TransferId, limits,
+    Change, Code, Features, FromNode, HeaderError, Keyring, Line, LineError, LineReader, LineWriter,
+    NodeState, Nonce, Password, Progress, Report, SealedReport, TransferId, limits,
 };
 
 use super::support::{Said, base64, hmac_sha256, keys, read_lines};
@@ -39,7 +39,8 @@ pub(crate) fn every_line() -> Vec<Line> {
     };
     vec![
         Line::Challenge { challenge: CHALLENGE },
-        Line::Accepted,
+        Line::Accepted { features: Features::new(["a", "later-2"]).unwrap() },
+        Line::Unknown { kind: "later".into() },
         Line::Ready { offset: u64::MAX },
         Line::Alive,
         Line::Progress(Progress::default()),
@@ -52,7 +53,7 @@ pub(crate) fn every_line() -> Vec<Line> {
     ]
 }
 
-fn encoded_with(keys: &Keyring, lines: &[Line]) -> Vec<Vec<u8>> {
+pub(crate) fn encoded_with(keys: &Keyring, lines: &[Line]) -> Vec<Vec<u8>> {
     let mut writer = LineWriter::new(keys.line_key(&NONCE, &CHALLENGE).unwrap());
     lines.iter().map(|line| writer.encode(line)).collect()
 }
@@ -72,7 +73,7 @@ fn read(bytes: &[u8]) -> Said<FromNode> {
 }
 
 /// A line with a right code, whatever it says.
-fn signed(json: &str) -> Vec<u8> {
+pub(crate) fn signed(json: &str) -> Vec<u8> {
     let context = [&b"lantorrent 2 line\0"[..], &NONCE.0, &CHALLENGE.0].concat();
     let key = hmac_sha256(super::support::PASSWORD.as_bytes(), &context);
     format!("{json} {}\n", base64(&hmac_sha256(&key, json.as_bytes()))).into_bytes()

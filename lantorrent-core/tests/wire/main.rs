@@ -2,6 +2,7 @@
 
 mod chunking;
 mod frames;
+mod growth;
 mod headers;
 mod lines;
 mod nimbus;

@@ -1,7 +1,7 @@
 //! Recorded connections to a node of version 0.2: testdata/nimbus-0.2.json.
 
 use lantorrent_core::wire::{
-    Code, Footer, Frame, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password,
+    Code, Features, Footer, Frame, Header, HeaderError, HeaderLink, HeaderReader, Keyring, Nonce, Password,
     PayloadReader, Report, Sum, Verb, Wire,
 };
 
@@ -204,7 +204,8 @@ fn a_header_is_handed_on_with_the_values_of_the_child() {
     let mut rest = header.destinations.clone();
     let child = rest.remove(0);
     let to = "127.0.0.1:28932".parse().unwrap();
-    let link = HeaderLink { verb: Verb::Send, from: None, to, nonce: Nonce([0; 16]), expires: 0 };
+    let features = Features::default();
+    let link = HeaderLink { verb: Verb::Send, from: None, to, nonce: Nonce([0; 16]), expires: 0, features };
     let for_child = header.for_child(child, rest, link);
     let read = super::support::header(&for_child.sign(&keys()).unwrap()).unwrap();
     assert_eq!((read.node.port, &*read.node.requests[0].filename), (28932, "/srv/lt/n2"));

@@ -18,7 +18,13 @@ fn each_example_in_hex_is_a_vector() {
     let mut known =
         vec![vectors.transfer.to_string(), vectors.nonce.to_string(), vectors.challenge.to_string()];
     known.extend(vectors.keys.values().cloned());
-    known.extend([vectors.key, vectors.signer.to_string(), vectors.signed, vectors.signature]);
+    known.extend([
+        vectors.node_id,
+        vectors.key,
+        vectors.signer.to_string(),
+        vectors.signed,
+        vectors.signature,
+    ]);
     for frame in &vectors.frames {
         known.push(if frame.name == "data" {
             // Its 4,096 bytes of data are described, not printed.
@@ -46,6 +52,7 @@ fn each_example_in_text_is_a_vector() {
     known.extend(vectors.lines.into_iter().map(|line| line.text));
     // In the order in which they are said: the proof answers the challenge.
     known.insert(2, vectors.proof);
+    known.extend([vectors.growth.header.replace("\r\n", "\n"), vectors.growth.accepted]);
     assert_eq!(blocks("text"), known);
     assert!(TEXT.contains(&format!("`{}`", vectors.password)));
 }
@@ -74,10 +81,14 @@ fn codes_and_limits_are_those_of_the_library() {
         ("largest block of wire 2", limits::BLOCK_MAX as usize),
         ("blocks of one HOLE", limits::HOLE_BLOCKS as usize),
         ("bytes of an ABORT's data", limits::CONTROL_BYTES),
+        ("bytes of the data of a frame of a type from 0x80 on", limits::EXTENSION_BYTES),
+        ("features in a list", limits::FEATURES),
+        ("bytes of a feature's name", limits::FEATURE_BYTES),
         ("nodes that one `progress` line names", limits::PROGRESS_CHANGES),
     ] {
         assert!(TEXT.contains(&format!("| {what} | {value} |")), "{what}: {value}");
     }
+    assert!(TEXT.contains("262,144") && limits::EXTENSION_RATE == 262_144);
     assert!(TEXT.contains("2^63 - 1") && limits::FILE_BYTES == (1 << 63) - 1);
 }
 
@@ -91,6 +102,7 @@ fn sections_that_the_source_names_are_there() {
         "Header of wire 2",
         "Challenge and proof",
         "Frames",
+        "Growth",
         "Root",
         "Payload of wire 1",
         "Lines",

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use lantorrent_core::wire::proof::{self, ProofReader};
 use lantorrent_core::wire::{
-    Abort, Change, Code, Destination, Envelope, Frame, FrameReader, FrameWriter, FromNode, Header,
-    HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password, PayloadReader, Progress,
-    Report, Request, RootHasher, SealedReport, SignedRoot, Signer, SourceHint, Sum, TransferId, TransferKey,
-    digest,
+    Abort, Change, Code, Destination, Envelope, Extension, Features, Frame, FrameReader, FrameWriter,
+    FromNode, Header, HeaderReader, Keyring, Line, LineReader, LineWriter, NodeState, Nonce, Password,
+    PayloadReader, Progress, Report, Request, RootHasher, SealedReport, SignedRoot, Signer, SourceHint, Sum,
+    TransferId, TransferKey, digest,
 };
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ pub(crate) struct Vectors {
     pub(crate) transfer: TransferId,
     pub(crate) nonce: Nonce,
     pub(crate) challenge: Nonce,
+    pub(crate) node_id: String,
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) header: String,
     pub(crate) proof: String,
@@ -27,6 +28,14 @@ pub(crate) struct Vectors {
     pub(crate) signed: String,
     pub(crate) signature: String,
     pub(crate) lines: Vec<LineVector>,
+    pub(crate) growth: Growth,
+}
+
+/// The same header and answer, of peers that have features.
+#[derive(Deserialize)]
+pub(crate) struct Growth {
+    pub(crate) header: String,
+    pub(crate) accepted: String,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +102,31 @@ fn header(vectors: &Vectors) -> Header {
     }
 }
 
+fn features(names: &[&str]) -> Features {
+    Features::new(names.iter().copied()).unwrap()
+}
+
+#[test]
+fn features_of_both_sides() {
+    let vectors = vectors();
+    let keys = vectors.keyring();
+    let mut header = header(&vectors);
+    let envelope = header.envelope.as_mut().unwrap();
+    envelope.features = features(&["later", "other"]);
+    envelope.features_in_use = features(&["later"]);
+    let Growth { header: text, accepted: answer } = &vectors.growth;
+    assert_eq!(String::from_utf8(header.sign(&keys).unwrap()).unwrap(), *text);
+    let (_, read) = HeaderReader::default().push(text.as_bytes()).unwrap();
+    assert_eq!(read.unwrap().verify(&keys), Ok(header));
+    let accepted = Line::Accepted { features: features(&["later", "third"]) };
+    let mut writer = LineWriter::new(keys.line_key(&vectors.nonce, &vectors.challenge).unwrap());
+    writer.encode(&Line::Challenge { challenge: vectors.challenge });
+    assert_eq!(String::from_utf8(writer.encode(&accepted)).unwrap(), *answer);
+    let mut reader = LineReader::new(keys, vectors.nonce);
+    reader.push(vectors.lines[0].text.as_bytes()).unwrap();
+    assert_eq!(reader.push(answer.as_bytes()), Ok((answer.len(), Some(FromNode::Line(accepted)))));
+}
+
 #[test]
 fn header_and_proof() {
     let vectors = vectors();
@@ -106,6 +140,10 @@ fn header_and_proof() {
     assert_eq!(String::from_utf8(line).unwrap(), vectors.proof);
     let mut reader = ProofReader::new(&keys, &vectors.nonce, &vectors.challenge).unwrap();
     assert_eq!(reader.push(vectors.proof.as_bytes()), Ok((vectors.proof.len(), true)));
+}
+
+fn extension(kind: u8, fields: ([u8; 3], u64, u64), data: &[u8]) -> Frame {
+    Frame::Extension(Extension::new(kind, fields, data).unwrap())
 }
 
 fn frames(vectors: &Vectors) -> Vec<(&'static str, Frame, Vec<u8>)> {
@@ -130,6 +168,8 @@ fn frames(vectors: &Vectors) -> Vec<(&'static str, Frame, Vec<u8>)> {
             Frame::Abort(Abort { code: Code::ABORTED, reason: "stopped by the operator".into() }),
             vec![],
         ),
+        ("hop-local extension", extension(0x80, ([0; 3], 0, 0), b""), vec![]),
+        ("forwarded extension", extension(0xc0, ([1, 2, 3], 7, u64::MAX), b"later"), vec![]),
     ]
 }
 
@@ -181,7 +221,16 @@ fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
         index: Some(0),
         by: Some(0),
     };
-    let key = vectors.keyring().result_key(&vectors.transfer).unwrap();
+    let behind = Report {
+        host: Some("node-8".into()),
+        id: Some("b".into()),
+        index: Some(1),
+        by: Some(1),
+        ..report.clone()
+    };
+    let keys = vectors.keyring();
+    let node_key = keys.node_key(&vectors.nonce, &vectors.challenge).unwrap();
+    let key = keys.result_key(&vectors.transfer).unwrap();
     let progress = Progress {
         least: 4096,
         greatest: 12_299,
@@ -190,15 +239,24 @@ fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
     };
     vec![
         ("challenge", Line::Challenge { challenge: vectors.challenge }),
-        ("accepted", Line::Accepted),
+        ("accepted", Line::ACCEPTED),
         ("ready", Line::Ready { offset: 0 }),
         ("alive", Line::Alive),
         ("progress", Line::Progress(progress)),
-        ("result", Line::Result(SealedReport::seal(&report, &key))),
+        ("result", Line::Result(SealedReport::seal(&report, &node_key))),
         ("left", Line::Left),
         ("aside", Line::Aside),
         ("damaged", Line::Damaged { offset: 12288 }),
+        ("later", Line::Unknown { kind: "later".into() }),
+        ("result", Line::Result(SealedReport::seal(&behind, &key))),
     ]
+}
+
+#[test]
+fn the_nonces_of_a_connection_name_its_node_key() {
+    let vectors = vectors();
+    let key = vectors.keyring().node_key(&vectors.nonce, &vectors.challenge).unwrap();
+    assert_eq!(key.id().map(|id| hex(&id.0)), Some(vectors.node_id));
 }
 
 #[test]

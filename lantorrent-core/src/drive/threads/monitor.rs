@@ -185,7 +185,7 @@ mod tests {
                     has = item.range().1;
                     monitor.change(|ring| ring.link_has(LINK, has));
                 }
-                Ok(LinkWork::Order(_)) => {}
+                Ok(LinkWork::Order(_) | LinkWork::Extension(_)) => {}
                 Ok(LinkWork::End { .. } | LinkWork::Over) => return has,
                 Ok(LinkWork::File { .. } | LinkWork::Gone(_) | LinkWork::AwaitsFile(_)) => {
                     panic!("nothing leaves before the child has it")

@@ -16,9 +16,10 @@ fn seal_key(keys: &Keyring, header: &Header, node_key: Option<ResultKey>) -> Opt
 
 /// The end of a finished transfer, for a sender that asks again: the bytes to write before closing.
 pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -> Vec<u8> {
-    let Proven { header, lines, node_key } = proven;
+    let accepted = proven.accepted();
+    let Proven { header, lines, node_key, .. } = proven;
     let (Some(mut lines), Some(key)) = (lines, seal_key(keys, &header, node_key)) else { return Vec::new() };
-    let mut said = lines.encode(&Line::Accepted);
+    let mut said = lines.encode(&accepted);
     said.extend(encode_results(&mut lines, &header, &key, results));
     said
 }
@@ -26,9 +27,10 @@ pub(super) fn retell(proven: Proven, keys: &Keyring, results: &[SealedReport]) -
 /// The answer to a `check`: for each request, in the order of the header, whether it could be written. The bytes to
 /// write before closing. PROTOCOL.md, "Check".
 pub fn answer_check(proven: Proven, keys: &Keyring, found: &[Result<(), FileFault>]) -> Vec<u8> {
-    let Proven { header, lines, node_key } = proven;
+    let accepted = proven.accepted();
+    let Proven { header, lines, node_key, .. } = proven;
     let (Some(key), Some(mut lines)) = (seal_key(keys, &header, node_key), lines) else { return Vec::new() };
-    let mut said = lines.encode(&Line::Accepted);
+    let mut said = lines.encode(&accepted);
     for (request, found) in header.node.requests.iter().zip(found) {
         let report = match found {
             Ok(()) => about(&header.node, request, Code::SUCCESS, "it could be written"),
@@ -113,8 +115,9 @@ pub struct Follower {
 impl Follower {
     /// The follower, and the bytes to write at first. None on wire 1, which cannot wait.
     pub fn new(proven: Proven) -> Option<(Self, Vec<u8>)> {
+        let accepted = proven.accepted();
         let mut lines = proven.lines?;
-        let accepted = lines.encode(&Line::Accepted);
+        let accepted = lines.encode(&accepted);
         Some((Self { header: proven.header, lines, node_key: proven.node_key }, accepted))
     }
 

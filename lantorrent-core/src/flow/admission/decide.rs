@@ -228,7 +228,7 @@ impl Admission {
             Entrance::Spoiled => Verdict::Wait(now + CONTEST),
             Entrance::Outdated => attempt.outdated(now, self.stopping),
             Entrance::Taken(place) => Verdict::Close(LastWords::has_place(place)),
-            Entrance::Finished(ask, results) if self.may_begin_anew(&ask, &results) => {
+            Entrance::Finished(ask, results) if Self::may_begin_anew(&ask, &results) => {
                 self.registry.leave(now, &ask.transfer, None);
                 self.take_part(now, header, attempt, standing)
             }
@@ -307,7 +307,7 @@ impl Admission {
 
     /// Whether a transfer that has ended here with those results begins anew for the sender that asks so: its source, where
     /// the node was sent what the source has not signed.
-    pub(super) fn may_begin_anew(&self, ask: &Ask, results: &[SealedReport]) -> bool {
+    pub(super) fn may_begin_anew(ask: &Ask, results: &[SealedReport]) -> bool {
         ask.from.is_none() && is_spoiled(ask, results)
     }
 
@@ -345,11 +345,10 @@ impl Attempt {
 mod tests {
     use super::super::fixture::{begun_at, from, header, keys, own_results, results, with};
     use super::*;
-    use crate::session::Timing;
     use crate::wire::Code;
 
     fn gate() -> Gate {
-        Gate { keys: keys(), also: Vec::new(), timing: Timing::default(), verbs: Gate::VERBS }
+        Gate::new(keys())
     }
 
     /// A node, and a way to ask it at some time.

@@ -1,8 +1,8 @@
 //! Headers and results for the tests of admission.
 
 use crate::wire::{
-    Code, Destination, Envelope, Header, Keyring, Nonce, Password, Report, Request, SealedReport, SourceHint,
-    TransferId, Verb,
+    Code, Destination, Envelope, Features, Header, Keyring, Nonce, Password, Report, Request, SealedReport,
+    SourceHint, TransferId, Verb,
 };
 
 pub(super) fn keys() -> Keyring {
@@ -41,6 +41,8 @@ pub(super) fn begun_at(begun: u64, transfer: u8, index: u32, file: &str, source:
             from: None,
             min_rate: None,
             sparse: false,
+            features: Features::default(),
+            features_in_use: Features::default(),
         }),
     }
 }

@@ -47,12 +47,12 @@ impl Met {
 mod tests {
     use super::super::fixture::{header, keys};
     use super::*;
-    use crate::wire::{Header, Nonce};
+    use crate::wire::{Features, Header, Nonce};
 
     fn proven(header: &Header, key: Option<u8>) -> Proven {
         let nonce = |number| Nonce([number; 16]);
         let node_key = key.and_then(|number| keys().node_key(&nonce(number), &nonce(number)));
-        Proven { header: header.clone(), lines: None, node_key }
+        Proven { header: header.clone(), lines: None, node_key, features: Features::default() }
     }
 
     #[test]

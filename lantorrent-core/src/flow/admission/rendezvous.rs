@@ -208,7 +208,7 @@ impl Rendezvous {
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
     pub fn recalled(&mut self, now: Instant, kept: Kept, admission: &mut Admission) {
         // One that begins anew asks for its files as at first.
-        let is_over = |results: &[_]| !admission.may_begin_anew(&self.ask, results);
+        let is_over = |results: &[_]| !Admission::may_begin_anew(&self.ask, results);
         let is_over = match self.verb {
             // It is answered by what is kept alone.
             Verb::Query => true,
@@ -297,7 +297,7 @@ mod tests {
     impl Process {
         fn new(header: &Header) -> Self {
             let timing = Timing::default();
-            let gate = Gate { keys: keys(), also: Vec::new(), timing, verbs: Gate::VERBS };
+            let gate = Gate { timing, ..Gate::new(keys()) };
             let now = Instant::now();
             let rendezvous = Rendezvous::new(now, header).unwrap();
             let attempt = Attempt::new(now, &gate);

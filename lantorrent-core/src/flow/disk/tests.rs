@@ -132,20 +132,8 @@ impl Bench {
 }
 
 fn envelope() -> crate::wire::Envelope {
-    use crate::wire::{Envelope, Nonce, TransferId, Verb};
-    Envelope {
-        verb: Verb::Send,
-        transfer: TransferId([1; 16]),
-        signer: None,
-        nonce: Nonce([2; 16]),
-        expires: 0,
-        to: ([10, 0, 0, 1], 1).into(),
-        source: None,
-        begun: None,
-        from: None,
-        min_rate: None,
-        sparse: false,
-    }
+    use crate::wire::{Envelope, Nonce, TransferKey};
+    Envelope::new(TransferKey::new(&[1; 32]).signer(), Nonce([2; 16]), 0, ([10, 0, 0, 1], 1).into())
 }
 
 #[test]

@@ -1,8 +1,10 @@
-use super::super::ring::Ring;
+use super::super::ring::{LinkWork, Ring};
 use super::super::stock::Stock;
 use super::super::testing::{Cell, Pipe, header, keys};
 use super::super::wake::Wake;
 use super::*;
+use crate::session::LinkId;
+use crate::wire::{Envelope, Extension, FrameWriter, Nonce, TransferKey};
 
 const BLOCK: u32 = 4096;
 const BYTES: u64 = BLOCK as u64;
@@ -133,4 +135,39 @@ fn a_closed_ring_ends_it() {
     assert!(matches!(bench.told.pop(), Some(NodeInput::Halted { cause: None, .. })));
     assert_eq!(bench.step(), ReceiveStep::Over);
     assert_ne!(bench.ring.take_woken(), Wake::NONE);
+}
+
+#[test]
+fn extensions_are_signs_of_life_and_those_to_be_forwarded_go_to_the_children() {
+    let mut stock = Stock::default();
+    let mut bench = Bench::new(4, &mut stock, Limit::default());
+    let signer = TransferKey::new(&[1; 32]).signer();
+    let transfer = signer.transfer();
+    let envelope = Some(Envelope::new(signer, Nonce([2; 16]), 0, ([10, 0, 0, 1], 1).into()));
+    let header = Header { envelope, ..header(BLOCK, BYTES, &[]) };
+    bench.receiver = Receiver::new(header, keys(), stock.pool(BLOCK), Limit::default());
+    assert_eq!(bench.receiver.accept(bench.now, 0, &mut |_| ()), Needed::Nothing);
+    let (fed, waits) = (LinkId(1), LinkId(2));
+    bench.ring.quietly(|ring| [fed, waits].map(|link| ring.add_link(link)));
+    bench.ring.change(|ring| ring.feed(fed, 0));
+    let _ = bench.ring.take_woken();
+    let writer = FrameWriter::new(keys().frame_key(&transfer).expect("both wires are on"));
+    for kind in [0x80, 0xbf, 0xc0, 0xff] {
+        let extension = Extension::new(kind, ([1, 2, 3], 4, 5), b"data").expect("a type to be ignored");
+        let (before, tag) = writer.encode(&Frame::Extension(extension.clone())).expect("a frame");
+        bench.pipe.bytes.extend([&before[..], &tag].concat());
+        while let ReceiveStep::Moved(_) = bench.step() {}
+        assert!(matches!(bench.told[..], [NodeInput::Heard]), "{kind:#x}: {:?}", bench.told);
+        bench.told.clear();
+        let forwarded = kind >= 0xc0;
+        let woken = if forwarded { Wake::link(fed) } else { Wake::NONE };
+        assert_eq!(bench.ring.take_woken(), woken, "{kind:#x}");
+        let work = bench.ring.quietly(|ring| ring.link_work(fed));
+        let found = matches!(work, Ok(LinkWork::Extension(found)) if found == extension);
+        assert_eq!(found, forwarded, "{kind:#x}");
+        assert!(bench.ring.look(|ring| !ring.has_link_work(waits)));
+    }
+    let told = &mut bench.told;
+    bench.receiver.halt(&mut |input| told.push(input));
+    assert!(matches!(bench.told.pop(), Some(NodeInput::Halted { offset: 0, cause: None })));
 }

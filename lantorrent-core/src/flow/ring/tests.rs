@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::super::block::{Block, Pool};
 use super::*;
-use crate::wire::SignedRoot;
+use crate::wire::{Abort, Code, SignedRoot, limits};
 
 const SIZE: u32 = 4096;
 const ONE: LinkId = LinkId(1);
@@ -250,4 +250,104 @@ fn a_child_that_is_parted_from_gets_nothing_more() {
     assert!(bench.push(), "nothing is kept for it");
     assert!(bench.ring.has_parted(ONE).0);
     assert!(!bench.ring.has_parted(ONE).0 && !bench.ring.is_parting());
+}
+
+fn extension(data: &[u8]) -> Extension {
+    Extension::new(0xc0, ([0; 3], 0, 0), data).expect("a type that is forwarded")
+}
+
+impl Bench {
+    /// The extension that is next for a child.
+    fn extension_of(&mut self, link: LinkId) -> Option<Vec<u8>> {
+        match self.ring.link_work(link) {
+            Ok(LinkWork::Extension(extension)) => Some(extension.data().to_vec()),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn an_extension_goes_to_each_child_that_is_fed_and_wakes_no_other() {
+    let mut bench = Bench::of(Ring::for_node(4));
+    bench.add(ONE, 0);
+    bench.ring.add_link(TWO);
+    let epoch = bench.ring.epoch();
+    assert_eq!(bench.ring.extend(&extension(b"1")), Wake::link(ONE));
+    assert!(bench.ring.epoch() > epoch);
+    assert!(bench.ring.has_link_work(ONE) && !bench.ring.has_link_work(TWO));
+    assert_eq!(bench.extension_of(ONE), Some(b"1".to_vec()));
+    let _ = bench.ring.feed(TWO, 0);
+    assert_eq!(bench.extension_of(TWO), None, "what came before it was fed is not kept");
+    assert_eq!(bench.ring.position(ONE), Some(0), "it is no progress");
+    // Behind the end too, but not to a child that is parted from, nor to one that cannot be served.
+    let _ = bench.ring.finish(0, Sum::Root(SignedRoot { root: [0; 32], signature: [0; 64] }));
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::End { .. })));
+    let _ = bench.ring.strand(TWO);
+    assert_eq!(bench.ring.extend(&extension(b"2")), Wake::link(ONE));
+    assert_eq!(bench.extension_of(ONE), Some(b"2".to_vec()));
+    let _ = bench.ring.extend(&extension(b"3"));
+    let _ = bench.ring.part(ONE);
+    assert_eq!(bench.ring.extend(&extension(b"4")), Wake::NONE);
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::Over)));
+}
+
+#[test]
+fn an_extension_goes_between_the_blocks_and_takes_turns_with_them() {
+    let mut bench = Bench::of(Ring::for_node(4));
+    bench.add(ONE, 0);
+    assert!(bench.push() && bench.push());
+    for data in [b"1", b"2", b"3"] {
+        let _ = bench.ring.extend(&extension(data));
+    }
+    let _ = bench.ring.order_link(ONE, LinkOrder::Control(Control::Idle));
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::Order(_))), "orders go first");
+    assert_eq!(bench.extension_of(ONE), Some(b"1".to_vec()));
+    assert_eq!(bench.next_of(ONE), Some(0));
+    let _ = bench.ring.link_has(ONE, at(1));
+    assert_eq!(bench.extension_of(ONE), Some(b"2".to_vec()));
+    assert_eq!(bench.next_of(ONE), Some(at(1)));
+    let _ = bench.ring.link_has(ONE, at(2));
+    assert_eq!(bench.extension_of(ONE), Some(b"3".to_vec()));
+    assert!(!bench.ring.has_link_work(ONE) && bench.ring.link_work(ONE).is_err());
+}
+
+#[test]
+fn what_a_child_does_not_take_of_extensions_is_bounded_and_dropped() {
+    let mut bench = Bench::of(Ring::for_node(4));
+    bench.add(ONE, 0);
+    let most = vec![7; limits::EXTENSION_BYTES];
+    let fit = limits::EXTENSION_RATE as usize / extension(&most).size();
+    for place in 0..10 {
+        let wake = bench.ring.extend(&extension(&most));
+        assert_eq!(wake.is_none(), place >= fit, "{place}");
+    }
+    let taken = std::iter::from_fn(|| bench.extension_of(ONE)).count();
+    assert_eq!(taken, fit);
+    assert_eq!(bench.ring.extend(&extension(&most)), Wake::link(ONE), "there is room again");
+}
+
+#[test]
+fn no_extension_follows_an_abort() {
+    let mut bench = Bench::of(Ring::for_node(4));
+    bench.add(ONE, 0);
+    let _ = bench.ring.extend(&extension(b"1"));
+    let abort = Abort { code: Code::ABORTED, reason: String::new() };
+    let _ = bench.ring.order_link(ONE, LinkOrder::Control(Control::Abort(abort)));
+    assert_eq!(bench.ring.extend(&extension(b"2")), Wake::NONE);
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::Order(_))));
+    assert!(bench.ring.link_work(ONE).is_err());
+}
+
+#[test]
+fn an_extension_goes_out_while_a_file_is_read() {
+    let mut bench = Bench::of(Ring::for_source(1, ()));
+    bench.ring.add_link(ONE);
+    let _ = bench.ring.begin(at(1));
+    let _ = bench.ring.feed(ONE, 0);
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::File { .. })));
+    assert!(!bench.ring.has_link_work(ONE));
+    let _ = bench.ring.extend(&extension(b"1"));
+    assert!(bench.ring.has_link_work(ONE));
+    assert_eq!(bench.extension_of(ONE), Some(b"1".to_vec()));
+    assert!(matches!(bench.ring.link_work(ONE), Ok(LinkWork::AwaitsFile(_))));
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::flow::block::Block;
 use crate::flow::wake::Epoch;
 use crate::session::{Control, FileOutput};
-use crate::wire::Sum;
+use crate::wire::{Extension, Sum};
 
 /// What the ring holds, in order and without a gap.
 #[derive(Debug, Clone)]
@@ -103,6 +103,8 @@ pub enum LinkWork<F> {
     },
     /// Nothing but that item of the file, which is being read.
     AwaitsFile(Epoch),
+    /// A frame that is no part of the payload and may be dropped.
+    Extension(Extension),
     /// The end of the payload.
     End {
         /// Bytes of the file.

@@ -5,7 +5,10 @@ use super::super::ring::{DiskOrder, Item};
 use super::super::testing::{Cell, Pipe, header, keys};
 use super::*;
 use crate::session::Control;
-use crate::wire::{Abort, Code, FrameWriter, TransferId};
+use crate::wire::{
+    Abort, Code, Extension, FrameReader, FrameWriter, PayloadReader, RootHasher, TransferId, TransferKey,
+    limits,
+};
 
 const BLOCK: u32 = 4096;
 const BYTES: u64 = BLOCK as u64;
@@ -174,4 +177,75 @@ fn the_file_of_a_source_is_waited_for_as_long_as_it_takes() {
     bench.ring.change(|ring| ring.has_read(LINK, Ok(Item::Hole { offset: 0, span: BYTES })));
     while let SendStep::Moved(_) = bench.step() {}
     assert_eq!(bench.ring.look(|ring| ring.position(LINK)), Some(BYTES));
+}
+
+impl Bench {
+    /// Has a child of wire 2 that is fed from a ring which only holes are in.
+    fn of_wire_2(limit: Limit) -> Self {
+        let mut bench = Self::new(0, Limit::default());
+        bench.sender = Sender::new(bench.now, LINK, PayloadWriter::Frames(frame_writer()), limit);
+        bench.feed();
+        bench
+    }
+
+    fn extend(&self, data: &[u8]) {
+        let extension = Extension::new(0xc0, ([1, 2, 3], 4, 5), data).expect("a type that is forwarded");
+        self.ring.change(|ring| ring.extend(&extension));
+    }
+
+    fn drain(&mut self) -> usize {
+        let before = self.pipe.bytes.len();
+        while let SendStep::Moved(_) = self.step() {}
+        self.pipe.bytes.len() - before
+    }
+}
+
+fn frame_writer() -> FrameWriter {
+    FrameWriter::new(keys().frame_key(&TransferId([1; 16])).expect("both wires are on"))
+}
+
+#[test]
+fn an_extension_goes_out_as_it_is_and_the_session_hears_nothing_of_it() {
+    let mut bench = Bench::of_wire_2(Limit::default());
+    bench.extend(b"1");
+    assert!(bench.ring.with(|ring| ring.push(bench.now, Item::Hole { offset: 0, span: BYTES })).is_ok());
+    bench.extend(b"2");
+    bench.drain();
+    assert!(bench.told.is_empty(), "{:?}", bench.told);
+    let key = keys().frame_key(&TransferId([1; 16])).expect("both wires are on");
+    let signer = TransferKey::new(&[1; 32]).signer();
+    let mut reader = PayloadReader::Frames(FrameReader::new(key, signer, RootHasher::new(BLOCK), None, 0));
+    let (bytes, mut block, mut used, mut found) = (Vec::from(bench.pipe.bytes), [0; 4096], 0, Vec::new());
+    while used < bytes.len() {
+        let (count, frame) = reader.push(&bytes[used..], &mut block).expect("frames");
+        used += count;
+        found.extend(frame);
+    }
+    let extension = |data| Frame::Extension(Extension::new(0xc0, ([1, 2, 3], 4, 5), data).unwrap());
+    assert_eq!(found, [extension(b"1"), Frame::Hole { offset: 0, span: BYTES }, extension(b"2")]);
+}
+
+#[test]
+fn extensions_beyond_the_rate_are_dropped_and_nothing_waits_for_them() {
+    let mut bench = Bench::of_wire_2(Limit::default());
+    let (start, data, mut sent) = (bench.now, vec![7; 10_000], 0);
+    for _ in 0..1000 {
+        bench.now += Duration::from_millis(10);
+        bench.extend(&data);
+        bench.extend(&data);
+        sent += bench.drain() as u64;
+        let allowed = limits::EXTENSION_RATE * (1000 + (bench.now - start).as_millis() as u64) / 1000;
+        assert!(sent <= allowed, "{sent} of {allowed}");
+    }
+    assert!(sent >= limits::EXTENSION_RATE * 10, "{sent}");
+    assert!(matches!(bench.step(), SendStep::Idle(_)));
+}
+
+#[test]
+fn extensions_count_towards_the_limit() {
+    let mut bench = Bench::of_wire_2(Limit::new(Some(Limit::LEAST)));
+    bench.extend(&[7; 1000]);
+    assert!(matches!(bench.step(), SendStep::Moved(1..100)), "the first turn comes at once");
+    assert!(matches!(bench.step(), SendStep::Until(_)));
+    assert!(matches!(bench.told[..], [FeedInput::HeldBack(LINK)]));
 }

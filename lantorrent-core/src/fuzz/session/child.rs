@@ -27,7 +27,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn new(now: Now, content: Rc<[u8]>) -> Self {
-        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
+        let gate = Gate { timing: timing(), ..Gate::new(keys()) };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 2], 1).into()), Nonce([4; 16]));
         Self {
             greeting: Some(greeting),
@@ -96,6 +96,7 @@ impl Child {
                     assert!(truth.iter().all(|&byte| byte == 0), "a hole that the source does not have");
                 }
                 Some(Frame::End { size, .. }) => assert_eq!(size, LENGTH as u64),
+                Some(Frame::Extension(extension)) => assert!(extension.is_forwarded(), "{extension:?}"),
                 _ => {}
             }
         }
@@ -115,7 +116,7 @@ impl Child {
         let mut said = std::mem::take(&mut self.said);
         let kind = script.byte();
         let line = match kind % 16 {
-            0 | 1 => Line::Accepted,
+            0 | 1 => Line::ACCEPTED,
             2 | 3 => Line::Ready { offset: 0 },
             4 => Line::Ready { offset: u64::from(script.word()) << (script.byte() % 49) },
             5 => Line::Alive,
@@ -138,6 +139,7 @@ impl Child {
                 said.extend(script.take(count));
                 return said;
             }
+            15 if kind >= 0x80 => Line::Unknown { kind: "later".into() },
             _ => return said,
         };
         said.extend(self.lines().map(|lines| lines.encode(&line)).unwrap_or_default());

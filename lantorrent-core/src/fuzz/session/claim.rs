@@ -4,7 +4,7 @@ use super::super::Script;
 use super::keys;
 use super::node::Node;
 use crate::session::{NodeInput, Now, Proven};
-use crate::wire::{Envelope, Header, Line, LineReader, LineWriter, Nonce, Request};
+use crate::wire::{Envelope, Features, Header, Line, LineReader, LineWriter, Nonce, Request};
 
 /// A claim by the source or by somebody behind the node, with the list as it was or without one, and what hears its
 /// answer. None on wire 1.
@@ -23,7 +23,7 @@ pub(super) fn claim(script: &mut Script<'_>, header: &Header) -> Option<(Proven,
     let mut ear = LineReader::new(keys(), nonce);
     ear.push(&lines.encode(&Line::Challenge { challenge })).expect("a challenge");
     let node_key = keys().node_key(&nonce, &challenge).filter(|_| from.is_none());
-    Some((Proven { header, lines: Some(lines), node_key }, ear))
+    Some((Proven { header, lines: Some(lines), node_key, features: Features::default() }, ear))
 }
 
 impl Node {

@@ -46,7 +46,7 @@ struct Running {
 impl Node {
     /// With a ring of so many blocks.
     pub(super) fn new(now: Now, wire: Wire, content: &[u8], capacity: usize, limit: Limit) -> Self {
-        let gate = Gate { keys: keys(), also: Vec::new(), timing: timing(), verbs: Gate::VERBS };
+        let gate = Gate { timing: timing(), ..Gate::new(keys()) };
         let greeting = Incoming::new(now, gate, Some(([10, 0, 0, 1], 1).into()), Nonce([2; 16]));
         Self {
             greeting: Some(greeting),

@@ -6,7 +6,7 @@ use super::{BLOCK, LENGTH, keys, transfer_key};
 use crate::flow::{Content, Local, Pool, Ring, SendStep, Sender, Shared, Supply, SupplyStep, Tell, Zeros};
 use crate::rate::Limit;
 use crate::session::{LinkId, Now, SourceInput};
-use crate::wire::{Header, PayloadWriter, Wire};
+use crate::wire::{Extension, Header, PayloadWriter, Wire};
 
 /// The link on which a source sends it.
 const LINK: LinkId = LinkId(0);
@@ -49,6 +49,7 @@ pub(super) fn payload(
     let ring = Local::new(Ring::for_source(LENGTH.div_ceil(BLOCK as usize), ()));
     ring.quietly(|ring| ring.add_link(LINK));
     ring.change(|ring| ring.feed(LINK, from));
+    extend(&ring, header);
     let pool = Pool::new(BLOCK, 1);
     let key = (header.wire() == Wire::Two).then(transfer_key);
     let mut supply = Supply::new(now, Bytes(content), Zeros::Detected, key, BLOCK, pool);
@@ -57,5 +58,16 @@ pub(super) fn payload(
     let mut sender = Sender::new(now, LINK, writer, Limit::default());
     let mut bytes = Vec::new();
     while let SendStep::Moved(_) = sender.step(now, &mut bytes, &ring, &mut |input| tell(input.into())) {}
+    extend(&ring, header);
+    while let SendStep::Moved(_) = sender.step(now, &mut bytes, &ring, &mut |input| tell(input.into())) {}
     bytes
+}
+
+/// Frames of a later version go in between, and behind the end.
+fn extend(ring: &Local<Ring<()>>, header: &Header) {
+    for kind in [0x80, 0xc0].into_iter().filter(|_| header.wire() == Wire::Two) {
+        let extension =
+            Extension::new(kind, ([1, 2, 3], 4, u64::MAX), b"later").expect("a type to be ignored");
+        ring.change(|ring| ring.extend(&extension));
+    }
 }

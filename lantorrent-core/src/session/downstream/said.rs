@@ -49,7 +49,7 @@ impl Downstream {
                 Err(error) => self.lose(ctx, now, at, Code::from(&error), &error.to_string()),
             },
             Said::Line(Line::Progress(progress)) => self.progressed(at, progress),
-            Said::Line(Line::Alive) => {}
+            Said::Line(Line::Alive | Line::Unknown { .. }) => {}
             Said::Line(Line::Left) if self.by.is_some() => {
                 let (node, place) = (node.clone(), *place);
                 self.left(ctx, now, at, &node, place);

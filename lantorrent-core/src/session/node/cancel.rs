@@ -56,7 +56,8 @@ impl NodeSession {
         let mut session = Self::prepare(now, upstream, proven, keys, timing, Seed([0; 32]));
         session.downstream = Downstream::new(Vec::new(), 1, None, None);
         session.phase = Phase::Aborted;
-        session.upstream.say(&mut session.ctx, &Line::Accepted);
+        let accepted = session.ctx.accepted();
+        session.upstream.say(&mut session.ctx, &accepted);
         for sealed in told {
             session.tell_success_again(sealed);
         }
@@ -121,10 +122,11 @@ impl NodeSession {
 
     /// The sender of a proven header waits for the results of its requests.
     fn listens(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let Proven { header, lines, node_key } = proven;
+        let Proven { header, lines, node_key, .. } = proven;
         self.adopt_key(node_key);
         let mut link = Link::new(id, None, lines, now.instant);
-        link.say(&mut self.ctx, &Line::Accepted);
+        let accepted = self.ctx.accepted();
+        link.say(&mut self.ctx, &accepted);
         let ids = header.node.requests.into_iter().map(|request| request.id).collect();
         self.cancels.callers.push(Caller { link, ids });
     }

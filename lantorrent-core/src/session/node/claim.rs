@@ -11,7 +11,7 @@ use crate::wire::{Abort, Code, Destination, Line, PayloadError, ResultKey, Seale
 impl NodeSession {
     /// Somebody wants to be the upstream, from now on.
     pub(super) fn claimed(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let Proven { header, lines, node_key } = proven;
+        let Proven { header, lines, node_key, .. } = proven;
         self.adopt_key(node_key);
         let from = header.envelope.as_ref().and_then(|envelope| envelope.from);
         let link = Link::new(id, from, lines, now.instant);
@@ -23,7 +23,8 @@ impl NodeSession {
         if let Some(former) = self.upstream.replace(link) {
             Upstream::say_once(&mut self.ctx, former, &Line::Left);
         }
-        self.upstream.say(&mut self.ctx, &Line::Accepted);
+        let accepted = self.ctx.accepted();
+        self.upstream.say(&mut self.ctx, &accepted);
         self.say_all_again();
         self.refuse_foreign(&header.node);
         if halt {

@@ -30,7 +30,7 @@ impl FakeNode {
     pub(crate) fn new(script: impl Fn(Child) + Send + 'static) -> Self {
         Self::raw(move |mut child| {
             if child.header.wire() == Wire::Two {
-                child.line(&Line::Accepted);
+                child.line(&Line::ACCEPTED);
                 child.line(&Line::Ready { offset: 0 });
             }
             script(child);
@@ -109,7 +109,7 @@ impl Child {
     }
 
     fn says_yes(mut self) {
-        self.line(&Line::Accepted);
+        self.line(&Line::ACCEPTED);
         let report = self.report(Code::SUCCESS, None);
         self.say(&report);
         self.wait();

@@ -2,6 +2,7 @@
 
 mod apart;
 mod fake;
+pub(crate) mod later;
 mod nimbus;
 mod node;
 mod peer;

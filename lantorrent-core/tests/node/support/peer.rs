@@ -220,7 +220,7 @@ impl Peer {
     pub(crate) fn prove(&mut self) {
         let Some(Line::Challenge { challenge }) = self.line() else { panic!("no challenge") };
         self.answer(&challenge);
-        assert_eq!(self.line(), Some(Line::Accepted));
+        assert_eq!(self.line(), Some(Line::ACCEPTED));
     }
 
     /// Answers the challenge.

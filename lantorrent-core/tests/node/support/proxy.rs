@@ -33,6 +33,11 @@ impl Proxy {
         Self { address: listener.local_addr().unwrap(), listener }
     }
 
+    /// Hands each connection on, until the process ends.
+    pub(crate) fn run_each(self, join: impl Fn(TcpStream) + Send + 'static) {
+        thread::spawn(move || self.listener.incoming().map_while(Result::ok).for_each(join));
+    }
+
     /// Passes connections on, one after the other being numbered, until the process ends.
     pub(crate) fn run(self, to: SocketAddr, tap: Tap) {
         thread::spawn(move || {

@@ -13,9 +13,12 @@ use lantorrent_core::flow::{
 };
 use lantorrent_core::session::{
     Answer, FeedOutput, LinkId, LinkInput, LinkOutput, NodeInput, NodeOutput, SourceInput, SourceOutput,
-    UpstreamId,
+    Standing, UpstreamId,
 };
 use lantorrent_core::wire::{Header, Keyring, PayloadWriter, Progress, Report, RootHasher, TransferId, Wire};
+
+use crate::later;
+use crate::scenario::PASSWORD;
 
 use super::backing::{Backing, SimRing};
 use super::child::{Child, Sent, Waits};
@@ -346,6 +349,12 @@ impl Driver {
             // A Tick too early harms nobody.
             self.tell(Happening::Tick);
         }
+        // A node without upstream shows its children no sign of life.
+        let is_heard =
+            self.writer.wire() == Wire::Two && self.machine.standing(net.now()) != Standing::Orphan;
+        if host.is_later && is_heard && net.random.chance(10) {
+            self.extend(net, host);
+        }
         loop {
             while let Some(happening) = self.told.pop_front() {
                 self.note(net, &happening);
@@ -360,6 +369,14 @@ impl Driver {
             }
         }
         self.wait(net, host);
+    }
+
+    /// Sends the children something that only a later version knows.
+    fn extend(&mut self, net: &mut Net, host: &mut Host) {
+        let most = if net.random.chance(5) { 8192 } else { 100 };
+        let extension = later::extension(&mut net.random, most);
+        host.extended.push([extension.head(), extension.data()].concat());
+        self.ring.change(|ring| ring.extend(&extension));
     }
 
     fn note(&self, net: &Net, happening: &Happening) {
@@ -449,7 +466,8 @@ impl Driver {
         let before = node.upstreams.offset();
         let told = &mut self.told;
         let tell = &mut |input| told.push_back(Happening::from(input));
-        let moved = node.upstreams.receive(net, &self.ring, tell);
+        let heard = host.overhears.then_some(&mut host.heard);
+        let moved = node.upstreams.receive(net, &self.ring, heard, tell);
         if node.upstreams.waits_until.is_some() && self.waiting.is_none() {
             self.waiting = Some(net.now().instant);
         }
@@ -531,8 +549,11 @@ impl Driver {
                 self.children.insert(link, child);
             }
             Output::Link(LinkOutput::Close(link)) if self.lookups.remove(&link) => {}
-            Output::Link(LinkOutput::Send(link, bytes)) => {
+            Output::Link(LinkOutput::Send(link, mut bytes)) => {
                 self.check_link(link);
+                if host.is_later {
+                    bytes = later::header(PASSWORD, &bytes, None).unwrap_or(bytes);
+                }
                 self.ring.change(|ring| ring.order_link(link, LinkOrder::Send(bytes)));
             }
             Output::Feed(output) => {

@@ -20,6 +20,7 @@ pub(crate) enum Next {
 pub(crate) struct Greeter {
     pub(crate) conn: ConnId,
     pub(crate) out: VecDeque<u8>,
+    pub(crate) challenge: Nonce,
     greeting: Option<Incoming>,
     closing: bool,
     pub(crate) script: Option<Script>,
@@ -38,7 +39,7 @@ impl Greeter {
             out.extend(words);
         }
         let script = if let Manner::Liar(script) = host.manner { Some(script) } else { None };
-        Self { conn, out, greeting, closing: false, script }
+        Self { conn, out, challenge, greeting, closing: false, script }
     }
 
     pub(crate) fn readable(&mut self, net: &mut Net) -> Next {

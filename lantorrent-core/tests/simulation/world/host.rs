@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::admission::{Admission, Kept, Name};
 use lantorrent_core::session::{Gate, Proven, Timing};
-use lantorrent_core::wire::{Header, Keyring, Nonce, ResultKey, SealedReport, TransferId};
+use lantorrent_core::wire::{Features, Header, Keyring, Nonce, ResultKey, SealedReport, TransferId};
+
+use crate::later::FEATURE;
 
 use super::disk::Disk;
 use super::net::{ActorId, Event};
@@ -68,6 +70,13 @@ pub(crate) struct Host {
     names: Vec<(Name, ActorId)>,
     /// The sessions that are live in its process.
     pub(crate) sessions: Vec<(TransferId, ActorId)>,
+    /// Whether it is of a version that says more than this one knows.
+    pub(crate) is_later: bool,
+    /// Whether it takes note of frames that it does not know.
+    pub(crate) overhears: bool,
+    /// Those that it had from upstream, and those that it made; without their tags.
+    pub(crate) heard: Vec<Vec<u8>>,
+    pub(crate) extended: Vec<Vec<u8>>,
     pub(crate) stopping: Option<Duration>,
     /// Its process stands still; its kernel does not.
     pub(crate) frozen: bool,
@@ -107,6 +116,10 @@ impl Host {
             node_keys: BTreeMap::new(),
             names: Vec::new(),
             sessions: Vec::new(),
+            is_later: false,
+            overhears: false,
+            heard: Vec::new(),
+            extended: Vec::new(),
             stopping: None,
             frozen: false,
             missed: Vec::new(),
@@ -121,7 +134,8 @@ impl Host {
     }
 
     pub(crate) fn gate(&self) -> Gate {
-        gate(&self.keys, &self.timing)
+        let features = self.is_later.then(|| Features::new([FEATURE]).expect("a name"));
+        Gate { features: features.unwrap_or_default(), ..gate(&self.keys, &self.timing) }
     }
 
     /// For a process that knows of no other.
@@ -221,7 +235,7 @@ impl Host {
 }
 
 fn gate(keys: &Keyring, timing: &Timing) -> Gate {
-    Gate { keys: keys.clone(), also: Vec::new(), timing: timing.clone(), verbs: Gate::VERBS }
+    Gate { timing: timing.clone(), ..Gate::new(keys.clone()) }
 }
 
 impl crate::random::Random {

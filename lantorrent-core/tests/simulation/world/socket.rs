@@ -2,6 +2,10 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 
+use lantorrent_core::wire::TAG_BYTES;
+
+use crate::later::{Frames, is_extension};
+
 use super::link::{self, ConnId, Side};
 use super::net::Net;
 use crate::forger::Forger;
@@ -71,6 +75,27 @@ impl Write for Forging<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Takes note of the frames that no node of this version knows.
+pub(crate) struct Overheard<'a, R> {
+    pub(crate) from: R,
+    pub(crate) frames: &'a mut Frames,
+    pub(crate) heard: &'a mut Vec<Vec<u8>>,
+}
+
+impl<R: Read> Read for Overheard<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, slots: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let count = self.from.read_vectored(slots)?;
+        let bytes: Vec<u8> = slots.iter().flat_map(|slot| slot.iter()).copied().take(count).collect();
+        let frames = self.frames.push(&bytes).into_iter().filter(|frame| is_extension(frame));
+        self.heard.extend(frames.map(|frame| frame[..frame.len() - TAG_BYTES].to_vec()));
+        Ok(count)
     }
 }
 

@@ -10,7 +10,8 @@ use lantorrent_core::wire::{Header, RootHasher};
 use super::backing::SimRing;
 use super::link::{ConnId, Side};
 use super::net::Net;
-use super::socket::{Socket, ToTheEnd};
+use super::socket::{Overheard, Socket, ToTheEnd};
+use crate::later::{Frames, Lines};
 
 /// Last digits of a host's name.
 const EVEN: [char; 5] = ['0', '2', '4', '6', '8'];
@@ -20,6 +21,10 @@ const EVEN: [char; 5] = ['0', '2', '4', '6', '8'];
 struct Upstream {
     conn: ConnId,
     out: VecDeque<u8>,
+    /// Where this host is of a later version: what it says there.
+    lines: Option<Lines>,
+    /// The frames that it reads there.
+    frames: Frames,
     /// What came together with the greeting.
     first: Vec<u8>,
     /// Whether it may have something to read.
@@ -60,10 +65,18 @@ impl Upstreams {
     }
 
     /// A connection whose greeting is over. `out` is what it still has to write, `first` what it has read too much.
-    pub(crate) fn add(&mut self, conn: ConnId, out: VecDeque<u8>, first: Vec<u8>) -> UpstreamId {
+    pub(crate) fn add(
+        &mut self,
+        conn: ConnId,
+        out: VecDeque<u8>,
+        first: Vec<u8>,
+        lines: Option<Lines>,
+    ) -> UpstreamId {
         let id = UpstreamId(conn.0 as u64);
         let to_the_end = self.to_the_end.map(|payload| (payload, Vec::new(), false));
-        let upstream = Upstream { conn, out, first, readable: true, closing: false, shut: false, to_the_end };
+        let (frames, readable) = (Frames::default(), true);
+        let upstream =
+            Upstream { conn, out, lines, frames, first, readable, closing: false, shut: false, to_the_end };
         self.all.insert(id, upstream);
         id
     }
@@ -129,6 +142,7 @@ impl Upstreams {
         &mut self,
         net: &mut Net,
         ring: &SimRing,
+        heard: Option<&mut Vec<Vec<u8>>>,
         tell: &mut Tell<'_, NodeInput<'static>>,
     ) -> bool {
         let Some(upstream) = self.read.and_then(|id| self.all.get_mut(&id)) else { return false };
@@ -139,9 +153,13 @@ impl Upstreams {
         let now = net.now().instant;
         let rest = Socket { net, conn: upstream.conn, side: Side::Acceptor };
         let mut from = Behind { first: &mut upstream.first, rest };
-        let step = match &mut upstream.to_the_end {
-            None => self.receiver.step(now, &mut from, ring, tell),
-            Some((payload, held, ended)) => {
+        let step = match (&mut upstream.to_the_end, heard) {
+            (None, Some(heard)) => {
+                let mut from = Overheard { from, frames: &mut upstream.frames, heard };
+                self.receiver.step(now, &mut from, ring, tell)
+            }
+            (None, None) => self.receiver.step(now, &mut from, ring, tell),
+            (Some((payload, held, ended)), _) => {
                 self.receiver.step(now, &mut ToTheEnd { from, payload, held, ended }, ring, tell)
             }
         };
@@ -157,7 +175,11 @@ impl Upstreams {
     }
 
     pub(crate) fn reply(&mut self, id: UpstreamId, bytes: Vec<u8>) {
-        self.get(id).out.extend(bytes);
+        let upstream = self.get(id);
+        match &mut upstream.lines {
+            Some(lines) => upstream.out.extend(lines.push(&bytes)),
+            None => upstream.out.extend(bytes),
+        }
     }
 
     pub(crate) fn close(&mut self, id: UpstreamId) {

@@ -10,8 +10,12 @@ use lantorrent_core::flow::admission::{
 use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, Standing, UpstreamId};
 use lantorrent_core::wire::{TransferId, Verb};
 
+use crate::later::Lines;
+use crate::scenario::PASSWORD;
+
 use super::driver::{Driver, NodeSide};
 use super::greeter::Greeter;
+use super::host::Host;
 use super::link::Side;
 use super::machine::{Machine, Session};
 use super::net::{ActorId, Event};
@@ -156,7 +160,8 @@ impl Welcome {
         let truth = is_true.then(|| Rc::clone(&world.truth));
         let mut node = NodeSide::new(&world.net, &header, &keys, truth, transfer);
         let conn = greeter.conn;
-        let upstream = node.upstreams.add(conn, greeter.out, rest);
+        let lines = later_lines(&world.hosts[at], &greeter, &proven);
+        let upstream = node.upstreams.add(conn, greeter.out, rest, lines);
         let session = task.session(world.net.now(), upstream, *proven, &gate, Seed(world.net.random.bytes()));
         let machine = Machine::new(Session::Node(Box::new(session))).with_upstream(upstream);
         let mut driver = Driver::of_node(&mut world.net, id, at, machine, (&header, &keys), node);
@@ -168,15 +173,22 @@ impl Welcome {
 
     /// It has something to say to a session that is running here.
     pub(super) fn hand_over(self, world: &mut World, live: ActorId, join: &Join) -> Role {
-        let Self { greeter, proven, rest, .. } = self;
+        let Self { at, greeter, proven, rest, .. } = self;
+        let lines = later_lines(&world.hosts[at], &greeter, &proven);
         world.net.conns[greeter.conn.0].owners[Side::Acceptor as usize] = Some(live);
         let conn = greeter.conn;
         world.drive(live, |driver, _, _| {
             let node = driver.node.as_mut().expect("a session of a node");
-            let upstream = node.upstreams.add(conn, greeter.out, rest);
+            let upstream = node.upstreams.add(conn, greeter.out, rest, lines);
             driver.tell(join.input(upstream, proven));
         });
         world.net.announce(conn, Side::Acceptor);
         Role::Gone
     }
+}
+
+/// What a host of a later version says behind its challenge.
+fn later_lines(host: &Host, greeter: &Greeter, proven: &Proven) -> Option<Lines> {
+    let envelope = proven.header.envelope.as_ref().filter(|_| host.is_later)?;
+    Some(Lines::new(PASSWORD, envelope.nonce, greeter.challenge))
 }
