@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::entropy::{Entropy, Seed};
+use super::exchange::{DirectExchange, Proof, Word};
 use super::io::{Asks, LinkId, LinkOutput, Now};
 use super::links::{Links, Owner};
-use super::node_keys::{NodeKeys, Proof, Word};
 use super::results::{News, Results};
 use super::timing::{LATE, Timing};
 use crate::wire::{
@@ -35,8 +35,8 @@ pub(super) struct Context<O> {
     pub(super) result_key: Option<ResultKey>,
     /// What this node's own reports are sealed with.
     pub(super) seal_key: Option<ResultKey>,
-    /// Of nodes that the source has spoken with; none where this is no source.
-    pub(super) node_keys: Option<NodeKeys>,
+    /// What the source has by speaking with nodes directly; none where this is no source.
+    pub(super) exchange: Option<DirectExchange>,
     pub(super) entropy: Entropy,
     pub(super) results: Results,
     pub(super) out: VecDeque<O>,
@@ -68,7 +68,7 @@ impl<O> Context<O> {
             timing,
             seal_key: result_key.clone(),
             result_key,
-            node_keys: None,
+            exchange: None,
             entropy: Entropy::new(seed),
             results,
             header,
@@ -124,7 +124,7 @@ impl<O> Context<O> {
     pub(super) fn weigh(&self, sealed: &SealedReport) -> Result<Word, LineError> {
         let Some(transfer) = &self.result_key else { return Err(LineError::BadMac) };
         let known = |report| Word { report, proof: Proof::Given };
-        match &self.node_keys {
+        match &self.exchange {
             Some(keys) => keys.weigh(sealed, transfer),
             None if sealed.key_id().is_some() => sealed.read().map(known),
             None => sealed.open(transfer).map(known),
@@ -133,8 +133,15 @@ impl<O> Context<O> {
 
     /// The source has the key of the node at that place by a connection of its own.
     pub(super) fn meet(&mut self, index: u32, key: Option<ResultKey>) {
-        if let (Some(known), Some(key)) = (&mut self.node_keys, key) {
+        if let (Some(known), Some(key)) = (&mut self.exchange, key) {
             known.add(index, key);
+        }
+    }
+
+    /// The node at that place has told the source what it can do.
+    pub(super) fn hear_features(&mut self, index: u32, features: Features) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.add_features(index, features);
         }
     }
 

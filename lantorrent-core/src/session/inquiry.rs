@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Said, refused};
 use super::context::Context;
+use super::exchange::{Proof, Word};
 use super::io::{Asks, LinkId, LinkInput, Now};
 use super::links::Owner;
-use super::node_keys::{Proof, Word};
 use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose};
 use super::timers::Timers;
 use crate::wire::{Code, Destination, Line, Request, SealedReport, Verb};

@@ -20,13 +20,13 @@ mod connection;
 mod context;
 mod downstream;
 mod entropy;
+mod exchange;
 mod files;
 mod incoming;
 mod inquiry;
 mod io;
 mod links;
 mod node;
-mod node_keys;
 mod outgoing;
 mod pace;
 mod plan;
@@ -43,6 +43,7 @@ mod upstream;
 pub(crate) use answer::{about, foreign};
 pub use ask::{Answer, Ask, Standing};
 pub use entropy::Seed;
+pub use exchange::DirectExchange;
 pub use incoming::{Gate, Greeting, Incoming, Proven};
 pub use io::{
     Control, FeedInput, FeedOutput, FileFault, FileInput, FileOutput, LinkId, LinkInput, LinkOutput,
@@ -50,7 +51,6 @@ pub use io::{
     UpstreamId,
 };
 pub use node::{NodeSession, SUPERSEDED};
-pub use node_keys::NodeKeys;
 pub use plan::Plan;
 pub use preflight::PreflightSession;
 pub use share::share;

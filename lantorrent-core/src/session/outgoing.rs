@@ -227,7 +227,10 @@ impl Outgoing {
                 self.settle(ctx, now.instant, link);
                 Outcome::Challenged
             }
-            (Said::Line(Line::Accepted { .. }), Stage::Proving) => {
+            (Said::Line(Line::Accepted { features }), Stage::Proving) => {
+                if self.purpose.from.is_none() {
+                    ctx.hear_features(self.node.index, features);
+                }
                 let accepted = self.links.pop().and_then(|pending| pending.connection);
                 accepted.map_or(Outcome::Pending, Outcome::Accepted)
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::entropy::{Entropy, Seed};
-use super::node_keys::NodeKeys;
+use super::exchange::DirectExchange;
 use super::timing::Timing;
 use crate::wire::{
     Destination, Envelope, Features, Header, Keyring, Nonce, Request, SourceHint, TransferKey, Verb, Wire,
@@ -33,8 +33,8 @@ pub struct Plan {
     pub min_rate: Option<u64>,
     /// The file has holes, and is to have them on the nodes.
     pub sparse: bool,
-    /// Keys of the nodes, from a check of this transfer.
-    pub keys: NodeKeys,
+    /// What a check of this transfer has brought.
+    pub exchange: DirectExchange,
     /// What this source can do.
     pub features: Features,
     /// What the transfer uses of that. Each node has to have it, or refuses to take part.
@@ -59,7 +59,7 @@ impl Plan {
             begun: None,
             min_rate: None,
             sparse: false,
-            keys: NodeKeys::default(),
+            exchange: DirectExchange::default(),
             features: Features::SUPPORTED,
             features_in_use: Features::default(),
             cancelled: BTreeSet::new(),
@@ -129,9 +129,9 @@ impl<O> Context<O> {
         let mut ctx = Self::new(header, &plan.destinations, keys, timing, Seed([0; 32]));
         ctx.entropy = entropy;
         ctx.features = plan.features.clone();
-        let mut node_keys = std::mem::take(&mut plan.keys);
-        node_keys.bind();
-        ctx.node_keys = Some(node_keys);
+        let mut exchange = std::mem::take(&mut plan.exchange);
+        exchange.bind();
+        ctx.exchange = Some(exchange);
         (ctx, key)
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::entropy::Seed;
+use super::exchange::DirectExchange;
 use super::inquiry::{Failure, Inquiry};
 use super::io::{Now, PreflightInput, PreflightOutput};
-use super::node_keys::NodeKeys;
 use super::plan::Plan;
 use super::results::News;
 use super::timing::Timing;
@@ -37,9 +37,9 @@ impl PreflightSession {
         session
     }
 
-    /// The keys that the nodes have by now, for [`Plan::keys`] of the transfer that was asked about.
-    pub fn take_keys(&mut self) -> NodeKeys {
-        self.ctx.node_keys.take().unwrap_or_default()
+    /// What the nodes have said by now, for [`Plan::exchange`] of the transfer that was asked about.
+    pub fn take_exchange(&mut self) -> DirectExchange {
+        self.ctx.exchange.take().unwrap_or_default()
     }
 
     /// The next thing to do, if there is one.

@@ -52,6 +52,12 @@ impl Features {
         self.0.contains(name)
     }
 
+    /// Those that `others` has too.
+    #[must_use]
+    pub fn shared_with(&self, others: &Self) -> Self {
+        Self(self.0.intersection(&others.0).cloned().collect())
+    }
+
     /// The first name that `others` lacks.
     pub fn missing_in(&self, others: &Self) -> Option<&str> {
         self.iter().find(|name| !others.contains(name))

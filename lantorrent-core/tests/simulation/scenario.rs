@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lantorrent_core::flow::{Pool, Supply, Zeros};
-use lantorrent_core::session::{NodeKeys, Plan, Seed, SourceSession, Timing};
+use lantorrent_core::session::{DirectExchange, Plan, Seed, SourceSession, Timing};
 use lantorrent_core::wire::{
     Code, Destination, Features, Keyring, NodeState, Nonce, Password, Progress, Report, Request, SourceHint,
     TransferId, TransferKey, Wire, digest,
@@ -232,8 +232,8 @@ impl Scenario {
     }
 
     /// What a check before the start leaves behind: a key that the source shares with each node.
-    fn meet(&self, net: &mut Net, hosts: &mut [Host], transfer: TransferId) -> NodeKeys {
-        let mut known = NodeKeys::default();
+    fn meet(&self, net: &mut Net, hosts: &mut [Host], transfer: TransferId) -> DirectExchange {
+        let mut known = DirectExchange::default();
         for (index, (host, _)) in (0..).zip(&self.list).filter(|_| self.checked) {
             let (nonce, challenge) = (Nonce(net.random.bytes()), Nonce(net.random.bytes()));
             let key = keys().node_key(&nonce, &challenge).expect("wire 2 is on");
@@ -255,7 +255,7 @@ impl Scenario {
         let plan = Plan {
             features: feature(self.later.contains(&self.source())),
             features_in_use: feature(self.uses_feature),
-            keys: self.meet(net, hosts, key.transfer()),
+            exchange: self.meet(net, hosts, key.transfer()),
             key: Some(key),
             degree: self.degree,
             length: self.length(),

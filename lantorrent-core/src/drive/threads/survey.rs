@@ -12,7 +12,7 @@ use super::control::now;
 use super::random;
 use super::wishes::Wishes;
 use crate::session::{
-    LinkOutput, NodeKeys, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing,
+    DirectExchange, LinkOutput, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing,
 };
 use crate::wire::{Keyring, Report, Verb};
 
@@ -21,8 +21,8 @@ use crate::wire::{Keyring, Report, Verb};
 pub(super) struct Findings {
     /// One for each request.
     pub(super) reports: Vec<Report>,
-    /// The keys that the nodes have by it.
-    pub(super) keys: NodeKeys,
+    /// What source and nodes have by it.
+    pub(super) exchange: DirectExchange,
     /// Whether it was stopped, so that some reports say no more than that nobody knows.
     pub(super) stopped: bool,
 }
@@ -56,7 +56,7 @@ pub(super) fn survey(
             session.handle(now(), PreflightInput::Tick);
         }
     }
-    findings.keys = session.take_keys();
+    findings.exchange = session.take_exchange();
     Ok(findings)
 }
 

@@ -20,7 +20,7 @@ use super::source::{self, Desk, Listener};
 use super::survey::survey;
 use super::wishes::{TransferHandle, Wishes};
 use crate::flow::Zeros;
-use crate::session::{NodeKeys, Plan, Timing};
+use crate::session::{DirectExchange, Plan, Timing};
 use crate::store::Placement;
 use crate::wire::{Keyring, Report, SourceHint, TransferKey, Verb, Wire, block_size, limits};
 
@@ -218,12 +218,16 @@ impl Transfer {
         let started = Instant::now();
         let mut plan = self.plan()?;
         let checks = self.checks && self.wire == Wire::Two;
-        let (mut reports, keys) = if checks { self.ask(plan.clone())? } else { Default::default() };
-        plan.keys = keys;
+        let (mut reports, exchange) = if checks { self.ask(plan.clone())? } else { Default::default() };
+        plan.exchange = exchange;
         plan.cancelled = self.wishes.take_cancelled();
         // What is cancelled has its own report.
         reports.retain(|report| !report.id.as_ref().is_some_and(|id| plan.cancelled.contains(id)));
         leave_out(&mut plan.destinations, &reports);
+        if checks {
+            let places = plan.destinations.iter().map(|node| node.index);
+            plan.features_in_use = plan.exchange.features_of_all(&plan.features, places);
+        }
         for report in &reports {
             (self.listener)(&Event::Report(report.clone()));
         }
@@ -238,8 +242,8 @@ impl Transfer {
         Ok(outcome)
     }
 
-    /// Asks all nodes. Returns what those say that cannot take part, and the keys of all.
-    fn ask(&self, plan: Plan) -> Result<(Vec<Report>, NodeKeys), Error> {
+    /// Asks all nodes. Returns what those say that cannot take part, and what else has come of it.
+    fn ask(&self, plan: Plan) -> Result<(Vec<Report>, DirectExchange), Error> {
         let found = survey(
             plan,
             Verb::Check,
@@ -250,11 +254,11 @@ impl Transfer {
         )?;
         if found.stopped {
             // The session hears of it too, and answers for everybody.
-            return Ok((Vec::new(), found.keys));
+            return Ok((Vec::new(), found.exchange));
         }
         let failed = found.reports.into_iter().filter(|report| !report.code.is_success());
         // The places are those of the list that is sent, where these have none.
-        Ok((failed.map(|report| Report { index: None, by: None, ..report }).collect(), found.keys))
+        Ok((failed.map(|report| Report { index: None, by: None, ..report }).collect(), found.exchange))
     }
 
     fn plan(&self) -> Result<Plan, Error> {

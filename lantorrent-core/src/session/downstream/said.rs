@@ -4,8 +4,8 @@ use super::Downstream;
 use crate::session::child::{Child, Stage};
 use crate::session::connection::{Said, refused};
 use crate::session::context::{Context, doubtful};
+use crate::session::exchange::{Proof, Word};
 use crate::session::io::{Feeds, LinkId, Now};
-use crate::session::node_keys::{Proof, Word};
 use crate::session::outgoing::OUT_OF_TURN;
 use crate::wire::{Code, Line, Report, SealedReport, Wire};
 

@@ -1,21 +1,23 @@
-//! Keys of nodes that the source has spoken with directly, and what a result is worth by them. PROTOCOL.md, "Results".
+//! What the source has by speaking with nodes directly: keys, what a result is worth by them, and features. PROTOCOL.md,
+//! "Direct exchange".
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::wire::{LineError, Report, ResultKey, SealedReport};
+use crate::wire::{Features, LineError, Report, ResultKey, SealedReport};
 
 /// Keys kept for each node: each try to reach it makes one, and the node uses the last that it has heard of.
 const EACH: usize = 16;
 
-/// The keys of nodes, by their places in the list: one for each connection of the source itself.
+/// What the source has by connections of its own to nodes, by their places in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeKeys {
+pub struct DirectExchange {
     keys: BTreeMap<u32, VecDeque<ResultKey>>,
+    features: BTreeMap<u32, Features>,
     /// Nodes that have had a key since before the transfer, and use no other than theirs.
     bound: BTreeSet<u32>,
 }
 
-impl NodeKeys {
+impl DirectExchange {
     /// One more key of the node at that place.
     pub fn add(&mut self, index: u32, key: ResultKey) {
         let keys = self.keys.entry(index).or_default();
@@ -23,6 +25,18 @@ impl NodeKeys {
             keys.pop_front();
         }
         keys.push_back(key);
+    }
+
+    /// What the node at that place can do.
+    pub fn add_features(&mut self, index: u32, features: Features) {
+        self.features.insert(index, features);
+    }
+
+    /// Those of `ours` that every node at these places has said to have.
+    pub fn features_of_all(&self, ours: &Features, places: impl IntoIterator<Item = u32>) -> Features {
+        let none = Features::default();
+        let of = |place| self.features.get(&place).unwrap_or(&none);
+        places.into_iter().fold(ours.clone(), |common, place| common.shared_with(of(place)))
     }
 
     /// The transfer begins: nodes that have a key by now use it from their first word on.
@@ -91,8 +105,8 @@ mod tests {
     #[test]
     fn a_result_is_worth_what_its_key_proves() {
         let transfer = keys().result_key(&TransferId([1; 16])).unwrap();
-        let mut known = NodeKeys::default();
-        let weigh = |known: &NodeKeys, report: &Report, key: &ResultKey| {
+        let mut known = DirectExchange::default();
+        let weigh = |known: &DirectExchange, report: &Report, key: &ResultKey| {
             known.weigh(&SealedReport::seal(report, key), &transfer).unwrap().proof
         };
         let (own, hearsay) = (said(4, 4), said(4, 3));
@@ -119,8 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn a_transfer_uses_what_all_its_nodes_have() {
+        let features = |names: &[&str]| Features::new(names.iter().copied()).unwrap();
+        let mut known = DirectExchange::default();
+        known.add_features(0, features(&["a", "b", "c"]));
+        known.add_features(2, features(&["b", "c"]));
+        let ours = features(&["b", "d"]);
+        assert_eq!(known.features_of_all(&ours, [0, 2]), features(&["b"]));
+        assert!(known.features_of_all(&ours, [0, 1, 2]).is_empty(), "one has not been heard");
+        assert_eq!(known.features_of_all(&ours, []), ours);
+    }
+
+    #[test]
     fn the_latest_keys_of_a_node_are_kept() {
-        let mut known = NodeKeys::default();
+        let mut known = DirectExchange::default();
         (0..=EACH as u8).for_each(|number| known.add(0, node_key(number)));
         let is_kept = |key: &ResultKey| known.keys[&0].contains(key);
         assert_eq!((is_kept(&node_key(0)), is_kept(&node_key(1))), (false, true));
