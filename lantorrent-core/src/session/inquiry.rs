@@ -1,5 +1,5 @@
 //! Asks nodes something, each over a connection of its own, that they answer with a result for each request: many at the
-//! same time, and each twice if need be. PROTOCOL.md, "Check" and "Cancel".
+//! same time, and each twice if need be. PROTOCOL.md, "Direct exchange".
 
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,5 +1,5 @@
 //! Asks all nodes at once, and does nothing else: the state machine of a check, and of a cancel where no transfer runs.
-//! PROTOCOL.md, "Check" and "Cancel".
+//! PROTOCOL.md, "Direct exchange".
 
 use std::time::Instant;
 

@@ -13,6 +13,7 @@ mod raw;
 #[path = "../common/nimbus.rs"]
 mod recorded;
 mod reports;
+mod security;
 mod support;
 mod types;
 mod vectors;
