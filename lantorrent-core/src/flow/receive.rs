@@ -383,7 +383,6 @@ impl Reading {
                 ring.change(|ring| ring.finish(size, sum));
             }
             Frame::Abort(abort) => tell(NodeInput::Aborted(abort)),
-            Frame::Bye => tell(NodeInput::Bye),
             Frame::Idle { .. } => tell(NodeInput::Heard),
             Frame::Extension(extension) => {
                 tell(NodeInput::Heard);

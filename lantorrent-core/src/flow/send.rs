@@ -140,7 +140,6 @@ impl Sender {
                 let frame = match control {
                     Control::Idle => Frame::Idle { offset },
                     Control::Abort(abort) => Frame::Abort(abort),
-                    Control::Bye => Frame::Bye,
                 };
                 Outgoing::frame(&self.writer, &frame, Meaning::Control(offset))
             }

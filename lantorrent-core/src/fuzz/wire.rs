@@ -210,8 +210,7 @@ impl FrameScript {
                 }
                 self.add(&Frame::End { size: self.next, sum: Sum::Root(signed) }, &[]);
             }
-            5 => self.add(&Frame::Bye, &[]),
-            6 => {
+            5 | 6 => {
                 let reason = String::from_utf8_lossy(script.take(usize::from(op >> 4))).into_owned();
                 self.add(&Frame::Abort(Abort { code: Code(op.into()), reason }), &[]);
             }
@@ -292,7 +291,7 @@ fn assert_true(made: &FrameScript, (frames, end): &Payload, length: Option<u64>)
                 ended = true;
             }
             Frame::Idle { offset } => assert_eq!(*offset, next),
-            Frame::Abort(_) | Frame::Bye | Frame::Extension(_) => {}
+            Frame::Abort(_) | Frame::Extension(_) => {}
         }
         assert!(next <= length.unwrap_or(limits::FILE_BYTES));
     }

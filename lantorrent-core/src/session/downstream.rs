@@ -44,8 +44,6 @@ pub(super) struct Downstream {
     /// Once the transfer is aborted: until when the children may say how they end.
     aborting: Option<Instant>,
     end: End,
-    /// Whether the source knows every result, which each child hears behind the end.
-    bye: bool,
     /// How much of the payload there is to be sent.
     available: u64,
     changes: VecDeque<Change>,
@@ -68,7 +66,6 @@ impl Downstream {
             most: usize::MAX,
             aborting: None,
             end: End::Awaited,
-            bye: false,
             available: 0,
             changes: VecDeque::new(),
             latest: HashMap::new(),
@@ -196,7 +193,6 @@ impl Downstream {
     }
 
     fn sent_end(&mut self, ctx: &mut Context<impl Feeds>, now: Now, link: LinkId) {
-        let bye = self.bye;
         if let Some((_, child)) = self.find(ctx, link)
             && child.stage == Stage::Feeding
         {
@@ -205,9 +201,6 @@ impl Downstream {
             // 0.2 reads its footer to the end of the stream, and neither renames nor answers before.
             if ctx.wire() == Wire::One {
                 ctx.push(FeedOutput::Finish(link));
-            }
-            if bye {
-                ctx.push(FeedOutput::Control(link, Control::Bye));
             }
         }
     }
@@ -219,15 +212,6 @@ impl Downstream {
     /// Whether a child was sent the end of the payload: it, and those behind it, may be whole.
     pub(super) fn end_is_out(&self) -> bool {
         self.end == End::Out
-    }
-
-    /// The source knows every result: those that have the whole payload are told, the others when they have it.
-    pub(super) fn bye(&mut self, ctx: &mut Context<impl Feeds>) {
-        if std::mem::replace(&mut self.bye, true) {
-            return;
-        }
-        let whole = self.runs.iter().filter_map(Run::child).filter(|child| child.stage == Stage::Reporting);
-        ctx.out.extend(whole.map(|child| FeedOutput::Control(child.link(), Control::Bye).into()));
     }
 
     /// This side stood still for so long, and cannot tell which nodes fell silent meanwhile.

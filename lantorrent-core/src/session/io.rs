@@ -146,8 +146,6 @@ pub enum NodeInput<'a> {
         /// What it sums up to.
         sum: Sum,
     },
-    /// The source knows every result. It comes after [`End`](Self::End).
-    Bye,
     /// Upstream has given the transfer up.
     Aborted(Abort),
     /// Nothing is read from upstream any more. The reader says this once, as the last thing.
@@ -211,8 +209,6 @@ pub enum Control {
     Idle,
     /// The transfer is over without the file. Nothing follows it.
     Abort(Abort),
-    /// The source knows every result. Behind the end of the payload alone.
-    Bye,
 }
 
 /// What to do about a connection to a node. Of every session.

@@ -260,10 +260,6 @@ impl NodeSession {
                 self.downstream.available(upto);
             }
             NodeInput::End { size, sum } => self.ended(now, size, sum),
-            NodeInput::Bye => {
-                self.upstream.heard(now.instant);
-                self.downstream.bye(&mut self.ctx);
-            }
             NodeInput::Aborted(abort) => self.abort(now, &abort),
             NodeInput::Halted { offset, cause } => self.halted(now, offset, cause),
             NodeInput::Link(input) => self.downstream.handle(&mut self.ctx, now, input),

@@ -21,7 +21,6 @@ const HOLE: u8 = 2;
 const IDLE: u8 = 3;
 const ABORT: u8 = 4;
 const END: u8 = 5;
-const BYE: u8 = 6;
 /// From here on a type that is not known is ignored.
 const EXTENSION: u8 = 0x80;
 /// From here on it is passed on as well.
@@ -116,8 +115,6 @@ pub enum Frame {
         /// What all of it sums up to.
         sum: Sum,
     },
-    /// The source knows every result: the transfer may be forgotten.
-    Bye,
     /// Something that this version does not know. It is no part of the payload.
     Extension(Extension),
 }
@@ -191,7 +188,6 @@ impl FrameWriter {
                 (head(END, SignedRoot::BYTES as u32, *size, 0), signed.encode())
             }
             Frame::End { size, sum: Sum::Md5(_) } => return Err(foreign(*size)),
-            Frame::Bye => (head(BYE, 0, 0, 0), Vec::new()),
             Frame::Extension(extension) => (extension.head, extension.data.to_vec()),
         };
         let tag = *tag(&self.key, &head, &super::digest(&data)).as_bytes();
@@ -278,7 +274,7 @@ impl FrameReader {
                 let data = if head[0] == DATA { &mut block[..len] } else { &mut self.control[..len] };
                 let in_data = filled.min(len);
                 let in_fixed = filled - in_data;
-                // Behind the END nothing may be read that is not certain to come: a BYE is a frame of its own.
+                // Behind the END nothing may be read that is not certain to come: every frame is one of its own.
                 [&mut data[in_data..], &mut self.fixed[in_fixed..]]
             }
         }
@@ -375,14 +371,12 @@ impl FrameReader {
             {
                 Err(self.malformed("an abort of a wrong size"))
             }
-            BYE if (len, head.offset, head.span) != (0, 0, 0) => Err(self.malformed("a bye of a wrong size")),
-            BYE if !self.ended => Err(self.malformed("a bye before the end")),
-            IDLE | ABORT | END | BYE => Ok(()),
+            IDLE | ABORT | END => Ok(()),
             EXTENSION.. if len > limits::EXTENSION_BYTES as u64 => {
                 Err(self.malformed("an extension of a wrong size"))
             }
             EXTENSION.. => Ok(()),
-            0 | 7..EXTENSION => Err(self.malformed("unknown type")),
+            0 | 6..EXTENSION => Err(self.malformed("unknown type")),
         }
     }
 
@@ -437,13 +431,12 @@ impl FrameReader {
                     .unwrap_or(Code::UNKNOWN),
                 reason: String::from_utf8_lossy(&data[2..]).into_owned(),
             }),
-            BYE => Frame::Bye,
             IDLE => Frame::Idle { offset: head.offset },
             // The buffer goes with it: such a frame is seldom, and larger than all others.
             EXTENSION.. => {
                 Frame::Extension(Extension { head: *bytes, data: std::mem::take(&mut self.control).into() })
             }
-            0 | 7..EXTENSION => return Err(self.malformed("unknown type")),
+            0 | 6..EXTENSION => return Err(self.malformed("unknown type")),
         })
     }
 

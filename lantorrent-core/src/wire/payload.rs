@@ -169,7 +169,7 @@ impl PayloadWriter {
                 Ok(Wrapping { before, after: tag.to_vec() })
             }
             Self::Raw => match frame {
-                Frame::Data { .. } | Frame::Idle { .. } | Frame::Bye => Ok(bare(Vec::new())),
+                Frame::Data { .. } | Frame::Idle { .. } => Ok(bare(Vec::new())),
                 Frame::End { sum: Sum::Md5(sum), .. } => Ok(bare(Footer::new(*sum).encode())),
                 Frame::End { size, .. } => Err(foreign(*size)),
                 Frame::Hole { offset, .. } => Err(foreign(*offset)),

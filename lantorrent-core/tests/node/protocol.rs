@@ -31,43 +31,6 @@ fn results(peer: &mut Peer) -> Vec<(String, u16)> {
 }
 
 #[test]
-fn a_bye_goes_down_the_chain_behind_the_end() {
-    let content = content(SIZE);
-    let node = TestNode::new();
-    let fake = FakeNode::new(|mut child| {
-        // Its result waits for the bye, so that the chain is still there.
-        let sum = std::cell::RefCell::new(None);
-        let bye = child.read_to(|frame| {
-            if let Frame::End { sum: found, .. } = frame {
-                sum.replace(Some(found.to_hex()));
-            }
-            *frame == Frame::Bye
-        });
-        assert_eq!(bye, Some(Frame::Bye));
-        let report = child.report(Code::SUCCESS, sum.take().as_deref());
-        child.say(&report);
-        child.wait();
-    });
-    let header = before(&node, fake.address.port());
-    let mut peer = Peer::ready(header.clone(), node.address);
-    peer.write(&payload(&header, &content));
-    peer.frame(&Frame::Bye, &[]);
-    assert_eq!(results(&mut peer), [("0 a".to_owned(), 0), ("1 a".to_owned(), 0)]);
-    node.assert_has("a", &content);
-    fake.join();
-}
-
-#[test]
-fn a_bye_before_the_end_is_damage() {
-    let node = TestNode::new();
-    let mut peer = Peer::ready(header(Wire::Two, &node, "a", SIZE as u64), node.address);
-    peer.write(&first_blocks(&peer.header, &content(SIZE), 1));
-    peer.frame(&Frame::Bye, &[]);
-    assert_eq!(peer.line(), Some(Line::Damaged { offset: BLOCK as u64 }));
-    assert_eq!(peer.line(), None);
-}
-
-#[test]
 fn a_bad_head_is_told_at_once_although_it_came_with_the_frame_before_it() {
     let node = TestNode::new();
     let mut peer = Peer::ready(header(Wire::Two, &node, "a", SIZE as u64), node.address);

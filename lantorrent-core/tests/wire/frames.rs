@@ -84,7 +84,6 @@ pub(crate) fn transfer() -> Vec<Made> {
         data(320, &last),
         end(LENGTH, &root),
         idle(LENGTH),
-        made(Frame::Bye, &[]),
     ]
 }
 
@@ -216,17 +215,6 @@ fn another_password_or_transfer_is_another_key() {
 }
 
 #[test]
-fn a_bye_comes_behind_the_end_alone() {
-    let early = Err(PayloadError::Malformed { offset: 0, what: "a bye before the end" });
-    assert_eq!(read(Some(LENGTH), &made(Frame::Bye, &[]).bytes).end, early);
-    let end = end(0, &root()).bytes;
-    let bye = made(Frame::Bye, &[]).bytes;
-    let payload = read(Some(0), &[&end[..], &bye, &bye].concat());
-    assert_eq!(payload.end, Ok(()));
-    assert_eq!(payload.frames.len(), 3);
-}
-
-#[test]
 fn an_abort_is_never_a_success() {
     let payload = read(None, &abort(Code::SUCCESS, "why").bytes);
     assert_eq!(payload.frames, said(&[abort(Code::UNKNOWN, "why")]));
@@ -243,7 +231,7 @@ fn order_is_kept_and_nothing_is_said_twice() {
             let payload = read(Some(LENGTH), &bytes(&moved));
             let expected = said(&frames);
             for (place, found) in payload.frames.iter().enumerate() {
-                // A moved idle or bye says nothing of content.
+                // A moved idle says nothing of content.
                 if matches!(found.0, Frame::Data { .. } | Frame::Hole { .. } | Frame::End { .. }) {
                     assert!(expected.contains(found), "{from} in place of {to}: frame {place}");
                 }

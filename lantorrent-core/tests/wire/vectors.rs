@@ -162,7 +162,6 @@ fn frames(vectors: &Vectors) -> Vec<(&'static str, Frame, Vec<u8>)> {
         ("hole", Frame::Hole { offset: 4096, span: 8192 }, vec![]),
         ("last data", data(12_288, &last), last),
         ("end", Frame::End { size: 12_299, sum: Sum::Root(signed) }, vec![]),
-        ("bye", Frame::Bye, vec![]),
         (
             "abort",
             Frame::Abort(Abort { code: Code::ABORTED, reason: "stopped by the operator".into() }),

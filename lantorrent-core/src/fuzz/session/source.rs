@@ -94,7 +94,6 @@ impl Source {
                     let frame = match control {
                         Control::Idle => continue,
                         Control::Abort(abort) => Frame::Abort(abort),
-                        Control::Bye => Frame::Bye,
                     };
                     let writer = PayloadWriter::new(self.session.header(), &keys());
                     if let Ok(wrapping) = writer.expect("both wires are on").encode(&frame) {
