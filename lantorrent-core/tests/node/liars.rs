@@ -194,6 +194,14 @@ fn replay(child: &mut Child, verb: Verb, from: Option<u32>, file: Option<&str>) 
 }
 
 #[test]
+fn what_a_node_answers_to_a_relay_that_asks_is_no_result() {
+    // The check finds that the file could be written, or that another could not; and the node knows of no transfer yet.
+    harms_none(Lie::early(|child| replay(child, Verb::Check, Some(child.header.node.index), None)));
+    harms_none(Lie::early(|child| replay(child, Verb::Check, Some(child.header.node.index), Some("/no/a"))));
+    harms_none(Lie::early(|child| replay(child, Verb::Query, Some(child.header.node.index), None)));
+}
+
+#[test]
 fn what_a_node_answers_to_a_relay_that_plays_the_source_is_no_result() {
     harms_none(Lie::early(|child| replay(child, Verb::Check, None, None)));
     harms_none(Lie::early(|child| replay(child, Verb::Check, None, Some("/no/a"))));

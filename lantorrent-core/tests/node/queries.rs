@@ -104,6 +104,20 @@ fn results_come_under_the_key_of_the_check() {
     }
 }
 
+#[test]
+fn what_a_relay_asks_for_does_not_come_under_the_key_of_the_source() {
+    for node in nodes() {
+        let header = relayed(&node);
+        let mut check = ask(Verb::Check, &header, &node);
+        assert_eq!(check.sealed().len(), 1);
+        for verb in [Verb::Check, Verb::Query] {
+            let mut relay = Peer::greet(with(verb, header.clone()), node.address);
+            relay.prove();
+            assert_eq!(relay.sealed()[0].key_id(), None, "{verb:?}");
+        }
+    }
+}
+
 /// Counts connections.
 fn counting(count: &Arc<AtomicUsize>) -> Tap {
     let count = Arc::clone(count);
