@@ -104,6 +104,16 @@ fn a_success_before_the_node_has_the_file_is_not_believed() {
 }
 
 #[test]
+fn a_success_that_names_no_node_is_none() {
+    harms_none(Lie::late(|child, sum| {
+        say_of_all(child, |node| Report {
+            index: None,
+            ..about(node, node.index, Code::SUCCESS, Some(sum))
+        });
+    }));
+}
+
+#[test]
 fn a_failure_in_the_name_of_a_node_is_not_believed() {
     for code in [Code::CANNOT_OPEN, Code::WRONG_CHECKSUM, Code::NEVER_REPORTED, Code::CANCELLED] {
         let lie = match code {
