@@ -217,3 +217,31 @@ fn what_a_node_answers_to_a_relay_that_plays_the_source_is_no_result() {
     harms_none(Lie::early(|child| replay(child, Verb::Check, None, Some("/no/a"))));
     harms_none(Lie::early(|child| replay(child, Verb::Query, None, None)));
 }
+
+#[test]
+fn a_node_that_is_not_at_its_end_is_waited_for() {
+    for code in [Code::CANNOT_OPEN, Code::SUCCESS] {
+        let content = content(100_000);
+        let node = TestNode::new();
+        let liar = FakeNode::raw(move |mut child| {
+            if child.header.envelope.as_ref().unwrap().verb != Verb::Send {
+                return;
+            }
+            child.line(&Line::ACCEPTED);
+            child.line(&Line::Ready { offset: 0 });
+            // The node is let in, and waits: it has no answer to the source's question.
+            let behind = child.header.destinations.first().map(|node| Peer::ready(onward(&child, node), at(node)));
+            let Some(sum) = child.swallow() else { return };
+            say_of_all(&mut child, |node| about(node, node.index, code, Some(&sum)));
+            let own = child.report(Code::SUCCESS, Some(&sum));
+            child.say(&own);
+            child.wait();
+            drop(behind);
+        });
+        let begin = transfer(&content).timing(Timing { check: Duration::from_millis(300), ..short(1000) });
+        let outcome = begin.to(liar.target()).to(node.target("a")).no_check().send().unwrap();
+        assert_eq!(codes(&outcome), [0, 0], "{code}: {outcome:?}");
+        node.assert_has("a", &content);
+        liar.join();
+    }
+}
