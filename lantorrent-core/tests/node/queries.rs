@@ -91,6 +91,25 @@ fn a_query_about_another_place_hears_which_one_the_node_has() {
 }
 
 #[test]
+fn a_query_about_a_request_that_the_transfer_does_not_have_is_answered() {
+    let content = content(SIZE);
+    for node in nodes() {
+        let first = Peer::ready(relayed(&node), node.address);
+        let mut asked = first.header.clone();
+        asked.node.requests.extend(header(Wire::Two, &node, "b", SIZE as u64).node.requests);
+        let mut foreign = asked.clone();
+        foreign.node.requests.remove(0);
+        assert_eq!(ask(Verb::Query, &foreign, &node).codes(), [Code::TAKING_PART.0]);
+        let both = ask(Verb::Query, &asked, &node);
+        first.write(&payload(&first.header, &content));
+        assert_eq!(both.codes(), [0, Code::TAKING_PART.0]);
+        assert_eq!(first.codes(), [0]);
+        assert_eq!(ask(Verb::Query, &asked, &node).codes(), [0, Code::TAKING_PART.0], "after the end");
+        assert_eq!(node.names(), ["a"]);
+    }
+}
+
+#[test]
 fn results_come_under_the_key_of_the_check() {
     let content = content(SIZE);
     for node in nodes() {
