@@ -245,3 +245,39 @@ fn a_node_that_is_not_at_its_end_is_waited_for() {
         liar.join();
     }
 }
+
+#[test]
+fn a_node_that_was_asked_for_another_file_has_not_the_one_that_was_meant() {
+    let content = content(100_000);
+    for checks in [true, false] {
+        let node = TestNode::with(|config| config.timing = short(1000));
+        let other = node.path("b").to_str().unwrap().to_owned();
+        let liar = FakeNode::raw(move |mut child| {
+            if child.header.envelope.as_ref().unwrap().verb != Verb::Send {
+                return;
+            }
+            child.line(&Line::ACCEPTED);
+            child.line(&Line::Ready { offset: 0 });
+            let behind = child.header.destinations.first().map(|node| {
+                let mut header = onward(&child, node);
+                header.node.requests[0].filename.clone_from(&other);
+                Peer::ready(header, at(node))
+            });
+            let Some((bytes, sum)) = child.record() else { return };
+            if let Some(mut behind) = behind {
+                behind.write(&bytes);
+                for sealed in behind.sealed() {
+                    child.line(&Line::Result(sealed));
+                }
+            }
+            let own = child.report(Code::SUCCESS, Some(&sum));
+            child.say(&own);
+            let _ = child.socket.shutdown(Shutdown::Write);
+            child.wait();
+        });
+        let begin = transfer(&content).to(liar.target()).to(node.target("a")).timing(short(1000));
+        let outcome = if checks { begin } else { begin.no_check() }.send().unwrap();
+        assert_eq!(node.path("a").exists(), codes(&outcome)[1] == 0, "{outcome:?}");
+        liar.join();
+    }
+}
