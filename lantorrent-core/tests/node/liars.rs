@@ -4,11 +4,13 @@
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use lantorrent_core::Transfer;
 use lantorrent_core::session::Timing;
-use lantorrent_core::wire::{Code, Destination, Header, Line, Nonce, Report, SealedReport, Verb};
+use lantorrent_core::wire::{Code, Destination, Header, Line, Nonce, Report, SealedReport, Verb, Wire};
+use lantorrent_core::{NodeConfig, Transfer};
 
-use crate::support::{Child, FakeNode, Peer, TestNode, codes, content, keys, short, transfer};
+use crate::support::{
+    Child, DeadPort, FakeNode, Peer, TestNode, codes, content, header_for, keys, short, transfer,
+};
 
 /// What a relay does that has let its upstream in: first when the payload is about to come, then when it is over, with its
 /// sum.
@@ -53,7 +55,8 @@ fn harms_none(lie: Lie) {
     for degree in [1, 2] {
         for checks in [true, false] {
             let content = content(100_000);
-            let nodes = [(); 3].map(|()| TestNode::with(|config| config.timing = short(1000)));
+            let soon = |config: &mut NodeConfig| config.timing = short(1000);
+            let nodes = [TestNode::with(soon), TestNode::apart(soon), TestNode::with(soon)];
             let liar = lie.node();
             let mut targets: Vec<_> = nodes.iter().map(|node| node.target("a")).collect();
             // In the middle of the chain, or at the head of the first of two.
@@ -280,4 +283,29 @@ fn a_node_that_was_asked_for_another_file_has_not_the_one_that_was_meant() {
         assert_eq!(node.path("a").exists(), codes(&outcome)[1] == 0, "{outcome:?}");
         liar.join();
     }
+}
+
+#[test]
+fn a_child_does_not_speak_in_the_name_of_its_parent() {
+    let node = TestNode::with(|config| config.timing = short(1000));
+    let fake = FakeNode::new(|mut child| {
+        let key = keys().node_key(&Nonce([1; 16]), &Nonce([2; 16])).unwrap();
+        let last = child.header.destinations[0].clone();
+        let said = about(&last, 0, Code::CANNOT_CONNECT, None);
+        child.line(&Line::Result(SealedReport::seal(&said, &key)));
+        child.wait();
+    });
+    let nobody = DeadPort::new();
+    let mut header = header_for(Wire::Two, &[&node, &node, &node], &["a"], Some(9));
+    header.destinations[0].port = fake.address.port();
+    header.destinations[1].port = nobody.address.port();
+    let mut source = Peer::greet(header, node.address);
+    source.prove();
+    let result = |line| if let Line::Result(sealed) = line { Some(sealed) } else { None };
+    let sealed = std::iter::from_fn(|| source.line()).find_map(result).expect("it says what it knows");
+    let said = sealed.open(&source.node_key()).expect("its own word");
+    assert_eq!((said.index, said.by, said.code), (Some(2), Some(0), Code::LOST), "{said:?}");
+    source.give_up();
+    drop(source);
+    fake.join();
 }
