@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exchange::{Proof, Word};
 use super::io::{Asks, LinkId, LinkInput, Now};
 use super::links::Owner;
-use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose};
+use super::outgoing::{Loss, NO_ANSWER, OUT_OF_TURN, Outcome, Outgoing, Purpose, Stage};
 use super::timers::Timers;
 use crate::wire::{Code, Destination, Line, Request, SealedReport, Verb};
 
@@ -69,6 +69,8 @@ pub(super) struct Failure {
     pub(super) node: Destination,
     pub(super) code: Code,
     pub(super) why: String,
+    /// Whether the node was there, and has challenged this side.
+    pub(super) reached: bool,
 }
 
 impl Inquiry {
@@ -312,7 +314,8 @@ impl Inquiry {
         if loss.mishap && tries + 1 < TRIES {
             self.waiting.push_back(Asked { verb, node, tries: tries + 1 });
         } else {
-            self.failures.push(Failure { verb, node, code: loss.code, why: loss.why });
+            let reached = matches!(loss.stage, Stage::Challenged(_) | Stage::Proving);
+            self.failures.push(Failure { verb, node, code: loss.code, why: loss.why, reached });
         }
     }
 
@@ -324,7 +327,7 @@ impl Inquiry {
     fn end(&mut self, ctx: &mut Context<impl Asks>, key: u32, loss: Loss) {
         if let Some(question) = self.open.get(&key) {
             question.close(ctx);
-            self.lose(key, loss);
+            self.lose(key, Loss { stage: Stage::Proving, ..loss });
         }
     }
 }

@@ -229,6 +229,12 @@ impl Results {
         (nodes.len(), said.map(|entry| entry.index).collect::<BTreeSet<u32>>().len())
     }
 
+    /// Whether a report is about another file than its request asks for.
+    pub(super) fn names_another_file(&self, report: &Report) -> bool {
+        let entry = report.id.as_ref().and_then(|id| self.entries.get(id));
+        entry.is_some_and(|entry| report.file.as_ref() != Some(&entry.file))
+    }
+
     /// The place of the node that was asked for this.
     pub(super) fn index(&self, id: &str) -> Option<u32> {
         self.entries.get(id).map(|entry| entry.index)

@@ -351,14 +351,14 @@ impl SourceSession {
 
     /// A node could not be asked, or not be told.
     fn has_no_answer(&mut self, failure: &Failure) {
-        let Failure { verb, node, code, why } = failure;
+        let Failure { verb, node, code, why, reached } = failure;
         if *verb == Verb::Cancel {
             log::warn!("{node} was not told what is cancelled: {} {why}", code.meaning());
             return;
         }
         log::warn!("{node} did not confirm its result: {} {why}", code.meaning());
-        if *code == Code::NEVER_REPORTED {
-            // It never was in the transfer, or has forgotten it: it is served by itself.
+        if *code == Code::NEVER_REPORTED || *reached {
+            // It never was in the transfer, or has forgotten it, or is not at its end: it is served by itself.
             return self.ctx.results.reopen(node);
         }
         for report in self.ctx.results.take_at_its_word(node) {

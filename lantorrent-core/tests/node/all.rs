@@ -21,6 +21,7 @@ mod growth;
 mod holes;
 #[path = "../common/later.rs"]
 mod later;
+mod liars;
 mod limits;
 mod mixed;
 mod moved;
@@ -28,6 +29,7 @@ mod nimbus;
 #[path = "../common/nimbus.rs"]
 mod recorded;
 mod protocol;
+mod queries;
 #[path = "../common/random.rs"]
 mod random;
 mod repair;

@@ -201,9 +201,10 @@ fn a_success_is_the_word_of_the_node_that_has_the_file() {
     let scripts: &[Script] = &[
         // In its own name, in that of a third, of the source, and of nobody in particular.
         |proven, keys| {
-            let said =
-                [(Some(2), Some(1)), (Some(2), Some(3)), (Some(2), None), (None, Some(1)), (None, None)];
-            let lines = said.map(|(index, by)| told(proven, keys, "2/0", index, by, Code::SUCCESS));
+            let named = [(Some(2), Some(1)), (Some(2), Some(3)), (Some(2), None)];
+            let said = named.into_iter().chain([(None, Some(1)), (None, Some(2)), (None, None)]);
+            let lines: Vec<Line> =
+                said.map(|(index, by)| told(proven, keys, "2/0", index, by, Code::SUCCESS)).collect();
             ready(proven, &lines)
         },
         // What is hearsay at first is none the better for being said again.

@@ -6,6 +6,7 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -163,10 +164,17 @@ fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// A name that no other process, and no other thread of this one, writes to at the same time.
+fn unfinished(file: &Path) -> PathBuf {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let (process, number) = (std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    file.with_extension(format!("{process}-{number}.{UNFINISHED}"))
+}
+
 /// No process sees half of it: it gets its name when it is whole.
 fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
     file.parent().map_or(Ok(()), make)?;
-    let new = file.with_extension(UNFINISHED);
+    let new = unfinished(file);
     std::fs::write(&new, text)?;
     std::fs::rename(&new, file)
 }
@@ -174,6 +182,14 @@ fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_writers_share_an_unfinished_file() {
+        let (one, other) = (Path::new("/state/t.key"), Path::new("/state/t.results"));
+        let names = [unfinished(one), unfinished(other), unfinished(one)];
+        assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
+        assert!(names.iter().all(|name| name.extension().is_some_and(|extension| extension == UNFINISHED)));
+    }
 
     #[test]
     fn cleaning_is_due_once_in_a_while() {

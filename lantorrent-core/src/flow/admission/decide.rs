@@ -173,8 +173,8 @@ impl Admission {
         Self { gate, registry, met: Met::default(), sessions: 0, limit, stopping: false }
     }
 
-    /// A header was just proven: the node key of a connection that the source has made is remembered, and any other of its
-    /// transfer gets it.
+    /// A header was just proven: the node key of a connection that the source has made is remembered, and any other that
+    /// takes part in its transfer gets it.
     pub fn acquaint(&mut self, proven: &mut Proven) {
         self.met.acquaint(proven);
     }
@@ -476,6 +476,34 @@ mod tests {
         assert!(matches!(node.admit(0, &check, &mut attempt), Verdict::Probe { may_supersede: true }));
         assert!(matches!(node.first(&header(1, 0, "/f", Some("a"))), Verdict::Start(_)));
         assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: true }));
+    }
+
+    #[test]
+    fn a_query_begins_nothing_and_is_told_what_is_known() {
+        let (mut node, header) = (Node::new(1), header(1, 3, "/f", None));
+        let query = with(Verb::Query, header.clone());
+        let unknown = node.first(&query);
+        assert!(
+            matches!(&unknown, Verdict::Close(LastWords::Refusal(Code::NEVER_REPORTED, _))),
+            "{unknown:?}"
+        );
+        assert!(matches!(node.first(&header), Verdict::Start(_)), "there is room");
+        let running = node.first(&query);
+        assert!(
+            matches!(&running, Verdict::Join(Join { errand: Errand::Query, displaced }) if displaced.is_empty())
+        );
+        let elsewhere = node.first(&with(Verb::Query, super::super::fixture::header(1, 4, "/f", None)));
+        assert!(matches!(elsewhere, Verdict::Close(LastWords::Refusal(Code::TAKING_PART, _))));
+        node.leave(&header, Some(own_results(1, 3, &[Code::SUCCESS])));
+        node.admission.stop();
+        let mut attempt = node.attempt();
+        assert!(
+            matches!(node.admit(0, &query, &mut attempt), Verdict::Look),
+            "whether the file is still there"
+        );
+        attempt.looked(PlacedFiles::new());
+        let told = node.admit(0, &query, &mut attempt);
+        assert!(matches!(&told, Verdict::Close(LastWords::Results(told)) if told.len() == 1), "{told:?}");
     }
 
     #[test]

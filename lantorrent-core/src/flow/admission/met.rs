@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::session::Proven;
-use crate::wire::{ResultKey, TransferId};
+use crate::wire::{ResultKey, TransferId, Verb};
 
 /// Transfers whose key is remembered; the oldest go first. A chain may come to this node long after its source has.
 const TRANSFERS: usize = 4096;
@@ -16,12 +16,15 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Remembers the key of a connection that the source has made, and gives it to any other for the same place.
+    /// Remembers the key of a connection that the source has made, and gives it to any other that takes part in its transfer
+    /// in the same place.
     pub(super) fn acquaint(&mut self, proven: &mut Proven) {
         let Some(envelope) = &proven.header.envelope else { return };
         let index = proven.header.node.index;
         match &proven.node_key {
             Some(key) => self.add(envelope.transfer, index, key.clone()),
+            // The answer to a relay that only asks is no result, and must not look like one to the source.
+            None if envelope.verb != Verb::Send => {}
             None => {
                 let known = self.keys.get(&envelope.transfer).filter(|(place, _)| *place == index);
                 proven.node_key = known.map(|(_, key)| key.clone());
@@ -45,7 +48,7 @@ impl Met {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{header, keys};
+    use super::super::fixture::{header, keys, with};
     use super::*;
     use crate::wire::{Features, Header, Nonce};
 
@@ -69,6 +72,18 @@ mod tests {
             let mut other = proven(&other, None);
             met.acquaint(&mut other);
             assert_eq!(other.node_key, None);
+        }
+    }
+
+    #[test]
+    fn no_relay_gets_answers_that_look_like_results() {
+        let mut met = Met::default();
+        let send = header(1, 3, "/f", None);
+        met.acquaint(&mut proven(&send, Some(1)));
+        for verb in [Verb::Check, Verb::Query, Verb::Cancel] {
+            let mut asked = proven(&with(verb, send.clone()), None);
+            met.acquaint(&mut asked);
+            assert_eq!(asked.node_key, None, "{verb:?}");
         }
     }
 

@@ -284,7 +284,7 @@ fn files(header: &Header, ask: &Ask) -> Vec<Name> {
 mod tests {
     use super::super::fixture::{from, header, keys, own_results, results, with};
     use super::*;
-    use crate::session::{Gate, Standing, Timing};
+    use crate::session::{Gate, Proven, Standing, Timing};
     use crate::wire::Code;
 
     struct Process {
@@ -421,6 +421,52 @@ mod tests {
             assert!(matches!(process.recalled(ended()), Step::GiveWay(Name::File(..), _)));
             assert!(matches!(process.met(holder), Step::Admit));
             assert!(matches!(process.admit(&header), Verdict::Look));
+        }
+    }
+
+    #[test]
+    fn a_query_goes_to_the_process_that_has_the_transfer() {
+        let header = with(Verb::Query, header(1, 0, "/f", Some("a")));
+        let first = |holder| {
+            let mut process = Process::new(&header);
+            assert!(matches!(process.step(), Step::HandOver(Name::Transfer(_))), "it takes no name");
+            process.met(holder)
+        };
+        assert!(matches!(first(Holder::HasTakenOver), Step::Leave));
+        assert!(matches!(first(Holder::Silent), Step::Close(LastWords::Nothing)));
+        assert!(matches!(first(Holder::Gone), Step::Recall));
+        assert!(matches!(first(Holder::Foreign), Step::Recall), "anyone can take a name");
+    }
+
+    #[test]
+    fn a_query_is_answered_by_what_is_kept_alone() {
+        let header = with(Verb::Query, header(1, 0, "/f", Some("a")));
+        let recalled = |kept| {
+            let mut process = Process::new(&header);
+            let _ = process.step();
+            let _ = process.met(Holder::Gone);
+            assert!(matches!(process.recalled(kept), Step::Admit), "no other process is asked for its files");
+            process.admit(&header)
+        };
+        assert!(matches!(recalled(ended()), Verdict::Look));
+        let unknown = recalled(Kept::default());
+        assert!(matches!(unknown, Verdict::Close(LastWords::Refusal(Code::NEVER_REPORTED, _))));
+    }
+
+    #[test]
+    fn the_key_of_the_source_is_known_to_the_next_process() {
+        let header = from(Some(2), header(1, 3, "/f", None));
+        let nonce = crate::wire::Nonce([1; 16]);
+        let key = keys().node_key(&nonce, &nonce).unwrap();
+        for (place, is_known) in [(3, true), (4, false)] {
+            let mut process = Process::new(&header);
+            let _ = process.step();
+            let _ = process.met(Holder::Gone);
+            let _ = process.recalled(Kept { node_key: Some((place, key.clone())), ..Kept::default() });
+            let features = crate::wire::Features::default();
+            let mut proven = Proven { header: header.clone(), lines: None, node_key: None, features };
+            process.admission.acquaint(&mut proven);
+            assert_eq!(proven.node_key.is_some(), is_known, "{place}");
         }
     }
 

@@ -111,7 +111,7 @@ impl Downstream {
         word: Word,
         sealed: Option<SealedReport>,
     ) {
-        let Word { mut report, proof } = word;
+        let Word { mut report, mut proof } = word;
         let run = &mut self.runs[at];
         let about = report.id.as_deref().and_then(|id| ctx.results.index(id));
         // It has no say in what becomes of this node, or of another run.
@@ -122,9 +122,14 @@ impl Downstream {
         if let Some(child) = run.child_mut() {
             child.reported(now.instant);
         }
-        if ctx.wire() == Wire::Two {
+        if ctx.wire() == Wire::Two && report.index.is_none() {
             // One that does not say whom it is about is not the node's own for that.
-            report.index = report.index.or(about);
+            report.index = about;
+            report.by = report.by.filter(|_| report.by != about);
+        }
+        if self.by.is_some() && report.by == self.by {
+            // Nothing that this node says comes from behind it.
+            proof = Proof::Forged;
         }
         match proof {
             Proof::Forged => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{NodeSession, Phase};
-use crate::session::answer::about;
+use crate::session::answer::{about, foreign};
 use crate::session::downstream::Downstream;
 use crate::session::entropy::Seed;
 use crate::session::files::FileState;
@@ -109,15 +109,22 @@ impl NodeSession {
 
     /// The source wants to hear what became of requests.
     pub(super) fn queried(&mut self, now: Now, id: UpstreamId, proven: Proven) {
-        let requests = &proven.header.node.requests;
-        let is_foreign = requests.iter().any(|request| self.file_of(&request.id).is_none());
-        if is_foreign || self.cancels.callers.len() >= CALLERS {
-            log::warn!(
-                "hung up on a question about requests that this transfer does not have, or one too many"
-            );
+        if self.cancels.callers.len() >= CALLERS {
+            log::warn!("hung up on one question too many");
             return self.ctx.out.push_back(NodeOutput::CloseUpstream(id));
         }
+        let asked = proven.header.node.clone();
         self.listens(now, id, proven);
+        let is_known = |id: &str| self.file_of(id).is_some() || self.cancels.others.contains_key(id);
+        let Some(key) = &self.ctx.seal_key else { return };
+        let foreign = foreign(&asked, key, is_known);
+        let known: Vec<String> =
+            asked.requests.into_iter().map(|request| request.id).filter(|id| is_known(id)).collect();
+        let Some(caller) = self.cancels.callers.last_mut() else { return };
+        for sealed in foreign {
+            caller.link.say(&mut self.ctx, &Line::Result(sealed));
+        }
+        caller.ids = known;
     }
 
     /// The sender of a proven header waits for the results of its requests.

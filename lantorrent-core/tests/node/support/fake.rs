@@ -161,6 +161,20 @@ impl Child {
         }
     }
 
+    /// Reads the payload to its end: its bytes as they came, and what they sum up to.
+    pub(crate) fn record(&self) -> Option<(Vec<u8>, String)> {
+        let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();
+        let mut block = vec![0; self.header.block_size as usize];
+        let mut bytes = Vec::new();
+        loop {
+            let byte = next(&self.socket)?;
+            bytes.push(byte);
+            if let (_, Some(Frame::End { sum, .. })) = reader.push(&[byte], &mut block).unwrap() {
+                return Some((bytes, sum.to_hex()));
+            }
+        }
+    }
+
     /// Reads the first frame of the payload. None if the connection ends before.
     pub(crate) fn first_frame(&self) -> Option<Frame> {
         let mut reader = PayloadReader::new(&self.header, &keys()).unwrap();

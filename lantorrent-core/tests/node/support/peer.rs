@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
-    PayloadWriter, RawWriter, Report, ReportReader, Request, RootHasher, SealedReport, SourceHint, Sum,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, ResultKey, RootHasher, SealedReport, SourceHint, Sum,
     TAG_BYTES, TransferKey, Wire, digest, proof,
 };
 
@@ -297,14 +297,25 @@ impl Peer {
         }
     }
 
+    /// The key that this connection has made, if it is the source's.
+    pub(crate) fn node_key(&self) -> ResultKey {
+        let challenge = self.challenge.get().expect("it was challenged");
+        keys().node_key(&self.lines.nonce(), &challenge).unwrap()
+    }
+
+    /// The results as they are sealed, until the node closes.
+    pub(crate) fn sealed(&mut self) -> Vec<SealedReport> {
+        let result = |line| if let Line::Result(sealed) = line { Some(sealed) } else { None };
+        std::iter::from_fn(|| self.line()).filter_map(result).collect()
+    }
+
     /// Reads a result. A node that has a key uses it towards the source, be it of this connection or of a later one, which
     /// this peer cannot verify.
     #[track_caller]
     pub(crate) fn open(&self, sealed: &SealedReport) -> Report {
         let envelope = self.header.envelope.as_ref().unwrap();
         let report = sealed.read().unwrap();
-        let challenge = self.challenge.get().expect("it was challenged");
-        let own = keys().node_key(&envelope.nonce, &challenge).unwrap();
+        let own = self.node_key();
         let is_bound = envelope.from.is_none() && report.by == Some(self.header.node.index);
         match sealed.key_id() {
             None if is_bound => panic!("sealed with a key that every node has: {report:?}"),
