@@ -60,7 +60,7 @@ fn harms_none(lie: Lie) {
             let liar = lie.node();
             let mut targets: Vec<_> = nodes.iter().map(|node| node.target("a")).collect();
             // In the middle of the chain, or at the head of the first of two.
-            let place = if degree == 1 { 1 } else { 0 };
+            let place = usize::from(degree == 1);
             targets.insert(place, liar.target());
             let begin = transfer(&content).degree(degree).block_size(4096).timing(short(1000));
             let begin = if checks { begin } else { begin.no_check() };
@@ -68,7 +68,9 @@ fn harms_none(lie: Lie) {
             let mut said = codes(&outcome);
             said.remove(place);
             assert_eq!(said, [0; 3], "degree {degree}, checks: {checks}: {outcome:?}");
-            nodes.iter().for_each(|node| node.assert_has("a", &content));
+            for node in &nodes {
+                node.assert_has("a", &content);
+            }
             liar.join();
         }
     }

@@ -480,7 +480,8 @@ mod tests {
 
     #[test]
     fn a_query_begins_nothing_and_is_told_what_is_known() {
-        let (mut node, header) = (Node::new(1), header(1, 3, "/f", None));
+        let (mut node, query_elsewhere) = (Node::new(1), with(Verb::Query, header(1, 4, "/f", None)));
+        let header = header(1, 3, "/f", None);
         let query = with(Verb::Query, header.clone());
         let unknown = node.first(&query);
         assert!(
@@ -492,7 +493,7 @@ mod tests {
         assert!(
             matches!(&running, Verdict::Join(Join { errand: Errand::Query, displaced }) if displaced.is_empty())
         );
-        let elsewhere = node.first(&with(Verb::Query, super::super::fixture::header(1, 4, "/f", None)));
+        let elsewhere = node.first(&query_elsewhere);
         assert!(matches!(elsewhere, Verdict::Close(LastWords::Refusal(Code::TAKING_PART, _))));
         node.leave(&header, Some(own_results(1, 3, &[Code::SUCCESS])));
         node.admission.stop();
