@@ -206,6 +206,9 @@ impl Admission {
         attempt: &mut Attempt,
         standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
+        if let Some(place) = self.met.place_beside(header) {
+            return Verdict::Close(LastWords::has_place(place));
+        }
         match self.registry.enter(now, header, &standing) {
             Entrance::New { supersedes, unwanted } => {
                 let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
@@ -476,6 +479,17 @@ mod tests {
         assert!(matches!(node.admit(0, &check, &mut attempt), Verdict::Probe { may_supersede: true }));
         assert!(matches!(node.first(&header(1, 0, "/f", Some("a"))), Verdict::Start(_)));
         assert!(matches!(node.first(&check), Verdict::Probe { may_supersede: true }));
+    }
+
+    #[test]
+    fn a_node_takes_the_place_that_its_source_has_given_it() {
+        let (mut node, checked) = (Node::new(9), header(1, 3, "/f", None));
+        let nonce = crate::wire::Nonce([1; 16]);
+        let kept = Kept { node_key: keys().node_key(&nonce, &nonce).map(|key| (3, key)), ..Kept::default() };
+        node.admission.restore(node.start, checked.envelope.as_ref().unwrap().transfer, kept);
+        let other = node.first(&from(Some(1), header(1, 4, "/f", None)));
+        assert!(matches!(other, Verdict::Close(LastWords::Refusal(Code::TAKING_PART, _))), "{other:?}");
+        assert!(matches!(node.first(&from(Some(1), checked)), Verdict::Start(_)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::session::Proven;
-use crate::wire::{ResultKey, TransferId, Verb};
+use crate::wire::{Header, ResultKey, TransferId, Verb};
 
 /// Transfers whose key is remembered; the oldest go first. A chain may come to this node long after its source has.
 const TRANSFERS: usize = 4096;
@@ -32,6 +32,13 @@ impl Met {
         }
     }
 
+    /// The place in the transfer that the source itself has given to this node, where that is another than the header says. A
+    /// relay must not give it away.
+    pub(super) fn place_beside(&self, header: &Header) -> Option<u32> {
+        let (place, _) = self.keys.get(&header.envelope.as_ref()?.transfer)?;
+        Some(*place).filter(|place| *place != header.node.index)
+    }
+
     /// The node has this key in that place of the transfer.
     pub(super) fn add(&mut self, transfer: TransferId, index: u32, key: ResultKey) {
         if self.keys.insert(transfer, (index, key)).is_some() {
@@ -50,7 +57,7 @@ impl Met {
 mod tests {
     use super::super::fixture::{header, keys, with};
     use super::*;
-    use crate::wire::{Features, Header, Nonce};
+    use crate::wire::{Features, Nonce};
 
     fn proven(header: &Header, key: Option<u8>) -> Proven {
         let nonce = |number| Nonce([number; 16]);
