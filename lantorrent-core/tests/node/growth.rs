@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lantorrent_core::wire::Code;
-use lantorrent_core::{NodeConfig, Transfer};
+use lantorrent_core::{Limit, NodeConfig, Transfer};
 use serde_json::json;
 
 use crate::later::FEATURE;
@@ -85,12 +85,17 @@ impl Chain {
     }
 }
 
+/// So slow that there is still something to send when the last node is ready: what comes before is not forwarded to it.
+fn slow(content: &[u8]) -> Transfer {
+    transfer(content).limit(Limit::new(Some(8 << 20)))
+}
+
 #[test]
 fn a_peer_of_next_year_changes_nothing_at_any_place() {
     let content = content((6 << 20) + 5);
     for later in everywhere() {
         let chain = Chain::new(&later, &None);
-        let outcome = chain.to(transfer(&content)).send().unwrap();
+        let outcome = chain.to(slow(&content)).send().unwrap();
         assert!(outcome.all_succeeded() && outcome.bypassed.is_empty(), "{later:?}: {outcome:?}");
         chain.assert_have(&content);
         chain.assert_forwarded(&later);
@@ -106,7 +111,7 @@ fn a_node_for_each_connection_lives_with_peers_of_next_year() {
     let content = content((6 << 20) + 5);
     let later = Arc::new(Later { places: peers().collect(), uses: None });
     let chain = Chain::of(&later, &None, |change| TestNode::apart(change));
-    let outcome = chain.to(transfer(&content)).send().unwrap();
+    let outcome = chain.to(slow(&content)).send().unwrap();
     assert!(outcome.all_succeeded(), "{outcome:?}");
     chain.assert_have(&content);
     chain.assert_forwarded(&later);
