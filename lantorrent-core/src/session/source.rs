@@ -309,10 +309,6 @@ impl SourceSession {
     }
 
     fn advance(&mut self, now: Now) {
-        self.inquiry.advance(&mut self.ctx, now);
-        for failure in self.inquiry.take_failures() {
-            self.has_no_answer(&failure);
-        }
         while let Some(relayed) = self.ctx.relayed.pop_front() {
             // What others say of a node waits for the node's own word, until the end.
             if relayed.news == News::Settles {
@@ -324,6 +320,11 @@ impl SourceSession {
                 self.watch(now, relayed.report.index);
                 self.ctx.out.push_back(SourceOutput::Bypassed(relayed.report));
             }
+        }
+        // Behind the reports: some of them make questions, which are asked at once.
+        self.inquiry.advance(&mut self.ctx, now);
+        for failure in self.inquiry.take_failures() {
+            self.has_no_answer(&failure);
         }
         // A node that is about to say that nothing of it is written need not be asked for it.
         while self.downstream.finished() && self.inquiry.is_over() && self.phase != Phase::Done {

@@ -235,12 +235,17 @@ impl Admission {
                 self.registry.leave(now, &ask.transfer, None);
                 self.take_part(now, header, attempt, standing)
             }
-            Entrance::Finished(_, results) => match attempt.files(Stage::Finished) {
-                None => Verdict::Look,
-                Some(found) => {
-                    Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
-                }
-            },
+            Entrance::Finished(_, results) => self.tell_again(header, attempt, results),
+        }
+    }
+
+    /// The end of a finished transfer, as it is true now.
+    fn tell_again(&self, header: &Header, attempt: &mut Attempt, results: Vec<SealedReport>) -> Verdict {
+        match attempt.files(Stage::Finished) {
+            None => Verdict::Look,
+            Some(found) => {
+                Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
+            }
         }
     }
 
@@ -248,12 +253,7 @@ impl Admission {
         match self.registry.find(now, header) {
             Found::Running => Verdict::Join(Join { displaced: Vec::new(), errand: Errand::Query }),
             Found::Elsewhere(place) => Verdict::Close(LastWords::has_place(place)),
-            Found::Finished(results) => match attempt.files(Stage::Finished) {
-                None => Verdict::Look,
-                Some(found) => {
-                    Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
-                }
-            },
+            Found::Finished(results) => self.tell_again(header, attempt, results),
             Found::Nothing => Verdict::Close(LastWords::unknown()),
         }
     }
