@@ -247,7 +247,7 @@ impl Receiver {
             Ok(step) => return step,
             Err(stop) => stop,
         };
-        let State::Reading(reading) = std::mem::replace(&mut self.state, State::Idle) else {
+        let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Idle) else {
             return ReceiveStep::Over;
         };
         let cause = match stop {
@@ -381,6 +381,10 @@ impl Reading {
                 // The session must know before a child can report what it made of it.
                 tell(NodeInput::End { size, sum });
                 ring.change(|ring| ring.finish(size, sum));
+                // Last, since every node of a chain does it: the children have the END meanwhile.
+                let verified = self.payload.verify_end();
+                tell(NodeInput::EndVerified(verified.clone()));
+                verified?;
             }
             Frame::Abort(abort) => tell(NodeInput::Aborted(abort)),
             Frame::Idle { .. } => tell(NodeInput::Heard),

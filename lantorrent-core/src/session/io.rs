@@ -139,13 +139,16 @@ pub enum NodeInput<'a> {
     Received(u64),
     /// Something came from upstream that is no payload, or nothing is being read because the ring is full.
     Heard,
-    /// The payload is complete and sums up to what its source says.
+    /// The payload has ended, and sums up to what the end says. No file is placed before
+    /// [`EndVerified`](Self::EndVerified).
     End {
         /// Bytes of the file.
         size: u64,
         /// What it sums up to.
         sum: Sum,
     },
+    /// Behind [`End`](Self::End): whether it is the end that the source has signed. On wire 1, which has no signature, it is.
+    EndVerified(Result<(), PayloadError>),
     /// Upstream has given the transfer up.
     Aborted(Abort),
     /// Nothing is read from upstream any more. The reader says this once, as the last thing.

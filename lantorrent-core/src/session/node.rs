@@ -100,6 +100,8 @@ pub struct NodeSession {
     received: u64,
     written: u64,
     end: Option<(u64, Sum)>,
+    /// Whether `end` is what the source has signed.
+    verified: bool,
     told: Option<NodeState>,
     /// Whether what came is not what the source has signed, as this node found or one before it.
     spoiled: bool,
@@ -185,6 +187,7 @@ impl NodeSession {
             written: 0,
             end: None,
             told: None,
+            verified: false,
             spoiled: false,
             aside: false,
         }
@@ -260,6 +263,7 @@ impl NodeSession {
                 self.downstream.available(upto);
             }
             NodeInput::End { size, sum } => self.ended(now, size, sum),
+            NodeInput::EndVerified(result) => self.end_verified(now, result),
             NodeInput::Aborted(abort) => self.abort(now, &abort),
             NodeInput::Halted { offset, cause } => self.halted(now, offset, cause),
             NodeInput::Link(input) => self.downstream.handle(&mut self.ctx, now, input),
@@ -304,6 +308,15 @@ impl NodeSession {
             self.downstream.payload_ended();
             self.received = size;
             self.phase = Phase::Ended { awaited: false };
+        }
+    }
+
+    fn end_verified(&mut self, now: Now, result: Result<(), PayloadError>) {
+        match result {
+            Ok(()) => self.verified |= self.end.is_some(),
+            // The same size and root may have come before, signed.
+            Err(error) if self.phase.has_ended() && !self.verified => self.fail_payload(now, &error),
+            Err(_) => {}
         }
     }
 
@@ -486,7 +499,9 @@ impl NodeSession {
     }
 
     fn place(&mut self) {
-        let Some((size, _)) = self.end.filter(|&(size, _)| self.written >= size) else { return };
+        let Some((size, _)) = self.end.filter(|&(size, _)| self.verified && self.written >= size) else {
+            return;
+        };
         if !self.phase.has_ended() {
             return;
         }

@@ -209,6 +209,8 @@ pub struct FrameReader {
     // A short block or hole was seen, so the file is over although its END is still to come.
     at_end: bool,
     ended: bool,
+    // What the END says, until its signature is verified.
+    unverified: Option<(u64, SignedRoot)>,
     // Head of the frame being read; then, behind the tag of one frame, the head of the next.
     fixed: [u8; TAG_BYTES + HEAD_BYTES],
     control: Vec<u8>,
@@ -235,6 +237,7 @@ impl FrameReader {
             next: from,
             at_end: length == Some(from),
             ended: false,
+            unverified: None,
             fixed: [0; TAG_BYTES + HEAD_BYTES],
             control: Vec::new(),
             state: State::Head { filled: 0 },
@@ -253,9 +256,23 @@ impl FrameReader {
         self.root
     }
 
-    /// Whether a valid END has come.
+    /// Whether an END has come, its signature verified.
     pub fn ended(&self) -> bool {
-        self.ended
+        self.ended && self.unverified.is_none() && self.fault != Some(PayloadError::WrongSum)
+    }
+
+    /// Verifies the signature of an END that has come, if that was not done yet. The END is to be handed on before, as
+    /// this takes longer than everything else about it, and nothing is to be made of it otherwise.
+    ///
+    /// # Errors
+    /// [`PayloadError::WrongSum`], as from then on by every other call.
+    pub fn verify_end(&mut self) -> Result<(), PayloadError> {
+        if let Some((size, signed)) = self.unverified.take()
+            && !self.signer.has_signed(size, self.root.block_size(), &signed)
+        {
+            self.fault = Some(PayloadError::WrongSum);
+        }
+        if self.fault == Some(PayloadError::WrongSum) { Err(PayloadError::WrongSum) } else { Ok(()) }
     }
 
     /// What [`filled`](Self::filled) will say, where bytes that came with the last frame already break the protocol.
@@ -281,13 +298,15 @@ impl FrameReader {
     }
 
     /// Takes note of `count` bytes put where [`slots`](Self::slots) said. Returns the frame that they complete, if
-    /// they do; a DATA frame's data is then at the start of `block`.
+    /// they do; a DATA frame's data is then at the start of `block`. The root of an END is verified then, and its
+    /// signature by [`verify_end`](Self::verify_end) or the next call.
     ///
     /// # Errors
     /// Whatever is wrong with the frame, before anything of it was believed. The reader is of no use after that, and
     /// says the same to every later call. What is wrong with a head that came together with the end of a frame is
     /// said by the call after the one that returned the frame, which a `count` of 0 makes possible at once.
     pub fn filled(&mut self, count: usize, block: &[u8]) -> Result<Option<Frame>, PayloadError> {
+        self.verify_end()?;
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
@@ -420,8 +439,11 @@ impl FrameReader {
                 Frame::Hole { offset: head.offset, span: head.span }
             }
             END => {
-                let signed = self.signed(head.offset, data).ok_or(PayloadError::WrongSum)?;
+                let signed = SignedRoot::decode(data)
+                    .filter(|signed| signed.root == self.root.root())
+                    .ok_or(PayloadError::WrongSum)?;
                 self.ended = true;
+                self.unverified = Some((head.offset, signed));
                 Frame::End { size: head.offset, sum: Sum::Root(signed) }
             }
             ABORT => Frame::Abort(Abort {
@@ -438,13 +460,6 @@ impl FrameReader {
             }
             0 | 6..EXTENSION => return Err(self.malformed("unknown type")),
         })
-    }
-
-    /// The data of an END, where it is the root of all that came, signed by the source.
-    fn signed(&self, size: u64, data: &[u8]) -> Option<SignedRoot> {
-        let signed = SignedRoot::decode(data)?;
-        let is_root = signed.root == self.root.root();
-        (is_root && self.signer.has_signed(size, self.root.block_size(), &signed)).then_some(signed)
     }
 
     fn advance(&mut self, span: u64) {

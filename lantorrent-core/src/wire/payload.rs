@@ -85,6 +85,17 @@ impl PayloadReader {
         Ok((used, None))
     }
 
+    /// See [`FrameReader::verify_end`]. On wire 1 an END is verified as a whole before it is returned.
+    ///
+    /// # Errors
+    /// [`PayloadError::WrongSum`].
+    pub fn verify_end(&mut self) -> Result<(), PayloadError> {
+        match self {
+            Self::Raw(_) => Ok(()),
+            Self::Frames(reader) => reader.verify_end(),
+        }
+    }
+
     /// Says an error that is known already, although the last call returned a frame: what came behind it breaks the
     /// protocol. To be asked when the frame is dealt with, as nothing more may come.
     ///
@@ -110,7 +121,8 @@ impl PayloadReader {
     ///
     /// # Errors
     /// [`PayloadError::Truncated`] where it was not, or what was wrong with it before that.
-    pub fn finish(&self) -> Result<(), PayloadError> {
+    pub fn finish(&mut self) -> Result<(), PayloadError> {
+        self.verify_end()?;
         self.check()?;
         let ended = match self {
             Self::Raw(reader) => reader.ended(),

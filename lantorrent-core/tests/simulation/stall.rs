@@ -201,6 +201,7 @@ fn a_transfer_that_gives_way_while_its_file_is_placed_says_how_it_ended() {
     let (mut node, start, _) = receiving();
     let sum = empty();
     node.handle(start, NodeInput::End { size: 0, sum });
+    node.handle(start, NodeInput::EndVerified(Ok(())));
     node.handle(start, FileInput::Written(0));
     let source = SourceHint { size: Some(0), mtime: None, id: "a".into() };
     let newer =

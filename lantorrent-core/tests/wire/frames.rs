@@ -421,8 +421,12 @@ fn an_end_that_the_source_has_not_signed_is_none() {
     let other = TransferKey::new(&[9; 32]);
     let mut flipped = right;
     flipped.signature[63] ^= 0x20;
+    let wrong = SignedRoot { root: [0; 32], ..right };
+    let end = made(Frame::End { size: LENGTH, sum: Sum::Root(wrong) }, &[]);
+    let payload = read(Some(LENGTH), &bytes(&[before, &[end]].concat()));
+    assert_eq!((payload.frames, payload.end), (said(before), Err(PayloadError::WrongSum)));
+    // With the right root it is to be handed on, and to be believed no more than that.
     for signed in [
-        SignedRoot { root: [0; 32], ..right },
         SignedRoot { signature: [0; 64], ..right },
         flipped,
         // What a relay has that knows all but the key: its own, and the signatures over other ends.
@@ -431,16 +435,18 @@ fn an_end_that_the_source_has_not_signed_is_none() {
         transfer_key().sign(LENGTH, 2 * BLOCK as u32, right.root),
     ] {
         let end = made(Frame::End { size: LENGTH, sum: Sum::Root(signed) }, &[]);
-        let payload = read(Some(LENGTH), &bytes(&[before, &[end]].concat()));
-        assert_eq!((payload.frames, payload.end), (said(before), Err(PayloadError::WrongSum)));
+        let all = [before, &[end]].concat();
+        let payload = read(Some(LENGTH), &bytes(&all));
+        assert_eq!((payload.frames, payload.end), (said(&all), Err(PayloadError::WrongSum)));
     }
     // Consistent with other content, for which there is no signature either.
     let mut root = root();
     root.block(&digest(&block(9, BLOCK)));
     let swapped = data(0, &block(9, BLOCK));
     let end = made(Frame::End { size: 64, sum: Sum::Root(SignedRoot { root: root.root(), ..right }) }, &[]);
-    let payload = read(None, &bytes(&[swapped.clone(), end]));
-    assert_eq!((payload.frames, payload.end), (said(&[swapped]), Err(PayloadError::WrongSum)));
+    let all = [swapped, end];
+    let payload = read(None, &bytes(&all));
+    assert_eq!((payload.frames, payload.end), (said(&all), Err(PayloadError::WrongSum)));
 }
 
 /// What the END among those frames says.

@@ -72,10 +72,8 @@ impl Promises {
             NodeInput::Link(LinkInput::Connected(link, _)) => {
                 assert_eq!(self.links.insert(*link, Link::Connected), Some(Link::Connecting));
             }
-            NodeInput::End { size, .. } => {
-                assert_eq!(*size, LENGTH as u64);
-                self.ended = true;
-            }
+            NodeInput::End { size, .. } => assert_eq!(*size, LENGTH as u64),
+            NodeInput::EndVerified(Ok(())) => self.ended = true,
             NodeInput::Halted { offset, .. } => {
                 assert_eq!(self.payload, Payload::Reading);
                 self.payload = Payload::Halted(*offset);
@@ -117,7 +115,7 @@ impl Promises {
         match output {
             NodeOutput::File(FileOutput::Open(file)) => self.turn(*file, &[File::New], File::Opening),
             NodeOutput::File(FileOutput::Place(file, size)) => {
-                assert!(self.ended, "placed without END");
+                assert!(self.ended, "placed before its END is verified");
                 assert_eq!((*size, self.written), (LENGTH as u64, LENGTH as u64));
                 assert!(matches!(self.files[*file], File::Open(_)), "{:?} is placed", self.files[*file]);
                 self.files[*file] = File::Placing;

@@ -220,7 +220,7 @@ impl Machine {
             _ => return,
         };
         match input {
-            NodeInput::End { .. } => self.ended = true,
+            NodeInput::EndVerified(Ok(())) => self.ended = true,
             NodeInput::File(FileInput::Opened(file, opened)) => {
                 let wanted = self.opening.remove(file) && !self.removing.contains(file);
                 let opened = opened.as_ref().ok().filter(|_| wanted);
@@ -373,7 +373,7 @@ impl Machine {
     fn check_file(&mut self, output: &NodeOutput) {
         match output {
             NodeOutput::File(FileOutput::Place(file, _)) => {
-                assert!(self.ended, "placed without END");
+                assert!(self.ended, "placed before its END is verified");
                 assert!(self.placing.insert(*file), "placed twice");
                 self.open.remove(file);
             }
