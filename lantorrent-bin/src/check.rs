@@ -1,8 +1,7 @@
 //! `lantorrent check`.
 
-use lantorrent_core::Check;
 use lantorrent_core::store::Placement;
-use lantorrent_core::wire::Report;
+use lantorrent_core::{Check, Outcome};
 
 use crate::args::Check as Arguments;
 use crate::config::{Config, Strength};
@@ -23,24 +22,23 @@ pub(crate) fn run(check: &Arguments, config: &Config, strength: Strength) -> Res
     for target in destinations::collect(&check.destinations, check.nodes.as_ref())? {
         asked = asked.to(target);
     }
-    let reports = asked.run()?;
+    let outcome = asked.run()?;
     if check.json {
-        for report in &reports {
+        for report in outcome.reports() {
             terminal::print_line(&clean_json(&report.encode()));
         }
     } else {
-        print_table(&reports);
+        print_table(&outcome);
     }
-    let all = reports.iter().all(|report| report.code.is_success());
-    Ok(if all { Status::Success } else { Status::Incomplete })
+    Ok(if outcome.all_succeeded() { Status::Success } else { Status::Incomplete })
 }
 
-fn print_table(reports: &[Report]) {
+fn print_table(answers: &Outcome) {
     let mut table = Table::new(["node", "file", "answer"]);
-    for report in reports {
+    for report in answers.reports() {
         table.row([node(report), report.file.clone().unwrap_or_else(|| "-".into()), outcome(report)]);
     }
     terminal::print(&table.render());
-    let good = reports.iter().filter(|report| report.code.is_success()).count();
-    terminal::print_line(&format!("{good} of {} could be written", reports.len()));
+    let (good, all) = (answers.succeeded().count(), answers.targets().len());
+    terminal::print_line(&format!("{good} of {all} could be written"));
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use lantorrent_core::wire::PasswordError;
 use lantorrent_core::{Error, Fault};
 
 /// What the exit status says.
@@ -101,14 +102,25 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Self {
+        let advice = "change `password` or `wire_1_password` in [security]";
+        Self { status: Status::Usage, message: format!("{error}; {advice}") }
+    }
+}
+
 /// What to do, in terms of commands and options, where the library cannot know of those.
 fn advice(error: &Error) -> Option<&'static str> {
     match error {
         Error::Listen { .. } => Some("stop what listens there, or give another address with --listen"),
         // What is no error of the system, the library explains itself.
         Error::Source { cause, .. } => cause.raw_os_error().map(|_| "give a file that can be read"),
-        Error::Roots(_) => Some("name folders that can be reached with --root, or in `roots` of [node]"),
+        Error::Roots(_) | Error::NoRoots => {
+            Some("name folders that can be reached with --root, or in `roots` of [node]")
+        }
         Error::System { .. } => Some("look at the limits and the memory of this machine"),
-        Error::NoPassword { .. } | Error::Target { .. } | Error::Arguments(_) => None,
+        Error::NoPassword { wire: 1 } => Some("set `wire_1_password` in [security]"),
+        Error::NoPassword { .. } => Some("set `password` in [security]"),
+        _ => None,
     }
 }

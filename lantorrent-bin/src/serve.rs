@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lantorrent_core::drive::DEFAULT_PORT;
+use lantorrent_core::DEFAULT_PORT;
 use lantorrent_core::store::Durability;
 use lantorrent_core::{Driver, Limit, Node, NodeConfig};
 
@@ -128,7 +128,7 @@ impl Reload {
 }
 
 fn node_config(serve: &Serve, config: &Config, strength: Strength) -> Result<NodeConfig, Failure> {
-    let mut node = NodeConfig::new(config.keyring(strength)?, roots(serve, config)?);
+    let mut node = NodeConfig::new(config.keyring(strength)?, roots(serve, config)?)?;
     node.also.clone_from(&config.also);
     node.durability = match config.sync {
         Some(Sync::No) => Durability::NoSync,

@@ -20,7 +20,7 @@ const BLOCK: u32 = 4096;
 const UPSTREAM: UpstreamId = UpstreamId(1);
 
 fn main() {
-    let keys = Keyring::new(Password::new("a secret that both sides know"));
+    let keys = Keyring::new(Password::new("a secret that both sides know").unwrap());
     let content: Vec<u8> = (0..100_000_u32).map(|place| place as u8).collect();
     let now = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let address = ([10, 0, 0, 1], 2893).into();

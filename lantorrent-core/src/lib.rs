@@ -18,7 +18,7 @@
 #[cfg(any(feature = "chain", feature = "store"))]
 mod digest;
 #[cfg(feature = "threads")]
-pub mod drive;
+mod drive;
 #[cfg(feature = "chain")]
 pub mod flow;
 #[cfg(feature = "chain")]
@@ -42,8 +42,9 @@ pub mod wire;
 
 #[cfg(feature = "threads")]
 pub use drive::{
-    Cancel, Check, Driver, Error, Event, Fault, ListedNode, Node, NodeConfig, NodeHandle, Outcome, Target,
-    Transfer, TransferHandle,
+    Cancel, Check, DEFAULT_PORT, Decision, Driver, Error, Failure, Fault, ListedNode, Node, NodeConfig,
+    NodeEvent, NodeHandle, Offer, Outcome, Target, TargetOutcome, TargetProgress, Transfer, TransferEvent,
+    TransferHandle, TransferProgress,
 };
 #[cfg(any(feature = "chain", feature = "runtime"))]
 pub use rate::{Limit, Pace};

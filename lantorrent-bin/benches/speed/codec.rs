@@ -77,7 +77,7 @@ fn blocks() -> impl Iterator<Item = u64> {
 }
 
 fn keys() -> Keyring {
-    Keyring::new(Password::new("benchmarks-need-no-secret"))
+    Keyring::new(Password::new("benchmarks-need-no-secret").unwrap())
 }
 
 fn transfer_key() -> TransferKey {

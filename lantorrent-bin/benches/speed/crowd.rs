@@ -20,7 +20,7 @@ const BLOCK: usize = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn keys() -> Keyring {
-    Keyring::new(Password::new("benchmarks-need-no-secret"))
+    Keyring::new(Password::new("benchmarks-need-no-secret").unwrap())
 }
 
 /// What everybody sends.

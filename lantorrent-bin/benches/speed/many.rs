@@ -34,7 +34,7 @@ pub(crate) fn main(driver: &str, arguments: &[&str]) -> Result<(), Box<dyn std::
     let [count, folder] = arguments else { return Err("many DRIVER COUNT FOLDER".into()) };
     let (driver, _) = DRIVERS.into_iter().find(|(_, name)| *name == driver).ok_or("an unknown driver")?;
     raise_descriptor_limit()?;
-    let mut config = NodeConfig::new(keys(), vec![PathBuf::from(folder)]);
+    let mut config = NodeConfig::new(keys(), vec![PathBuf::from(folder)]).unwrap();
     config.driver = driver;
     (config.connections, config.greetings) = (PLENTY, PLENTY);
     config.timing.greeting = Duration::from_secs(3600);
@@ -178,9 +178,9 @@ pub(crate) fn chain(base: &Path) -> Section {
         transfer = transfer.to(Target { host: Ipv4Addr::LOCALHOST.to_string(), port: *port, path });
     }
     let outcome = transfer.send().expect("a transfer");
-    let failed = outcome.reports.iter().find(|report| !report.code.is_success());
+    let failed = outcome.failed().next();
     assert!(failed.is_none(), "{failed:?}");
-    assert!(outcome.bypassed.is_empty(), "{:?}", outcome.bypassed);
+    assert!(outcome.bypassed().is_empty(), "{:?}", outcome.bypassed());
     let whole = |number| fs::read(copy(number)).expect("a copy") == content;
     assert!((0..CHAIN).all(whole), "not all copies are whole");
     let usage = Usage::of(nodes.id());
@@ -188,11 +188,11 @@ pub(crate) fn chain(base: &Path) -> Section {
     let bytes = (LARGE * CHAIN) as f64;
     section.rows.push(Row {
         name: "event loops, all copies identical".into(),
-        wall: Some(outcome.elapsed),
-        rate: Some(LARGE as f64 / outcome.elapsed.as_secs_f64()),
+        wall: Some(outcome.elapsed()),
+        rate: Some(LARGE as f64 / outcome.elapsed().as_secs_f64()),
         cpu: Some(usage.cpu.as_secs_f64() / (bytes / f64::from(1 << 30))),
         peak: Some(usage.peak),
-        remark: format!("{:.2} ms a hop", outcome.elapsed.as_secs_f64() * 1e3 / CHAIN as f64),
+        remark: format!("{:.2} ms a hop", outcome.elapsed().as_secs_f64() * 1e3 / CHAIN as f64),
     });
     section
 }

@@ -61,9 +61,9 @@ fn remove(same: &[Leftover]) -> Result<(), Error> {
     let Leftover { record, setup } = &same[0];
     let source = Cancel::source(&record.wanted.source)?;
     let cancel = Cancel::new(setup.keys.clone(), source).timing(setup.timing.clone());
-    let reports =
+    let outcome =
         same.iter().fold(cancel, |cancel, leftover| cancel.to(leftover.record.wanted.target())).run()?;
-    for (leftover, report) in same.iter().zip(reports) {
+    for (leftover, report) in same.iter().zip(outcome.reports()) {
         log::info!("request {}: what it left on its node: {}", leftover.record.id, report.message);
     }
     Ok(())

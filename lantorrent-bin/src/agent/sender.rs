@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Keyring, Report};
-use lantorrent_core::{Dscp, Error, Event, Limit, Target, Transfer, TransferHandle};
+use lantorrent_core::{Dscp, Error, Limit, Outcome, Target, Transfer, TransferEvent, TransferHandle};
 
 use super::cleaner::Cleaner;
 use super::clerk::{self, Batch, Reporter};
@@ -175,7 +175,7 @@ impl Sender {
             reporter: reporter.clone(),
         };
         let outcome = transfer.on_event(move |event| desk.hear(event)).send();
-        let sent = outcome.as_ref().map_or(0, |outcome| outcome.size);
+        let sent = outcome.as_ref().map_or(0, Outcome::sent);
         self.0.transfers.ended(batch.id, sent);
         self.0.metrics.sent_bytes.add(sent);
         outcome.map(drop).map_err(|error| failure(&error))
@@ -189,7 +189,7 @@ impl Sender {
         };
         for (place, &wanted) in running.wanted.iter().enumerate() {
             if wanted == 0 {
-                handle.cancel(place);
+                take_back(&handle, place);
             }
         }
         running.handle = Some(handle);
@@ -223,7 +223,7 @@ impl clerk::Sender for Sender {
         let mut running = self.running();
         let Some(batch) = running.get_mut(&batch) else { return };
         match (batch.take_back(id), &batch.handle) {
-            (Some(place), Some(handle)) => handle.cancel(place),
+            (Some(place), Some(handle)) => take_back(handle, place),
             // Its transfer cancels it as soon as it is there.
             (Some(_), None) => {}
             (None, _) => batch.reporter.reported(id, Code::CANCELLED, Code::CANCELLED.meaning()),
@@ -232,6 +232,13 @@ impl clerk::Sender for Sender {
 
     fn clean(&mut self, record: &Record) {
         self.0.cleaner.clean(record, &self.setup());
+    }
+}
+
+/// The target in that place is not wanted any more.
+fn take_back(transfer: &TransferHandle, place: usize) {
+    if let Err(error) = transfer.cancel(place) {
+        log::error!("cannot cancel: {error}");
     }
 }
 
@@ -246,10 +253,10 @@ struct Desk {
 }
 
 impl Desk {
-    fn hear(&self, event: &Event) {
+    fn hear(&self, event: &TransferEvent) {
         let transfers = &self.sender.0.transfers;
         match event {
-            Event::Begun { transfer, nodes } => {
+            TransferEvent::Begun { transfer, nodes, .. } => {
                 transfers.begun(&Beginning {
                     batch: self.batch,
                     transfer: *transfer,
@@ -261,9 +268,12 @@ impl Desk {
                 self.sender.0.metrics.transfers.add(1);
                 self.reporter.began(&transfer.to_string());
             }
-            Event::Progress { size, sent, nodes } => transfers.progressed(self.batch, *sent, *size, nodes),
-            Event::Bypassed(report) => log::warn!("{}: {}", self.source, report.message),
-            Event::Report(report) => self.report(report),
+            TransferEvent::Progress(progress) => {
+                transfers.progressed(self.batch, progress.sent, progress.size, &progress.nodes);
+            }
+            TransferEvent::Bypassed(report) => log::warn!("{}: {}", self.source, report.message),
+            TransferEvent::Ended(ended) => self.report(ended.report()),
+            _ => {}
         }
     }
 

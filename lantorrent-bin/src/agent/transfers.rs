@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn node(index: u32, places: &[usize]) -> ListedNode {
-        ListedNode { index, host: format!("node{index}"), port: 2893, places: places.to_vec() }
+        ListedNode::new(index, format!("node{index}"), 2893, places.to_vec())
     }
 
     /// Three targets on two nodes; the second target serves two requests.

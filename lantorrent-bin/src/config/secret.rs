@@ -62,7 +62,7 @@ impl Config {
                 )
             })?;
             if let Some(wire_1) = wire_1 {
-                refuse_weak(wire_1).and_then(|()| refuse_same(password, wire_1)).map_err(|what| {
+                refuse_weak(wire_1).map_err(|what| {
                     Failure::usage(
                         format_args!("wire_1_password in {file} {what}"),
                         "change it, or use --weak-password",
@@ -70,9 +70,9 @@ impl Config {
                 })?;
             }
         }
-        let keys = Keyring::new(Password::new(password));
+        let keys = Keyring::new(Password::new(password)?);
         Ok(match wire_1 {
-            Some(wire_1) => keys.with_wire_1(Password::new(wire_1)),
+            Some(wire_1) => keys.with_wire_1(Password::new(wire_1)?)?,
             None => keys,
         })
     }
@@ -86,11 +86,6 @@ fn refuse_weak(password: &str) -> Result<(), String> {
         return Err(format!("is shorter than {LEAST_BYTES} bytes and can be guessed"));
     }
     Ok(())
-}
-
-/// A node of version 0.2 signs with its password whatever it is sent.
-fn refuse_same(password: &str, wire_1: &str) -> Result<(), String> {
-    if password == wire_1 { Err("is that of wire 2, which wire 1 gives away".into()) } else { Ok(()) }
 }
 
 /// 256 random bits in hex: nothing in it means anything in an ini file.

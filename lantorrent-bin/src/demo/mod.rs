@@ -57,7 +57,7 @@ pub(crate) fn run(demo: &Demo) -> Result<Status, Failure> {
         let started = Instant::now();
         let verdict = compare::files(&source, &node.root().join(COPY), &interrupt)?;
         all_identical &= verdict == Verdict::Identical;
-        steps.compared(number, node, outcome.size, started.elapsed(), &verdict);
+        steps.compared(number, node, outcome.sent(), started.elapsed(), &verdict);
     }
     drop(nodes);
     terminal::print(&steps.table.render());
@@ -139,9 +139,9 @@ impl Steps {
     }
 
     fn sent(&mut self, outcome: &Outcome) {
-        let whole = outcome.reports.iter().filter(|report| report.code.is_success()).count();
-        let text = format!("{whole} of {} report success", nodes_in_words(outcome.reports.len()));
-        self.add("send", outcome.elapsed, Some(outcome.size), text);
+        let whole = outcome.succeeded().count();
+        let text = format!("{whole} of {} report success", nodes_in_words(outcome.targets().len()));
+        self.add("send", outcome.elapsed(), Some(outcome.sent()), text);
     }
 
     fn compared(

@@ -88,13 +88,12 @@ fn heading(target: &Target) -> String {
 
 /// The reports are in the order of their targets.
 fn print(targets: &[Target], results: &Outcome) {
-    for (target, report) in targets.iter().zip(&results.reports) {
+    for (target, report) in targets.iter().zip(results.reports()) {
         if !report.code.is_success() {
             terminal::print_line(&clean(&format!("ERROR: {target} {}", outcome(report))));
         }
     }
-    let succeeded = results.reports.iter().filter(|report| report.code.is_success()).count();
-    terminal::print_line(&summary(succeeded));
+    terminal::print_line(&summary(results.succeeded().count()));
 }
 
 /// Misspelt as it always was: scripts look for it.

@@ -1,7 +1,7 @@
 //! What became of every request, for people and for programs.
 
-use lantorrent_core::Outcome;
 use lantorrent_core::wire::{Code, Report};
+use lantorrent_core::{Outcome, TargetOutcome};
 use serde::Serialize;
 
 use crate::size;
@@ -45,16 +45,12 @@ pub(crate) fn reason(code: Code, message: &str) -> String {
     }
 }
 
-fn succeeded(outcome: &Outcome) -> usize {
-    outcome.reports.iter().filter(|report| report.code.is_success()).count()
-}
-
 pub(super) fn print_table(results: &Outcome) {
     let mut table = Table::new(["request", "node", "file", "outcome"]);
-    for report in &results.reports {
+    for report in results.reports() {
         let id = report.id.clone().unwrap_or_else(|| "-".into());
         let file = report.file.clone().unwrap_or_else(|| "-".into());
-        table.row([id, node(report), file, told(report, &results.bypassed)]);
+        table.row([id, node(report), file, told(report, results.bypassed())]);
     }
     terminal::print(&table.render());
     terminal::print_line(&summary(results));
@@ -76,17 +72,17 @@ fn told(report: &Report, bypassed: &[Report]) -> String {
 fn summary(results: &Outcome) -> String {
     format!(
         "{} of {} succeeded, {} in {}, {}",
-        succeeded(results),
-        results.reports.len(),
-        size::bytes(results.size),
-        size::seconds(results.elapsed),
-        size::rate(results.size, results.elapsed),
+        results.succeeded().count(),
+        results.targets().len(),
+        size::bytes(results.sent()),
+        size::seconds(results.elapsed()),
+        size::rate(results.sent(), results.elapsed()),
     )
 }
 
 /// For who asks later.
 pub(super) fn write_log(results: &Outcome) {
-    for report in results.reports.iter().filter(|report| !report.code.is_success()) {
+    for report in results.failed().map(TargetOutcome::report) {
         log::info!("{}: {}", place(report), outcome(report));
     }
     log::info!("{}", summary(results));
@@ -94,7 +90,7 @@ pub(super) fn write_log(results: &Outcome) {
 
 /// For who asked for nothing but what went wrong.
 pub(super) fn note_failures(results: &Outcome) {
-    for report in results.reports.iter().filter(|report| !report.code.is_success()) {
+    for report in results.failed().map(TargetOutcome::report) {
         terminal::note(&format!("lantorrent: {}: {}", place(report), outcome(report)));
     }
 }
@@ -114,18 +110,18 @@ struct Summary {
 }
 
 pub(super) fn print_json(results: &Outcome) {
-    let (requests, succeeded) = (results.reports.len(), succeeded(results));
+    let (requests, succeeded) = (results.targets().len(), results.succeeded().count());
     let summary = Summary {
         requests,
         succeeded,
         failed: requests - succeeded,
-        bytes: results.size,
-        seconds: results.elapsed.as_secs_f64(),
+        bytes: results.sent(),
+        seconds: results.elapsed().as_secs_f64(),
     };
     let summary = serde_json::to_string(&SummaryLine { summary });
     // Numbers alone: nothing in it can fail to become JSON.
     let summary = summary.expect("a summary is plain JSON");
-    let lines = results.reports.iter().map(Report::encode).chain([summary]);
+    let lines = results.reports().map(Report::encode).chain([summary]);
     for line in lines {
         terminal::print_line(&clean_json(&line));
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lantorrent_core::Event;
+use lantorrent_core::TransferEvent;
 use lantorrent_core::wire::{NodeState, Progress, Report};
 
 use crate::size;
@@ -44,13 +44,14 @@ impl Show {
         Self { how: How::Nothing, started: Instant::now() }
     }
 
-    pub(crate) fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &TransferEvent) {
         match event {
-            // Nobody is told before there is something to tell.
-            Event::Begun { .. } => {}
-            Event::Progress { size, sent, nodes } => self.progressed(*size, *sent, nodes),
-            Event::Report(report) => self.reported(report),
-            Event::Bypassed(report) => self.bypassed(report),
+            TransferEvent::Progress(progress) => {
+                self.progressed(progress.size, progress.sent, &progress.nodes)
+            }
+            TransferEvent::Ended(ended) => self.reported(ended.report()),
+            TransferEvent::Bypassed(report) => self.bypassed(report),
+            _ => {}
         }
     }
 

@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dscp::Dscp;
+use super::error::Error;
+use super::hooks::{Decision, Hooks, NodeEvent, Offer};
 use super::limit::Limit;
 use super::names::Resolver;
 use crate::session::Timing;
 use crate::store::Durability;
-use crate::wire::{Features, Keyring};
+use crate::wire::{Features, Keyring, Wire};
 
 /// What serves a node's connections. What it does is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +28,12 @@ pub enum Driver {
 
 /// How a node behaves. [`new`](Self::new) gives sensible values; change the fields that you know better.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NodeConfig {
     /// The passwords. A wire without one is off.
     pub keys: Keyring,
-    /// Folders, files and devices that may be written; nothing else is. Requests below one that is missing fail until it is
-    /// there.
+    /// Folders, files and devices that may be written; nothing else is. Requests below one that is missing fail until it
+    /// exists, so that it may be mounted later.
     pub roots: Vec<PathBuf>,
     /// Addresses besides the socket's own under which senders know this node.
     pub also: Vec<SocketAddr>,
@@ -60,6 +64,7 @@ pub struct NodeConfig {
     pub resolver: Resolver,
     /// All deadlines.
     pub timing: Timing,
+    pub(super) hooks: Hooks,
 }
 
 /// How a node treats the network, for all of its transfers.
@@ -73,8 +78,12 @@ pub(super) struct Traffic {
 
 impl NodeConfig {
     /// A node with these passwords that may write below these roots.
-    pub fn new(keys: Keyring, roots: Vec<PathBuf>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::NoPassword`] where there is none for either wire, [`Error::NoRoots`] where nothing could be written.
+    pub fn new(keys: Keyring, roots: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
+        let roots: Vec<PathBuf> = roots.into_iter().map(Into::into).collect();
+        let config = Self {
             keys,
             roots,
             also: Vec::new(),
@@ -90,6 +99,34 @@ impl NodeConfig {
             dscp: None,
             resolver: Resolver::default(),
             timing: Timing::default(),
+            hooks: Hooks::default(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether a node could do anything with it.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if !self.keys.has_wire_1() && !self.keys.has_wire_2() {
+            return Err(Error::no_password(Wire::Two));
         }
+        if self.roots.is_empty() { Err(Error::NoRoots) } else { Ok(()) }
+    }
+
+    /// Calls `listener` with what happens, on whichever thread it happens, and on several at the same time. A listener
+    /// that waits holds up transfers: what takes longer is for a thread of its own, through a channel.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(&NodeEvent) + Send + Sync + 'static) -> Self {
+        self.hooks.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Has `decide` say of each file that is offered whether it is wanted, and where it goes. It is called for checks,
+    /// transfers, repairs and cancellations alike, on threads that also wait for the disk, and has to decide the same for
+    /// the same path each time. Without this every file is written where the sender asks for it. The roots hold for both.
+    #[must_use]
+    pub fn decide(mut self, decide: impl Fn(&Offer<'_>) -> Decision + Send + Sync + 'static) -> Self {
+        self.hooks.decide = Some(Arc::new(decide));
+        self
     }
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::threads::Outcome;
 use crate::store::StoreError;
-use crate::wire::Wire;
+use crate::wire::{PasswordError, Wire};
 
 /// Whose fault an error is, and so who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,7 @@ pub enum Fault {
 /// Why a node cannot serve, or a transfer cannot begin. What becomes of each request of a transfer that did begin is
 /// in its [`Outcome`](super::Outcome).
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
@@ -38,13 +40,17 @@ pub enum Error {
     #[error(transparent)]
     Roots(#[from] StoreError),
     /// There is no password for the wire that is asked for.
-    #[error("there is no password for wire {wire}; set {key} in the configuration")]
+    #[error("there is no password for wire {wire}")]
     NoPassword {
-        /// The wire.
+        /// The wire, 1 or 2.
         wire: u8,
-        /// Where it belongs.
-        key: &'static str,
     },
+    /// A password cannot be used.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// No folder, file or device is given that a node may write.
+    #[error("there is nothing that the node may write: it has no root")]
+    NoRoots,
     /// The source cannot be read.
     #[error("cannot read {path:?}: {cause}")]
     Source {
@@ -61,6 +67,17 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// No target was given in that place.
+    #[error("there is no target {place}: the transfer has {targets}, counted from 0")]
+    NoSuchTarget {
+        /// The place, counted from 0.
+        place: usize,
+        /// Targets that the transfer has.
+        targets: usize,
+    },
+    /// Not every target of a transfer, a check or a cancellation has a good result.
+    #[error("{}", incomplete(.0))]
+    Incomplete(Box<Outcome>),
     /// The arguments do not go together.
     #[error("{0}")]
     Arguments(String),
@@ -78,20 +95,32 @@ impl Error {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Listen { .. } | Self::Roots(_) | Self::NoPassword { .. } => Fault::Configuration,
-            Self::Source { .. } | Self::Target { .. } | Self::Arguments(_) => Fault::Caller,
+            Self::Listen { .. }
+            | Self::Roots(_)
+            | Self::NoRoots
+            | Self::Password(_)
+            | Self::NoPassword { .. } => Fault::Configuration,
+            Self::Source { .. } | Self::Target { .. } | Self::NoSuchTarget { .. } | Self::Arguments(_) => {
+                Fault::Caller
+            }
+            Self::Incomplete(_) => Fault::Peer,
             Self::System { .. } => Fault::Local,
         }
     }
 
     pub(super) fn no_password(wire: Wire) -> Self {
-        match wire {
-            Wire::One => Self::NoPassword { wire: 1, key: "[security] wire_1_password" },
-            Wire::Two => Self::NoPassword { wire: 2, key: "[security] password" },
-        }
+        Self::NoPassword { wire: if wire == Wire::One { 1 } else { 2 } }
     }
 
     pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::System { what, cause }
     }
+}
+
+/// How many targets have failed, and why the first of them has.
+fn incomplete(outcome: &Outcome) -> String {
+    let failed = outcome.failed().count();
+    let first = outcome.failed().find_map(|first| Some((&first.target, first.result.as_ref().err()?)));
+    let why = first.map_or_else(String::new, |(target, failure)| format!("; first {target}: {failure}"));
+    format!("{failed} of {} targets failed{why}", outcome.targets().len())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backing::BackingFile;
+use super::hooks::{Account, Hooks};
 use super::placed::Placed;
 use super::request::{fault, source_version, target, version};
 use crate::flow::{Files, Item, Made, Note, Refused};
@@ -17,6 +18,9 @@ pub(super) struct Storage {
     pub(super) roots: Arc<Roots>,
     pub(super) placed: Arc<Placed>,
     pub(super) durability: Durability,
+    pub(super) hooks: Hooks,
+    /// Hears which files arrive. None where none can.
+    pub(super) account: Option<Arc<Account>>,
     /// How long, all in all, to wait for files that are in use.
     pub(super) patience: Duration,
 }
@@ -30,6 +34,8 @@ pub(super) struct NodeFiles {
     /// Zeros are to take no room.
     sparse: bool,
     outputs: Vec<Option<Output>>,
+    /// Where they are.
+    paths: Vec<String>,
     /// Why a file could not be sealed that is still to be given up.
     unsealed: Option<(usize, StoreError)>,
 }
@@ -40,6 +46,7 @@ impl NodeFiles {
             version: version(&header),
             sparse: header.envelope.as_ref().is_some_and(|envelope| envelope.sparse),
             outputs: header.node.requests.iter().map(|_| None).collect(),
+            paths: header.node.requests.iter().map(|request| request.filename.clone()).collect(),
             unsealed: None,
             storage,
             header,
@@ -72,6 +79,9 @@ impl NodeFiles {
         if let (Ok(identity), Some(envelope)) = (&result, &self.header.envelope) {
             self.storage.placed.add(envelope.transfer, &self.header.node.requests[file].id, *identity);
         }
+        if let (Ok(_), Some(account)) = (&result, &self.storage.account) {
+            account.arrived(&self.paths[file], size);
+        }
         Some(result.map(drop))
     }
 }
@@ -93,7 +103,8 @@ impl Files for NodeFiles {
         wanted: &dyn Fn() -> bool,
     ) -> Result<Made<BackingFile>, Refused> {
         let request = &self.header.node.requests[file];
-        let target = target(&self.header, request, self.version.as_deref(), self.storage.durability);
+        let path = self.storage.hooks.path(&self.header, request).map_err(Refused::Fault)?;
+        let target = target(&self.header, request, &path, self.version.as_deref(), self.storage.durability);
         let likes: Vec<&Output> = originals.iter().filter_map(|&original| self.output(original)).collect();
         let mut output =
             self.storage.roots.create_like(&target, &likes, wanted).map_err(|error| refused(&error))?;
@@ -103,6 +114,7 @@ impl Files for NodeFiles {
         }
         let made = Made { resumed: output.resumed(), backing: self.handle(&output), copy_of };
         self.outputs[file] = Some(output);
+        self.paths[file] = path.into_owned();
         Ok(made)
     }
 
@@ -180,7 +192,9 @@ impl Files for NodeFiles {
 
     fn remove(&mut self, request: &Request) -> Result<(), Refused> {
         let Some(version) = source_version(&self.header) else { return Ok(()) };
-        let target = target(&self.header, request, None, self.storage.durability);
+        // What is refused was never written.
+        let Ok(path) = self.storage.hooks.path(&self.header, request) else { return Ok(()) };
+        let target = target(&self.header, request, &path, None, self.storage.durability);
         self.storage.roots.remove(&target, &version).map_err(|error| refused(&error))
     }
 }

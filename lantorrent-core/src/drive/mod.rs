@@ -12,6 +12,7 @@ mod event;
 mod files;
 mod grain;
 mod holes;
+mod hooks;
 mod memory;
 mod node;
 mod outbox;
@@ -25,9 +26,13 @@ mod threads;
 
 pub use config::{Driver, NodeConfig};
 pub use error::{Error, Fault};
+pub use hooks::{Decision, NodeEvent, Offer};
 pub use node::{Node, NodeHandle};
 pub use target::{DEFAULT_PORT, Target};
-pub use threads::{Cancel, Check, Event, ListedNode, Outcome, Transfer, TransferHandle};
+pub use threads::{
+    Cancel, Check, Failure, ListedNode, Outcome, TargetOutcome, TargetProgress, Transfer, TransferEvent,
+    TransferHandle, TransferProgress,
+};
 
 use crate::rate::limit;
 use crate::runtime::{dscp, names, random, socket};

@@ -73,7 +73,8 @@ impl Site {
     }
 
     fn find_again(&self, header: &Header, request: &Request, file: Identity) -> Result<(), FileFault> {
-        let target = target(header, request, None, self.durability);
+        let path = self.hooks.path(header, request)?;
+        let target = target(header, request, &path, None, self.durability);
         self.roots.check_placed(&target, file).map_err(|error| fault(&error))
     }
 }

@@ -30,7 +30,14 @@ impl Preflight {
     /// Looks at what is left to look at. [`Then::Again`] where a file is in use, but may not be for long.
     pub(super) fn go_on(&mut self, site: &Site) -> Then {
         while let Some(request) = self.header.node.requests.get(self.findings.len()) {
-            let target = target(&self.header, request, self.version.as_deref(), site.durability);
+            let path = match site.hooks.path(&self.header, request) {
+                Ok(path) => path,
+                Err(fault) => {
+                    self.findings.push(Err(fault));
+                    continue;
+                }
+            };
+            let target = target(&self.header, request, &path, self.version.as_deref(), site.durability);
             let result = site.roots.probe(&target);
             if matches!(result, Err(StoreError::InUse { .. })) && Instant::now() < self.patient_until {
                 return Then::Again;

@@ -17,16 +17,17 @@ pub(super) fn source_version(header: &Header) -> Option<Vec<u8>> {
     serde_json::to_vec(source).ok()
 }
 
-/// What to ask the store for. `version` is the header's.
+/// What to ask the store for: the file of `request` at `path`. `version` is the header's.
 pub(super) fn target<'a>(
     header: &Header,
-    request: &'a Request,
+    request: &Request,
+    path: &'a str,
     version: Option<&'a [u8]>,
     durability: Durability,
 ) -> Target<'a> {
     let block_size = header.block_size;
     Target {
-        path: &request.filename,
+        path,
         placement: if request.rename { Placement::Rename } else { Placement::InPlace },
         length: header.length,
         resume: version.map(|version| Resume { version, block_size, durability }),

@@ -1,5 +1,6 @@
 //! What a node is made of, whichever driver serves it.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use super::config::{NodeConfig, Traffic};
 use super::error::Error;
 use super::files::Storage;
+use super::hooks::{Account, Hooks};
 use super::placed::Placed;
-use crate::flow::admission::{Admission, Capacity};
+use crate::flow::admission::{Admission, Capacity, Task};
 use crate::session::Gate;
 use crate::store::{Durability, Roots};
-use crate::wire::Wire;
+use crate::wire::Header;
 
 /// How often to look for partial files that are too old: at least, and at most, however short they are kept.
 const CLEANING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
@@ -24,15 +26,14 @@ pub(super) struct Site {
     pub(super) durability: Durability,
     pub(super) capacity: Capacity,
     pub(super) traffic: Traffic,
+    pub(super) hooks: Hooks,
     keep_partial: Duration,
 }
 
 impl Site {
-    /// Opens the roots, and sees to it that there is a password.
+    /// Opens the roots.
     pub(super) fn open(config: NodeConfig) -> Result<Self, Error> {
-        if !config.keys.has_wire_1() && !config.keys.has_wire_2() {
-            return Err(Error::no_password(Wire::Two));
-        }
+        config.check()?;
         let roots = Roots::open(&config.roots)?;
         for root in roots.missing() {
             log::warn!("{} is missing: nothing can be written below it until it is there", root.display());
@@ -55,6 +56,7 @@ impl Site {
                 dscp: config.dscp,
                 resolver: config.resolver,
             },
+            hooks: config.hooks,
             keep_partial: config.keep_partial,
         })
     }
@@ -64,10 +66,16 @@ impl Site {
         Admission::new(self.gate.clone(), self.capacity.connections)
     }
 
-    /// What a transfer needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
-    pub(super) fn files(&self, patience: Duration) -> Storage {
+    /// The account of a session for `task`, which comes from that address. None where no file can arrive by it.
+    pub(super) fn account(&self, task: &Task, header: &Header, upstream: SocketAddr) -> Option<Arc<Account>> {
+        matches!(task, Task::TakePart(_)).then(|| Account::begin(self.hooks.clone(), header, upstream))
+    }
+
+    /// What a session needs of it to write its files. Where one is in use, it is waited for as long as `patience`.
+    pub(super) fn files(&self, account: Option<Arc<Account>>, patience: Duration) -> Storage {
         let (roots, placed) = (Arc::clone(&self.roots), Arc::clone(&self.placed));
-        Storage { roots, placed, durability: self.durability, patience }
+        let hooks = self.hooks.clone();
+        Storage { roots, placed, durability: self.durability, hooks, account, patience }
     }
 
     /// Removes partial files that are too old.

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_the_same_in_whatever_pieces() {
-        let keys = Keyring::new(Password::new("p"));
+        let keys = Keyring::new(Password::new("p").unwrap());
         let key = keys.frame_key(&TransferId([1; 16])).unwrap();
         let writer = PayloadWriter::Frames(FrameWriter::new(key));
         let mut buffer = Pool::new(4096, 1).take();

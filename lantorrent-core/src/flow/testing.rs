@@ -36,7 +36,7 @@ impl Write for Pipe {
 }
 
 pub(super) fn keys() -> Keyring {
-    Keyring::new(Password::new("2")).with_wire_1(Password::new("1"))
+    Keyring::new(Password::new("2").unwrap()).with_wire_1(Password::new("1").unwrap()).unwrap()
 }
 
 /// Of wire 1, for these files.

@@ -36,7 +36,9 @@ const UPSTREAM: UpstreamId = UpstreamId(1);
 const RATE: u64 = 65536;
 
 fn keys() -> Keyring {
-    Keyring::new(Password::new("fuzz wire 2")).with_wire_1(Password::new("fuzz wire 1"))
+    Keyring::new(Password::new("fuzz wire 2").unwrap())
+        .with_wire_1(Password::new("fuzz wire 1").unwrap())
+        .unwrap()
 }
 
 /// Of the source, which other upstreams serve the node for.

@@ -16,7 +16,9 @@ const TRANSFER: TransferId = TransferId([3; 16]);
 const BLOCK: u32 = 64;
 
 fn keys() -> Keyring {
-    Keyring::new(Password::new("fuzz wire 2")).with_wire_1(Password::new("fuzz wire 1"))
+    Keyring::new(Password::new("fuzz wire 2").unwrap())
+        .with_wire_1(Password::new("fuzz wire 1").unwrap())
+        .unwrap()
 }
 
 /// Of the source whose frames these are.

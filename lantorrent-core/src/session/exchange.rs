@@ -91,7 +91,7 @@ mod tests {
     use crate::wire::{Code, Keyring, Nonce, Password, TransferId};
 
     fn keys() -> Keyring {
-        Keyring::new(Password::new("a secret of many bytes"))
+        Keyring::new(Password::new("a secret of many bytes").unwrap())
     }
 
     fn node_key(number: u8) -> ResultKey {

@@ -173,7 +173,7 @@ impl Incoming {
         };
         if !self.is_here(envelope.to) {
             let message = format!(
-                "the header is meant for {}, and this is not that node; list the address in [node] also if it is",
+                "the header is meant for {}, which is none of this node's addresses; it has to be told of those that others translate",
                 envelope.to
             );
             return self.refuse_with(Code::WRONG_NODE, &message, message.clone());
@@ -240,7 +240,7 @@ mod tests {
 
     /// What a node with those features makes of a header that uses these.
     fn greeted(has: &[&str], used: &[&str]) -> Greeting {
-        let keys = Keyring::new(Password::new("p"));
+        let keys = Keyring::new(Password::new("p").unwrap());
         let gate = Gate { features: features(has), ..Gate::new(keys.clone()) };
         let now = Now { instant: Instant::now(), unix: 1 };
         let request = Request { filename: "/a".into(), id: "a".into(), rename: true };
@@ -272,7 +272,7 @@ mod tests {
     fn a_transfer_that_uses_a_feature_which_the_node_lacks_is_refused_before_the_challenge() {
         for (has, used) in [(&["a", "b"][..], &["a"][..]), (&["a"], &["a"]), (&["a"], &[]), (&[], &[])] {
             let Greeting::Reply(reply) = greeted(has, used) else { panic!("{has:?} {used:?}") };
-            let mut lines = LineReader::new(Keyring::new(Password::new("p")), Nonce([2; 16]));
+            let mut lines = LineReader::new(Keyring::new(Password::new("p").unwrap()), Nonce([2; 16]));
             assert!(lines.push(&reply).unwrap().1.is_some());
         }
         for (has, used) in [(&[][..], &["delta"][..]), (&["a"], &["a", "delta"])] {

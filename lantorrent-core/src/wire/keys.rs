@@ -5,6 +5,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use thiserror::Error;
 
 use super::id::{Nonce, TransferId, hex};
 
@@ -13,15 +14,27 @@ use super::id::{Nonce, TransferId, hex};
 pub struct Password(Vec<u8>);
 
 impl Password {
-    /// Takes the secret as bytes; its use is refused nowhere in this crate for being weak.
-    pub fn new(secret: impl Into<Vec<u8>>) -> Self {
-        Self(secret.into())
+    /// Takes the secret as bytes. All machines of a site have the same one. A peer that has seen a header can try
+    /// passwords on it as fast as it computes HMAC-SHA256, so use 256 random bits, not what a person can remember.
+    ///
+    /// # Errors
+    /// [`PasswordError::Empty`]. No other secret is refused for being weak.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, PasswordError> {
+        let secret = secret.into();
+        if secret.is_empty() { Err(PasswordError::Empty) } else { Ok(Self(secret)) }
     }
+}
 
-    /// Whether there is nothing in it. Anybody can guess that.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// Why a password cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PasswordError {
+    /// There is nothing in it.
+    #[error("the password is empty: use 256 random bits")]
+    Empty,
+    /// The password of wire 1, with which a 0.2 node signs whatever it is sent, is that of wire 2.
+    #[error("wire 1 has the password of wire 2 and gives it away: use another one")]
+    SameForBothWires,
 }
 
 impl fmt::Debug for Password {
@@ -138,10 +151,15 @@ impl Keyring {
     }
 
     /// Turns wire 1 on, under a password of its own: a 0.2 node can be made to sign anything with it.
-    #[must_use]
-    pub fn with_wire_1(mut self, password: Password) -> Self {
+    ///
+    /// # Errors
+    /// [`PasswordError::SameForBothWires`].
+    pub fn with_wire_1(mut self, password: Password) -> Result<Self, PasswordError> {
+        if self.wire_2.as_ref() == Some(&password) {
+            return Err(PasswordError::SameForBothWires);
+        }
         self.wire_1 = Some(password);
-        self
+        Ok(self)
     }
 
     /// A keyring for wire 1 alone.
@@ -228,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_purpose_has_its_own_key() {
-        let ring = Keyring::new(Password::new("a long enough password"));
+        let ring = Keyring::new(Password::new("a long enough password").unwrap());
         let transfer = TransferId([7; 16]);
         let nonce = Nonce([7; 16]);
         let mut keys = vec![
@@ -245,8 +263,16 @@ mod tests {
     }
 
     #[test]
+    fn unusable_passwords_are_refused() {
+        assert_eq!(Password::new(""), Err(PasswordError::Empty));
+        let password = || Password::new("one for both").unwrap();
+        let same = Keyring::new(password()).with_wire_1(password());
+        assert_eq!(same.unwrap_err(), PasswordError::SameForBothWires);
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
-        let ring = Keyring::new(Password::new("hush"));
+        let ring = Keyring::new(Password::new("hush").unwrap());
         assert!(!format!("{ring:?}").contains("hush"));
         assert!(!format!("{:?}", ring.frame_key(&TransferId([0; 16]))).contains("[0"));
     }

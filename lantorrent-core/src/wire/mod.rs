@@ -33,7 +33,7 @@ pub use frame::{Abort, Extension, Frame, FrameReader, FrameWriter, HEAD_BYTES, T
 pub use header::{Destination, Envelope, Header, HeaderLink, Request, SourceHint, Verb, Wire};
 pub use header_reader::{HeaderReader, SignedHeader};
 pub use id::{Nonce, TransferId};
-pub use keys::{FrameKey, KeyId, Keyring, LineKey, Password, ResultKey};
+pub use keys::{FrameKey, KeyId, Keyring, LineKey, Password, PasswordError, ResultKey};
 pub use line::{Line, SealedReport};
 pub use line_codec::{FromNode, LineReader, LineWriter};
 pub use payload::{PayloadReader, PayloadWriter, Wrapping, block_size};

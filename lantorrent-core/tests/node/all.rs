@@ -19,6 +19,7 @@ mod forgers;
 mod headers;
 mod growth;
 mod holes;
+mod hooks;
 #[path = "../common/later.rs"]
 mod later;
 mod liars;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lantorrent_core::wire::{Code, Keyring, Password, Report, Wire};
-use lantorrent_core::{Cancel, Event, Outcome, Transfer};
+use lantorrent_core::wire::{Code, Keyring, Password, Wire};
+use lantorrent_core::{Cancel, TransferEvent, Outcome, Transfer};
 
 use crate::support::{
     DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, patient, short,
@@ -47,10 +47,6 @@ fn is_empty(node: &TestNode) -> bool {
     fs::read_dir(node.path("")).unwrap().count() == 0
 }
 
-fn reports(reports: &[Report]) -> Vec<u16> {
-    reports.iter().map(|report| report.code.0).collect()
-}
-
 #[test]
 fn whoever_is_cancelled_is_cut_out_and_the_others_go_on() {
     let source = Source::new(SIZE);
@@ -63,7 +59,7 @@ fn whoever_is_cancelled_is_cut_out_and_the_others_go_on() {
         wait_until("all have some of it", || nodes.iter().all(|node| node.names() == ["a.lantorrent"]));
         // However often that is said.
         wait_until("it is gone", || {
-            handle.cancel(cancelled);
+            handle.cancel(cancelled).unwrap();
             is_empty(&nodes[cancelled])
         });
         gate.open();
@@ -93,13 +89,13 @@ fn all_may_be_cancelled_one_after_the_other() {
     wait_until("all have some of it", || [&first, &last].iter().all(|node| !node.names().is_empty()));
     // In no order, more than once, and of what there is not.
     for place in [2, 2, 7, 0, 1, usize::MAX] {
-        handle.cancel(place);
+        handle.cancel(place).unwrap();
     }
     wait_until("it is gone", || is_empty(&first) && is_empty(&last));
     let outcome = outcome.join().unwrap();
     gate.open();
     assert_eq!(codes(&outcome), [CANCELLED; 3], "{outcome:?}");
-    handle.cancel(0);
+    handle.cancel(0).unwrap();
 }
 
 #[test]
@@ -117,12 +113,12 @@ fn what_is_cancelled_while_nodes_are_asked_is_never_sent() {
         .to(node.target("c"));
     let handle = transfer.handle();
     for place in [0, 2] {
-        handle.cancel(place);
+        handle.cancel(place).unwrap();
     }
     let outcome = transfer.send().unwrap();
     assert_eq!(codes(&outcome), [CANCELLED, 0, CANCELLED, 0], "{outcome:?}");
     // The node says so itself, where it can be asked.
-    let by: Vec<bool> = outcome.reports.iter().map(|report| report.by.is_some()).collect();
+    let by: Vec<bool> = outcome.reports().map(|report| report.by.is_some()).collect();
     assert_eq!(by, [true, true, false, true], "{outcome:?}");
     assert_eq!(node.names(), ["b", "c"]);
     node.assert_has("b", &source.content);
@@ -136,10 +132,10 @@ fn nothing_is_sent_where_nothing_is_wanted() {
         let transfer = source.transfer().wire(wire).to(node.target("a")).to(node.target("b"));
         let handle = transfer.handle();
         for place in [0, 1] {
-            handle.cancel(place);
+            handle.cancel(place).unwrap();
         }
         let outcome = transfer.send().unwrap();
-        assert_eq!((codes(&outcome), outcome.size), (vec![CANCELLED; 2], 0), "{outcome:?}");
+        assert_eq!((codes(&outcome), outcome.sent()), (vec![CANCELLED; 2], 0), "{outcome:?}");
         assert!(is_empty(&node));
     }
 }
@@ -153,7 +149,7 @@ fn what_is_in_place_is_a_success_although_it_is_cancelled() {
     let handle = transfer.handle();
     let outcome = sending(transfer);
     wait_until("the first has it", || first.names() == ["a"]);
-    handle.cancel(0);
+    handle.cancel(0).unwrap();
     gate.open();
     let outcome = outcome.join().unwrap();
     assert_eq!(codes(&outcome), [0, 0], "{outcome:?}");
@@ -183,7 +179,7 @@ fn a_node_that_cannot_be_told_changes_nothing() {
     let handle = transfer.handle();
     let outcome = sending(transfer);
     wait_until("some of it has come", || node.names() == ["a.lantorrent"]);
-    handle.cancel(0);
+    handle.cancel(0).unwrap();
     wait_until("it was tried", || connections.load(Ordering::Relaxed) >= 3);
     gate.open();
     let outcome = outcome.join().unwrap();
@@ -202,8 +198,8 @@ fn a_target_is_cancelled_from_the_listener() {
     let handle = transfer.handle();
     let outcome = transfer
         .on_event(move |event| {
-            if matches!(event, Event::Progress { sent: 1.., .. }) {
-                (0..1000).for_each(|_| handle.cancel(0));
+            if matches!(event, TransferEvent::Progress(progress) if progress.sent > 0) {
+                (0..1000).for_each(|_| handle.cancel(0).unwrap());
                 gate.open();
             }
         })
@@ -243,8 +239,8 @@ fn what_is_left_is_removed_without_a_transfer() {
         .run()
         .unwrap();
     let expected = [CANCELLED, Code::CANNOT_CONNECT.0, CANCELLED, CANCELLED, CANCELLED];
-    assert_eq!(reports(&found), expected, "{found:?}");
-    let ids: Vec<_> = found.iter().map(|report| report.id.as_deref().unwrap()).collect();
+    assert_eq!(codes(&found), expected, "{found:?}");
+    let ids: Vec<_> = found.reports().map(|report| report.id.as_deref().unwrap()).collect();
     assert_eq!(ids, ["0", "1", "2", "3", "4"]);
     assert!(is_empty(&two) && is_empty(&empty));
     assert_eq!(one.names(), ["b.lantorrent"]);
@@ -258,7 +254,7 @@ fn what_is_whole_or_of_another_file_is_not_removed() {
     assert!(source.transfer().to(node.target("a")).send().unwrap().all_succeeded());
     leave_partial(&other, &node, &["b"]);
     let found = source.cancel().to(node.target("a")).to(node.target("b")).run().unwrap();
-    assert_eq!(reports(&found), [CANCELLED; 2], "{found:?}");
+    assert_eq!(codes(&found), [CANCELLED; 2], "{found:?}");
     assert_eq!(node.names(), ["a", "b.lantorrent"]);
 }
 
@@ -278,7 +274,7 @@ fn what_is_suspended_is_cancelled_and_no_more() {
     handle.suspend();
     assert_eq!(codes(&outcome.join().unwrap()), [Code::STOPPED.0; 2]);
     gate.open();
-    assert_eq!(reports(&source.cancel().to(node.target("a")).run().unwrap()), [CANCELLED]);
+    assert_eq!(codes(&source.cancel().to(node.target("a")).run().unwrap()), [CANCELLED]);
     assert_eq!(node.names(), ["b.lantorrent"]);
     assert!(source.transfer().to(node.target("b")).send().unwrap().all_succeeded());
     assert_eq!(node.names(), ["b"]);
@@ -288,7 +284,7 @@ fn what_is_suspended_is_cancelled_and_no_more() {
 fn who_has_no_password_of_wire_2_can_cancel_nothing() {
     let source = Source::new(10);
     let hint = Cancel::source(source.file.path()).unwrap();
-    assert!(Cancel::new(Keyring::wire_1_only(Password::new("x")), hint).run().is_err());
+    assert!(Cancel::new(Keyring::wire_1_only(Password::new("x").unwrap()), hint).run().is_err());
     assert!(source.cancel().run().is_err(), "nobody is asked");
     assert!(Cancel::source("/no/such/file").is_err());
 }

@@ -4,25 +4,21 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::store::Placement;
-use lantorrent_core::wire::{Code, Keyring, Password, Report, Wire};
-use lantorrent_core::{Check, Event};
+use lantorrent_core::wire::{Code, Keyring, Password, Wire};
+use lantorrent_core::{Check, TransferEvent};
 
-use crate::support::{
+use crate::support::{reports, 
     BOTH, DeadPort, Peer, TestNode, codes, content, header, keys, of_version, short, target, transfer,
 };
-
-fn found(reports: &[Report]) -> Vec<u16> {
-    reports.iter().map(|report| report.code.0).collect()
-}
 
 #[test]
 fn every_node_says_what_it_could_write() {
     let (node, other) = (TestNode::new(), TestNode::new());
-    let stranger = TestNode::with(|config| config.keys = Keyring::new(Password::new("another")));
+    let stranger = TestNode::with(|config| config.keys = Keyring::new(Password::new("another").unwrap()));
     let port = DeadPort::new();
     fs::create_dir(node.path("folder")).unwrap();
     let busy = Peer::ready(header(Wire::Two, &other, "busy", 5), other.address);
-    let reports = Check::new(keys())
+    let outcome = Check::new(keys())
         .length(Some(1 << 20))
         .to(node.target("a"))
         .to(target(port.address, "/a"))
@@ -44,8 +40,8 @@ fn every_node_says_what_it_could_write() {
         Code::NOT_ALLOWED,
         Code::IN_USE,
     ];
-    assert_eq!(found(&reports), expected.map(|code| code.0), "{reports:#?}");
-    let ids: Vec<_> = reports.iter().map(|report| report.id.as_deref().unwrap()).collect();
+    assert_eq!(codes(&outcome), expected.map(|code| code.0), "{outcome:#?}");
+    let ids: Vec<_> = outcome.reports().map(|report| report.id.as_deref().unwrap()).collect();
     assert_eq!(ids, ["0", "1", "2", "3", "4", "5", "6", "7"]);
     drop(busy);
     assert_eq!(node.names(), ["folder"]);
@@ -56,10 +52,10 @@ fn every_node_says_what_it_could_write() {
 fn a_file_for_which_there_is_no_space_is_found_before() {
     let node = TestNode::new();
     let check = Check::new(keys()).length(Some(1 << 60)).to(node.target("a"));
-    assert_eq!(found(&check.run().unwrap()), [Code::NO_SPACE.0]);
+    assert_eq!(codes(&check.run().unwrap()), [Code::NO_SPACE.0]);
     fs::write(node.path("a"), "what is there stays").unwrap();
     let check = Check::new(keys()).length(Some(1 << 60)).placement(Placement::InPlace).to(node.target("a"));
-    assert_eq!(found(&check.run().unwrap()), [Code::NO_SPACE.0]);
+    assert_eq!(codes(&check.run().unwrap()), [Code::NO_SPACE.0]);
     node.assert_has("a", b"what is there stays");
 }
 
@@ -85,13 +81,13 @@ fn who_does_not_answer_is_asked_twice_and_no_more() {
     let mut timing = short(1000);
     timing.check = Duration::from_millis(200);
     let begun = Instant::now();
-    let reports = Check::new(keys())
+    let outcome = Check::new(keys())
         .timing(timing)
         .to(target(mute.local_addr().unwrap(), "/a"))
         .to(node.target("a"))
         .run()
         .unwrap();
-    assert_eq!(found(&reports), [Code::TIMED_OUT.0, 0]);
+    assert_eq!(codes(&outcome), [Code::TIMED_OUT.0, 0]);
     assert!(begun.elapsed() >= Duration::from_millis(400));
     mute.set_nonblocking(true).unwrap();
     let asked = std::iter::from_fn(|| mute.accept().ok()).count();
@@ -111,8 +107,8 @@ fn who_fails_the_check_is_left_out() {
             .to(first.target("b"))
             .to(first.target("../c"))
             .on_event(move |event| {
-                if let Event::Report(report) = event {
-                    hear.lock().unwrap().push(report.clone());
+                if let TransferEvent::Ended(ended) = event {
+                    hear.lock().unwrap().push(ended.report().clone());
                 }
             });
         let outcome = if checks { begin } else { begin.no_check() }.send().unwrap();
@@ -121,17 +117,17 @@ fn who_fails_the_check_is_left_out() {
         last.assert_has("a", &content);
         let mut told = told.lock().unwrap().clone();
         told.sort_by_key(|report| report.id.clone());
-        assert_eq!(told, outcome.reports, "each once");
+        assert_eq!(told, reports(&outcome), "each once");
         // All of it is known before anything is sent.
         let nobody = transfer(&content).to(last.target("missing/a"));
         let outcome = if checks { nobody } else { nobody.no_check() }.send().unwrap();
-        assert_eq!((codes(&outcome), outcome.size), (vec![Code::CANNOT_OPEN.0], 0));
+        assert_eq!((codes(&outcome), outcome.sent()), (vec![Code::CANNOT_OPEN.0], 0));
     }
 }
 
 #[test]
 fn what_cannot_be_asked_is_an_error() {
-    for keys in [Keyring::wire_1_only(Password::new("x")), keys()] {
+    for keys in [Keyring::wire_1_only(Password::new("x").unwrap()), keys()] {
         // Without a password, and without anybody to ask.
         assert!(Check::new(keys).run().is_err());
     }
@@ -145,7 +141,8 @@ fn many_nodes_are_asked_at_once() {
     let begin = Check::new(keys()).to(node.target("a"));
     let port = node.address.port();
     let target = |number| lantorrent_core::Target { host: host(number), port, path: "/a".into() };
-    let reports = (1..600).fold(begin, |check, number| check.to(target(number))).run().unwrap();
+    let outcome = (1..600).fold(begin, |check, number| check.to(target(number))).run().unwrap();
+    let reports = reports(&outcome);
     assert_eq!(reports.len(), 600);
     assert_eq!(reports[0].code, Code::SUCCESS);
     assert!(reports[1..].iter().all(|report| report.code == Code::CANNOT_CONNECT), "{:?}", reports[1]);

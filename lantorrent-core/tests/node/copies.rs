@@ -128,7 +128,7 @@ fn the_first_of_them_may_be_cancelled() {
         let handle = transfer.handle();
         let sending = sending(transfer);
         wait_until("half of it is there", || length(&node.path("a.lantorrent")) > SIZE as u64 / 3);
-        handle.cancel(0);
+        handle.cancel(0).unwrap();
         wait_until("it is removed", || !node.path("a.lantorrent").exists());
         gate.open();
         let outcome = sending.join().unwrap();
@@ -150,7 +150,7 @@ fn all_of_them_may_be_cancelled() {
         let handle = transfer.handle();
         let sending = sending(transfer);
         wait_until("half of it is there", || length(&node.path("a.lantorrent")) > SIZE as u64 / 3);
-        (0..3).for_each(|place| handle.cancel(place));
+        (0..3).for_each(|place| handle.cancel(place).unwrap());
         wait_until("they are removed", || node.names().is_empty());
         gate.open();
         let outcome = sending.join().unwrap();
@@ -250,7 +250,7 @@ fn only_the_first_of_them_is_kept_for_later_and_it_is_enough() {
         let sending = sending(transfer);
         wait_until("half of it is there", || length(&there.path().join("a.lantorrent")) > SIZE as u64 / 2);
         handle.suspend();
-        sending.join().unwrap();
+        let _ = sending.join().unwrap();
         gate.open();
         node.stop();
         assert!(there.path().join("a.lantorrent").exists());

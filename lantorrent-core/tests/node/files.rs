@@ -9,7 +9,7 @@ use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Frame, RootHasher, Sum, Wire, digest};
 use lantorrent_core::{Outcome, Target, Transfer};
 
-use crate::support::{
+use crate::support::{reports, 
     BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, key_of, payload, send, target, transfer,
 };
 
@@ -122,7 +122,7 @@ fn a_bad_path_fails_alone() {
         let expected: Vec<u16> = list.iter().map(|(_, code)| code.0).collect();
         let outcome = send(wire, &content, list.into_iter().map(|(target, _)| target));
         assert_eq!(codes(&outcome), expected, "{outcome:#?}");
-        assert!(outcome.reports.iter().all(|report| report.message.len() < 1000), "{outcome:#?}");
+        assert!(reports(&outcome).iter().all(|report| report.message.len() < 1000), "{outcome:#?}");
         assert_eq!(node.names(), ["a", "b", "fifo", "folder", "way out"]);
         node.assert_has("a", &content);
         node.assert_has("b", &content);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::later::FEATURE;
 use crate::support::later::{Hold, Later, Seen, node, value};
-use crate::support::{Gate, TestNode, codes, content, keys, patient, transfer, wait_until};
+use crate::support::{reports, Gate, TestNode, codes, content, keys, patient, transfer, wait_until};
 
 const NODES: usize = 3;
 
@@ -96,7 +96,7 @@ fn a_peer_of_next_year_changes_nothing_at_any_place() {
     for later in everywhere() {
         let chain = Chain::new(&later, &None);
         let outcome = chain.to(slow(&content)).send().unwrap();
-        assert!(outcome.all_succeeded() && outcome.bypassed.is_empty(), "{later:?}: {outcome:?}");
+        assert!(outcome.all_succeeded() && outcome.bypassed().is_empty(), "{later:?}: {outcome:?}");
         chain.assert_have(&content);
         chain.assert_forwarded(&later);
         for place in 0..NODES {
@@ -130,7 +130,7 @@ fn a_chain_with_a_peer_of_next_year_is_repaired() {
         chain.nodes[1].stop();
         gate.open();
         let outcome = sending.join().unwrap();
-        let lost = outcome.reports[1].code.0;
+        let lost = reports(&outcome)[1].code.0;
         assert_ne!(lost, 0, "{later:?}: {outcome:?}");
         assert_eq!(codes(&outcome), [0, lost, 0], "{later:?}: {outcome:?}");
         for place in [0, 2] {
@@ -175,7 +175,7 @@ fn a_node_that_lacks_a_feature_of_the_transfer_is_left_out() {
         let mut expected = [0; NODES];
         expected[lacks] = Code::UNSUPPORTED.0;
         assert_eq!(codes(&outcome), expected, "{outcome:?}");
-        assert!(outcome.reports[lacks].message.contains(FEATURE), "{outcome:?}");
+        assert!(reports(&outcome)[lacks].message.contains(FEATURE), "{outcome:?}");
         for (place, node) in (0..).zip(&chain.nodes) {
             assert_eq!(node.names().len(), usize::from(place != lacks), "{place}");
         }

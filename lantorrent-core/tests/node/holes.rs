@@ -84,7 +84,7 @@ fn holes_cost_nothing_on_the_way_and_no_room_on_the_nodes() {
     let (second, to_second) = counted(|_| ());
     let outcome = to_all(from(&source), [&first, &second]).send().unwrap();
     assert!(outcome.all_succeeded(), "{outcome:?}");
-    assert_eq!(outcome.size, expected.len() as u64);
+    assert_eq!(outcome.sent(), expected.len() as u64);
     for (node, count) in [(&first, to_first), (&second, to_second)] {
         node.assert_has("a", &expected);
         let count = count.load(Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Code;
-use lantorrent_core::{Event, Limit, NodeConfig, Transfer, TransferHandle};
+use lantorrent_core::{TransferEvent, Limit, NodeConfig, Transfer, TransferHandle};
 
 use crate::support::{BOTH, TestNode, codes, content, short, transfer, wait_until};
 
@@ -39,7 +39,7 @@ fn one_block(content: &[u8]) -> Transfer {
 /// Sends to all of them, none of whom is to be lost or bypassed on the way.
 fn send(transfer: Transfer, nodes: &[TestNode], content: &[u8]) {
     let outcome = nodes.iter().fold(transfer, |transfer, node| transfer.to(node.target("a"))).send().unwrap();
-    assert!(outcome.all_succeeded() && outcome.bypassed.is_empty(), "{outcome:?}");
+    assert!(outcome.all_succeeded() && outcome.bypassed().is_empty(), "{outcome:?}");
     for node in nodes {
         node.assert_has("a", content);
     }
@@ -92,8 +92,8 @@ fn a_limit_that_is_lifted_holds_up_nobody_any_more() {
         let (node_limit, source_limit) =
             if at_source { (Limit::default(), limit.clone()) } else { (limit.clone(), Limit::default()) };
         let node = TestNode::with(|config| config.receive_limit = node_limit);
-        let lift = move |event: &Event| {
-            if matches!(event, Event::Progress { .. }) {
+        let lift = move |event: &TransferEvent| {
+            if matches!(event, TransferEvent::Progress(_)) {
                 limit.set(None);
             }
         };
@@ -109,14 +109,14 @@ fn a_transfer_that_waits_for_its_turn_is_stopped_suspended_or_cancelled() {
     let ends: [(End, Code); 3] = [
         (TransferHandle::stop, Code::STOPPED),
         (TransferHandle::suspend, Code::STOPPED),
-        (|handle| handle.cancel(0), Code::CANCELLED),
+        (|handle| handle.cancel(0).unwrap(), Code::CANCELLED),
     ];
     for (end, code) in ends {
         let node = TestNode::new();
         let begun = Arc::new(Mutex::new(false));
         let heard = Arc::clone(&begun);
         let transfer = transfer(&content).to(node.target("a")).limit(slowest()).on_event(move |event| {
-            if matches!(event, Event::Progress { .. }) {
+            if matches!(event, TransferEvent::Progress(_)) {
                 *heard.lock().unwrap() = true;
             }
         });
@@ -142,7 +142,7 @@ fn a_node_that_waits_for_its_turn_is_stopped() {
         wait_until("it is under way", || !last.names().is_empty());
         first.stop();
         handle.stop();
-        sending.join().unwrap();
+        let _ = sending.join().unwrap();
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use lantorrent_core::wire::{Code, Keyring, Password, Wire};
 use lantorrent_core::{Limit, Target, Transfer};
 
-use crate::support::{
+use crate::support::{reports, 
     DeadPort, Nimbus, Proxy, TestNode, Way, codes, content, in_parallel, send, target, transfer,
 };
 
@@ -116,7 +116,7 @@ fn who_cannot_be_reached_is_passed_over_on_either_side() {
 #[test]
 fn a_node_of_0_2_is_not_taken_for_the_one_behind_it_that_refuses() {
     let content = content(300_001);
-    let others = Keyring::new(Password::new("2")).with_wire_1(Password::new("1"));
+    let others = Keyring::new(Password::new("2").unwrap()).with_wire_1(Password::new("1").unwrap()).unwrap();
     let (first, old, last) = (TestNode::new(), Nimbus::new(), TestNode::new());
     let stranger = TestNode::with(|config| config.keys = others);
     for before in [None, Some(&first)] {
@@ -126,7 +126,7 @@ fn a_node_of_0_2_is_not_taken_for_the_one_behind_it_that_refuses() {
         let lost = Code::CONNECTION_LOST.0;
         let expected = [0, 0, lost, lost];
         assert_eq!(codes(&outcome), expected[usize::from(before.is_none())..], "{outcome:?}");
-        assert!(outcome.reports.last().unwrap().message.contains("Access denied"), "{outcome:?}");
+        assert!(reports(&outcome).last().unwrap().message.contains("Access denied"), "{outcome:?}");
         assert!(fs::read(old.path("a")).unwrap() == content);
         fs::remove_file(old.path("a")).unwrap();
     }
@@ -174,7 +174,8 @@ fn a_child_of_0_2_that_is_cut_off_at_any_byte_has_no_file() {
             let child = target(cut_before(old.address, upto), old.path(&name).to_str().unwrap());
             let list = parent.map(|node| node.target(&name)).into_iter().chain([child]);
             let outcome = send(Wire::One, &content, list);
-            let (last, before) = outcome.reports.split_last().unwrap();
+            let reports = reports(&outcome);
+            let (last, before) = reports.split_last().unwrap();
             assert!(!last.code.is_success(), "cut at {upto}: {outcome:?}");
             assert!(before.iter().all(|report| report.code.is_success()), "cut at {upto}: {outcome:?}");
         });

@@ -81,7 +81,7 @@ fn a_root_that_is_missing_is_told_by_check_and_send_until_it_is_there_again() {
     let (node, target) = node_with(&root);
     let away = root.with_extension("away");
     fs::rename(&root, &away).unwrap();
-    let check = || Check::new(keys()).to(target.clone()).run().unwrap().remove(0);
+    let check = || Check::new(keys()).to(target.clone()).run().unwrap().targets()[0].report().clone();
     let found: Report = check();
     assert_eq!(found.code, Code::CANNOT_OPEN);
     assert!(found.message.contains(&format!("its root {root:?}")), "{}", found.message);

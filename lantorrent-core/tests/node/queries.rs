@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lantorrent_core::wire::{Code, Header, Verb, Wire};
 
-use crate::support::{
+use crate::support::{reports, 
     Peer, Tap, TestNode, anew, codes, content, from_to, header, payload, transfer,
 };
 
@@ -160,7 +160,7 @@ fn a_node_that_the_source_knows_is_not_asked_again() {
         let begin = transfer(&content).to(relay.target("b")).to(last.target("b")).no_check();
         let outcome = begin.send().unwrap();
         assert_eq!(codes(&outcome), [0, 0]);
-        assert!(outcome.reports.iter().all(|report| !report.message.contains("confirm")), "{outcome:?}");
+        assert!(reports(&outcome).iter().all(|report| !report.message.contains("confirm")), "{outcome:?}");
         assert_eq!(count.load(Ordering::Relaxed), 4, "its upstream, and the question");
     }
 }

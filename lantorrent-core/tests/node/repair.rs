@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lantorrent_core::wire::{Code, FromNode, Line, Wire};
-use lantorrent_core::{Event, Transfer};
+use lantorrent_core::{TransferEvent, Transfer};
 
-use crate::support::{
+use crate::support::{reports, 
     FakeNode, Gate, Peer, TestNode, codes, content, gated, header_for, payload, transfer, wait_until,
 };
 
@@ -26,7 +26,7 @@ fn who_is_behind_a_node_that_is_stopped_goes_on() {
         let bypassed = Arc::new(AtomicBool::new(false));
         let hear = Arc::clone(&bypassed);
         let begin = transfer(&content).on_event(move |event| {
-            if let Event::Bypassed(_) = event {
+            if let TransferEvent::Bypassed(_) = event {
                 hear.store(true, Ordering::Release);
             }
         });
@@ -37,7 +37,7 @@ fn who_is_behind_a_node_that_is_stopped_goes_on() {
         gate.open();
         let outcome = sending.join().unwrap();
         let mut expected = [0; 4];
-        expected[lost + 1] = outcome.reports[lost + 1].code.0;
+        expected[lost + 1] = reports(&outcome)[lost + 1].code.0;
         assert_ne!(expected[lost + 1], 0, "{outcome:?}");
         assert_eq!(codes(&outcome), expected, "{outcome:?}");
         for (_, node) in nodes.iter().enumerate().filter(|&(place, _)| place != lost + 1) {
@@ -64,9 +64,9 @@ fn a_node_that_comes_back_gets_the_rest() {
     gate.open();
     let outcome = sending.join().unwrap();
     // It has said that it was stopped, which is its own word; or it was not heard, and asked again.
-    let code = outcome.reports[1].code;
+    let code = reports(&outcome)[1].code;
     assert!(code.is_success() || code == Code::STOPPED, "{outcome:?}");
-    assert_eq!((outcome.reports[0].code.0, outcome.reports[2].code.0), (0, 0), "{outcome:?}");
+    assert_eq!((reports(&outcome)[0].code.0, reports(&outcome)[2].code.0), (0, 0), "{outcome:?}");
     if code.is_success() {
         second.assert_has("a", &content);
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use lantorrent_core::wire::{Code, Keyring, Line, Password, ReportReader, Wire};
 
-use crate::support::{
+use crate::support::{reports, 
     BOTH, Peer, Proxy, TestNode, Way, content, exchange, header, keys, payload, send, target, transfer,
 };
 
@@ -110,8 +110,8 @@ fn a_header_that_is_relayed_to_another_node_is_refused() {
     proxy.run(victim.own, Arc::new(|_, _, _, _: &mut [u8]| ()));
     let path = victim.path("a").to_str().unwrap().to_owned();
     let outcome = send(Wire::Two, &content, [target(address, path)]);
-    assert_eq!(outcome.reports[0].code, Code::WRONG_NODE, "{outcome:?}");
-    assert!(outcome.reports[0].message.contains(&address.to_string()), "{outcome:?}");
+    assert_eq!(reports(&outcome)[0].code, Code::WRONG_NODE, "{outcome:?}");
+    assert!(reports(&outcome)[0].message.contains(&address.to_string()), "{outcome:?}");
     assert_empty(&mut victim);
 }
 
@@ -119,11 +119,11 @@ fn a_header_that_is_relayed_to_another_node_is_refused() {
 fn another_password_opens_nothing() {
     let strangers = || {
         [
-            Keyring::new(Password::new("guessed")).with_wire_1(Password::new("guessed")),
+            Keyring::new(Password::new("guessed").unwrap()).with_wire_1(Password::new("guessed").unwrap()).unwrap(),
             // The password of the other wire.
-            Keyring::new(Password::new(crate::support::NIMBUS))
-                .with_wire_1(Password::new(crate::support::PASSWORD)),
-            Keyring::new(Password::new("")).with_wire_1(Password::new("")),
+            Keyring::new(Password::new(crate::support::NIMBUS).unwrap())
+                .with_wire_1(Password::new(crate::support::PASSWORD).unwrap()).unwrap(),
+            Keyring::new(Password::new("").unwrap()).with_wire_1(Password::new("").unwrap()).unwrap(),
         ]
     };
     let content = content(5000);
@@ -138,7 +138,7 @@ fn another_password_opens_nothing() {
             std::fs::write(folder.path().join("a"), &content).unwrap();
             let transfer = lantorrent_core::Transfer::from_file(folder.path().join("a"), stranger).unwrap();
             let outcome = transfer.wire(wire).to(node.target("a")).send().unwrap();
-            assert_eq!(outcome.reports[0].code, Code::ACCESS_DENIED, "{outcome:?}");
+            assert_eq!(reports(&outcome)[0].code, Code::ACCESS_DENIED, "{outcome:?}");
         }
         assert_empty(&mut node);
     }
@@ -148,12 +148,12 @@ fn another_password_opens_nothing() {
 fn a_wire_without_a_password_is_off() {
     let content = content(5000);
     for (wire, only) in [
-        (Wire::One, Keyring::new(Password::new(crate::support::PASSWORD))),
-        (Wire::Two, Keyring::wire_1_only(Password::new(crate::support::NIMBUS))),
+        (Wire::One, Keyring::new(Password::new(crate::support::PASSWORD).unwrap())),
+        (Wire::Two, Keyring::wire_1_only(Password::new(crate::support::NIMBUS).unwrap())),
     ] {
         let mut node = TestNode::with(|config| config.keys = only);
         let outcome = transfer(&content).wire(wire).to(node.target("a")).send().unwrap();
-        assert_eq!(outcome.reports[0].code, Code::ACCESS_DENIED, "{outcome:?}");
+        assert_eq!(reports(&outcome)[0].code, Code::ACCESS_DENIED, "{outcome:?}");
         assert_empty(&mut node);
     }
 }
@@ -218,16 +218,16 @@ fn a_list_that_leads_back_ends() {
         match wire {
             // Wire 1 cannot know: these are two who want the same file, one after the other if they are lucky.
             Wire::One => {
-                let codes = [outcome.reports[0].code, outcome.reports[1].code];
+                let codes = [reports(&outcome)[0].code, reports(&outcome)[1].code];
                 assert!(codes.contains(&Code::SUCCESS), "{outcome:?}");
                 assert!(codes.iter().all(|&code| code.is_success() || code == Code::IN_USE), "{outcome:?}");
             }
             Wire::Two => {
-                assert!(outcome.reports[0].code.is_success(), "{outcome:?}");
-                assert_eq!(outcome.reports[1].code, Code::TAKING_PART, "{outcome:?}");
+                assert!(reports(&outcome)[0].code.is_success(), "{outcome:?}");
+                assert_eq!(reports(&outcome)[1].code, Code::TAKING_PART, "{outcome:?}");
             }
         }
-        assert!(outcome.reports[2].code.is_success(), "{outcome:?}");
+        assert!(reports(&outcome)[2].code.is_success(), "{outcome:?}");
         node.assert_has("a", &content);
         next.assert_has("c", &content);
         assert_eq!(node.names(), ["a"]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{Node, NodeConfig};
 
-use crate::support::{
+use crate::support::{reports, 
     BOTH, Peer, TestNode, codes, content, header, header_for, keys, payload, send, short, transfer,
     wait_until,
 };
@@ -94,7 +94,7 @@ fn a_node_for_one_connection_serves_it_and_ends() {
         let outcome = thread::scope(|scope| {
             let serving = scope.spawn(|| {
                 let (socket, _) = listener.accept().unwrap();
-                let config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
+                let config = NodeConfig::new(keys(), vec![folder.path().to_owned()]).unwrap();
                 let node = Node::for_connection(socket, config).unwrap();
                 assert_eq!(node.local_addr(), None);
                 node.run().unwrap();
@@ -117,7 +117,7 @@ fn one_connection_can_be_stopped_too() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let stranger = Peer::silent(listener.local_addr().unwrap());
     let (socket, _) = listener.accept().unwrap();
-    let node = Node::for_connection(socket, NodeConfig::new(keys(), vec![folder.path().to_owned()])).unwrap();
+    let node = Node::for_connection(socket, NodeConfig::new(keys(), vec![folder.path().to_owned()]).unwrap()).unwrap();
     let handle = node.handle().unwrap();
     let serving = thread::spawn(|| node.run());
     thread::sleep(Duration::from_millis(50));
@@ -137,7 +137,7 @@ fn more_transfers_than_allowed_are_closed_at_once() {
     let peers = ["a", "b"].map(|name| Peer::ready(header(Wire::Two, &node, name, 5), node.address));
     assert!(is_closed(&Peer::silent(node.address)));
     let outcome = send(Wire::Two, b"x", [node.target("c")]);
-    assert_eq!(outcome.reports[0].code, Code::CONNECTION_LOST, "{outcome:?}");
+    assert_eq!(reports(&outcome)[0].code, Code::CONNECTION_LOST, "{outcome:?}");
     for peer in peers {
         peer.write(&payload(&peer.header, b"fives"));
         assert_eq!(peer.codes(), [0]);

@@ -147,7 +147,7 @@ fn a_node_has_one_place_in_a_transfer() {
 #[test]
 fn a_check_disturbs_nobody_and_knows_who_would_make_room() {
     let (content, node) = (content(SIZE), solo());
-    let found = |check: Check| check.to(node.target("a")).run().unwrap()[0].code;
+    let found = |check: Check| check.to(node.target("a")).run().unwrap().targets()[0].report().code;
     let first = begin(asked(&node), &node, &content, 5);
     assert_eq!(found(Check::new(keys())), Code::IN_USE, "for another source");
     let mut same = anew(first.header.clone());

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Frame, Line, Wire};
-use lantorrent_core::{Event, Outcome, Transfer};
+use lantorrent_core::{TransferEvent, Outcome, Transfer};
 
-use crate::support::{
+use crate::support::{reports, 
     BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
 };
 
@@ -36,7 +36,7 @@ fn streams_of_unknown_length_arrive_whole() {
         let outcome =
             nodes.iter().fold(begin, |transfer, node| transfer.to(node.target(&name))).send().unwrap();
         assert!(outcome.all_succeeded(), "{outcome:?}");
-        assert_eq!(outcome.size, size as u64);
+        assert_eq!(outcome.sent(), size as u64);
         for node in &nodes {
             node.assert_has(&name, &content);
         }
@@ -80,7 +80,7 @@ fn a_stream_that_fails_is_no_file() {
         let outcome =
             nodes.iter().fold(begin, |transfer, node| transfer.to(node.target("a"))).send().unwrap();
         assert_eq!(codes(&outcome), [Code::SOURCE_FAILED.0; 2], "{outcome:?}");
-        assert!(outcome.reports[0].message.contains("the tape is torn"), "{outcome:?}");
+        assert!(reports(&outcome)[0].message.contains("the tape is torn"), "{outcome:?}");
     }
     for mut node in nodes {
         node.stop();
@@ -203,9 +203,9 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
         .timing(timing)
         .on_event(move |event| heard.lock().unwrap().push(event.clone()));
     let outcome = sending(transfer);
-    let sent = |event: &Event| match event {
-        Event::Progress { sent, .. } => *sent,
-        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => 0,
+    let sent = |event: &TransferEvent| match event {
+        TransferEvent::Progress(progress) => progress.sent,
+        _ => 0,
     };
     wait_until("there is progress", || events.lock().unwrap().iter().any(|event| sent(event) > 0));
     gate.open();
@@ -213,22 +213,29 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     assert_eq!(codes(&outcome), [0, 0, Code::CANNOT_CONNECT.0]);
     let events = events.lock().unwrap();
     let offsets: Vec<u64> =
-        events.iter().filter(|event| matches!(event, Event::Progress { .. })).map(sent).collect();
+        events.iter().filter(|event| matches!(event, TransferEvent::Progress(_))).map(sent).collect();
     assert!(offsets.is_sorted() && offsets.last() == Some(&(size as u64)), "{offsets:?}");
     let sizes = events.iter().filter_map(|event| match event {
-        Event::Progress { size, .. } => Some(*size),
-        Event::Begun { .. } | Event::Report(_) | Event::Bypassed(_) => None,
+        TransferEvent::Progress(progress) => Some(progress.size),
+        _ => None,
     });
     assert!(sizes.into_iter().all(|told| told == Some(size as u64)));
-    let mut reports: Vec<_> = events
+    let mut ended: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Report(report) => Some(report.clone()),
-            Event::Begun { .. } | Event::Progress { .. } | Event::Bypassed(_) => None,
+            TransferEvent::Ended(ended) => Some(ended.report().clone()),
+            _ => None,
         })
         .collect();
-    reports.sort_by_key(|report| report.id.clone());
-    assert_eq!(reports, outcome.reports);
+    ended.sort_by_key(|report| report.id.clone());
+    assert_eq!(ended, reports(&outcome));
+    let last = events.iter().filter_map(|event| match event {
+        TransferEvent::Progress(progress) => Some(progress),
+        _ => None,
+    });
+    let states: Vec<_> = last.last().unwrap().targets().map(|(target, at)| (target.port, at.state)).collect();
+    assert_eq!(states[..2], [(node.address.port(), lantorrent_core::wire::NodeState::Done); 2]);
+    assert_eq!(states[2].0, port.address.port());
 }
 
 #[test]
@@ -272,7 +279,7 @@ fn a_transfer_is_stopped_from_its_own_listener() {
     let handle = transfer.handle();
     let outcome = transfer
         .on_event(move |event| {
-            if matches!(event, Event::Progress { sent: 1.., .. }) {
+            if matches!(event, TransferEvent::Progress(progress) if progress.sent > 0) {
                 // More often than there is room for.
                 (0..1000).for_each(|_| handle.stop());
                 gate.open();

@@ -99,7 +99,7 @@ fn where_no_address_answers_the_report_names_them() {
 }
 
 fn keys() -> Keyring {
-    Keyring::new(Password::new("a secret of many bytes"))
+    Keyring::new(Password::new("a secret of many bytes").unwrap())
 }
 
 fn plan() -> Plan {

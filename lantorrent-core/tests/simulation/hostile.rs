@@ -110,7 +110,7 @@ fn a_liar_that_takes_the_payload_harms_nobody() {
         |proven, _| [ready(proven, &[]), b"{}\n".to_vec()].concat(),
         // Results with a tag that is wrong.
         |proven, _| {
-            let foreign = Keyring::new(lantorrent_core::wire::Password::new("another"));
+            let foreign = Keyring::new(lantorrent_core::wire::Password::new("another").unwrap());
             let line = forged(proven, &foreign, "1/0", 1, Code::SUCCESS);
             ready(proven, &[line])
         },

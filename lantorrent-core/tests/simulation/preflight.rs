@@ -12,7 +12,7 @@ use lantorrent_core::session::{
 use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
 
 fn keys() -> Keyring {
-    Keyring::new(Password::new("a secret of many bytes"))
+    Keyring::new(Password::new("a secret of many bytes").unwrap())
 }
 
 fn preflight(now: Now) -> PreflightSession {

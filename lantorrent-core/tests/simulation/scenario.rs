@@ -30,7 +30,7 @@ pub(crate) const BLOCK: u32 = 4096;
 pub(crate) const PASSWORD: &str = "a password of these tests";
 
 pub(crate) fn keys() -> Keyring {
-    Keyring::new(Password::new(PASSWORD)).with_wire_1(Password::new("another one"))
+    Keyring::new(Password::new(PASSWORD).unwrap()).with_wire_1(Password::new("another one").unwrap()).unwrap()
 }
 
 /// Everything that decides a run but its seed.
@@ -179,7 +179,11 @@ impl Scenario {
     }
 
     fn hosts(&self) -> Vec<Host> {
-        let strange = || Keyring::new(Password::new("wrong")).with_wire_1(Password::new("wrong as well"));
+        let strange = || {
+            Keyring::new(Password::new("wrong").unwrap())
+                .with_wire_1(Password::new("wrong as well").unwrap())
+                .unwrap()
+        };
         let mut hosts: Vec<Host> =
             self.manners.iter().map(|manner| Host::new(manner.clone(), keys(), Timing::default())).collect();
         for &(host, name, kind) in &self.kinds {

@@ -72,7 +72,7 @@ fn feeding(now: Now, keys: &Keyring, nodes: usize) -> (SourceSession, LineWriter
 
 /// Lets time pass while the child says that it is alive. Returns the report and when it came.
 fn wait(takes: impl Fn(Duration) -> bool) -> (Report, Duration) {
-    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let keys = Keyring::new(Password::new("a secret of many bytes").unwrap());
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (mut source, mut lines) = feeding(start, &keys, 1);
     for half_seconds in 1..10_000 {
@@ -110,7 +110,7 @@ fn a_source_that_has_nothing_to_send_loses_nobody() {
 
 #[test]
 fn a_second_question_says_nothing_of_who_answers_the_first() {
-    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let keys = Keyring::new(Password::new("a secret of many bytes").unwrap());
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let at = |millis| start + Duration::from_millis(millis);
     let mut source = source(start, &keys, 1);
@@ -142,7 +142,7 @@ fn a_second_question_says_nothing_of_who_answers_the_first() {
 
 #[test]
 fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
-    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let keys = Keyring::new(Password::new("a secret of many bytes").unwrap());
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (mut source, mut lines) = feeding(start, &keys, 3);
     source.handle(start, SourceInput::Stop);
@@ -155,7 +155,7 @@ fn who_steps_aside_from_an_abort_is_not_waited_for_long() {
 
 /// A node with one file, open, that receives the payload from the source.
 fn receiving() -> (NodeSession, Now, Timing) {
-    let keys = Keyring::new(Password::new("a secret of many bytes"));
+    let keys = Keyring::new(Password::new("a secret of many bytes").unwrap());
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
     let source = Some(SourceHint { size: Some(0), mtime: None, id: "a".into() });

@@ -199,7 +199,9 @@ fn a_flipped_bit_anywhere_is_an_error_and_loses_nothing_that_came_before() {
 #[test]
 fn another_password_or_transfer_is_another_key() {
     let others = [
-        Keyring::new(Password::new("another password")).frame_key(&transfer_key().transfer()).unwrap(),
+        Keyring::new(Password::new("another password").unwrap())
+            .frame_key(&transfer_key().transfer())
+            .unwrap(),
         keys().frame_key(&TransferId([4; 16])).unwrap(),
     ];
     for other in others {

@@ -241,10 +241,12 @@ fn each_wire_has_its_own_password() {
     let one = signed(Wire::One, &value_1());
     let two = signed(Wire::Two, &value_2());
     let read = |bytes: &[u8]| HeaderReader::default().push(bytes).unwrap().1.unwrap();
-    let swapped = Keyring::new(Password::new("nimbus")).with_wire_1(Password::new(super::support::PASSWORD));
+    let swapped = Keyring::new(Password::new("nimbus").unwrap())
+        .with_wire_1(Password::new(super::support::PASSWORD).unwrap())
+        .unwrap();
     assert_eq!(read(&one).verify(&swapped), Err(HeaderError::BadSignature));
     assert_eq!(read(&two).verify(&swapped), Err(HeaderError::BadSignature));
-    let one_only = Keyring::wire_1_only(Password::new("nimbus"));
+    let one_only = Keyring::wire_1_only(Password::new("nimbus").unwrap());
     assert!(read(&one).verify(&one_only).is_ok());
     assert_eq!(read(&two).verify(&one_only), Err(HeaderError::WireOff(2)));
 }

@@ -188,12 +188,12 @@ fn lost_repeated_and_moved_lines_are_told() {
 fn lines_of_another_connection_or_password_are_not_believed() {
     let stream = encoded().concat();
     assert_eq!(read_lines(Nonce([7; 16]), &stream, &[stream.len()]).end, Err(LineError::BadMac));
-    let other = encoded_with(&Keyring::new(Password::new("another password")), &every_line());
+    let other = encoded_with(&Keyring::new(Password::new("another password").unwrap()), &every_line());
     assert_eq!(read(&other[0]), Said { all: vec![], end: Err(LineError::BadMac) });
     let mixed = [&encoded()[0][..], &other[1]].concat();
     assert_eq!(read(&mixed).end, Err(LineError::BadMac));
     // Wire 2 without a password cannot verify anything.
-    let mut reader = LineReader::new(Keyring::wire_1_only(Password::new("nimbus")), NONCE);
+    let mut reader = LineReader::new(Keyring::wire_1_only(Password::new("nimbus").unwrap()), NONCE);
     assert_eq!(reader.push(&stream), Err(LineError::BadMac));
 }
 
@@ -329,7 +329,7 @@ fn sealed_reports_are_opened_by_the_holders_of_the_password_only() {
     assert_eq!(sealed.open(&key), Ok(report()));
     for other in [
         keys().result_key(&TransferId([4; 16])).unwrap(),
-        Keyring::new(Password::new("another password")).result_key(&transfer).unwrap(),
+        Keyring::new(Password::new("another password").unwrap()).result_key(&transfer).unwrap(),
     ] {
         assert_eq!(sealed.open(&other), Err(LineError::BadMac));
     }
@@ -380,11 +380,14 @@ fn proofs() {
         proof::line(&keys(), &CHALLENGE, &NONCE),
         proof::line(&keys(), &NONCE, &NONCE),
         proof::line(&keys(), &Nonce([0; 16]), &CHALLENGE),
-        proof::line(&Keyring::new(Password::new("another password")), &NONCE, &CHALLENGE),
+        proof::line(&Keyring::new(Password::new("another password").unwrap()), &NONCE, &CHALLENGE),
     ];
     for other in others {
         assert_eq!(proof_outcome(&other.unwrap(), 64), Err(HeaderError::BadSignature));
     }
     assert_eq!(proof_outcome(b"GET / HTTP/1.1\r\n", 64), Err(HeaderError::BadSignature), "told at once");
-    assert_eq!(proof::line(&Keyring::wire_1_only(Password::new("nimbus")), &NONCE, &CHALLENGE), None);
+    assert_eq!(
+        proof::line(&Keyring::wire_1_only(Password::new("nimbus").unwrap()), &NONCE, &CHALLENGE),
+        None
+    );
 }

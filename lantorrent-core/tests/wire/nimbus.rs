@@ -82,9 +82,12 @@ fn the_same_headers_are_refused_under_another_password_or_with_wire_1_off() {
     for connection in vectors().to_node.iter().filter(|connection| connection.sent.starts_with('{')) {
         let signed = HeaderReader::default().push(connection.sent.as_bytes()).unwrap().1.unwrap();
         assert_eq!(signed.wire(), Wire::One);
-        let other = Keyring::wire_1_only(Password::new("nimbus2"));
+        let other = Keyring::wire_1_only(Password::new("nimbus2").unwrap());
         assert_eq!(signed.verify(&other), Err(HeaderError::BadSignature));
-        assert_eq!(signed.verify(&Keyring::new(Password::new("nimbus"))), Err(HeaderError::WireOff(1)));
+        assert_eq!(
+            signed.verify(&Keyring::new(Password::new("nimbus").unwrap())),
+            Err(HeaderError::WireOff(1))
+        );
         assert_eq!(signed.verify(&Keyring::default()), Err(HeaderError::WireOff(1)));
     }
 }
@@ -183,7 +186,7 @@ fn what_the_client_writes_is_read_and_our_own_header_is_read_again() {
     assert_eq!(read_payload(reader, 131_072, rest, &[rest.len()], Feed::Push).end, Ok(()));
     let again = header.sign(&keys()).unwrap();
     assert_eq!(super::support::header(&again), Ok(header.clone()));
-    assert_eq!(header.sign(&Keyring::new(Password::new("wire 2 alone"))), None);
+    assert_eq!(header.sign(&Keyring::new(Password::new("wire 2 alone").unwrap())), None);
     // What the client says of each destination, 0.2 needs in the header it makes of it: no key may get lost.
     let key_sets = |bytes: &[u8]| {
         let text = bytes.split(|&byte| byte == b'\n').next().unwrap();

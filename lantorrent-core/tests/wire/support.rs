@@ -16,7 +16,7 @@ pub(crate) const NIMBUS: &str = "nimbus";
 
 /// Both wires on, each under its own password.
 pub(crate) fn keys() -> Keyring {
-    Keyring::new(Password::new(PASSWORD)).with_wire_1(Password::new(NIMBUS))
+    Keyring::new(Password::new(PASSWORD).unwrap()).with_wire_1(Password::new(NIMBUS).unwrap()).unwrap()
 }
 
 pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {

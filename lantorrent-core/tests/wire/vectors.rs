@@ -63,7 +63,7 @@ impl Vectors {
     }
 
     fn keyring(&self) -> Keyring {
-        Keyring::new(Password::new(self.password.as_str()))
+        Keyring::new(Password::new(self.password.as_str()).unwrap())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lantorrent_core::drive::DEFAULT_PORT;
+use lantorrent_core::DEFAULT_PORT;
 use serde::Serialize;
 
 use super::App;

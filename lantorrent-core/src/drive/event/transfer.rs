@@ -98,7 +98,8 @@ impl Transfer {
         let ring = Arc::new(SessionRing::new(Ring::for_node(ring_capacity(header.block_size))));
         let pool = world.stock.pool(header.block_size);
         let mailbox = Arc::clone(&world.mailbox);
-        let files = NodeFiles::new(site.files(patience), header.clone());
+        let account = site.account(&task, &header, arrival.socket.peer_addr()?);
+        let files = NodeFiles::new(site.files(account, patience), header.clone());
         let disk = Disk::new(Instant::now(), header.clone(), files, patience);
         let files = Files::new(number, Arc::clone(&mailbox), Arc::clone(&ring), disk);
         let backings = BackingReader::new(Arc::clone(&pool), writer.wire());

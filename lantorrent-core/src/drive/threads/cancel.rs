@@ -2,17 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::error::Error;
 use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
 use super::control::unix_millis;
 use super::origin;
-use super::outcome::sort;
+use super::outcome::{Board, Outcome};
 use super::survey::survey;
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, Report, SourceHint, Verb, Wire, block_size};
+use crate::wire::{Code, Keyring, SourceHint, Verb, Wire, block_size};
 
 /// Removes from nodes what transfers of a file have left there that nobody goes on with: those that were interrupted,
 /// and those that still wait for a sender that is gone. Never a file that is whole, nor what another source has sent.
@@ -23,13 +24,15 @@ use crate::wire::{Keyring, Report, SourceHint, Verb, Wire, block_size};
 /// use lantorrent_core::wire::{Keyring, Password};
 /// use lantorrent_core::Cancel;
 ///
-/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let keys = Keyring::new(Password::new("a secret of many bytes")?);
 /// let source = Cancel::source("/srv/images/a.img")?;
-/// for report in Cancel::new(keys, source).to("10.0.0.7/srv/images/a.img".parse()?).run()? {
-///     println!("{:?}: {}", report.host, report.message);
+/// let outcome = Cancel::new(keys, source).to("10.0.0.7/srv/images/a.img".parse()?).run()?;
+/// for failed in outcome.failed() {
+///     println!("{}: {}", failed.target, failed.report().message);
 /// }
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
+#[must_use = "no node is asked before `run` is called"]
 #[derive(Debug)]
 pub struct Cancel {
     keys: Keyring,
@@ -75,13 +78,13 @@ impl Cancel {
         self
     }
 
-    /// Asks all nodes at once, each twice if need be, and waits until everybody has answered or had the time to. Returns one
-    /// report for each target, in the order in which they were given: [`Code::CANCELLED`](crate::wire::Code::CANCELLED)
-    /// where nothing is left, else why something may be.
+    /// Asks all nodes at once, each twice if need be, and waits until everybody has answered or had the time to. A target
+    /// of the outcome has a good result where nothing is left, reported as [`Code::CANCELLED`].
     ///
     /// # Errors
     /// Only what makes it impossible to ask.
-    pub fn run(self) -> Result<Vec<Report>, Error> {
+    pub fn run(self) -> Result<Outcome, Error> {
+        let started = Instant::now();
         if !self.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
@@ -90,10 +93,12 @@ impl Cancel {
             begun: unix_millis(),
             ..Plan::new(Wire::Two, destinations(&self.targets, Placement::Rename)?, block_size(None, 1))
         };
-        let mut reports =
-            survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?
-                .reports;
-        sort(&mut reports);
-        Ok(reports)
+        let found =
+            survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
+        let mut board = Board::new(self.targets, Code::CANCELLED);
+        for report in found.reports {
+            board.end(report);
+        }
+        Ok(board.outcome(0, started.elapsed()))
     }
 }

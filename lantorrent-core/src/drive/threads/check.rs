@@ -1,15 +1,16 @@
 //! Asks all nodes, before anything is sent, whether they could take part.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::error::Error;
 use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
-use super::outcome::sort;
+use super::outcome::{Board, Outcome};
 use super::survey::survey;
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Destination, Keyring, Report, Verb, Wire, block_size};
+use crate::wire::{Code, Destination, Keyring, Report, Verb, Wire, block_size};
 
 /// A question to many nodes: whether they are there and have the same password and time, may write a file where it is
 /// wanted, and have the space for it. Nothing is sent, and nothing is changed anywhere.
@@ -18,13 +19,14 @@ use crate::wire::{Destination, Keyring, Report, Verb, Wire, block_size};
 /// use lantorrent_core::Check;
 /// use lantorrent_core::wire::{Keyring, Password};
 ///
-/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let keys = Keyring::new(Password::new("a secret of many bytes")?);
 /// let check = Check::new(keys).length(Some(20 << 30)).to("10.0.0.7/srv/images/a.img".parse()?);
-/// for report in check.run()? {
-///     println!("{:?}: {}", report.host, report.message);
+/// for failed in check.run()?.failed() {
+///     println!("{}: {}", failed.target, failed.report().message);
 /// }
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
+#[must_use = "nothing is asked before `run` is called"]
 #[derive(Debug)]
 pub struct Check {
     keys: Keyring,
@@ -72,12 +74,13 @@ impl Check {
         self
     }
 
-    /// Asks, and waits until everybody has answered or had the time to. Returns one report for each target, in the
-    /// order in which they were given.
+    /// Asks, and waits until everybody has answered or had the time to. A target of the outcome
+    /// has a good result where its file could be written.
     ///
     /// # Errors
     /// Only what makes it impossible to ask.
-    pub fn run(self) -> Result<Vec<Report>, Error> {
+    pub fn run(self) -> Result<Outcome, Error> {
+        let started = Instant::now();
         if !self.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
@@ -85,11 +88,13 @@ impl Check {
             length: self.length,
             ..Plan::new(Wire::Two, destinations(&self.targets, self.placement)?, block_size(self.length, 1))
         };
-        let mut reports =
-            survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?
-                .reports;
-        sort(&mut reports);
-        Ok(reports)
+        let found =
+            survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
+        let mut board = Board::new(self.targets, Code::SUCCESS);
+        for report in found.reports {
+            board.end(report);
+        }
+        Ok(board.outcome(0, started.elapsed()))
     }
 }
 

@@ -130,7 +130,8 @@ fn run_session(
     arrival.guest.join_session();
     let gate = &shared.site.gate;
     let seed = Seed(random()?);
-    let files = shared.site.files(patience);
+    let account = shared.site.account(&task, header, arrival.guest.from);
+    let files = shared.site.files(account, patience);
     let traffic = shared.site.traffic.clone();
     let Some(mut hands) = NodeHands::new(header, &gate.keys, files, traffic, doorbell, &happenings)? else {
         return Ok(());

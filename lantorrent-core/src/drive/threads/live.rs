@@ -1,7 +1,7 @@
 //! What is alive: every connection of a node until its socket is closed, and every session until it is over.
 
 use std::collections::HashMap;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,20 +59,20 @@ impl Live {
 
     /// Takes in a connection that was accepted. None if there are too many, or the node is being stopped.
     pub(super) fn enter(self: &Arc<Self>, socket: TcpStream) -> Option<Arc<Guest>> {
-        let (handle, from) = (socket.try_clone().ok()?, socket.peer_addr().ok()?.ip());
+        let (handle, from) = (socket.try_clone().ok()?, socket.peer_addr().ok()?);
         let mut state = self.lock();
         if state.stopping {
             return None;
         }
         let number = state.last + 1;
-        match state.slots.enter(number, from) {
+        match state.slots.enter(number, from.ip()) {
             Slot::Granted => {}
             Slot::InPlaceOf(other) => state.close(other),
             Slot::Full => return None,
         }
         state.last = number;
         state.connections.insert(number, Stage::Alone(handle));
-        Some(Arc::new(Guest { live: Arc::clone(self), number, socket }))
+        Some(Arc::new(Guest { live: Arc::clone(self), number, socket, from }))
     }
 
     /// Takes note that a session runs, until that is dropped.
@@ -133,6 +133,8 @@ pub(super) struct Guest {
     live: Arc<Live>,
     pub(super) number: u64,
     pub(super) socket: TcpStream,
+    /// Its peer.
+    pub(super) from: SocketAddr,
 }
 
 impl Guest {

@@ -44,7 +44,9 @@ use std::sync as waiting;
 pub use cancel::Cancel;
 pub use check::Check;
 pub(super) use node::{Server, Stopper};
-pub use outcome::{Event, ListedNode, Outcome};
+pub use outcome::{
+    Failure, ListedNode, Outcome, TargetOutcome, TargetProgress, TransferEvent, TransferProgress,
+};
 pub use transfer::Transfer;
 pub use wishes::TransferHandle;
 

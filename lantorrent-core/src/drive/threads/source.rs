@@ -14,7 +14,7 @@ use super::children::{Children, Outgoing};
 use super::control::{self, Hands, ToSource, now};
 use super::monitor::{Monitor, Role};
 use super::origin::{Origin, SourceContent};
-use super::outcome::{Event, ListedNode, Outcome};
+use super::outcome::{Board, ListedNode, TransferEvent};
 use super::wishes::{Wish, Wishes};
 use super::{HAPPENINGS, random};
 use crate::flow::{Pool, Ring, Shared as _, Supply, SupplyStep, Zeros, ring_capacity};
@@ -25,7 +25,7 @@ use crate::wire::{Keyring, PayloadWriter};
 /// How long the last frame to a child may take where the transfer is suspended.
 const PARTING: Duration = Duration::from_secs(1);
 
-pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
+pub(super) type Listener = Box<dyn FnMut(&TransferEvent) + Send>;
 
 /// What a source works with, whatever it does.
 pub(super) struct Desk {
@@ -38,17 +38,12 @@ pub(super) struct Desk {
     pub(super) resolver: Resolver,
     pub(super) listener: Listener,
     pub(super) wishes: Arc<Wishes>,
+    pub(super) board: Board,
 }
 
-/// Sends what comes from `origin` to everybody in the plan, and adds to `outcome` what became of it.
-pub(super) fn run(
-    origin: Origin,
-    zeros: Zeros,
-    plan: Plan,
-    desk: Desk,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    let Desk { keys, timing, limit, dscp, resolver, mut listener, wishes } = desk;
+/// Sends what comes from `origin` to all nodes of the plan. Returns what became of it, and the bytes sent to the first node.
+pub(super) fn run(origin: Origin, zeros: Zeros, plan: Plan, desk: Desk) -> Result<(Board, u64), Error> {
+    let Desk { keys, timing, limit, dscp, resolver, mut listener, wishes, mut board } = desk;
     let _memory = Promise::of(memory::TRANSFER).map_err(Error::system("begin a transfer"))?;
     let (wire, length, block_size) = (plan.wire, plan.length, plan.block_size);
     let seed = Seed(random().map_err(Error::system("draw random numbers"))?);
@@ -56,8 +51,9 @@ pub(super) fn run(
     let Some(writer) = PayloadWriter::new(session.header(), &keys) else {
         return Err(Error::no_password(wire));
     };
-    let nodes = session.nodes().iter().map(ListedNode::from).collect();
-    listener(&Event::Begun { transfer: session.transfer(), nodes });
+    let nodes: Vec<ListedNode> = session.nodes().iter().map(ListedNode::from).collect();
+    board.list(&nodes);
+    listener(&TransferEvent::Begun { transfer: session.transfer(), nodes });
     let (happenings, happened) = mpsc::sync_channel(HAPPENINGS);
     let waking = happenings.clone();
     // Where there is no room the session is awake.
@@ -81,14 +77,14 @@ pub(super) fn run(
         .name("read".into())
         .spawn(move || bring(supply, &filled, &happenings))
         .map_err(Error::system("start a thread"))?;
-    let mut hands = SourceHands { monitor, children, listener, wishes, length, outcome };
+    let mut hands = SourceHands { monitor, children, listener, wishes, length, board };
     control::run(&mut session, &mut hands, &happened);
     drop(happened);
-    let SourceHands { monitor, children, outcome, .. } = hands;
-    outcome.size = monitor.look(Ring::farthest);
+    let SourceHands { monitor, children, board, .. } = hands;
+    let sent = monitor.look(Ring::farthest);
     children.wait_for_parting(PARTING);
     children.end();
-    Ok(())
+    Ok((board, sent))
 }
 
 /// Brings everything, or tells the session why not.
@@ -105,33 +101,34 @@ fn bring(mut supply: Supply<SourceContent>, monitor: &Monitor, happenings: &ToSo
 }
 
 /// What a session of a source works with.
-struct SourceHands<'a> {
+struct SourceHands {
     monitor: Arc<Monitor>,
     children: Children<SourceInput<'static>>,
     listener: Listener,
     wishes: Arc<Wishes>,
     length: Option<u64>,
-    outcome: &'a mut Outcome,
+    board: Board,
 }
 
-impl Hands<SourceSession> for SourceHands<'_> {
+impl Hands<SourceSession> for SourceHands {
     fn carry_out(&mut self, output: SourceOutput) {
         match output {
             SourceOutput::Link(output) => self.children.carry_out(output),
             SourceOutput::Feed(output) => self.monitor.change(|ring| ring.obey(output)),
             SourceOutput::Part(link) => self.children.part(link),
             SourceOutput::Progress(nodes) => {
-                let event =
-                    Event::Progress { size: self.length, sent: self.monitor.look(Ring::farthest), nodes };
-                (self.listener)(&event);
+                let sent = self.monitor.look(Ring::farthest);
+                let progress = self.board.progress(self.length, sent, nodes);
+                (self.listener)(&TransferEvent::Progress(progress));
             }
             SourceOutput::Report(report) => {
-                (self.listener)(&Event::Report(report.clone()));
-                self.outcome.reports.push(report);
+                if let Some(ended) = self.board.end(report) {
+                    (self.listener)(&TransferEvent::Ended(ended));
+                }
             }
             SourceOutput::Bypassed(report) => {
-                (self.listener)(&Event::Bypassed(report.clone()));
-                self.outcome.bypassed.push(report);
+                self.board.bypassed.push(report.clone());
+                (self.listener)(&TransferEvent::Bypassed(report));
             }
             // It is dealt with before it comes here.
             SourceOutput::Done => {}

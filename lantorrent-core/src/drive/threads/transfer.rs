@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::dscp::Dscp;
 use super::super::error::Error;
@@ -14,7 +14,7 @@ use super::super::target::{Target, destinations};
 use super::check::leave_out;
 use super::control::unix_millis;
 use super::origin::{Origin, examine, open, spool};
-use super::outcome::{Event, Outcome, sort};
+use super::outcome::{Board, Outcome, TransferEvent};
 use super::random;
 use super::source::{self, Desk, Listener};
 use super::survey::survey;
@@ -22,22 +22,25 @@ use super::wishes::{TransferHandle, Wishes};
 use crate::flow::Zeros;
 use crate::session::{DirectExchange, Plan, Timing};
 use crate::store::Placement;
-use crate::wire::{Keyring, Report, SourceHint, TransferKey, Verb, Wire, block_size, limits};
+use crate::wire::{Code, Keyring, Report, SourceHint, TransferKey, Verb, Wire, block_size, limits};
 
-/// One file, or stream, on its way to many targets.
+/// One file, or stream, on its way to many targets. Nothing is sent before [`send`](Self::send).
 ///
 /// ```no_run
 /// use lantorrent_core::wire::{Keyring, Password};
 /// use lantorrent_core::Transfer;
 ///
-/// let keys = Keyring::new(Password::new("a secret of many bytes"));
+/// let keys = Keyring::new(Password::new("a secret of many bytes")?);
 /// let outcome = Transfer::from_file("/srv/images/a.img", keys)?
 ///     .to("10.0.0.7/srv/images/a.img".parse()?)
 ///     .to("10.0.0.8/srv/images/a.img".parse()?)
 ///     .send()?;
-/// assert!(outcome.all_succeeded());
+/// for failed in outcome.failed() {
+///     eprintln!("{}: {}", failed.target, failed.result.as_ref().unwrap_err());
+/// }
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
+#[must_use = "nothing is sent before `send` is called"]
 pub struct Transfer {
     origin: Origin,
     hint: Option<SourceHint>,
@@ -125,6 +128,7 @@ impl Transfer {
     /// One more target. Those with the same host and port are one node, which receives the file once.
     pub fn to(mut self, target: Target) -> Self {
         self.targets.push(target);
+        self.wishes.expect(self.targets.len());
         self
     }
 
@@ -200,7 +204,7 @@ impl Transfer {
     }
 
     /// Calls `listener` with what happens, on the thread that called [`send`](Self::send).
-    pub fn on_event(mut self, listener: impl FnMut(&Event) + Send + 'static) -> Self {
+    pub fn on_event(mut self, listener: impl FnMut(&TransferEvent) + Send + 'static) -> Self {
         self.listener = Box::new(listener);
         self
     }
@@ -210,10 +214,10 @@ impl Transfer {
         TransferHandle(Arc::clone(&self.wishes))
     }
 
-    /// Sends, and waits for the result of every request.
+    /// Sends, and waits for the result of every target.
     ///
     /// # Errors
-    /// Only what makes it impossible to begin. What becomes of the requests is in the [`Outcome`].
+    /// Only what makes it impossible to begin. What becomes of the targets is in the [`Outcome`].
     pub fn send(mut self) -> Result<Outcome, Error> {
         let started = Instant::now();
         let mut plan = self.plan()?;
@@ -228,18 +232,17 @@ impl Transfer {
             let places = plan.destinations.iter().map(|node| node.index);
             plan.features_in_use = plan.exchange.features_of_all(&plan.features, places);
         }
-        for report in &reports {
-            (self.listener)(&Event::Report(report.clone()));
+        let mut board = Board::new(self.targets, Code::SUCCESS);
+        for ended in reports.into_iter().filter_map(|report| board.end(report)) {
+            (self.listener)(&TransferEvent::Ended(ended));
         }
-        let mut outcome = Outcome { reports, bypassed: Vec::new(), size: 0, elapsed: Duration::ZERO };
-        if !plan.destinations.is_empty() {
-            let Self { keys, timing, limit, dscp, resolver, listener, wishes, .. } = self;
-            let desk = Desk { keys, timing, limit, dscp, resolver, listener, wishes };
-            source::run(self.origin, self.zeros, plan, desk, &mut outcome)?;
+        if plan.destinations.is_empty() {
+            return Ok(board.outcome(0, started.elapsed()));
         }
-        sort(&mut outcome.reports);
-        outcome.elapsed = started.elapsed();
-        Ok(outcome)
+        let Self { keys, timing, limit, dscp, resolver, listener, wishes, .. } = self;
+        let desk = Desk { keys, timing, limit, dscp, resolver, listener, wishes, board };
+        let (board, sent) = source::run(self.origin, self.zeros, plan, desk)?;
+        Ok(board.outcome(sent, started.elapsed()))
     }
 
     /// Asks all nodes. Returns what those say that cannot take part, and what else has come of it.

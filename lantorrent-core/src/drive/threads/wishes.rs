@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::super::error::Error;
+
 /// Something that somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -24,6 +26,8 @@ struct State {
     /// Whether there is an end to it: nothing new is to begin.
     ending: bool,
     wake: Option<Wake>,
+    /// Targets that the transfer has.
+    targets: usize,
 }
 
 /// Wakes who has to look at what is wanted. Never waits for him: this may be his own thread, in the listener.
@@ -52,6 +56,11 @@ impl Wishes {
         }
     }
 
+    /// The transfer has so many targets.
+    pub(super) fn expect(&self, targets: usize) {
+        self.lock().targets = targets;
+    }
+
     /// From now on `wake` is called for whatever is wanted. It must not wait.
     pub(super) fn wakes(&self, wake: impl Fn() + Send + 'static) {
         self.lock().wake = Some(Wake(Box::new(wake)));
@@ -78,6 +87,7 @@ impl Wishes {
 }
 
 /// Says from elsewhere what is to become of a transfer. It may be cloned and sent to other threads.
+#[must_use = "dropping it stops nothing"]
 #[derive(Debug, Clone)]
 pub struct TransferHandle(pub(super) Arc<Wishes>);
 
@@ -92,8 +102,16 @@ impl TransferHandle {
     /// now. Its node is told, removes what it has of the file, and does without it from then on; the result is
     /// [`Code::CANCELLED`](crate::wire::Code::CANCELLED). A file that is in place already stays, and is a success. Where the
     /// node cannot be told, or knows wire 1 alone, nothing changes. The others go on.
-    pub fn cancel(&self, place: usize) {
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTarget`] where the transfer has fewer targets.
+    pub fn cancel(&self, place: usize) -> Result<(), Error> {
+        let targets = self.0.lock().targets;
+        if place >= targets {
+            return Err(Error::NoSuchTarget { place, targets });
+        }
         self.0.wish(Wish::Cancel(place));
+        Ok(())
     }
 
     /// Ends the transfer for now, in about a second at most. The nodes keep what they have, and a later transfer of the

@@ -6,7 +6,7 @@ use crate::wire::{
 };
 
 pub(super) fn keys() -> Keyring {
-    Keyring::new(Password::new("p"))
+    Keyring::new(Password::new("p").unwrap())
 }
 
 pub(super) fn header(transfer: u8, index: u32, file: &str, source: Option<&str>) -> Header {

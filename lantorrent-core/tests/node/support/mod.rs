@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::session::Timing;
-use lantorrent_core::wire::{Keyring, Password, Wire};
+use lantorrent_core::wire::{Keyring, Password, Report, Wire};
 use lantorrent_core::{Outcome, Target, Transfer};
 use socket2::{Domain, Socket, Type};
 
@@ -35,7 +35,7 @@ pub(crate) const BOTH: [Wire; 2] = [Wire::One, Wire::Two];
 
 /// Both wires on, each under its own password.
 pub(crate) fn keys() -> Keyring {
-    Keyring::new(Password::new(PASSWORD)).with_wire_1(Password::new(NIMBUS))
+    Keyring::new(Password::new(PASSWORD).unwrap()).with_wire_1(Password::new(NIMBUS).unwrap()).unwrap()
 }
 
 /// Deadlines that nothing here has to wait for, however busy the machine is.
@@ -95,7 +95,12 @@ pub(crate) fn send(wire: Wire, content: &[u8], targets: impl IntoIterator<Item =
 
 /// The codes of all results, in order of the targets.
 pub(crate) fn codes(outcome: &Outcome) -> Vec<u16> {
-    outcome.reports.iter().map(|report| report.code.0).collect()
+    outcome.reports().map(|report| report.code.0).collect()
+}
+
+/// All results, in order of the targets.
+pub(crate) fn reports(outcome: &Outcome) -> Vec<Report> {
+    outcome.reports().cloned().collect()
 }
 
 pub(crate) fn target(address: SocketAddr, path: impl Into<String>) -> Target {

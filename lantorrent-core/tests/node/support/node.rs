@@ -165,7 +165,7 @@ impl Drop for TestNode {
 }
 
 fn config(folder: &TempDir) -> NodeConfig {
-    let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]);
+    let mut config = NodeConfig::new(keys(), vec![folder.path().to_owned()]).unwrap();
     // Nobody cuts the power in these tests.
     config.durability = Durability::NoSync;
     config.driver = crate::DRIVER;

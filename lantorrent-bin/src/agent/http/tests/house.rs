@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use lantorrent_core::DEFAULT_PORT;
 use lantorrent_core::Limit;
-use lantorrent_core::drive::DEFAULT_PORT;
 use tempfile::TempDir;
 
 use super::super::guard::Access;
