@@ -1,18 +1,4 @@
-//! Copies one large file to many machines of a LAN at the speed of one copy.
-//!
-//! The layers, from the bottom: `wire` turns bytes into values and back; `session` holds the state machines of a
-//! node and of a source, and with them every decision; `flow` is the data plane, which knows what is in memory and
-//! what waits for what; `store` keeps files; `drive` steps session and data plane, and waits for sockets and files.
-//!
-//! # Features
-//!
-//! - `chain`: `wire`, `session` and `flow`, for a driver of your own. They use no socket, file, clock or randomness.
-//! - `store`: files, for any program.
-//! - `runtime`: names and connections, for any program (`look_up`, `connect`).
-//! - `threads`: all of these, and the driver on blocking threads. On by default.
-//! - `event`: as `threads`, and nodes on an event loop (`Driver::EventLoop`). On by default.
-//! - `no-c`: checksums without assembly, so that no C compiler is needed.
-//!
+#![doc = include_str!("guide.md")]
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 
 #[cfg(any(feature = "chain", feature = "store"))]
@@ -50,3 +36,5 @@ pub use drive::{
 pub use rate::{Limit, Pace};
 #[cfg(feature = "runtime")]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
+#[cfg(feature = "chain")]
+pub use wire::{Keyring, Password};

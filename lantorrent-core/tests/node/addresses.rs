@@ -164,7 +164,7 @@ fn a_chain_is_repaired_by_all_addresses_too() {
     let transfer = list.iter().zip(&nodes).fold(transfer(&content), |transfer, (name, node)| {
         transfer.to(named(name, node))
     });
-    let timing = Timing { direct: Duration::from_secs(2), ..patient() };
+    let timing = with!(patient(), direct: Duration::from_secs(2));
     let transfer = transfer.timing(timing).resolver(names.resolver());
     let sending = thread::spawn(|| transfer.send().unwrap());
     let begun = |node: &TestNode| std::fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() > 0);
@@ -246,7 +246,7 @@ fn names_that_are_not_answered_hold_up_no_others() {
 }
 
 fn impatient() -> Timing {
-    Timing { grace: Duration::from_millis(300), direct: Duration::from_secs(1), ..patient() }
+    with!(patient(), grace: Duration::from_millis(300), direct: Duration::from_secs(1))
 }
 
 impl Names {

@@ -1,5 +1,9 @@
 // What is tested on every driver. Each crate that includes this says which one by `DRIVER`.
 
+#[macro_use]
+#[path = "../common/with.rs"]
+mod with;
+
 mod support;
 
 mod addresses;

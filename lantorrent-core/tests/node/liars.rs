@@ -4,7 +4,6 @@
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Destination, Header, Line, Nonce, Report, SealedReport, Verb, Wire};
 use lantorrent_core::{NodeConfig, Transfer};
 
@@ -243,7 +242,7 @@ fn a_node_that_is_not_at_its_end_is_waited_for() {
             child.wait();
             drop(behind);
         });
-        let begin = transfer(&content).timing(Timing { check: Duration::from_millis(300), ..short(1000) });
+        let begin = transfer(&content).timing(with!(short(1000), check: Duration::from_millis(300)));
         let outcome = begin.to(liar.target()).to(node.target("a")).no_check().send().unwrap();
         assert_eq!(codes(&outcome), [0, 0], "{code}: {outcome:?}");
         node.assert_has("a", &content);

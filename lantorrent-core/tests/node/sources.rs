@@ -194,7 +194,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let port = DeadPort::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
+    let timing = with!(Timing::default(), progress: Duration::from_millis(20));
     let size = 8 << 20;
     let transfer = transfer(&content(size))
         .to(node.target("a"))
@@ -274,7 +274,7 @@ fn a_transfer_is_stopped_before_it_begins() {
 #[test]
 fn a_transfer_is_stopped_from_its_own_listener() {
     let (node, gate) = gated(100_000);
-    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
+    let timing = with!(Timing::default(), progress: Duration::from_millis(20));
     let transfer = transfer(&content(40 << 20)).to(node.target("a")).timing(timing);
     let handle = transfer.handle();
     let outcome = transfer

@@ -128,8 +128,8 @@ fn a_bit_that_flips_anywhere_is_mended() {
     // Where the end of a line is damaged both sides wait for it.
     let patience = Duration::from_secs(1);
     let timing =
-        Timing { greeting: patience, handshake: patience, dead_after: patience, ..Timing::default() };
-    let timing = Timing { finish: patience, alive: Duration::from_millis(100), ..timing };
+        with!(Timing::default(), greeting: patience, handshake: patience, dead_after: patience);
+    let timing = with!(timing, finish: patience, alive: Duration::from_millis(100));
     let lanes: Vec<_> = (0..WORKERS).map(|_| Mutex::new(Damaged::new(&timing))).collect();
     in_parallel(down + up, WORKERS, |number| {
         // There are as many lanes as there are workers.

@@ -41,31 +41,13 @@ pub(crate) fn keys() -> Keyring {
 /// Deadlines that nothing here has to wait for, however busy the machine is.
 pub(crate) fn patient() -> Timing {
     let time = Duration::from_secs(60);
-    Timing {
-        greeting: time,
-        handshake: time,
-        dead_after: time,
-        grace: time,
-        direct: time,
-        check: time,
-        ..Timing::default()
-    }
+    with!(Timing::default(), greeting: time, handshake: time, dead_after: time, grace: time, direct: time, check: time)
 }
 
 /// Deadlines that a test may wait for.
 pub(crate) fn short(time: u64) -> Timing {
     let time = Duration::from_millis(time);
-    Timing {
-        greeting: time,
-        handshake: time,
-        dead_after: time,
-        dead_after_wire_1: time,
-        finish: time,
-        orphan: time,
-        alive: time / 5,
-        progress: time / 5,
-        ..Timing::default()
-    }
+    with!(Timing::default(), greeting: time, handshake: time, dead_after: time, dead_after_wire_1: time, finish: time, orphan: time, alive: time / 5, progress: time / 5)
 }
 
 /// Bytes without a pattern, the same each time.
