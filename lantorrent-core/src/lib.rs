@@ -1,5 +1,6 @@
 #![doc = include_str!("guide.md")]
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 #[cfg(any(feature = "chain", feature = "store"))]
 mod digest;
@@ -18,6 +19,7 @@ mod rate;
 pub mod rlimit;
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
+#[expect(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "shared with lantorrent-swarm alone")]
 pub mod runtime;
 #[cfg(feature = "chain")]
 pub mod session;

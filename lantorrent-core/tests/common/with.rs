@@ -1,10 +1,7 @@
 //! Values of structs that may grow, which other crates cannot write as literals.
 
-/// A value with other fields.
-macro_rules! with {
-    ($base:expr, $($field:ident: $value:expr),+ $(,)?) => {{
-        let mut changed = $base;
-        $(changed.$field = $value;)+
-        changed
-    }};
+/// `base` with what `change` makes of it.
+pub(crate) fn with<T>(mut base: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut base);
+    base
 }

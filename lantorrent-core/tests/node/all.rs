@@ -1,9 +1,5 @@
 // What is tested on every driver. Each crate that includes this says which one by `DRIVER`.
 
-#[macro_use]
-#[path = "../common/with.rs"]
-mod with;
-
 mod support;
 
 mod addresses;
@@ -47,3 +43,5 @@ mod suspend;
 mod sweeps;
 #[path = "../common/system.rs"]
 mod system;
+#[path = "../common/with.rs"]
+mod with;

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Frame, Line, Wire};
-use lantorrent_core::{TransferEvent, Outcome, Transfer};
+use lantorrent_core::{Outcome, Transfer, TransferEvent};
 
-use crate::support::{reports, 
-    BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
+use crate::support::{
+    BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, reports, short, target, transfer,
+    wait_until,
 };
+use crate::with::with;
 
 /// Sends on a thread of its own.
 fn sending(transfer: Transfer) -> thread::JoinHandle<Outcome> {
@@ -194,7 +196,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let port = DeadPort::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    let timing = with!(Timing::default(), progress: Duration::from_millis(20));
+    let timing = with(Timing::default(), |it| it.progress = Duration::from_millis(20));
     let size = 8 << 20;
     let transfer = transfer(&content(size))
         .to(node.target("a"))
@@ -274,7 +276,7 @@ fn a_transfer_is_stopped_before_it_begins() {
 #[test]
 fn a_transfer_is_stopped_from_its_own_listener() {
     let (node, gate) = gated(100_000);
-    let timing = with!(Timing::default(), progress: Duration::from_millis(20));
+    let timing = with(Timing::default(), |it| it.progress = Duration::from_millis(20));
     let transfer = transfer(&content(40 << 20)).to(node.target("a")).timing(timing);
     let handle = transfer.handle();
     let outcome = transfer
