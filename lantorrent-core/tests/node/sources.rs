@@ -231,11 +231,11 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
         .collect();
     ended.sort_by_key(|report| report.id.clone());
     assert_eq!(ended, reports(&outcome));
-    let last = events.iter().filter_map(|event| match event {
+    let last = events.iter().rev().find_map(|event| match event {
         TransferEvent::Progress(progress) => Some(progress),
         _ => None,
     });
-    let states: Vec<_> = last.last().unwrap().targets().map(|(target, at)| (target.port, at.state)).collect();
+    let states: Vec<_> = last.unwrap().targets().map(|(target, at)| (target.port, at.state)).collect();
     assert_eq!(states[..2], [(node.address.port(), lantorrent_core::wire::NodeState::Done); 2]);
     assert_eq!(states[2].0, port.address.port());
 }

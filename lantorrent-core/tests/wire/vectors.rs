@@ -93,7 +93,7 @@ fn header(vectors: &Vectors) -> Header {
                 it.source = Some(with(SourceHint::new("b7e1".into()), |it| {
                     it.size = Some(12_299);
                     it.mtime = Some(1_700_000_000_000_000_000);
-                }))
+                }));
             },
         ));
     })

@@ -197,7 +197,7 @@ impl Child {
             it.port = Some(node.port);
             it.file = Some(node.requests[0].filename.clone());
             it.id = Some(node.requests[0].id.clone());
-            it.md5sum = sum.filter(|_| !wire_2).unwrap_or_default().to_owned();
+            sum.filter(|_| !wire_2).unwrap_or_default().clone_into(&mut it.md5sum);
             it.root = sum.filter(|_| wire_2).map(str::to_owned);
             it.index = wire_2.then_some(node.index);
             it.by = wire_2.then_some(node.index);
