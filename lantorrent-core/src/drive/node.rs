@@ -16,7 +16,7 @@ use super::threads;
 /// use lantorrent_core::{Node, NodeConfig};
 ///
 /// let keys = Keyring::new(Password::new("a secret of many bytes")?);
-/// let node = Node::bind(([0, 0, 0, 0], 2893).into(), NodeConfig::new(keys, vec!["/srv/images".into()]))?;
+/// let node = Node::bind(([0, 0, 0, 0], 2893).into(), NodeConfig::new(keys, ["/srv/images"])?)?;
 /// node.run()?;
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
