@@ -13,11 +13,18 @@
 //! - `event`: as `threads`, and nodes on an event loop (`Driver::EventLoop`). On by default.
 //! - `no-c`: checksums without assembly, so that no C compiler is needed.
 //!
+//! `chain` builds for every system; what else there is needs Linux.
+//!
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
+
+#[cfg(all(any(feature = "store", feature = "runtime"), not(target_os = "linux")))]
+compile_error!(
+    "the drivers need Linux; for another system build with default-features = false and the feature chain"
+);
 
 #[cfg(any(feature = "chain", feature = "store"))]
 mod digest;
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", target_os = "linux"))]
 mod drive;
 #[cfg(feature = "chain")]
 pub mod flow;
@@ -28,19 +35,19 @@ pub mod fuzz;
 mod race;
 #[cfg(any(feature = "chain", feature = "runtime"))]
 mod rate;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "store", target_os = "linux"))]
 pub mod rlimit;
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "runtime", target_os = "linux"))]
 #[doc(hidden)]
 pub mod runtime;
 #[cfg(feature = "chain")]
 pub mod session;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "store", target_os = "linux"))]
 pub mod store;
 #[cfg(feature = "chain")]
 pub mod wire;
 
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", target_os = "linux"))]
 pub use drive::{
     Cancel, Check, DEFAULT_PORT, Decision, Driver, Error, Failure, Fault, ListedNode, Node, NodeConfig,
     NodeEvent, NodeHandle, Offer, Outcome, Target, TargetOutcome, TargetProgress, Transfer, TransferEvent,
@@ -48,5 +55,5 @@ pub use drive::{
 };
 #[cfg(any(feature = "chain", feature = "runtime"))]
 pub use rate::{Limit, Pace};
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "runtime", target_os = "linux"))]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
