@@ -12,6 +12,7 @@
 //! - `threads`: all of these, and the driver on blocking threads. On by default.
 //! - `event`: as `threads`, and nodes on an event loop (`Driver::EventLoop`). On by default.
 //! - `no-c`: checksums without assembly, so that no C compiler is needed.
+//! - `fuzzing`: the functions that fuzz targets call. They are no part of the interface.
 //!
 //! `chain` builds for every system; what else there is needs Linux.
 //!
@@ -28,7 +29,7 @@ mod digest;
 mod drive;
 #[cfg(feature = "chain")]
 pub mod flow;
-#[cfg(feature = "chain")]
+#[cfg(all(feature = "chain", feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(any(feature = "chain", feature = "runtime"))]
