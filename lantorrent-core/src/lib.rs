@@ -58,3 +58,8 @@ pub use drive::{
 pub use rate::{Limit, Pace};
 #[cfg(all(feature = "runtime", target_os = "linux"))]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "threads"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -51,3 +51,8 @@ pub use entropy::Seed;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};
 pub use url::{Scheme, Url, UrlError};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
