@@ -115,7 +115,7 @@ fn main() {
             let Some((session, _)) = &mut node else { break };
             match output {
                 NodeOutput::File(FileOutput::Open(number)) => {
-                    let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
+                    let opened = Opened::new(ReadBack::Possible, 0);
                     session.handle(now, FileInput::Opened(number, Ok(opened)));
                 }
                 NodeOutput::Reply(_, bytes) => up.extend(bytes),
@@ -138,10 +138,12 @@ fn main() {
 
 /// One file for one node.
 fn plan(length: u64) -> Plan {
-    let requests = vec![Request { filename: "/srv/image".into(), id: "1".into(), rename: true }];
+    let requests = vec![Request::new("/srv/image".into(), "1".into())];
     let host = "node".into();
-    let node = Destination { host, port: 2893, index: 0, requests, degree: None, block_size: None };
-    Plan { length: Some(length), ..Plan::new(Wire::Two, vec![node], BLOCK) }
+    let node = Destination::new(host, 2893, requests);
+    let mut plan = Plan::new(Wire::Two, vec![node], BLOCK);
+    plan.length = Some(length);
+    plan
 }
 
 /// All frames of the payload, and what it sums up to.

@@ -1,22 +1,6 @@
-//! Copies one large file to many machines of a LAN at the speed of one copy.
-//!
-//! The layers, from the bottom: `wire` turns bytes into values and back; `session` holds the state machines of a
-//! node and of a source, and with them every decision; `flow` is the data plane, which knows what is in memory and
-//! what waits for what; `store` keeps files; `drive` steps session and data plane, and waits for sockets and files.
-//!
-//! # Features
-//!
-//! - `chain`: `wire`, `session` and `flow`, for a driver of your own. They use no socket, file, clock or randomness.
-//! - `store`: files, for any program.
-//! - `runtime`: names and connections, for any program (`look_up`, `connect`).
-//! - `threads`: all of these, and the driver on blocking threads. On by default.
-//! - `event`: as `threads`, and nodes on an event loop (`Driver::EventLoop`). On by default.
-//! - `no-c`: checksums without assembly, so that no C compiler is needed.
-//! - `fuzzing`: the functions that fuzz targets call. They are no part of the interface.
-//!
-//! `chain` builds for every system; what else there is needs Linux.
-//!
+#![doc = include_str!("guide.md")]
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 #[cfg(all(any(feature = "store", feature = "runtime"), not(target_os = "linux")))]
 compile_error!(
@@ -40,6 +24,7 @@ mod rate;
 pub mod rlimit;
 #[cfg(all(feature = "runtime", target_os = "linux"))]
 #[doc(hidden)]
+#[expect(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "shared with lantorrent-swarm alone")]
 pub mod runtime;
 #[cfg(feature = "chain")]
 pub mod session;
@@ -58,6 +43,8 @@ pub use drive::{
 pub use rate::{Limit, Pace};
 #[cfg(all(feature = "runtime", target_os = "linux"))]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
+#[cfg(feature = "chain")]
+pub use wire::{Keyring, Password};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "threads"))]

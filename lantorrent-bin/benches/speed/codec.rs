@@ -142,31 +142,19 @@ fn push(reader: &mut PayloadReader, mut input: &[u8], block: &mut [u8]) -> usize
 }
 
 fn header() -> Header {
-    let node = |index: u32| Destination {
-        host: format!("10.77.{}.{}", index >> 8, index & 255),
-        port: 2893,
-        index,
-        requests: vec![Request {
-            filename: "/srv/images/an image with a name of usual length.qcow2".into(),
-            id: format!("{index:032x}"),
-            rename: true,
-        }],
-        degree: None,
-        block_size: None,
+    let node = |index: u32| {
+        let filename = "/srv/images/an image with a name of usual length.qcow2";
+        let request = Request::new(filename.into(), format!("{index:032x}"));
+        let host = format!("10.77.{}.{}", index >> 8, index & 255);
+        let mut node = Destination::new(host, 2893, vec![request]);
+        node.index = index;
+        node
     };
-    Header {
-        node: node(0),
-        length: Some(PAYLOAD),
-        block_size: BLOCK,
-        degree: 1,
-        destinations: (1..NODES).map(node).collect(),
-        envelope: Some(Envelope::new(
-            transfer_key().signer(),
-            Nonce([9; 16]),
-            2_000_000_000,
-            ([10, 77, 0, 1], 2893).into(),
-        )),
-    }
+    let to = ([10, 77, 0, 1], 2893).into();
+    let mut header = Header::new(node(0), Some(PAYLOAD), BLOCK);
+    header.destinations = (1..NODES).map(node).collect();
+    header.envelope = Some(Envelope::new(transfer_key().signer(), Nonce([9; 16]), 2_000_000_000, to));
+    header
 }
 
 fn read_header() -> impl FnMut() {

@@ -167,24 +167,14 @@ fn header(to: SocketAddr, file: &Path, number: usize, length: u64) -> (Header, T
     let unique = |salt: u128| ((since.as_nanos() << 32) + ((number as u128) << 4) + salt).to_be_bytes();
     let filename = file.display().to_string();
     let key = TransferKey::new(&[unique(1), unique(2)].concat().try_into().expect("32 bytes"));
-    let header = Header {
-        node: Destination {
-            host: to.ip().to_string(),
-            port: to.port(),
-            index: 0,
-            requests: vec![Request { filename, id: "0".into(), rename: true }],
-            degree: None,
-            block_size: None,
-        },
-        length: Some(length),
-        block_size: BLOCK as u32,
-        degree: 1,
-        destinations: Vec::new(),
-        envelope: Some(Envelope {
-            source: Some(SourceHint { size: Some(length), mtime: Some(1), id: "a benchmark".into() }),
-            begun: u64::try_from(since.as_millis()).ok(),
-            ..Envelope::new(key.signer(), Nonce(unique(3)), since.as_secs() + 600, to)
-        }),
-    };
+    let mut source = SourceHint::new("a benchmark".into());
+    (source.size, source.mtime) = (Some(length), Some(1));
+    let mut envelope = Envelope::new(key.signer(), Nonce(unique(3)), since.as_secs() + 600, to);
+    envelope.source = Some(source);
+    envelope.begun = u64::try_from(since.as_millis()).ok();
+    let requests = vec![Request::new(filename, "0".into())];
+    let node = Destination::new(to.ip().to_string(), to.port(), requests);
+    let mut header = Header::new(node, Some(length), BLOCK as u32);
+    header.envelope = Some(envelope);
     (header, key)
 }

@@ -224,8 +224,6 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use lantorrent_core::wire::Change;
 
     use super::*;
@@ -249,14 +247,17 @@ mod tests {
     }
 
     fn progress(least: u64, greatest: u64, changed: &[Change]) -> Progress {
-        Progress { least, greatest, states: BTreeMap::new(), changed: changed.to_vec() }
+        let mut progress = Progress::of_node(NodeState::Receiving, least);
+        progress.greatest = greatest;
+        progress.changed = changed.to_vec();
+        progress
     }
 
     #[test]
     fn a_request_is_where_its_node_is() {
         let transfers = Transfers::default();
         let id = begin(&transfers, 1);
-        let receiving = Change { index: 7, state: NodeState::Receiving, offset: 100 };
+        let receiving = Change::new(7, NodeState::Receiving, 100);
         transfers.progressed(1, 400, None, &progress(50, 300, &[receiving]));
         assert_eq!(
             transfers.progress("c").map(|progress| (progress.offset, progress.size)),

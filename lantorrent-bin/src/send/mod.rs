@@ -92,10 +92,9 @@ pub(crate) fn keys(config: &Config, strength: Strength, wire: Wire) -> Result<Ke
 
 /// The transfer with the times that lt.ini sets.
 pub(crate) fn timed(transfer: Transfer, config: &Config) -> Transfer {
-    match config.dead_after {
-        Some(dead_after) => transfer.timing(Timing { dead_after, ..Timing::default() }),
-        None => transfer,
-    }
+    let mut timing = Timing::default();
+    timing.dead_after = config.dead_after.unwrap_or(timing.dead_after);
+    transfer.timing(timing)
 }
 
 /// The first signal ends the transfer in an orderly way, the next one the process. What can be resumed is suspended: the nodes

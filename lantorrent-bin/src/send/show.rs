@@ -47,7 +47,7 @@ impl Show {
     pub(crate) fn event(&mut self, event: &TransferEvent) {
         match event {
             TransferEvent::Progress(progress) => {
-                self.progressed(progress.size, progress.sent, &progress.nodes)
+                self.progressed(progress.size, progress.sent, &progress.nodes);
             }
             TransferEvent::Ended(ended) => self.reported(ended.report()),
             TransferEvent::Bypassed(report) => self.bypassed(report),

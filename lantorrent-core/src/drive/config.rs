@@ -16,6 +16,7 @@ use crate::wire::{Features, Keyring, Wire};
 
 /// What serves a node's connections. What it does is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Driver {
     /// A few threads for each transfer, which wait for its sockets and files.
     #[default]

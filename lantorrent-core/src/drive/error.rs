@@ -12,6 +12,7 @@ use crate::wire::{PasswordError, Wire};
 
 /// Whose fault an error is, and so who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "whose fault it is, is one of these")]
 pub enum Fault {
     /// The machine at the other end, or the network.
     Peer,

@@ -21,6 +21,7 @@ pub const DEFAULT_PORT: u16 = 2893;
 /// # Ok::<(), lantorrent_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "HOST:PORT/path has three parts")]
 pub struct Target {
     /// Name or address.
     pub host: String,

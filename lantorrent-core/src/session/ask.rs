@@ -1,5 +1,11 @@
 //! What one process of a node asks another that holds its files, where each connection has a process of its own.
 
+#![expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "a driver has to tell and to do all of it: what is new here must not compile unseen"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{Header, SourceHint, TransferId};

@@ -4,6 +4,7 @@ use crate::wire::{Nonce, TransferKey};
 
 /// 256 bits from the operating system's random source; a test brings what it likes, and gets the same run again.
 #[derive(Clone)]
+#[expect(clippy::exhaustive_structs, reason = "random bits, and nothing else")]
 pub struct Seed(pub [u8; 32]);
 
 impl std::fmt::Debug for Seed {

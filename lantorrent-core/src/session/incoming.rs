@@ -13,6 +13,7 @@ use crate::wire::{
 
 /// What a node lets in.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Gate {
     /// The passwords.
     pub keys: Keyring,
@@ -39,6 +40,7 @@ impl Gate {
 
 /// A header that is not only authentic but fresh, and what the connection goes on with.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made by one part of the session for another")]
 pub struct Proven {
     /// What is asked for.
     pub header: Header,
@@ -60,6 +62,7 @@ impl Proven {
 
 /// What came of some bytes.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to do what it says, whatever it is")]
 pub enum Greeting {
     /// More are needed.
     More,

@@ -1,5 +1,11 @@
 //! What goes into a session and what comes out of it.
 
+#![expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "a driver has to tell and to do all of it: what is new here must not compile unseen"
+)]
+
 use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -43,6 +49,7 @@ pub enum ReadBack {
 
 /// A file that takes the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Opened {
     /// Whether a child that comes late can be served from it.
     pub read_back: ReadBack,
@@ -50,13 +57,28 @@ pub struct Opened {
     pub resumed: u64,
 }
 
+impl Opened {
+    /// With so many bytes from its start there already, verified.
+    pub fn new(read_back: ReadBack, resumed: u64) -> Self {
+        Self { read_back, resumed }
+    }
+}
+
 /// What went wrong with a file, as its result will say.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileFault {
     /// The kind.
     pub code: Code,
     /// The cause, in words.
     pub message: String,
+}
+
+impl FileFault {
+    /// Of that kind, with its cause in words.
+    pub fn new(code: Code, message: String) -> Self {
+        Self { code, message }
+    }
 }
 
 /// What becomes of a connection to a node, or of the lookup that leads to one. Of every session.

@@ -14,6 +14,7 @@ use crate::wire::{
 
 /// What a source is to send, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The wire that the chain speaks.
     pub wire: Wire,

@@ -24,6 +24,8 @@ struct Entry {
     port: u16,
     file: String,
     known: Known,
+    /// Whether the chain has said a result in the name of the node that the node did not confirm.
+    unconfirmed: bool,
 }
 
 impl Entry {
@@ -73,6 +75,7 @@ impl Results {
                 port: destination.port,
                 file: request.filename.clone(),
                 known: Known::Nothing,
+                unconfirmed: false,
             };
             self.order.push(request.id.clone());
             self.entries.insert(request.id.clone(), entry);
@@ -154,6 +157,7 @@ impl Results {
                 && matches!(entry.known, Known::Held(_))
             {
                 entry.known = Known::Nothing;
+                entry.unconfirmed = true;
             }
         }
     }
@@ -308,6 +312,7 @@ impl Results {
                 // Another node may have served it, of which the one that speaks for it knows nothing.
                 Known::Hearsay(report) | Known::Doubt(report)
                     if report.code.is_provisional()
+                        || entry.unconfirmed && !report.is_own()
                         || entry.index > lost_from
                             && (report.code.is_absence() || report.code.is_end_of_transfer()) =>
                 {
@@ -402,6 +407,18 @@ mod tests {
             let last = results.close().into_iter().find(|report| report.id.as_deref() == Some("r"));
             assert_eq!(last.map(|report| report.code), Some(code));
         }
+    }
+
+    #[test]
+    fn a_refusal_does_not_undo_a_result_that_was_not_confirmed() {
+        let mut results = results();
+        let node = Destination::new("h".into(), 1, vec![Request::new("/f".into(), "r".into())]);
+        assert_eq!(results.hold(&said(&results, Code::SUCCESS, NODE)), News::Held);
+        results.reopen(&node);
+        let refused = Report { by: None, ..results.about("r", Code::ACCESS_DENIED, "").unwrap() };
+        assert_eq!(results.record(&refused), News::Hearsay);
+        assert_eq!(results.close().pop().map(|report| report.code), Some(Code::NEVER_REPORTED));
+        assert_eq!(end(&[(Code::ACCESS_DENIED, 3, News::Hearsay)]), Some(Code::ACCESS_DENIED));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::space;
 
 /// Why a request for a file failed, or why the roots cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The path may not be written, whatever is there: outside the roots, or not of a form that is accepted.
     #[error("not allowed to write {path:?}: {why}")]
@@ -149,6 +150,7 @@ pub enum StoreError {
 
 /// What a failure left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Remains {
     /// The output is still open: what it ends with decides.
     Open,

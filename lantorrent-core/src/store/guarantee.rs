@@ -25,6 +25,7 @@ pub(super) enum Guarantee {
 
 /// Whether something would survive a power failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Synced {
     /// It would.
     Durable,

@@ -15,6 +15,7 @@ use super::partial::file_type;
 /// What tells a file from every other one, whatever its name: the file system and the inode, or the number of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "a file or a device")]
 pub enum Identity {
     /// A regular file, or a folder.
     File {

@@ -58,6 +58,7 @@ pub use crate::digest::{Digest, digest, zero_digest};
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Placement {
     /// Written beside its path under another name and renamed when it is whole. Until then whatever was at the path
     /// stays; afterwards it is replaced, at once.
@@ -68,6 +69,7 @@ pub enum Placement {
 
 /// Whether [`Output::finish`], or the journal, waits until what was written would survive a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Durability {
     /// Wait for the disk.
     Sync,
@@ -77,6 +79,7 @@ pub enum Durability {
 
 /// A file that somebody wants to have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "arguments by name")]
 pub struct Target<'a> {
     /// An absolute path on this machine. It may come from anybody: [`Roots::create`] checks it.
     pub path: &'a str,
@@ -91,6 +94,7 @@ pub struct Target<'a> {
 
 /// What tells whether a partial file is the beginning of the file that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "arguments by name")]
 pub struct Resume<'a> {
     /// Whatever identifies the content: equal bytes mean equal content. A partial file is gone on with if this and the
     /// length are what they were; any other one that nobody has locked is emptied.

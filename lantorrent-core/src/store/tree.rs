@@ -36,6 +36,7 @@ pub struct Tree {
 
 /// What has a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// What it is.
     pub what: What,
@@ -49,6 +50,7 @@ pub struct Found {
 
 /// What there can be at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum What {
     /// A regular file.
     File,
@@ -60,6 +62,7 @@ pub enum What {
 
 /// Who may do what with a file that is made, less what the umask takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Permissions {
     /// The owner may write it, and everybody may read it.
     Data,

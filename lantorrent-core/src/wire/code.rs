@@ -10,6 +10,7 @@ use super::error::{HeaderError, LineError, PayloadError};
 /// PROTOCOL.md, "Codes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the wire, and nothing else")]
 pub struct Code(pub u16);
 
 macro_rules! codes {

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Why a header was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum HeaderError {
     /// More bytes or lines than [`limits`](super::limits) allow.
     #[error("the header is too long: {0}")]
@@ -33,6 +34,7 @@ pub enum HeaderError {
 
 /// Why a payload was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PayloadError {
     /// A frame does not bear the tag that the password and its content ask for.
     #[error("the frame for offset {offset} is damaged or forged: its tag is wrong")]
@@ -64,6 +66,7 @@ pub enum PayloadError {
 
 /// Why what a node sent towards the source was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum LineError {
     /// A line, or a JSON object in wire 1, longer than the limit.
     #[error("a line is longer than the limit")]

@@ -28,11 +28,19 @@ const FORWARDED: u8 = 0xc0;
 
 /// Why a transfer was given up by somebody upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Abort {
     /// What kind of reason; one that was read is never success.
     pub code: Code,
     /// The reason in words, at most [`limits::MESSAGE_BYTES`].
     pub reason: String,
+}
+
+impl Abort {
+    /// For that reason.
+    pub fn new(code: Code, reason: String) -> Self {
+        Self { code, reason }
+    }
 }
 
 /// A frame of a type that this version does not know and may ignore. PROTOCOL.md, "Growth".
@@ -84,6 +92,7 @@ impl Extension {
 /// What a payload consists of, whatever the wire. The data of a `Data` frame is not in it: that stays in the
 /// caller's block.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Frame {
     /// One block of the file.
     Data {

@@ -14,6 +14,7 @@ use super::signature::Signer;
 
 /// The wire that a chain speaks. Its source chose; nothing falls back by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "another wire would be another program")]
 pub enum Wire {
     /// Nimbus LANTorrent 0.2.
     One,
@@ -33,6 +34,7 @@ impl Wire {
 
 /// One file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// Absolute path on the node.
     pub filename: String,
@@ -42,8 +44,16 @@ pub struct Request {
     pub rename: bool,
 }
 
+impl Request {
+    /// A file that gets its name when it is whole.
+    pub fn new(filename: String, id: String) -> Self {
+        Self { filename, id, rename: true }
+    }
+}
+
 /// One endpoint and what it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Destination {
     /// Name or address, as the source's user gave it.
     pub host: String,
@@ -69,6 +79,7 @@ impl fmt::Display for Destination {
 
 /// What a header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Verb {
     /// Take part in a transfer.
     Send,
@@ -101,6 +112,7 @@ impl Verb {
 
 /// A hint which version of the file this is: equal hints, equal content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SourceHint {
     /// Bytes, where known.
     pub size: Option<u64>,
@@ -112,6 +124,7 @@ pub struct SourceHint {
 
 /// What wire 2 adds to a header. PROTOCOL.md, "Header of wire 2".
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Envelope {
     /// What is asked for.
     pub verb: Verb,
@@ -145,6 +158,7 @@ pub struct Envelope {
 
 /// What is new in a header with each link of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "what a header says of its connection has to be given whole")]
 pub struct HeaderLink {
     /// What is asked for.
     pub verb: Verb,
@@ -162,6 +176,7 @@ pub struct HeaderLink {
 
 /// A header of either wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// The node that reads it.
     pub node: Destination,
@@ -175,6 +190,20 @@ pub struct Header {
     pub destinations: Vec<Destination>,
     /// Wire 2's part. None makes it a header of wire 1.
     pub envelope: Option<Envelope>,
+}
+
+impl Destination {
+    /// The first of a list, with the header's degree and block size.
+    pub fn new(host: String, port: u16, requests: Vec<Request>) -> Self {
+        Self { host, port, index: 0, requests, degree: None, block_size: None }
+    }
+}
+
+impl SourceHint {
+    /// A file of which no more is known.
+    pub fn new(id: String) -> Self {
+        Self { size: None, mtime: None, id }
+    }
 }
 
 impl Envelope {
@@ -200,6 +229,11 @@ impl Envelope {
 }
 
 impl Header {
+    /// A header of wire 1, for a node with nothing behind it.
+    pub fn new(node: Destination, length: Option<u64>, block_size: u32) -> Self {
+        Self { node, length, block_size, degree: 1, destinations: Vec::new(), envelope: None }
+    }
+
     /// The wire it is a header of.
     pub fn wire(&self) -> Wire {
         if self.envelope.is_some() { Wire::Two } else { Wire::One }

@@ -54,6 +54,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(clippy::exhaustive_structs, reason = "a number of the wire, and nothing else")]
         pub struct $name(pub [u8; 16]);
 
         impl fmt::Display for $name {

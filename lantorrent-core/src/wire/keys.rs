@@ -95,6 +95,7 @@ key! {
 }
 /// Names a node key: the first 8 bytes of what is derived from the nonces of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the wire, and nothing else")]
 pub struct KeyId(#[serde(with = "hex")] pub [u8; 8]);
 
 /// Authenticates results, from the node that made them to the source: that of a whole transfer, or the key of one node,

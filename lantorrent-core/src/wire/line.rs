@@ -13,6 +13,7 @@ use super::report::Report;
 /// One line. All but `Progress` and `Result` are for the neighbour only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "line", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Line {
     /// The header is good; prove that you made it.
     Challenge {

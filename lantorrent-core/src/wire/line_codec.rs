@@ -52,6 +52,7 @@ impl LineWriter {
 
 /// What a node said.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "each wire has its own, and there are two wires")]
 pub enum FromNode {
     /// An authentic line.
     Line(Line),

@@ -9,6 +9,7 @@ use super::sum::{RootHasher, Sum};
 
 /// Reads the payload that belongs to a header.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "each wire has its own, and there are two wires")]
 #[expect(clippy::large_enum_variant, reason = "one for each connection, and never moved about")]
 pub enum PayloadReader {
     /// Wire 1.
@@ -134,6 +135,7 @@ impl PayloadReader {
 
 /// The bytes around the data of a frame; either part may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a frame has its data, and what is on either side")]
 pub struct Wrapping {
     /// Goes before the data.
     pub before: Vec<u8>,
@@ -143,6 +145,7 @@ pub struct Wrapping {
 
 /// Writes the payload of either wire.
 #[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_enums, reason = "each wire has its own, and there are two wires")]
 pub enum PayloadWriter {
     /// Wire 1.
     Raw,

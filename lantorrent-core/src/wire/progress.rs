@@ -10,6 +10,7 @@ use super::{bounded, limits};
 /// What a node is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
+#[expect(clippy::exhaustive_enums, reason = "a reader of the wire refuses every other")]
 pub enum NodeState {
     /// Not part of the chain yet.
     Waiting,
@@ -41,6 +42,7 @@ impl TryFrom<String> for NodeState {
 
 /// A node whose state is not what the last line said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Change {
     /// The node's place in the source's list.
     pub index: u32,
@@ -50,8 +52,16 @@ pub struct Change {
     pub offset: u64,
 }
 
+impl Change {
+    /// The node in that place is in that state, with so many bytes.
+    pub fn new(index: u32, state: NodeState, offset: u64) -> Self {
+        Self { index, state, offset }
+    }
+}
+
 /// How far a node and all nodes behind it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Progress {
     /// Bytes that the node with the least of them has, among those that take part.
     pub least: u64,

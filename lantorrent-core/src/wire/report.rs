@@ -9,6 +9,7 @@ use super::{Code, limits, line};
 
 /// What became of one request. PROTOCOL.md, "Results".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// How it ended.
     pub code: Code,

@@ -47,6 +47,7 @@ impl fmt::Debug for TransferKey {
 
 /// The public half of a [`TransferKey`], written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the wire, and nothing else")]
 pub struct Signer(pub [u8; 32]);
 
 impl Signer {
@@ -99,6 +100,7 @@ impl<'de> Deserialize<'de> for Signer {
 
 /// The root of a file, and its source's signature over the end of the payload.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the data of an END has these two parts")]
 pub struct SignedRoot {
     /// The BLAKE3 over the h of all blocks in order.
     pub root: Digest,

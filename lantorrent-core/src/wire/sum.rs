@@ -6,6 +6,7 @@ use crate::digest::{Digest, zero_digest};
 
 /// The MD5 of a whole file, as the footer of wire 1 carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the wire, and nothing else")]
 pub struct Md5Sum(pub [u8; 16]);
 
 impl Md5Sum {
@@ -22,6 +23,7 @@ impl Md5Sum {
 
 /// What a whole file sums up to, by the wire that carried it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "each wire has its own, and there are two wires")]
 pub enum Sum {
     /// Wire 1: the MD5 of the content.
     Md5(Md5Sum),

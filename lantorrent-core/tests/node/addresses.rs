@@ -12,9 +12,10 @@ use lantorrent_core::wire::{Code, HeaderReader, Keyring, Password, Wire};
 use lantorrent_core::{Check, NodeConfig, Resolver, Target, Transfer};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{reports, 
-    DeadPort, Gate, TestNode, Way, codes, content, keys, patient, transfer, wait_until,
+use crate::support::{
+    DeadPort, Gate, TestNode, Way, codes, content, keys, patient, reports, transfer, wait_until,
 };
+use crate::with::with;
 
 /// The names of a test, which both its source and its nodes look up.
 #[derive(Clone, Default)]
@@ -161,13 +162,15 @@ fn a_chain_is_repaired_by_all_addresses_too() {
     for (name, node) in list.iter().zip(&nodes) {
         names.add(name, [hole.address, node.address]);
     }
-    let transfer = list.iter().zip(&nodes).fold(transfer(&content), |transfer, (name, node)| {
-        transfer.to(named(name, node))
-    });
-    let timing = Timing { direct: Duration::from_secs(2), ..patient() };
+    let transfer = list
+        .iter()
+        .zip(&nodes)
+        .fold(transfer(&content), |transfer, (name, node)| transfer.to(named(name, node)));
+    let timing = with(patient(), |it| it.direct = Duration::from_secs(2));
     let transfer = transfer.timing(timing).resolver(names.resolver());
     let sending = thread::spawn(|| transfer.send().unwrap());
-    let begun = |node: &TestNode| std::fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() > 0);
+    let begun =
+        |node: &TestNode| std::fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() > 0);
     wait_until("all have begun", || nodes.iter().all(begun));
     nodes[1].stop();
     gate.open();
@@ -246,7 +249,10 @@ fn names_that_are_not_answered_hold_up_no_others() {
 }
 
 fn impatient() -> Timing {
-    Timing { grace: Duration::from_millis(300), direct: Duration::from_secs(1), ..patient() }
+    with(patient(), |it| {
+        it.grace = Duration::from_millis(300);
+        it.direct = Duration::from_secs(1);
+    })
 }
 
 impl Names {

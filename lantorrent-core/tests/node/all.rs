@@ -43,3 +43,5 @@ mod suspend;
 mod sweeps;
 #[path = "../common/system.rs"]
 mod system;
+#[path = "../common/with.rs"]
+mod with;

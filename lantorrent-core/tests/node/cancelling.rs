@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use lantorrent_core::wire::{Code, Keyring, Password, Wire};
-use lantorrent_core::{Cancel, TransferEvent, Outcome, Transfer};
+use lantorrent_core::{Cancel, Outcome, Transfer, TransferEvent};
 
 use crate::support::{
-    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, patient, short,
-    target, wait_until,
+    DeadPort, Gate, Peer, TestNode, Way, codes, content, first_blocks, gated, header_for, keys, patient,
+    short, target, wait_until,
 };
 
 const SIZE: usize = 24 << 20;

@@ -64,7 +64,11 @@ fn the_only_request_of_a_transfer_ends_it_here() {
         let peer = half_way(asked(&node, &["a"]), &node, "a");
         let header = peer.header.clone();
         assert_eq!(cancel(&header, &["a"], &node), [CANCELLED]);
-        assert_eq!(fs::read_dir(node.path("")).unwrap().count(), 0, "neither the file nor its journal is left");
+        assert_eq!(
+            fs::read_dir(node.path("")).unwrap().count(),
+            0,
+            "neither the file nor its journal is left"
+        );
         // It says so to its upstream too, and hangs up.
         assert_eq!(peer.codes(), [CANCELLED]);
         // And to whoever comes later.
@@ -80,7 +84,9 @@ fn the_only_request_of_a_transfer_ends_it_here() {
 fn the_other_requests_of_a_node_go_on() {
     let content = content(SIZE);
     // The first is the one that late children would be served from.
-    for (node, (gone, stays)) in nodes().into_iter().chain(nodes()).zip([("a", "b"), ("b", "a"), ("b", "a"), ("a", "b")]) {
+    for (node, (gone, stays)) in
+        nodes().into_iter().chain(nodes()).zip([("a", "b"), ("b", "a"), ("b", "a"), ("a", "b")])
+    {
         let peer = half_way(asked(&node, &["a", "b"]), &node, "b");
         assert_eq!(cancel(&peer.header, &[gone], &node), [CANCELLED]);
         assert_eq!(node.names(), [format!("{stays}.lantorrent")]);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{Outcome, Target, Transfer};
 
-use crate::support::{reports, BOTH, DeadPort, TestNode, Way, codes, content, send, target, transfer};
+use crate::support::{BOTH, DeadPort, TestNode, Way, codes, content, reports, send, target, transfer};
 
 fn nodes(count: usize) -> Vec<TestNode> {
     (0..count).map(|_| TestNode::new()).collect()
@@ -160,7 +160,11 @@ fn only_dead_nodes_are_an_answer_too() {
 #[test]
 fn a_node_with_another_password_is_skipped() {
     use lantorrent_core::wire::{Keyring, Password};
-    let other = || Keyring::new(Password::new("another").unwrap()).with_wire_1(Password::new("a third").unwrap()).unwrap();
+    let other = || {
+        Keyring::new(Password::new("another").unwrap())
+            .with_wire_1(Password::new("a third").unwrap())
+            .unwrap()
+    };
     let content = content(50_000);
     for wire in BOTH {
         for place in 0..3 {

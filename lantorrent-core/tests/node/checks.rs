@@ -7,8 +7,9 @@ use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Keyring, Password, Wire};
 use lantorrent_core::{Check, TransferEvent};
 
-use crate::support::{reports, 
-    BOTH, DeadPort, Peer, TestNode, codes, content, header, keys, of_version, short, target, transfer,
+use crate::support::{
+    BOTH, DeadPort, Peer, TestNode, codes, content, header, keys, of_version, reports, short, target,
+    transfer,
 };
 
 #[test]

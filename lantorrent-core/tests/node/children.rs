@@ -7,9 +7,10 @@ use std::time::Duration;
 use lantorrent_core::wire::{Code, Line, LineWriter, Nonce, Report, SealedReport, TransferId, Wire};
 use lantorrent_core::{Outcome, Target, Transfer};
 
-use crate::support::{reports, 
-    BOTH, Child, FakeNode, Gate, TestNode, codes, content, in_parallel, keys, short, transfer,
+use crate::support::{
+    BOTH, Child, FakeNode, Gate, TestNode, codes, content, in_parallel, keys, reports, short, transfer,
 };
+use crate::with::with;
 
 const SIZE: usize = 50_000;
 
@@ -92,7 +93,7 @@ fn forged_results_are_not_believed() {
             child.encode(&Line::Result(SealedReport::seal(report, &key)))
         }),
         ("a tag of another report", |child, report| {
-            let bad = Report { code: Code::NO_SPACE, ..report.clone() };
+            let bad = with(report.clone(), |it| it.code = Code::NO_SPACE);
             let key = child.result_key();
             let line = serde_json::to_string(&SealedReport::seal(&bad, &key)).unwrap();
             let other = serde_json::to_string(&SealedReport::seal(report, &key)).unwrap();
@@ -202,11 +203,14 @@ fn results_about_others_change_nothing() {
             let sum = child.swallow().unwrap();
             let good = child.report(Code::SUCCESS, Some(&sum));
             for id in [Some("1"), Some(""), Some("no such request")] {
-                child.say(&Report { id: id.map(str::to_owned), ..good.clone() });
+                child.say(&with(good.clone(), |it| it.id = id.map(str::to_owned)));
             }
             if wire == Wire::Two {
-                child.say(&Report { index: Some(5), by: Some(5), ..good.clone() });
-                child.say(&Report { id: None, ..good });
+                child.say(&with(good.clone(), |it| {
+                    it.index = Some(5);
+                    it.by = Some(5);
+                }));
+                child.say(&with(good, |it| it.id = None));
             }
             child.socket.shutdown(Shutdown::Write).unwrap();
             child.wait();
@@ -224,13 +228,12 @@ fn a_child_has_no_say_in_what_becomes_of_its_parent() {
             let own = child.report(Code::SUCCESS, None);
             let wire_2 = wire == Wire::Two;
             // At once, before the parent can have a result of its own.
-            child.say(&Report {
-                id: Some("0".into()),
-                code: Code::NO_SPACE,
-                index: wire_2.then_some(0),
-                by: wire_2.then_some(0),
-                ..own
-            });
+            child.say(&with(own, |it| {
+                it.id = Some("0".into());
+                it.code = Code::NO_SPACE;
+                it.index = wire_2.then_some(0);
+                it.by = wire_2.then_some(0);
+            }));
             let sum = child.swallow().unwrap();
             let report = child.report(Code::SUCCESS, Some(&sum));
             child.say(&report);

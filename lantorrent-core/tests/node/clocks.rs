@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lantorrent_core::wire::{Code, Header, Wire};
 
-use crate::support::{Peer, TestNode, anew, content, first_blocks, header, of_version, wait_until, without_blocks};
+use crate::support::{
+    Peer, TestNode, anew, content, first_blocks, header, of_version, wait_until, without_blocks,
+};
 
 const BLOCK: usize = 4096;
 const SIZE: usize = 20 * BLOCK + 5;

@@ -9,8 +9,9 @@ use lantorrent_core::store::Placement;
 use lantorrent_core::wire::{Code, Frame, RootHasher, Sum, Wire, digest};
 use lantorrent_core::{Outcome, Target, Transfer};
 
-use crate::support::{reports, 
-    BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, key_of, payload, send, target, transfer,
+use crate::support::{
+    BOTH, Peer, TestNode, codes, content, first_blocks, header, header_for, key_of, payload, reports, send,
+    target, transfer,
 };
 
 fn in_place(wire: Wire, content: &[u8], targets: impl IntoIterator<Item = Target>) -> Outcome {

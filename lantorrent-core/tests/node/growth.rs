@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::later::FEATURE;
 use crate::support::later::{Hold, Later, Seen, node, value};
-use crate::support::{reports, Gate, TestNode, codes, content, keys, patient, transfer, wait_until};
+use crate::support::{Gate, TestNode, codes, content, keys, patient, reports, transfer, wait_until};
 
 const NODES: usize = 3;
 
@@ -36,11 +36,7 @@ impl Chain {
         Self::of(later, hold, |change| TestNode::with(change))
     }
 
-    fn of(
-        later: &Arc<Later>,
-        hold: &Hold,
-        make: impl Fn(&dyn Fn(&mut NodeConfig)) -> TestNode,
-    ) -> Self {
+    fn of(later: &Arc<Later>, hold: &Hold, make: impl Fn(&dyn Fn(&mut NodeConfig)) -> TestNode) -> Self {
         let hold = |place| hold.clone().filter(|_| place == 0);
         let (nodes, seen) = (0..NODES).map(|place| node(later, place, hold(place), &make)).unzip();
         Self { nodes, seen }
@@ -51,9 +47,9 @@ impl Chain {
     }
 
     fn written(&self, least: u64) -> bool {
-        self.nodes.iter().all(|node| {
-            fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() > least)
-        })
+        self.nodes
+            .iter()
+            .all(|node| fs::metadata(node.path("a.lantorrent")).is_ok_and(|found| found.len() > least))
     }
 
     fn count(&self, place: usize, which: impl Fn(&Seen) -> &AtomicUsize) -> usize {

@@ -4,13 +4,13 @@
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Destination, Header, Line, Nonce, Report, SealedReport, Verb, Wire};
 use lantorrent_core::{NodeConfig, Transfer};
 
 use crate::support::{
     Child, DeadPort, FakeNode, Peer, TestNode, codes, content, header_for, keys, short, transfer,
 };
+use crate::with::with;
 
 /// What a relay does that has let its upstream in: first when the payload is about to come, then when it is over, with its
 /// sum.
@@ -78,16 +78,15 @@ fn harms_none(lie: Lie) {
 
 /// A report about the first request of that node.
 fn about(node: &Destination, by: u32, code: Code, sum: Option<&str>) -> Report {
-    Report {
-        host: Some(node.host.clone()),
-        port: Some(node.port),
-        file: Some(node.requests[0].filename.clone()),
-        id: Some(node.requests[0].id.clone()),
-        root: sum.map(str::to_owned),
-        index: Some(node.index),
-        by: Some(by),
-        ..Report::refusal(code, "believe me")
-    }
+    with(Report::refusal(code, "believe me"), |it| {
+        it.host = Some(node.host.clone());
+        it.port = Some(node.port);
+        it.file = Some(node.requests[0].filename.clone());
+        it.id = Some(node.requests[0].id.clone());
+        it.root = sum.map(str::to_owned);
+        it.index = Some(node.index);
+        it.by = Some(by);
+    })
 }
 
 /// Says that of each node behind, under the key that every node of the transfer has.
@@ -111,9 +110,8 @@ fn a_success_before_the_node_has_the_file_is_not_believed() {
 #[test]
 fn a_success_that_names_no_node_is_none() {
     harms_none(Lie::late(|child, sum| {
-        say_of_all(child, |node| Report {
-            index: None,
-            ..about(node, node.index, Code::SUCCESS, Some(sum))
+        say_of_all(child, |node| {
+            with(about(node, node.index, Code::SUCCESS, Some(sum)), |it| it.index = None)
         });
     }));
 }
@@ -143,7 +141,8 @@ fn a_failure_in_the_name_of_a_node_is_not_believed() {
 fn hearsay_in_the_name_of_a_third_is_not_the_last_word() {
     harms_none(Lie::early(|child| {
         let last = child.header.destinations.last().map(|node| node.index);
-        let others = |node: &Destination| if Some(node.index) == last { node.index - 1 } else { node.index + 1 };
+        let others =
+            |node: &Destination| if Some(node.index) == last { node.index - 1 } else { node.index + 1 };
         say_of_all(child, |node| about(node, others(node), Code::CANNOT_CONNECT, None));
     }));
 }
@@ -187,7 +186,13 @@ fn onward(child: &Child, node: &Destination) -> Header {
 }
 
 /// What a node says to the relay that asks it in the middle of the transfer.
-fn asked_of(child: &Child, node: &Destination, verb: Verb, from: Option<u32>, file: &str) -> Vec<SealedReport> {
+fn asked_of(
+    child: &Child,
+    node: &Destination,
+    verb: Verb,
+    from: Option<u32>,
+    file: &str,
+) -> Vec<SealedReport> {
     let mut header = onward(child, node);
     header.node.requests[0].filename = file.into();
     let envelope = header.envelope.as_mut().unwrap();
@@ -235,7 +240,8 @@ fn a_node_that_is_not_at_its_end_is_waited_for() {
             child.line(&Line::ACCEPTED);
             child.line(&Line::Ready { offset: 0 });
             // The node is let in, and waits: it has no answer to the source's question.
-            let behind = child.header.destinations.first().map(|node| Peer::ready(onward(&child, node), at(node)));
+            let behind =
+                child.header.destinations.first().map(|node| Peer::ready(onward(&child, node), at(node)));
             let Some(sum) = child.swallow() else { return };
             say_of_all(&mut child, |node| about(node, node.index, code, Some(&sum)));
             let own = child.report(Code::SUCCESS, Some(&sum));
@@ -243,7 +249,7 @@ fn a_node_that_is_not_at_its_end_is_waited_for() {
             child.wait();
             drop(behind);
         });
-        let begin = transfer(&content).timing(Timing { check: Duration::from_millis(300), ..short(1000) });
+        let begin = transfer(&content).timing(with(short(1000), |it| it.check = Duration::from_millis(300)));
         let outcome = begin.to(liar.target()).to(node.target("a")).no_check().send().unwrap();
         assert_eq!(codes(&outcome), [0, 0], "{code}: {outcome:?}");
         node.assert_has("a", &content);

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::Code;
-use lantorrent_core::{TransferEvent, Limit, NodeConfig, Transfer, TransferHandle};
+use lantorrent_core::{Limit, NodeConfig, Transfer, TransferEvent, TransferHandle};
 
 use crate::support::{BOTH, TestNode, codes, content, short, transfer, wait_until};
+use crate::with::with;
 
 /// What would take hours at the smallest limit.
 const LARGE: usize = 8 << 20;
@@ -25,7 +26,10 @@ const SLOW: usize = 32 << 10;
 /// while all that was sent is still under way.
 fn impatient() -> Timing {
     let long = Duration::from_secs(30);
-    Timing { dead_after_wire_1: long, finish: long, ..short(1000) }
+    with(short(1000), |it| {
+        it.dead_after_wire_1 = long;
+        it.finish = long;
+    })
 }
 
 fn four_seconds() -> Limit {
@@ -74,10 +78,11 @@ fn a_node_that_takes_little_is_alive_and_so_is_one_that_gives_little() {
 fn nobody_is_slow_because_of_the_sources_limit() {
     const MIB: u64 = 1 << 20;
     let content = content(6 << 20);
-    let timing = || Timing {
-        progress: Duration::from_millis(50),
-        slow: Duration::from_millis(200),
-        ..Timing::default()
+    let timing = || {
+        with(Timing::default(), |it| {
+            it.progress = Duration::from_millis(50);
+            it.slow = Duration::from_millis(200);
+        })
     };
     let node = || TestNode::with(|config| config.timing = timing());
     let transfer = transfer(&content).timing(timing()).min_rate(100 * MIB).limit(Limit::new(Some(3 * MIB)));

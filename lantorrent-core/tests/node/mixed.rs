@@ -11,8 +11,8 @@ use std::thread;
 use lantorrent_core::wire::{Code, Keyring, Password, Wire};
 use lantorrent_core::{Limit, Target, Transfer};
 
-use crate::support::{reports, 
-    DeadPort, Nimbus, Proxy, TestNode, Way, codes, content, in_parallel, send, target, transfer,
+use crate::support::{
+    DeadPort, Nimbus, Proxy, TestNode, Way, codes, content, in_parallel, reports, send, target, transfer,
 };
 
 enum Node {
@@ -97,14 +97,8 @@ fn who_cannot_be_reached_is_passed_over_on_either_side() {
     let (old, older) = (Nimbus::new(), Nimbus::new());
     let dead = [DeadPort::new(), DeadPort::new()];
     let [behind_ours, behind_old] = dead.each_ref().map(|port| target(port.address, "/a"));
-    let list = [
-        first.target("a"),
-        behind_ours,
-        old.target("a"),
-        behind_old,
-        last.target("a"),
-        older.target("a"),
-    ];
+    let list =
+        [first.target("a"), behind_ours, old.target("a"), behind_old, last.target("a"), older.target("a")];
     let outcome = send(Wire::One, &content, list);
     let dead = Code::CANNOT_CONNECT.0;
     assert_eq!(codes(&outcome), [0, dead, 0, dead, 0, 0], "{outcome:?}");

@@ -10,8 +10,8 @@ use lantorrent_core::{Check, Outcome, Target, Transfer};
 use tempfile::TempDir;
 
 use crate::support::{
-    BOTH, FakeNode, Gate, Peer, TestNode, codes, content, from_to, header, header_for, keys, of_version, payload, send,
-    target, transfer, wait_until,
+    BOTH, FakeNode, Gate, Peer, TestNode, codes, content, from_to, header, header_for, keys, of_version,
+    payload, send, target, transfer, wait_until,
 };
 use crate::system::SmallDisk;
 
@@ -95,7 +95,13 @@ fn a_root_that_is_missing_is_told_by_check_and_send_until_it_is_there_again() {
 }
 
 /// Sends all but the end, has something happen, and then the rest. Says what became of it.
-fn send_while(header: Header, node: &TestNode, content: &[u8], written: &Path, happens: impl FnOnce()) -> Vec<Report> {
+fn send_while(
+    header: Header,
+    node: &TestNode,
+    content: &[u8],
+    written: &Path,
+    happens: impl FnOnce(),
+) -> Vec<Report> {
     let peer = Peer::ready(header, node.address);
     let bytes = payload(&peer.header, content);
     let (first, rest) = bytes.split_at(bytes.len() / 2);

@@ -80,7 +80,7 @@ fn an_abort_that_says_success_is_a_failure_for_everybody() {
     let dead = DeadPort::new();
     let mut peer = Peer::greet(before(&node, dead.address.port()), node.address);
     peer.prove();
-    peer.frame(&Frame::Abort(Abort { code: Code::SUCCESS, reason: "all is well".into() }), &[]);
+    peer.frame(&Frame::Abort(Abort::new(Code::SUCCESS, "all is well".into())), &[]);
     let results = results(&mut peer);
     assert_eq!(results[0], ("0 a".to_owned(), Code::UNKNOWN.0));
     assert!(results.iter().all(|(_, code)| *code != 0), "{results:?}");

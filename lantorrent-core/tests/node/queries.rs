@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lantorrent_core::wire::{Code, Header, Verb, Wire};
 
-use crate::support::{reports, 
-    Peer, Tap, TestNode, anew, codes, content, from_to, header, payload, transfer,
+use crate::support::{
+    Peer, Tap, TestNode, anew, codes, content, from_to, header, payload, reports, transfer,
 };
 
 const SIZE: usize = 20_000;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lantorrent_core::wire::{Code, FromNode, Line, Wire};
-use lantorrent_core::{TransferEvent, Transfer};
+use lantorrent_core::{Transfer, TransferEvent};
 
-use crate::support::{reports, 
-    FakeNode, Gate, Peer, TestNode, codes, content, gated, header_for, payload, transfer, wait_until,
+use crate::support::{
+    FakeNode, Gate, Peer, TestNode, codes, content, gated, header_for, payload, reports, transfer, wait_until,
 };
 
 fn len(node: &TestNode) -> u64 {

@@ -6,8 +6,9 @@ use std::thread;
 
 use lantorrent_core::wire::{Code, Keyring, Line, Password, ReportReader, Wire};
 
-use crate::support::{reports, 
-    BOTH, Peer, Proxy, TestNode, Way, content, exchange, header, keys, payload, send, target, transfer,
+use crate::support::{
+    BOTH, Peer, Proxy, TestNode, Way, content, exchange, header, keys, payload, reports, send, target,
+    transfer,
 };
 
 /// A whole connection from a source to a node, overheard. The file is removed again.
@@ -119,10 +120,13 @@ fn a_header_that_is_relayed_to_another_node_is_refused() {
 fn another_password_opens_nothing() {
     let strangers = || {
         [
-            Keyring::new(Password::new("guessed").unwrap()).with_wire_1(Password::new("guessed").unwrap()).unwrap(),
+            Keyring::new(Password::new("guessed").unwrap())
+                .with_wire_1(Password::new("guessed").unwrap())
+                .unwrap(),
             // The password of the other wire.
             Keyring::new(Password::new(crate::support::NIMBUS).unwrap())
-                .with_wire_1(Password::new(crate::support::PASSWORD).unwrap()).unwrap(),
+                .with_wire_1(Password::new(crate::support::PASSWORD).unwrap())
+                .unwrap(),
             Keyring::new(Password::new("").unwrap()).with_wire_1(Password::new("").unwrap()).unwrap(),
         ]
     };

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use lantorrent_core::Transfer;
 use lantorrent_core::wire::{Code, HEAD_BYTES, Header, TAG_BYTES, Wire};
 
-use crate::support::{reports, 
+use crate::support::{
     FakeNode, Peer, Proxy, TestNode, anew, codes, content, first_blocks, header, header_for, keys,
-    of_version, payload, send, short, target, wait_until, without_blocks,
+    of_version, payload, reports, send, short, target, wait_until, without_blocks,
 };
 
 const BLOCK: usize = 4096;

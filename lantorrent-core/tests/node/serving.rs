@@ -8,8 +8,8 @@ use std::time::Duration;
 use lantorrent_core::wire::{Code, Wire};
 use lantorrent_core::{Node, NodeConfig};
 
-use crate::support::{reports, 
-    BOTH, Peer, TestNode, codes, content, header, header_for, keys, payload, send, short, transfer,
+use crate::support::{
+    BOTH, Peer, TestNode, codes, content, header, header_for, keys, payload, reports, send, short, transfer,
     wait_until,
 };
 
@@ -117,7 +117,8 @@ fn one_connection_can_be_stopped_too() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let stranger = Peer::silent(listener.local_addr().unwrap());
     let (socket, _) = listener.accept().unwrap();
-    let node = Node::for_connection(socket, NodeConfig::new(keys(), vec![folder.path().to_owned()]).unwrap()).unwrap();
+    let node = Node::for_connection(socket, NodeConfig::new(keys(), vec![folder.path().to_owned()]).unwrap())
+        .unwrap();
     let handle = node.handle().unwrap();
     let serving = thread::spawn(|| node.run());
     thread::sleep(Duration::from_millis(50));

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use lantorrent_core::session::Timing;
 use lantorrent_core::wire::{Code, Frame, Line, Wire};
-use lantorrent_core::{TransferEvent, Outcome, Transfer};
+use lantorrent_core::{Outcome, Transfer, TransferEvent};
 
-use crate::support::{reports, 
-    BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, short, target, transfer, wait_until,
+use crate::support::{
+    BOTH, DeadPort, FakeNode, TestNode, codes, content, gated, keys, reports, short, target, transfer,
+    wait_until,
 };
+use crate::with::with;
 
 /// Sends on a thread of its own.
 fn sending(transfer: Transfer) -> thread::JoinHandle<Outcome> {
@@ -194,7 +196,7 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
     let port = DeadPort::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
+    let timing = with(Timing::default(), |it| it.progress = Duration::from_millis(20));
     let size = 8 << 20;
     let transfer = transfer(&content(size))
         .to(node.target("a"))
@@ -229,11 +231,11 @@ fn the_listener_hears_of_progress_and_of_each_result_once() {
         .collect();
     ended.sort_by_key(|report| report.id.clone());
     assert_eq!(ended, reports(&outcome));
-    let last = events.iter().filter_map(|event| match event {
+    let last = events.iter().rev().find_map(|event| match event {
         TransferEvent::Progress(progress) => Some(progress),
         _ => None,
     });
-    let states: Vec<_> = last.last().unwrap().targets().map(|(target, at)| (target.port, at.state)).collect();
+    let states: Vec<_> = last.unwrap().targets().map(|(target, at)| (target.port, at.state)).collect();
     assert_eq!(states[..2], [(node.address.port(), lantorrent_core::wire::NodeState::Done); 2]);
     assert_eq!(states[2].0, port.address.port());
 }
@@ -274,7 +276,7 @@ fn a_transfer_is_stopped_before_it_begins() {
 #[test]
 fn a_transfer_is_stopped_from_its_own_listener() {
     let (node, gate) = gated(100_000);
-    let timing = Timing { progress: Duration::from_millis(20), ..Timing::default() };
+    let timing = with(Timing::default(), |it| it.progress = Duration::from_millis(20));
     let transfer = transfer(&content(40 << 20)).to(node.target("a")).timing(timing);
     let handle = transfer.handle();
     let outcome = transfer

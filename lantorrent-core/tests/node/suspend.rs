@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use lantorrent_core::wire::Code;
-use lantorrent_core::{TransferEvent, Transfer};
+use lantorrent_core::{Transfer, TransferEvent};
 
-use crate::support::{reports, DeadPort, Gate, TestNode, Way, codes, content, keys, patient, target, transfer, wait_until};
+use crate::support::{
+    DeadPort, Gate, TestNode, Way, codes, content, keys, patient, reports, target, transfer, wait_until,
+};
 
 const SIZE: usize = 24 << 20;
 const NODES: usize = 3;
@@ -94,7 +96,10 @@ fn who_begins_is_told_first_and_by_place() {
     assert_eq!(codes(&outcome), [0, Code::CANNOT_CONNECT.0, 0, 0]);
     let events = events.lock().unwrap();
     // Only who was left out is spoken of before.
-    assert!(matches!(&events[0], TransferEvent::Ended(ended) if ended.report().id.as_deref() == Some("1")), "{events:?}");
+    assert!(
+        matches!(&events[0], TransferEvent::Ended(ended) if ended.report().id.as_deref() == Some("1")),
+        "{events:?}"
+    );
     let TransferEvent::Begun { nodes, .. } = &events[1] else { panic!("{events:?}") };
     let listed: Vec<_> = nodes.iter().map(|node| (node.index, node.port, &node.places[..])).collect();
     assert_eq!(listed, [(0, one.address.port(), &[0, 3][..]), (2, two.address.port(), &[2])]);

@@ -11,6 +11,7 @@ use lantorrent_core::wire::Wire;
 use crate::support::{
     BOTH, Peer, TestNode, Way, content, exchange, header, in_parallel, keys, payload, transfer,
 };
+use crate::with::with;
 
 const SIZE: usize = 300;
 const WORKERS: usize = 8;
@@ -127,9 +128,15 @@ fn a_bit_that_flips_anywhere_is_mended() {
     let [down, up] = lengths(&content);
     // Where the end of a line is damaged both sides wait for it.
     let patience = Duration::from_secs(1);
-    let timing =
-        Timing { greeting: patience, handshake: patience, dead_after: patience, ..Timing::default() };
-    let timing = Timing { finish: patience, alive: Duration::from_millis(100), ..timing };
+    let timing = with(Timing::default(), |it| {
+        it.greeting = patience;
+        it.handshake = patience;
+        it.dead_after = patience;
+    });
+    let timing = with(timing, |it| {
+        it.finish = patience;
+        it.alive = Duration::from_millis(100);
+    });
     let lanes: Vec<_> = (0..WORKERS).map(|_| Mutex::new(Damaged::new(&timing))).collect();
     in_parallel(down + up, WORKERS, |number| {
         // There are as many lanes as there are workers.

@@ -103,9 +103,8 @@ fn keys() -> Keyring {
 }
 
 fn plan() -> Plan {
-    let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
-    let node =
-        Destination { host: "node".into(), port: 2893, index: 0, requests, degree: None, block_size: None };
+    let requests = vec![Request::new("/a".into(), "1".into())];
+    let node = Destination::new("node".into(), 2893, requests);
     Plan::new(Wire::Two, vec![node], 4096)
 }
 

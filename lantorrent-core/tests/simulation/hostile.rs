@@ -10,6 +10,7 @@ use lantorrent_core::wire::{
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::seeds::seeds;
+use crate::with::with;
 use crate::world::host::{Manner, Script};
 
 /// The lines that a liar says, each as it should be but for what it means.
@@ -31,16 +32,15 @@ fn forged(proven: &Proven, keys: &Keyring, id: &str, index: u32, code: Code) -> 
 /// A report on request `id`, about the node `index`, in the name of the node `by`.
 fn told(proven: &Proven, keys: &Keyring, id: &str, index: Option<u32>, by: Option<u32>, code: Code) -> Line {
     let transfer = proven.header.envelope.as_ref().map_or(TransferId([0; 16]), |envelope| envelope.transfer);
-    let report = Report {
-        host: Some("h0".into()),
-        port: Some(2893),
-        file: Some("/f".into()),
-        id: Some(id.into()),
-        root: Some("00".repeat(32)),
-        index,
-        by,
-        ..Report::refusal(code, "believe me")
-    };
+    let report = with(Report::refusal(code, "believe me"), |it| {
+        it.host = Some("h0".into());
+        it.port = Some(2893);
+        it.file = Some("/f".into());
+        it.id = Some(id.into());
+        it.root = Some("00".repeat(32));
+        it.index = index;
+        it.by = by;
+    });
     let own = proven.node_key.clone().filter(|_| by == Some(proven.header.node.index));
     let key = own.or_else(|| keys.result_key(&transfer)).expect("wire 2 has a password");
     Line::Result(SealedReport::seal(&report, &key))
@@ -117,11 +117,14 @@ fn a_liar_that_takes_the_payload_harms_nobody() {
         // Numbers that add up to more than there are.
         |proven, _| {
             let states = [NodeState::Waiting, NodeState::Failed, NodeState::Receiving, NodeState::Done];
-            let changed = (0..32)
-                .map(|index| Change { index: index % 2, state: NodeState::Done, offset: u64::MAX })
-                .collect();
+            let changed = (0..32).map(|index| Change::new(index % 2, NodeState::Done, u64::MAX)).collect();
             let states = states.map(|state| (state, u32::MAX)).into();
-            let progress = Progress { least: u64::MAX, greatest: u64::MAX, states, changed };
+            let progress = with(Progress::default(), |it| {
+                it.least = u64::MAX;
+                it.greatest = u64::MAX;
+                it.states = states;
+                it.changed = changed;
+            });
             ready(proven, &[Line::Progress(progress)])
         },
     ];

@@ -34,4 +34,6 @@ mod stall;
 mod suspend;
 mod trace;
 mod verdict;
+#[path = "../common/with.rs"]
+mod with;
 mod world;

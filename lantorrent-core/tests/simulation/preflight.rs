@@ -16,15 +16,8 @@ fn keys() -> Keyring {
 }
 
 fn preflight(now: Now) -> PreflightSession {
-    let requests = vec![Request { filename: "/a".into(), id: "1".into(), rename: true }];
-    let node = Destination {
-        host: "10.0.0.1".into(),
-        port: 2893,
-        index: 0,
-        requests,
-        degree: None,
-        block_size: None,
-    };
+    let requests = vec![Request::new("/a".into(), "1".into())];
+    let node = Destination::new("10.0.0.1".into(), 2893, requests);
     let plan = Plan::new(Wire::Two, vec![node], 4096);
     PreflightSession::new(now, plan, Verb::Check, keys(), Timing::default(), Seed([1; 32]))
 }

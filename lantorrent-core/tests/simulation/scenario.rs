@@ -14,6 +14,7 @@ use lantorrent_core::wire::{
 use crate::forger::Lie;
 use crate::later::FEATURE;
 use crate::random::Random;
+use crate::with::with;
 use crate::world::backing::Backing;
 use crate::world::content::SimContent;
 use crate::world::disk::{Kind, Version};
@@ -159,21 +160,16 @@ impl Scenario {
     }
 
     pub(crate) fn destinations(&self) -> Vec<Destination> {
-        let node = |(place, (host, files)): (usize, &(usize, Vec<String>))| Destination {
-            host: format!("h{host}"),
-            port: 2893,
-            index: 0,
-            requests: files
-                .iter()
-                .enumerate()
-                .map(|(file, name)| Request {
-                    filename: name.clone(),
-                    id: format!("{place}/{file}"),
-                    rename: true,
-                })
-                .collect(),
-            degree: None,
-            block_size: None,
+        let node = |(place, (host, files)): (usize, &(usize, Vec<String>))| {
+            Destination::new(
+                format!("h{host}"),
+                2893,
+                files
+                    .iter()
+                    .enumerate()
+                    .map(|(file, name)| Request::new(name.clone(), format!("{place}/{file}")))
+                    .collect(),
+            )
         };
         self.list.iter().enumerate().map(node).collect()
     }
@@ -219,7 +215,10 @@ impl Scenario {
     }
 
     fn hint(&self) -> SourceHint {
-        SourceHint { size: Some(self.content.len() as u64), mtime: Some(1), id: "the file".into() }
+        with(SourceHint::new("the file".into()), |it| {
+            it.size = Some(self.content.len() as u64);
+            it.mtime = Some(1);
+        })
     }
 
     fn length(&self) -> Option<u64> {
@@ -256,18 +255,17 @@ impl Scenario {
     ) -> Driver {
         let key = TransferKey::new(&net.random.bytes());
         let feature = |has: bool| if has { Features::new([FEATURE]).unwrap() } else { Features::SUPPORTED };
-        let plan = Plan {
-            features: feature(self.later.contains(&self.source())),
-            features_in_use: feature(self.uses_feature),
-            exchange: self.meet(net, hosts, key.transfer()),
-            key: Some(key),
-            degree: self.degree,
-            length: self.length(),
-            source: Some(self.hint()),
-            begun: Some(net.unix_millis()),
-            cancelled,
-            ..Plan::new(self.wire, self.destinations(), BLOCK)
-        };
+        let plan = with(Plan::new(self.wire, self.destinations(), BLOCK), |it| {
+            it.features = feature(self.later.contains(&self.source()));
+            it.features_in_use = feature(self.uses_feature);
+            it.exchange = self.meet(net, hosts, key.transfer());
+            it.key = Some(key);
+            it.degree = self.degree;
+            it.length = self.length();
+            it.source = Some(self.hint());
+            it.begun = Some(net.unix_millis());
+            it.cancelled = cancelled;
+        });
         let seed = Seed(net.random.bytes());
         let session = SourceSession::new(net.now(), plan, keys(), Timing::default(), seed);
         let header = session.header().clone();

@@ -14,6 +14,8 @@ use lantorrent_core::wire::{
     Report, Request, RootHasher, SourceHint, Sum, TransferId, TransferKey, Wire,
 };
 
+use crate::with::with;
+
 const CHILD: LinkId = LinkId(0);
 
 fn outputs(session: &mut SourceSession) -> Vec<SourceOutput> {
@@ -21,14 +23,7 @@ fn outputs(session: &mut SourceSession) -> Vec<SourceOutput> {
 }
 
 fn node(place: usize) -> Destination {
-    Destination {
-        host: "10.0.0.1".into(),
-        port: 2893,
-        index: 0,
-        requests: vec![Request { filename: "/a".into(), id: place.to_string(), rename: true }],
-        degree: None,
-        block_size: None,
-    }
+    Destination::new("10.0.0.1".into(), 2893, vec![Request::new("/a".into(), place.to_string())])
 }
 
 /// Of the transfer that a node takes part in.
@@ -43,7 +38,8 @@ fn empty() -> Sum {
 
 /// A source with so many nodes.
 fn source(now: Now, keys: &Keyring, nodes: usize) -> SourceSession {
-    let plan = Plan { length: Some(1 << 20), ..Plan::new(Wire::Two, (0..nodes).map(node).collect(), 4096) };
+    let plan =
+        with(Plan::new(Wire::Two, (0..nodes).map(node).collect(), 4096), |it| it.length = Some(1 << 20));
     SourceSession::new(now, plan, keys.clone(), Timing::default(), Seed([1; 32]))
 }
 
@@ -158,23 +154,18 @@ fn receiving() -> (NodeSession, Now, Timing) {
     let keys = Keyring::new(Password::new("a secret of many bytes").unwrap());
     let start = Now { instant: Instant::now(), unix: 1_700_000_000 };
     let (nonce, to) = (Nonce([2; 16]), SocketAddr::from(([10, 0, 0, 1], 2893)));
-    let source = Some(SourceHint { size: Some(0), mtime: None, id: "a".into() });
-    let envelope =
-        Envelope { source, begun: Some(1), ..Envelope::new(key().signer(), nonce, 1_700_000_060, to) };
-    let header = Header {
-        node: node(0),
-        length: Some(1 << 20),
-        block_size: 4096,
-        degree: 1,
-        destinations: Vec::new(),
-        envelope: Some(envelope),
-    };
+    let source = Some(with(SourceHint::new("a".into()), |it| it.size = Some(0)));
+    let envelope = with(Envelope::new(key().signer(), nonce, 1_700_000_060, to), |it| {
+        it.source = source;
+        it.begun = Some(1);
+    });
+    let header = with(Header::new(node(0), Some(1 << 20), 4096), |it| it.envelope = Some(envelope));
     let lines = LineWriter::new(keys.line_key(&nonce, &Nonce([3; 16])).unwrap());
     let features = Features::default();
     let proven = Proven { header, lines: Some(lines), node_key: None, features };
     let timing = Timing::default();
     let mut node = NodeSession::new(start, UpstreamId(0), proven, keys, timing.clone(), Seed([1; 32]));
-    let opened = Opened { read_back: ReadBack::Possible, resumed: 0 };
+    let opened = Opened::new(ReadBack::Possible, 0);
     node.handle(start, FileInput::Opened(0, Ok(opened)));
     (node, start, timing)
 }
@@ -203,7 +194,7 @@ fn a_transfer_that_gives_way_while_its_file_is_placed_says_how_it_ended() {
     node.handle(start, NodeInput::End { size: 0, sum });
     node.handle(start, NodeInput::EndVerified(Ok(())));
     node.handle(start, FileInput::Written(0));
-    let source = SourceHint { size: Some(0), mtime: None, id: "a".into() };
+    let source = with(SourceHint::new("a".into()), |it| it.size = Some(0));
     let newer =
         Ask { transfer: TransferId([2; 16]), index: 0, from: None, begun: Some(2), source: Some(source) };
     let again = Ask { transfer: key().transfer(), begun: Some(1), ..newer.clone() };

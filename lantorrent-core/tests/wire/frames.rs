@@ -58,7 +58,7 @@ pub(crate) fn end(size: u64, root: &RootHasher) -> Made {
 }
 
 fn abort(code: Code, reason: &str) -> Made {
-    made(Frame::Abort(Abort { code, reason: reason.into() }), &[])
+    made(Frame::Abort(Abort::new(code, reason.into())), &[])
 }
 
 pub(crate) fn root() -> RootHasher {
@@ -475,11 +475,11 @@ fn aborts_say_why_and_may_come_at_any_place() {
         assert_eq!(read(None, &whole.bytes).frames, said(&[whole]));
     }
     let long = abort(Code::UNKNOWN, &"x".repeat(10 * limits::MESSAGE_BYTES));
-    let cut = Frame::Abort(Abort { code: Code::UNKNOWN, reason: "x".repeat(limits::MESSAGE_BYTES) });
+    let cut = Frame::Abort(Abort::new(Code::UNKNOWN, "x".repeat(limits::MESSAGE_BYTES)));
     assert_eq!(read(None, &long.bytes).frames, [(cut, vec![])]);
     // Bytes that are no UTF-8 do not hide the abort.
     let bytes = forged(head(4, 3, 0, 0), b"\x02\x03\xff");
-    let lossy = Frame::Abort(Abort { code: Code::ABORTED, reason: "\u{fffd}".into() });
+    let lossy = Frame::Abort(Abort::new(Code::ABORTED, "\u{fffd}".into()));
     assert_eq!(read(None, &bytes).frames, [(lossy, vec![])]);
 }
 

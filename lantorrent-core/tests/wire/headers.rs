@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::support::{header, keys, read_header, signed_1, signed_2};
 
+use crate::with::with;
+
 pub(crate) fn value_1() -> Value {
     json!({
         "host": "10.0.0.7", "port": 2893, "length": 80, "degree": 1, "block_size": 131_072,
@@ -61,32 +63,36 @@ fn changed(wire: Wire, changes: &[(&str, Option<Value>)]) -> Result<Header, Head
 }
 
 pub(crate) fn header_2() -> Header {
-    let request =
-        |filename: &str, id: &str, rename| Request { filename: filename.into(), id: id.into(), rename };
-    let destination = |host: &str, index, degree, request| Destination {
-        host: host.into(),
-        port: 2893,
-        index,
-        requests: vec![request],
-        degree,
-        block_size: None,
+    let request = |filename: &str, id: &str, rename| {
+        with(Request::new(filename.into(), id.into()), |it| it.rename = rename)
     };
-    Header {
-        node: destination("10.0.0.7", 0, None, request("/srv/a", "a", true)),
-        length: Some(80),
-        block_size: 65_536,
-        degree: 2,
-        destinations: vec![destination("::1", 1, Some(3), request("/srv/b", "b", false))],
-        envelope: Some(Envelope {
-            source: Some(SourceHint { size: Some(80), mtime: Some(5), id: "x".into() }),
-            begun: Some(1_799_999_000),
-            min_rate: Some(1_000_000),
-            sparse: true,
-            features: Features::new(["later", "other"]).unwrap(),
-            features_in_use: Features::new(["later"]).unwrap(),
-            ..Envelope::new(signer(), Nonce([0x11; 16]), 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
-        }),
-    }
+    let destination = |host: &str, index, degree, request| {
+        with(Destination::new(host.into(), 2893, vec![request]), |it| {
+            it.index = index;
+            it.degree = degree;
+        })
+    };
+    with(
+        Header::new(destination("10.0.0.7", 0, None, request("/srv/a", "a", true)), Some(80), 65_536),
+        |it| {
+            it.degree = 2;
+            it.destinations = vec![destination("::1", 1, Some(3), request("/srv/b", "b", false))];
+            it.envelope = Some(with(
+                Envelope::new(signer(), Nonce([0x11; 16]), 1_800_000_000, "10.0.0.7:2893".parse().unwrap()),
+                |it| {
+                    it.source = Some(with(SourceHint::new("x".into()), |it| {
+                        it.size = Some(80);
+                        it.mtime = Some(5);
+                    }));
+                    it.begun = Some(1_799_999_000);
+                    it.min_rate = Some(1_000_000);
+                    it.sparse = true;
+                    it.features = Features::new(["later", "other"]).unwrap();
+                    it.features_in_use = Features::new(["later"]).unwrap();
+                },
+            ));
+        },
+    )
 }
 
 #[test]

@@ -10,33 +10,32 @@ use lantorrent_core::wire::{
 
 use super::support::{Said, base64, hmac_sha256, keys, read_lines};
 
+use crate::with::with;
+
 pub(crate) const NONCE: Nonce = Nonce([5; 16]);
 pub(crate) const CHALLENGE: Nonce = Nonce([6; 16]);
 
 fn report() -> Report {
-    Report {
-        code: Code::SUCCESS,
-        host: Some("10.0.0.7".into()),
-        port: Some(2893),
-        file: Some("/srv/ \"a\"".into()),
-        id: Some("a".into()),
-        message: String::new(),
-        md5sum: String::new(),
-        root: Some("00".repeat(32)),
-        index: Some(0),
-        by: Some(0),
-    }
+    with(Report::refusal(Code::SUCCESS, ""), |it| {
+        it.host = Some("10.0.0.7".into());
+        it.port = Some(2893);
+        it.file = Some("/srv/ \"a\"".into());
+        it.id = Some("a".into());
+        it.root = Some("00".repeat(32));
+        it.index = Some(0);
+        it.by = Some(0);
+    })
 }
 
 pub(crate) fn every_line() -> Vec<Line> {
     let result_key = keys().result_key(&TransferId([3; 16])).unwrap();
-    let change = Change { index: u32::MAX, state: NodeState::Failed, offset: u64::MAX };
-    let progress = Progress {
-        least: 5,
-        greatest: u64::MAX,
-        states: BTreeMap::from([(NodeState::Waiting, 7), (NodeState::Done, u32::MAX)]),
-        changed: vec![change; limits::PROGRESS_CHANGES],
-    };
+    let change = Change::new(u32::MAX, NodeState::Failed, u64::MAX);
+    let progress = with(Progress::default(), |it| {
+        it.least = 5;
+        it.greatest = u64::MAX;
+        it.states = BTreeMap::from([(NodeState::Waiting, 7), (NodeState::Done, u32::MAX)]);
+        it.changed = vec![change; limits::PROGRESS_CHANGES];
+    });
     vec![
         Line::Challenge { challenge: CHALLENGE },
         Line::Accepted { features: Features::new(["a", "later-2"]).unwrap() },
@@ -309,13 +308,12 @@ fn lines_are_bounded() {
 
 #[test]
 fn the_largest_result_fits_a_line() {
-    let big = Report {
-        host: Some("\u{1}".repeat(limits::HOST_BYTES)),
-        file: Some("\u{1}".repeat(limits::FILENAME_BYTES)),
-        id: Some("\u{1}".repeat(limits::ID_BYTES)),
-        message: "\u{1}".repeat(10 * limits::MESSAGE_BYTES),
-        ..report()
-    };
+    let big = with(report(), |it| {
+        it.host = Some("\u{1}".repeat(limits::HOST_BYTES));
+        it.file = Some("\u{1}".repeat(limits::FILENAME_BYTES));
+        it.id = Some("\u{1}".repeat(limits::ID_BYTES));
+        it.message = "\u{1}".repeat(10 * limits::MESSAGE_BYTES);
+    });
     let key = keys().result_key(&TransferId([3; 16])).unwrap();
     let lines = [Line::Challenge { challenge: CHALLENGE }, Line::Result(SealedReport::seal(&big, &key))];
     assert_eq!(read(&encoded_with(&keys(), &lines).concat()), Said { all: said(&lines), end: Ok(()) });

@@ -17,3 +17,5 @@ mod security;
 mod support;
 mod types;
 mod vectors;
+#[path = "../common/with.rs"]
+mod with;

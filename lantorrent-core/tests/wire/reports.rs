@@ -4,19 +4,17 @@ use lantorrent_core::wire::{Code, LineError, Report, limits};
 
 use super::support::read_reports;
 
+use crate::with::with;
+
 fn report() -> Report {
-    Report {
-        code: Code::CANNOT_OPEN,
-        host: Some("10.0.0.7".into()),
-        port: Some(2893),
-        file: Some("/srv/\"}{\\ a\u{1}ä".into()),
-        id: Some("id".into()),
-        message: "no".into(),
-        md5sum: String::new(),
-        root: None,
-        index: Some(3),
-        by: Some(2),
-    }
+    with(Report::refusal(Code::CANNOT_OPEN, "no"), |it| {
+        it.host = Some("10.0.0.7".into());
+        it.port = Some(2893);
+        it.file = Some("/srv/\"}{\\ a\u{1}ä".into());
+        it.id = Some("id".into());
+        it.index = Some(3);
+        it.by = Some(2);
+    })
 }
 
 #[test]
@@ -24,8 +22,14 @@ fn reports_are_read_again() {
     let text = report().encode();
     assert_eq!(Report::parse(text.as_bytes()), Ok(report()));
     assert!(!report().is_own());
-    assert!(Report { by: Some(3), ..report() }.is_own());
-    assert!(!Report { by: None, index: None, ..report() }.is_own());
+    assert!(with(report(), |it| it.by = Some(3)).is_own());
+    assert!(
+        !with(report(), |it| {
+            it.by = None;
+            it.index = None;
+        })
+        .is_own()
+    );
 }
 
 #[test]
@@ -71,19 +75,18 @@ fn values_of_a_report_are_checked() {
 #[test]
 fn the_largest_report_fits_a_line_and_messages_are_cut() {
     // U+0001 grows most: six characters in JSON, seven when that JSON is put into another.
-    let big = Report {
-        host: Some("\u{1}".repeat(limits::HOST_BYTES)),
-        file: Some("\u{1}".repeat(limits::FILENAME_BYTES)),
-        id: Some("\u{1}".repeat(limits::ID_BYTES)),
-        message: "\u{1}".repeat(10 * limits::MESSAGE_BYTES),
-        ..report()
-    };
+    let big = with(report(), |it| {
+        it.host = Some("\u{1}".repeat(limits::HOST_BYTES));
+        it.file = Some("\u{1}".repeat(limits::FILENAME_BYTES));
+        it.id = Some("\u{1}".repeat(limits::ID_BYTES));
+        it.message = "\u{1}".repeat(10 * limits::MESSAGE_BYTES);
+    });
     let text = big.encode();
     let read = Report::parse(text.as_bytes()).unwrap();
     assert_eq!(read.message.len(), limits::MESSAGE_BYTES);
     assert!(serde_json::to_string(&text).unwrap().len() + 256 < limits::LINE_BYTES);
     // Cut between characters.
-    let umlauts = Report { message: format!("x{}", "ä".repeat(1000)), ..report() };
+    let umlauts = with(report(), |it| it.message = format!("x{}", "ä".repeat(1000)));
     let read = Report::parse(umlauts.encode().as_bytes()).unwrap();
     assert_eq!(read.message.len(), limits::MESSAGE_BYTES - 1);
     assert_eq!(Report::refusal(Code::UNKNOWN, &"ä".repeat(1000)).message.len(), limits::MESSAGE_BYTES);

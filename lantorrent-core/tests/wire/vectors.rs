@@ -11,6 +11,8 @@ use lantorrent_core::wire::{
 };
 use serde::Deserialize;
 
+use crate::with::with;
+
 #[derive(Deserialize)]
 pub(crate) struct Vectors {
     pub(crate) password: String,
@@ -77,29 +79,24 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn header(vectors: &Vectors) -> Header {
-    let destination = |host: &str, index, id: &str| Destination {
-        host: host.into(),
-        port: 2893,
-        index,
-        requests: vec![Request { filename: "/srv/img/a.img".into(), id: id.into(), rename: true }],
-        degree: None,
-        block_size: None,
+    let destination = |host: &str, index, id: &str| {
+        with(
+            Destination::new(host.into(), 2893, vec![Request::new("/srv/img/a.img".into(), id.into())]),
+            |it| it.index = index,
+        )
     };
-    Header {
-        node: destination("10.0.0.7", 0, "a"),
-        length: Some(12_299),
-        block_size: 4096,
-        degree: 1,
-        destinations: vec![destination("node-8", 1, "b")],
-        envelope: Some(Envelope {
-            source: Some(SourceHint {
-                size: Some(12_299),
-                mtime: Some(1_700_000_000_000_000_000),
-                id: "b7e1".into(),
-            }),
-            ..Envelope::new(vectors.signer, vectors.nonce, 1_800_000_000, "10.0.0.7:2893".parse().unwrap())
-        }),
-    }
+    with(Header::new(destination("10.0.0.7", 0, "a"), Some(12_299), 4096), |it| {
+        it.destinations = vec![destination("node-8", 1, "b")];
+        it.envelope = Some(with(
+            Envelope::new(vectors.signer, vectors.nonce, 1_800_000_000, "10.0.0.7:2893".parse().unwrap()),
+            |it| {
+                it.source = Some(with(SourceHint::new("b7e1".into()), |it| {
+                    it.size = Some(12_299);
+                    it.mtime = Some(1_700_000_000_000_000_000);
+                }));
+            },
+        ));
+    })
 }
 
 fn features(names: &[&str]) -> Features {
@@ -162,11 +159,7 @@ fn frames(vectors: &Vectors) -> Vec<(&'static str, Frame, Vec<u8>)> {
         ("hole", Frame::Hole { offset: 4096, span: 8192 }, vec![]),
         ("last data", data(12_288, &last), last),
         ("end", Frame::End { size: 12_299, sum: Sum::Root(signed) }, vec![]),
-        (
-            "abort",
-            Frame::Abort(Abort { code: Code::ABORTED, reason: "stopped by the operator".into() }),
-            vec![],
-        ),
+        ("abort", Frame::Abort(Abort::new(Code::ABORTED, "stopped by the operator".into())), vec![]),
         ("hop-local extension", extension(0x80, ([0; 3], 0, 0), b""), vec![]),
         ("forwarded extension", extension(0xc0, ([1, 2, 3], 7, u64::MAX), b"later"), vec![]),
     ]
@@ -208,34 +201,30 @@ fn the_key_names_the_transfer_and_its_signature_verifies() {
 }
 
 fn lines(vectors: &Vectors) -> Vec<(&'static str, Line)> {
-    let report = Report {
-        code: Code::SUCCESS,
-        host: Some("10.0.0.7".into()),
-        port: Some(2893),
-        file: Some("/srv/img/a.img".into()),
-        id: Some("a".into()),
-        message: String::new(),
-        md5sum: String::new(),
-        root: Some(vectors.root.clone()),
-        index: Some(0),
-        by: Some(0),
-    };
-    let behind = Report {
-        host: Some("node-8".into()),
-        id: Some("b".into()),
-        index: Some(1),
-        by: Some(1),
-        ..report.clone()
-    };
+    let report = with(Report::refusal(Code::SUCCESS, ""), |it| {
+        it.host = Some("10.0.0.7".into());
+        it.port = Some(2893);
+        it.file = Some("/srv/img/a.img".into());
+        it.id = Some("a".into());
+        it.root = Some(vectors.root.clone());
+        it.index = Some(0);
+        it.by = Some(0);
+    });
+    let behind = with(report.clone(), |it| {
+        it.host = Some("node-8".into());
+        it.id = Some("b".into());
+        it.index = Some(1);
+        it.by = Some(1);
+    });
     let keys = vectors.keyring();
     let node_key = keys.node_key(&vectors.nonce, &vectors.challenge).unwrap();
     let key = keys.result_key(&vectors.transfer).unwrap();
-    let progress = Progress {
-        least: 4096,
-        greatest: 12_299,
-        states: BTreeMap::from([(NodeState::Receiving, 1), (NodeState::Done, 1)]),
-        changed: vec![Change { index: 1, state: NodeState::Done, offset: 12_299 }],
-    };
+    let progress = with(Progress::default(), |it| {
+        it.least = 4096;
+        it.greatest = 12_299;
+        it.states = BTreeMap::from([(NodeState::Receiving, 1), (NodeState::Done, 1)]);
+        it.changed = vec![Change::new(1, NodeState::Done, 12_299)];
+    });
     vec![
         ("challenge", Line::Challenge { challenge: vectors.challenge }),
         ("accepted", Line::ACCEPTED),

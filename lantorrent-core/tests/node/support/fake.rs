@@ -19,6 +19,8 @@ const CHALLENGE: Nonce = Nonce([7; 16]);
 use super::peer::PATIENCE;
 use super::{keys, target};
 
+use crate::with::with;
+
 pub(crate) struct FakeNode {
     pub(crate) address: SocketAddr,
     over: Arc<AtomicBool>,
@@ -190,17 +192,16 @@ impl Child {
     pub(crate) fn report(&self, code: Code, sum: Option<&str>) -> Report {
         let node = &self.header.node;
         let wire_2 = self.header.wire() == Wire::Two;
-        Report {
-            host: Some(node.host.clone()),
-            port: Some(node.port),
-            file: Some(node.requests[0].filename.clone()),
-            id: Some(node.requests[0].id.clone()),
-            md5sum: sum.filter(|_| !wire_2).unwrap_or_default().to_owned(),
-            root: sum.filter(|_| wire_2).map(str::to_owned),
-            index: wire_2.then_some(node.index),
-            by: wire_2.then_some(node.index),
-            ..Report::refusal(code, "made up")
-        }
+        with(Report::refusal(code, "made up"), |it| {
+            it.host = Some(node.host.clone());
+            it.port = Some(node.port);
+            it.file = Some(node.requests[0].filename.clone());
+            it.id = Some(node.requests[0].id.clone());
+            sum.filter(|_| !wire_2).unwrap_or_default().clone_into(&mut it.md5sum);
+            it.root = sum.filter(|_| wire_2).map(str::to_owned);
+            it.index = wire_2.then_some(node.index);
+            it.by = wire_2.then_some(node.index);
+        })
     }
 
     /// Reports, sealed as it should be.

@@ -80,13 +80,8 @@ fn join(from: TcpStream, to: SocketAddr, later: &Arc<Later>, place: usize, seen:
         ready: Arc::clone(&ready),
         stage: Stage::Header(Vec::new()),
     };
-    let mut up = Up {
-        is_later: later.places.contains(&Some(place)),
-        nonce,
-        ready,
-        pending: Vec::new(),
-        lines: None,
-    };
+    let mut up =
+        Up { is_later: later.places.contains(&Some(place)), nonce, ready, pending: Vec::new(), lines: None };
     let (back_from, back_to) = (onward.try_clone().unwrap(), from.try_clone().unwrap());
     thread::spawn(move || {
         let mut passed = 0;
@@ -129,7 +124,10 @@ struct Down {
 
 enum Stage {
     Header(Vec<u8>),
-    Proof { left: usize, payload: Payload },
+    Proof {
+        left: usize,
+        payload: Payload,
+    },
     Payload(Payload),
     /// Not of wire 2: it passes as it is.
     Bare,

@@ -20,11 +20,14 @@ use lantorrent_core::wire::{Keyring, Password, Report, Wire};
 use lantorrent_core::{Outcome, Target, Transfer};
 use socket2::{Domain, Socket, Type};
 
+use crate::with::with;
+
 pub(crate) use fake::{Child, FakeNode};
 pub(crate) use nimbus::Nimbus;
 pub(crate) use node::{TestNode, gated};
 pub(crate) use peer::{
-    Peer, anew, exchange, first_blocks, from_to, header, header_for, key_of, of_version, payload, without_blocks,
+    Peer, anew, exchange, first_blocks, from_to, header, header_for, key_of, of_version, payload,
+    without_blocks,
 };
 pub(crate) use proxy::{Proxy, Tap, Way};
 pub(crate) use sign::{sign, sign_bytes, signature_1};
@@ -41,31 +44,29 @@ pub(crate) fn keys() -> Keyring {
 /// Deadlines that nothing here has to wait for, however busy the machine is.
 pub(crate) fn patient() -> Timing {
     let time = Duration::from_secs(60);
-    Timing {
-        greeting: time,
-        handshake: time,
-        dead_after: time,
-        grace: time,
-        direct: time,
-        check: time,
-        ..Timing::default()
-    }
+    with(Timing::default(), |it| {
+        it.greeting = time;
+        it.handshake = time;
+        it.dead_after = time;
+        it.grace = time;
+        it.direct = time;
+        it.check = time;
+    })
 }
 
 /// Deadlines that a test may wait for.
 pub(crate) fn short(time: u64) -> Timing {
     let time = Duration::from_millis(time);
-    Timing {
-        greeting: time,
-        handshake: time,
-        dead_after: time,
-        dead_after_wire_1: time,
-        finish: time,
-        orphan: time,
-        alive: time / 5,
-        progress: time / 5,
-        ..Timing::default()
-    }
+    with(Timing::default(), |it| {
+        it.greeting = time;
+        it.handshake = time;
+        it.dead_after = time;
+        it.dead_after_wire_1 = time;
+        it.finish = time;
+        it.orphan = time;
+        it.alive = time / 5;
+        it.progress = time / 5;
+    })
 }
 
 /// Bytes without a pattern, the same each time.

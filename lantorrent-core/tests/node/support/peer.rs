@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use lantorrent_core::wire::{
     Abort, Code, Destination, Envelope, Frame, FromNode, HEAD_BYTES, Header, Line, LineReader, Nonce,
-    PayloadWriter, RawWriter, Report, ReportReader, Request, ResultKey, RootHasher, SealedReport, SourceHint, Sum,
-    TAG_BYTES, TransferKey, Wire, digest, proof,
+    PayloadWriter, RawWriter, Report, ReportReader, Request, ResultKey, RootHasher, SealedReport, SourceHint,
+    Sum, TAG_BYTES, TransferKey, Wire, digest, proof,
 };
 
 use super::{TestNode, keys};
+
+use crate::with::with;
 
 /// Nothing waits longer than this for a node, and then the test fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,19 +27,16 @@ fn unique() -> [u8; 16] {
 }
 
 fn destination(node: &TestNode, index: u32, files: &[&str]) -> Destination {
-    let request = |name: &&str| Request {
-        filename: node.path(name).to_str().unwrap().to_owned(),
-        id: format!("{index} {name}"),
-        rename: true,
-    };
-    Destination {
-        host: node.address.ip().to_string(),
-        port: node.address.port(),
-        index,
-        requests: files.iter().map(request).collect(),
-        degree: None,
-        block_size: None,
-    }
+    let request =
+        |name: &&str| Request::new(node.path(name).to_str().unwrap().to_owned(), format!("{index} {name}"));
+    with(
+        Destination::new(
+            node.address.ip().to_string(),
+            node.address.port(),
+            files.iter().map(request).collect(),
+        ),
+        |it| it.index = index,
+    )
 }
 
 /// The keys of all transfers of this process, so that whatever has a header can sign the end.
@@ -62,14 +61,10 @@ pub(crate) fn header_for(wire: Wire, nodes: &[&TestNode], files: &[&str], length
     let node = list.next().unwrap();
     let expires = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 60;
     let envelope = Envelope::new(transfer_key().signer(), Nonce(unique()), expires, nodes[0].address);
-    Header {
-        node,
-        length,
-        block_size: 4096,
-        degree: 1,
-        destinations: list.collect(),
-        envelope: (wire == Wire::Two).then_some(envelope),
-    }
+    with(Header::new(node, length, 4096), |it| {
+        it.destinations = list.collect();
+        it.envelope = (wire == Wire::Two).then_some(envelope);
+    })
 }
 
 /// A header that asks one node for one file.
@@ -126,7 +121,10 @@ pub(crate) fn without_blocks(header: &Header, content: &[u8], blocks: usize) -> 
 
 /// Says which version of which file it is. Equal names are equal versions.
 pub(crate) fn of_version(mut header: Header, name: &str) -> Header {
-    let hint = SourceHint { size: header.length, mtime: Some(1), id: name.to_owned() };
+    let hint = with(SourceHint::new(name.to_owned()), |it| {
+        it.size = header.length;
+        it.mtime = Some(1);
+    });
     header.envelope.as_mut().unwrap().source = Some(hint);
     header
 }
@@ -245,7 +243,7 @@ impl Peer {
             self.socket.shutdown(Shutdown::Write).unwrap();
             return Code::CONNECTION_LOST;
         }
-        self.frame(&Frame::Abort(Abort { code: Code::STOPPED, reason: "enough".into() }), &[]);
+        self.frame(&Frame::Abort(Abort::new(Code::STOPPED, "enough".into())), &[]);
         Code::STOPPED
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Disk {
 }
 
 fn fault(code: Code, message: &str) -> FileFault {
-    FileFault { code, message: message.into() }
+    FileFault::new(code, message.into())
 }
 
 fn broken() -> FileFault {

@@ -13,6 +13,7 @@ use crate::later::FEATURE;
 use super::disk::Disk;
 use super::net::{ActorId, Event};
 use crate::forger::Lie;
+use crate::with::with;
 
 /// What a liar writes towards its parent once it was let in.
 pub(crate) type Script = fn(&mut Proven, &Keyring) -> Vec<u8>;
@@ -135,7 +136,7 @@ impl Host {
 
     pub(crate) fn gate(&self) -> Gate {
         let features = self.is_later.then(|| Features::new([FEATURE]).expect("a name"));
-        Gate { features: features.unwrap_or_default(), ..gate(&self.keys, &self.timing) }
+        with(gate(&self.keys, &self.timing), |it| it.features = features.unwrap_or_default())
     }
 
     /// For a process that knows of no other.
@@ -235,7 +236,7 @@ impl Host {
 }
 
 fn gate(keys: &Keyring, timing: &Timing) -> Gate {
-    Gate { timing: timing.clone(), ..Gate::new(keys.clone()) }
+    with(Gate::new(keys.clone()), |it| it.timing = timing.clone())
 }
 
 impl crate::random::Random {
