@@ -97,12 +97,13 @@ impl PayloadReader {
         }
     }
 
-    /// Says an error that is known already, although the last call returned a frame: what came behind it breaks the
-    /// protocol. To be asked when the frame is dealt with, as nothing more may come.
+    /// Says an error although the last call returned a frame: it is an END that the source has not signed, or what came
+    /// behind the frame breaks the protocol. To be asked when the frame is dealt with, as nothing more may come.
     ///
     /// # Errors
     /// As [`filled`](Self::filled).
-    pub fn check(&self) -> Result<(), PayloadError> {
+    pub fn check(&mut self) -> Result<(), PayloadError> {
+        self.verify_end()?;
         let fault = match self {
             Self::Raw(reader) => reader.fault(),
             Self::Frames(reader) => reader.fault(),
@@ -123,7 +124,6 @@ impl PayloadReader {
     /// # Errors
     /// [`PayloadError::Truncated`] where it was not, or what was wrong with it before that.
     pub fn finish(&mut self) -> Result<(), PayloadError> {
-        self.verify_end()?;
         self.check()?;
         let ended = match self {
             Self::Raw(reader) => reader.ended(),

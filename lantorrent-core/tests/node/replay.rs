@@ -121,13 +121,13 @@ fn another_password_opens_nothing() {
     let strangers = || {
         [
             Keyring::new(Password::new("guessed").unwrap())
-                .with_wire_1(Password::new("guessed").unwrap())
+                .with_wire_1(Password::new("guessed as well").unwrap())
                 .unwrap(),
             // The password of the other wire.
             Keyring::new(Password::new(crate::support::NIMBUS).unwrap())
                 .with_wire_1(Password::new(crate::support::PASSWORD).unwrap())
                 .unwrap(),
-            Keyring::new(Password::new("").unwrap()).with_wire_1(Password::new("").unwrap()).unwrap(),
+            Keyring::new(Password::new("0").unwrap()).with_wire_1(Password::new("1").unwrap()).unwrap(),
         ]
     };
     let content = content(5000);
