@@ -2,33 +2,38 @@
 #![cfg_attr(feature = "threads", doc = include_str!("process.md"))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+#[cfg(all(any(feature = "store", feature = "runtime"), not(target_os = "linux")))]
+compile_error!(
+    "the drivers need Linux; for another system build with default-features = false and the feature chain"
+);
+
 #[cfg(any(feature = "chain", feature = "store"))]
 mod digest;
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", target_os = "linux"))]
 mod drive;
 #[cfg(feature = "chain")]
 pub mod flow;
-#[cfg(feature = "chain")]
+#[cfg(all(feature = "chain", feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(any(feature = "chain", feature = "runtime"))]
 mod race;
 #[cfg(any(feature = "chain", feature = "runtime"))]
 mod rate;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "store", target_os = "linux"))]
 pub mod rlimit;
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "runtime", target_os = "linux"))]
 #[doc(hidden)]
 #[expect(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "shared with lantorrent-swarm alone")]
 pub mod runtime;
 #[cfg(feature = "chain")]
 pub mod session;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "store", target_os = "linux"))]
 pub mod store;
 #[cfg(feature = "chain")]
 pub mod wire;
 
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", target_os = "linux"))]
 pub use drive::{
     Cancel, Check, DEFAULT_PORT, Decision, Driver, Error, Failure, Fault, ListedNode, Node, NodeConfig,
     NodeEvent, NodeHandle, Offer, Outcome, Target, TargetOutcome, TargetProgress, Transfer, TransferEvent,
@@ -36,7 +41,12 @@ pub use drive::{
 };
 #[cfg(any(feature = "chain", feature = "runtime"))]
 pub use rate::{Limit, Pace};
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "runtime", target_os = "linux"))]
 pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
 #[cfg(feature = "chain")]
 pub use wire::{Keyring, Password};
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "threads"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -19,14 +19,17 @@
 //! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a swarm itself when
 //! it is told to end.
 
+#[cfg(all(any(feature = "files", feature = "tracker"), not(target_os = "linux")))]
+compile_error!("the drivers need Linux; for another system build with default-features = false");
+
 pub mod bencode;
 mod bitfield;
 mod compact;
 pub mod dht;
-#[cfg(feature = "drive")]
+#[cfg(all(feature = "drive", target_os = "linux"))]
 pub mod drive;
 mod entropy;
-#[cfg(feature = "files")]
+#[cfg(all(feature = "files", target_os = "linux"))]
 pub mod files;
 #[doc(hidden)]
 pub mod fuzz;
@@ -48,3 +51,8 @@ pub use entropy::Seed;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};
 pub use url::{Scheme, Url, UrlError};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

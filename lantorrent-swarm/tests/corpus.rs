@@ -1,6 +1,6 @@
 //! Replays the committed corpora of this crate's fuzz targets.
 
-#[path = "../../lantorrent-core/tests/common/replay.rs"]
+#[path = "common/replay.rs"]
 mod replay;
 
 use lantorrent_swarm::fuzz;

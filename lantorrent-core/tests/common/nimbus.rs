@@ -26,5 +26,5 @@ pub(crate) struct Connection {
 }
 
 pub(crate) fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../../../testdata/nimbus-0.2.json")).unwrap()
+    serde_json::from_str(include_str!("../../testdata/nimbus-0.2.json")).unwrap()
 }

@@ -12,7 +12,7 @@ use super::{frames, lines};
 #[test]
 fn headers() {
     let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("../../../testdata/nimbus-0.2.json")).unwrap();
+        serde_json::from_str(include_str!("../../testdata/nimbus-0.2.json")).unwrap();
     for connection in vectors["to_node"].as_array().unwrap() {
         let sent = connection["sent"].as_str().unwrap().as_bytes();
         let whole = read_header(sent, &[sent.len()]);

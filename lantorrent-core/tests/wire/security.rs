@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const TEXT: &str = include_str!("../../../SECURITY.md");
+const TEXT: &str = include_str!("../../SECURITY.md");
 
 /// The sources below a folder, one behind the other.
 fn sources(folder: &Path) -> String {

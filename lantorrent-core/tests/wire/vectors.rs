@@ -56,7 +56,7 @@ pub(crate) struct LineVector {
 }
 
 pub(crate) fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../../../testdata/wire-2.json")).unwrap()
+    serde_json::from_str(include_str!("../../testdata/wire-2.json")).unwrap()
 }
 
 impl Vectors {

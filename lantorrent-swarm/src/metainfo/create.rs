@@ -1,7 +1,6 @@
 //! How a torrent is made. Always the same for the same files and wishes.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use super::{FileEntry, Info, Kind, Layout, METAINFO, Metainfo, MetainfoError};
@@ -104,5 +103,5 @@ fn names(path: &Path) -> Item {
 }
 
 fn bytes(name: &OsStr) -> Item {
-    name.as_bytes().into()
+    name.as_encoded_bytes().into()
 }

@@ -1,7 +1,6 @@
 //! What a name in a torrent must look like, so that it leads to one file below one folder.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{FileEntry, Kind, MetainfoError};
@@ -15,23 +14,45 @@ const PATH_LIMIT: usize = 4000;
 
 /// The name as one component of a path.
 pub(super) fn component(name: &[u8]) -> Result<&Path, MetainfoError> {
-    let path = Path::new(OsStr::from_bytes(name));
     let why = match name {
         b"" => "it is empty",
         b"." | b".." => "it is a `.` or `..`",
         [b'/', ..] => "it begins at the root",
         _ if name.contains(&b'/') => "there is a slash in it",
         _ if name.contains(&0) => "there is a zero byte in it",
-        _ if name.len() > NAME_LIMIT => {
-            let name = Path::new(OsStr::from_bytes(&name[..64])).to_owned();
-            return Err(MetainfoError::Name {
-                name,
-                why: "it is longer than the 255 bytes that Linux takes",
-            });
+        _ if cfg!(not(unix)) && (name.contains(&b'\\') || name.contains(&b':')) => {
+            "there is a backslash or colon in it"
         }
-        _ => return Ok(path),
+        _ if name.len() > NAME_LIMIT => {
+            let why = "it is longer than the 255 bytes that Linux takes";
+            return Err(MetainfoError::Name { name: shown(&name[..64]), why });
+        }
+        _ => match system_name(name) {
+            Some(name) => return Ok(Path::new(name)),
+            None => "it is not UTF-8",
+        },
     };
-    Err(MetainfoError::Name { name: path.to_owned(), why })
+    Err(MetainfoError::Name { name: shown(name), why })
+}
+
+/// The same bytes as a name of the system. On Unix any bytes are one.
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no name for some bytes")]
+fn system_name(name: &[u8]) -> Option<&OsStr> {
+    Some(std::os::unix::ffi::OsStrExt::from_bytes(name))
+}
+
+#[cfg(not(unix))]
+fn system_name(name: &[u8]) -> Option<&OsStr> {
+    str::from_utf8(name).ok().map(OsStr::new)
+}
+
+/// What an error shows of a name.
+fn shown(name: &[u8]) -> PathBuf {
+    match system_name(name) {
+        Some(name) => PathBuf::from(name),
+        None => String::from_utf8_lossy(name).into_owned().into(),
+    }
 }
 
 /// The path of these names below `folder`.
@@ -41,9 +62,9 @@ pub(super) fn below(folder: &Path, names: Value<'_>) -> Result<PathBuf, Metainfo
     for name in names.list().ok_or_else(|| missing.clone())? {
         path.push(component(name.bytes().ok_or_else(|| missing.clone())?)?);
         if path.as_os_str().len() > PATH_LIMIT {
-            let start = OsStr::from_bytes(&path.as_os_str().as_bytes()[..64]);
+            let name = shown(&path.as_os_str().as_encoded_bytes()[..64]);
             let why = "all of it is longer than the 4000 bytes that are taken";
-            return Err(MetainfoError::Name { name: PathBuf::from(start), why });
+            return Err(MetainfoError::Name { name, why });
         }
     }
     if path == folder {

@@ -18,7 +18,7 @@ pub use client::{
     read_scraped, scrape_url,
 };
 pub use server::{HttpAnswer, Tracker, TrackerSettings};
-#[cfg(feature = "tracker")]
+#[cfg(all(feature = "tracker", target_os = "linux"))]
 pub use server::{ServiceError, TrackerHandle, TrackerService};
 pub use udp::SCRAPED;
 

@@ -12,7 +12,7 @@ mod quota;
 mod recheck;
 mod shortage;
 mod support;
-#[path = "../../../lantorrent-core/tests/common/system.rs"]
+#[path = "../common/system.rs"]
 #[allow(dead_code)] // The tests of the store make other disks, too.
 mod system;
 mod tracker;

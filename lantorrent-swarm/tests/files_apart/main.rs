@@ -11,6 +11,6 @@ mod full;
 mod killed;
 mod open_files;
 mod same_file;
-#[path = "../../../lantorrent-core/tests/common/system.rs"]
+#[path = "../common/system.rs"]
 #[allow(dead_code)] // The tests of the store make other disks, too.
 mod system;

@@ -9,7 +9,7 @@ mod any;
 mod driver;
 mod figure;
 mod liar;
-#[path = "../../../lantorrent-core/tests/common/many.rs"]
+#[path = "../common/many.rs"]
 mod many;
 mod package;
 mod pipe;

@@ -1,7 +1,7 @@
 //! Being a tracker.
 
 mod choice;
-#[cfg(feature = "tracker")]
+#[cfg(all(feature = "tracker", target_os = "linux"))]
 mod drive;
 mod http;
 mod pool;
@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-#[cfg(feature = "tracker")]
+#[cfg(all(feature = "tracker", target_os = "linux"))]
 pub use drive::{ServiceError, TrackerHandle, TrackerService};
 pub use http::HttpAnswer;
 use registry::Registry;
