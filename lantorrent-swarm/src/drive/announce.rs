@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lantorrent_core::look_up_within;
 use lantorrent_core::runtime::{Mailbox, Workers};
 
+use super::alert::TorrentWarning;
 use super::datagrams::Pair;
 use super::engine::{Engine, Who};
 use super::http::{Ask, Client, HttpError};
@@ -285,10 +286,12 @@ impl Engine {
                 }
                 AnnouncerAction::Found(peers) => self.found(torrent.0, Origin::Tracker, &peers),
                 AnnouncerAction::Warning(tracker, text) => {
-                    self.warn(torrent.0, format!("{tracker}: {text}"));
+                    let url = tracker.to_string();
+                    self.warn(torrent.0, TorrentWarning::Tracker { url, text });
                 }
                 AnnouncerAction::Failed(tracker, error) => {
-                    self.warn(torrent.0, format!("{tracker}: {error}"));
+                    let url = tracker.to_string();
+                    self.warn(torrent.0, TorrentWarning::TrackerFailed { url, error });
                 }
                 AnnouncerAction::Stopped => self.forget_herald(now, torrent),
             }

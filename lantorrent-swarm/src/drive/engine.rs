@@ -10,6 +10,7 @@ use lantorrent_core::runtime::{Mailbox, Timers, Workers};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
+use super::alert::Alert;
 use super::announce::Trackers;
 use super::connections::Line;
 use super::datagrams;
@@ -17,10 +18,10 @@ use super::dht::Dht;
 use super::http::Client;
 use super::interfaces::Interface;
 use super::local::Local;
-use super::message::{Message, Notice};
+use super::message::Message;
 use super::pool::Pool;
 use super::running::{Running, TorrentKey};
-use super::settings::{Adding, Settings};
+use super::settings::{AddTorrent, Settings};
 use super::trees::Trees;
 use crate::dht::DhtEvent;
 use crate::files::{OpenFiles, Records};
@@ -65,7 +66,7 @@ pub(super) struct Engine {
     pub(super) port: u16,
     pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox<Message>>,
-    pub(super) notices: Sender<Notice>,
+    pub(super) alerts: Sender<Alert>,
     pub(super) listener: TcpListener,
     pub(super) links: HashMap<Token, Line>,
     pub(super) last: usize,
@@ -95,7 +96,7 @@ pub(super) struct Engine {
     /// Torrents that are never evicted, be they there or not.
     pub(super) pinned: HashSet<InfoHash>,
     /// Torrents whose files are being deleted, and who is to be added behind that.
-    pub(super) leaving: HashMap<InfoHash, Option<Box<Adding>>>,
+    pub(super) leaving: HashMap<InfoHash, Option<Box<AddTorrent>>>,
     /// Torrents that were ever added.
     pub(super) added: u64,
     pub(super) stopping: bool,
@@ -109,7 +110,7 @@ pub(super) struct Parts {
     pub(super) peer_id: PeerId,
     pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox<Message>>,
-    pub(super) notices: Sender<Notice>,
+    pub(super) alerts: Sender<Alert>,
     pub(super) listener: TcpListener,
     pub(super) port: u16,
     pub(super) disk: Workers,
@@ -137,7 +138,7 @@ impl Engine {
             port: parts.port,
             poll: parts.poll,
             mailbox: parts.mailbox,
-            notices: parts.notices,
+            alerts: parts.alerts,
             listener: parts.listener,
             links: HashMap::new(),
             last: LINKS,

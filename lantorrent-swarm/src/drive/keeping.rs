@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::alert::{Alert, TorrentWarning};
 use super::engine::Engine;
-use super::message::{Message, Notice};
+use super::message::Message;
 use super::quota::{self, Hold, Kept, NoRoom};
 use super::running::Phase;
 use super::settings::Existing;
@@ -85,11 +86,11 @@ impl Engine {
     /// The files of a torrent are gone. It may be wanted again already.
     pub(super) fn deleted(&mut self, hash: InfoHash, result: Result<(), FilesError>) {
         if let Err(error) = result {
-            self.notify(Notice::Warning(hash, error.to_string()));
+            self.notify(Alert::Warning(hash, TorrentWarning::NotDeleted(error.into())));
         }
-        self.notify(Notice::Evicted(hash));
-        if let Some(adding) = self.leaving.remove(&hash).flatten() {
-            self.add(adding);
+        self.notify(Alert::Evicted(hash));
+        if let Some(request) = self.leaving.remove(&hash).flatten() {
+            self.add(request);
         }
     }
 }

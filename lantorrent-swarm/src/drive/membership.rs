@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::alert::{Alert, TorrentWarning};
 use super::engine::{Engine, Who};
-use super::message::{Message, News, Notice};
+use super::message::{Message, News};
 use super::opening;
 use super::running::{Home, Phase, Running, TorrentKey};
-use super::settings::{Adding, Wanted};
+use super::settings::{AddTorrent, TorrentSource};
 use super::sources::Sources;
 use super::web::Webs;
 use crate::InfoHash;
@@ -17,12 +18,12 @@ use crate::metainfo::Info;
 use crate::swarm::{Config, Event, Origin, Torrent};
 
 impl Engine {
-    pub(super) fn add(&mut self, adding: Box<Adding>) {
-        let hash = adding.torrent.info_hash();
+    pub(super) fn add(&mut self, request: Box<AddTorrent>) {
+        let hash = request.source.info_hash();
         if let Some(later) = self.leaving.get_mut(&hash) {
-            *later = Some(adding);
+            *later = Some(request);
         } else if self.make_place(hash) && !self.stopping {
-            self.take_in_torrent(hash, &adding);
+            self.take_in_torrent(hash, &request);
         }
     }
 
@@ -34,15 +35,15 @@ impl Engine {
         if failed {
             self.let_go(hash);
         } else {
-            self.notify(Notice::Warning(hash, "it is there already".into()));
+            self.notify(Alert::Warning(hash, TorrentWarning::AlreadyAdded));
         }
         failed
     }
 
-    fn take_in_torrent(&mut self, hash: InfoHash, adding: &Adding) {
+    fn take_in_torrent(&mut self, hash: InfoHash, request: &AddTorrent) {
         let now = Instant::now();
         self.added += 1;
-        let sources = Sources::of(adding);
+        let sources = Sources::of(request);
         let config = Config {
             info_hash: hash,
             peer_id: self.peer_id,
@@ -52,35 +53,35 @@ impl Engine {
             networks: self.networks.clone(),
             web_seeds: sources.web_seeds.len() as u32,
             content: None,
-            limits: adding.limits,
+            limits: request.limits,
         };
         let home = Home {
-            folder: adding.folder.clone(),
+            folder: request.folder.clone(),
             trees: self.trees.clone(),
             options: Options {
                 durability: self.settings.durability,
                 records: self.records.clone(),
                 open_files: self.open_files.clone(),
             },
-            existing: adding.existing,
-            trust: adding.trust,
+            existing: request.existing,
+            trust: request.trust,
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let mut torrent = Running::new(Torrent::new(config, now), adding, home, (self.added, now));
+        let mut torrent = Running::new(Torrent::new(config, now), request, home, (self.added, now));
         torrent.webs = Webs::new(sources.web_seeds);
         let key = TorrentKey(hash, self.added);
         self.torrents.insert(hash, torrent);
         for why in sources.left_out {
-            self.warn(hash, why);
+            self.warn(hash, TorrentWarning::AddressIgnored(why));
         }
         self.herald(key, &sources.trackers);
         self.meet_by_name(&sources.nodes);
         self.find_by_name(key, sources.peers);
-        match &adding.torrent {
-            Wanted::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
-            Wanted::Magnet(_) => self.begin(hash, Phase::Metadata),
+        match &request.source {
+            TorrentSource::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
+            TorrentSource::Magnet(_) => self.begin(hash, Phase::Metadata),
         }
-        self.found(hash, Origin::Given, &adding.peers);
+        self.found(hash, Origin::Given, &request.peers);
     }
 
     /// Has the files looked at, in a thread.
@@ -91,7 +92,7 @@ impl Engine {
         let (private, existing) = (info.is_private(), torrent.home.existing);
         let deletions = match self.make_room(hash, existing, info.geometry().length()) {
             Ok(deletions) => deletions,
-            Err(no_room) => return self.fail(hash, &no_room),
+            Err(no_room) => return self.fail(hash, no_room),
         };
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
@@ -121,7 +122,7 @@ impl Engine {
             *later = None;
         }
         if self.let_go(hash).is_some() {
-            self.notify(Notice::Removed(hash));
+            self.notify(Alert::Removed(hash));
         }
     }
 
@@ -152,10 +153,10 @@ impl Engine {
     pub(super) fn metadata(&mut self, hash: InfoHash, bytes: &[u8]) {
         match Info::read(bytes) {
             Ok(info) => {
-                self.notify(Notice::Metadata(hash));
+                self.notify(Alert::MetadataReceived(hash));
                 self.open(hash, Arc::new(info));
             }
-            Err(error) => self.fail(hash, &error),
+            Err(error) => self.fail(hash, error),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::alert::TorrentWarning;
 use super::engine::Engine;
 use super::message::{Message, News};
 use super::opening;
@@ -20,7 +21,7 @@ impl Engine {
         match torrent.phase {
             Phase::Checking | Phase::Metadata | Phase::Finishing => torrent.doubted = true,
             _ if torrent.content.is_some() => self.look_again(hash),
-            _ => self.warn(hash, "it cannot be checked, as it could not be opened; add it again".into()),
+            _ => self.warn(hash, TorrentWarning::NotOpen),
         }
     }
 
@@ -29,7 +30,7 @@ impl Engine {
         if Errno::from_io_error(error) == Some(Errno::MFILE) {
             return log::debug!("piece {piece} of {hash} cannot be read now: {error}");
         }
-        self.warn(hash, format!("some of it cannot be read any more ({error}); look at its files"));
+        self.warn(hash, TorrentWarning::Unreadable { cause: error.to_string() });
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         match torrent.phase {
             // Who has found one piece damaged does not know how it is with the others; and the files are not to be

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::alert::{Alert, TorrentWarning};
 use super::engine::{Engine, Who};
-use super::message::{Message, News, Notice};
+use super::error::TorrentError;
+use super::message::{Message, News};
 use super::opening::Opened;
 use super::paces::Paces;
 use super::piece;
@@ -21,7 +23,7 @@ use crate::wire::{Limits, Message as Word};
 impl Engine {
     pub(super) fn heard(&mut self, message: Message) {
         match message {
-            Message::Add(adding) => self.add(adding),
+            Message::Add(request) => self.add(request),
             Message::Remove(hash) => self.remove(hash),
             Message::Pin(hash) => _ = self.pinned.insert(hash),
             Message::Unpin(hash) => self.unpin(hash),
@@ -29,11 +31,10 @@ impl Engine {
             Message::Limit(hash, limits) => self.limit(hash, limits),
             Message::Recheck(hash) => self.recheck(hash),
             Message::Deleted(hash, result) => self.deleted(hash, result),
-            Message::Tell(to) => {
-                let now = Instant::now();
-                // Who asked may be gone.
-                let _ = to
-                    .send(self.torrents.iter().map(|(hash, torrent)| status(now, *hash, torrent)).collect());
+            // The caller may have given up waiting.
+            Message::Status(hash, to) => _ = to.send(self.status(hash)),
+            Message::Statuses(to) => {
+                _ = to.send(self.torrents.keys().filter_map(|hash| self.status(*hash)).collect());
             }
             Message::Stop => {
                 self.stopping = true;
@@ -98,13 +99,13 @@ impl Engine {
                 let event = Event::Verified { piece, verdict: checked.verdict, sums: &checked.sums };
                 torrent.machine.handle(now, event);
                 if let Some(error) = checked.error {
-                    self.fail(hash, &error);
+                    self.fail(hash, error);
                 }
             }
             News::Synced(result) => {
                 torrent.durable.under_way = false;
                 if let Err(error) = result {
-                    self.fail(hash, &error);
+                    self.fail(hash, error);
                 }
             }
             News::Finished(Ok(())) => {
@@ -115,12 +116,12 @@ impl Engine {
                 if doubted {
                     self.look_again(hash);
                 } else {
-                    self.notify(Notice::Whole(hash));
+                    self.notify(Alert::Finished(hash));
                     self.keep_to_quota();
                 }
             }
             News::Peers(peers) => torrent.found(now, Origin::Given, &peers),
-            News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, &error),
+            News::Opened(Err(error)) | News::Finished(Err(error)) => self.fail(hash, error),
             News::Web(web, fetch, news) => self.heard_from_web(now, hash, web, &fetch, news),
         }
         self.settle(hash);
@@ -136,7 +137,7 @@ impl Engine {
         self.limit_messages(hash, Limits::for_pieces(pieces));
         self.seek(hash);
         if whole {
-            self.notify(Notice::Whole(hash));
+            self.notify(Alert::Finished(hash));
             self.keep_to_quota();
         } else if self.torrents.get(&hash).is_some_and(|torrent| torrent.machine.is_complete()) {
             // Somebody was killed just before he did this.
@@ -166,27 +167,27 @@ impl Engine {
             WebNews::Failed(retry_after, why) => {
                 torrent.webs.stop(web);
                 torrent.machine.handle(now, Event::WebFailed { web, retry_after });
-                self.warn(hash, why);
+                self.warn(hash, TorrentWarning::WebSeedFailed(why));
             }
             WebNews::Useless(why) => {
                 torrent.webs.stop(web);
                 torrent.machine.handle(now, Event::WebUseless(web));
-                self.warn(hash, why);
+                self.warn(hash, TorrentWarning::WebSeedFailed(why));
             }
         }
     }
 
     /// It cannot go on. What is there is served all the same.
-    pub(super) fn fail(&mut self, hash: InfoHash, error: &dyn std::error::Error) {
+    pub(super) fn fail(&mut self, hash: InfoHash, error: impl Into<TorrentError>) {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         // Several pieces may have been on their way to a disk that is full.
         if matches!(torrent.phase, Phase::Failed(_)) {
             return;
         }
-        let (why, nothing) = (error.to_string(), torrent.content.is_none());
+        let (error, nothing) = (error.into(), torrent.content.is_none());
         torrent.machine.handle(Instant::now(), Event::Fetching(Fetching::Off));
-        torrent.phase = Phase::Failed(why.clone());
-        self.notify(Notice::Failed(hash, why));
+        torrent.phase = Phase::Failed(error.clone());
+        self.notify(Alert::Failed(hash, error));
         if nothing {
             self.give_up(hash);
         }
@@ -229,10 +230,8 @@ impl Engine {
             Action::WrongWeb(web) => {
                 let torrent = self.torrents.get(&hash);
                 if let Some(url) = torrent.and_then(|torrent| torrent.webs.urls.get(web.0 as usize)) {
-                    self.warn(
-                        hash,
-                        format!("{url}: what the server has is not this torrent; it is asked no more"),
-                    );
+                    let url = url.to_string();
+                    self.warn(hash, TorrentWarning::WebSeedMismatch { url });
                 }
             }
             Action::Metadata(bytes) => self.metadata(hash, &bytes),
@@ -298,31 +297,32 @@ impl Engine {
     }
 
     /// Tells of something that the torrent can live with, unless it has told that already.
-    pub(super) fn warn(&mut self, hash: InfoHash, why: String) {
+    pub(super) fn warn(&mut self, hash: InfoHash, warning: TorrentWarning) {
         let torrent = self.torrents.get_mut(&hash);
-        if torrent.is_some_and(|torrent| torrent.warnings.is_new(&why)) {
-            self.notify(Notice::Warning(hash, why));
+        if torrent.is_some_and(|torrent| torrent.warnings.is_new(&warning)) {
+            self.notify(Alert::Warning(hash, warning));
         } else {
-            log::debug!("{hash}: {why}");
+            log::debug!("{hash}: {warning}");
         }
     }
 
-    pub(super) fn notify(&self, notice: Notice) {
-        // Whoever started it may be content with the status.
-        let _ = self.notices.send(notice);
+    pub(super) fn notify(&self, alert: Alert) {
+        // The session outlives its last alert only while it is dropped.
+        let _ = self.alerts.send(alert);
     }
-}
 
-fn status(now: Instant, hash: InfoHash, torrent: &Running) -> Status {
-    let info = torrent.info.as_deref();
-    let geometry = info.map(Info::geometry);
-    Status {
-        info_hash: hash,
-        name: info.map(|info| crate::text::readable(info.layout().name().as_os_str().as_encoded_bytes())),
-        length: geometry.map(crate::Geometry::length),
-        have: torrent.have().unwrap_or(0),
-        phase: torrent.phase.clone(),
-        hashed: torrent.hashed,
-        progress: torrent.machine.progress(now),
+    fn status(&self, hash: InfoHash) -> Option<Status> {
+        let torrent = self.torrents.get(&hash)?;
+        let info = torrent.info.as_deref();
+        let name = |info: &Info| crate::text::readable(info.layout().name().as_os_str().as_encoded_bytes());
+        Some(Status {
+            info_hash: hash,
+            name: info.map(name),
+            length: info.map(|info| info.geometry().length()),
+            have: torrent.have().unwrap_or(0),
+            phase: torrent.phase.clone(),
+            hashed: torrent.hashed,
+            progress: torrent.machine.progress(Instant::now()),
+        })
     }
 }
