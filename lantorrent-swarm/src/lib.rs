@@ -22,6 +22,8 @@
 //! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a swarm itself when
 //! it is told to end.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 pub mod bencode;
 mod bitfield;
 mod compact;
@@ -31,6 +33,7 @@ pub mod drive;
 mod entropy;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod geometry;

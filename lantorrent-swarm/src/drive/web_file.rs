@@ -37,6 +37,7 @@ pub struct Web {
 
 /// What a URL leads to.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller has to tell torrents from files")]
 pub enum Page {
     /// A torrent, whatever it is called there.
     Torrent(Box<Metainfo>),

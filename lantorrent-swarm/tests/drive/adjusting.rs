@@ -92,11 +92,11 @@ fn slots_of_one_torrent_are_taken_away_and_given_back() {
     assert!(introduced(&mut peer));
     say(&mut peer, &Message::Interested);
     assert!(await_message(&mut peer, UNCHOKE).is_some());
-    seeder.handle(hash).limit(Limits { upload_slots: 0, ..Limits::default() });
+    seeder.handle(hash).limit(Limits::default().upload_slots(0));
     assert!(await_message(&mut peer, CHOKE).is_some());
     seeder.handle(hash).limit(Limits::default());
     assert!(await_message(&mut peer, UNCHOKE).is_some());
-    seeder.handle(hash).limit(Limits { connections: 0, ..Limits::default() });
+    seeder.handle(hash).limit(Limits::default().connections(0));
     assert_eq!(await_message(&mut peer, CHOKE), None, "it is closed");
     // A handle of a torrent that is not there changes nothing.
     let other = session();

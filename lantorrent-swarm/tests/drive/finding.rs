@@ -18,8 +18,9 @@ const PIECE: u32 = 64 << 10;
 fn made(draft: &Draft, nodes: &[Contact]) -> (tempfile::TempDir, Metainfo) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.img"), content(1_000_000)).unwrap();
-    let metainfo = torrent(&folder.path().join("a.img"), PIECE, draft);
-    (folder, Metainfo { nodes: nodes.to_vec(), ..metainfo })
+    let mut metainfo = torrent(&folder.path().join("a.img"), PIECE, draft);
+    metainfo.nodes = nodes.to_vec();
+    (folder, metainfo)
 }
 
 /// The two find each other by what the torrent names, and all of it comes.
@@ -40,7 +41,7 @@ fn exchange(mut seeder: Session, mut leecher: Session, draft: &Draft, nodes: &[C
 fn by_a_tracker_over_http_and_over_udp() {
     for scheme in ["http", "udp"] {
         let server = Server::start();
-        let draft = Draft { trackers: vec![vec![server.url(scheme)]], ..Draft::default() };
+        let draft = Draft::default().trackers(vec![vec![server.url(scheme)]]);
         exchange(session(), session(), &draft, &[]);
         let tracker = server.stop();
         assert_eq!((scheme, tracker.peers()), (scheme, 0), "both have said that they are gone");
@@ -66,7 +67,7 @@ fn a_tracker_that_says_nothing_holds_nobody_up_for_long() {
     // It accepts, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce", silent.local_addr().unwrap());
-    let (here, metainfo) = made(&Draft { trackers: vec![vec![url]], ..Draft::default() }, &[]);
+    let (here, metainfo) = made(&Draft::default().trackers(vec![vec![url]]), &[]);
     let mut session = session();
     let _ = session.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut session, metainfo.info.hash());
@@ -86,7 +87,7 @@ fn a_tracker_that_says_nothing_holds_nobody_up_for_long() {
 fn what_a_tracker_complains_about_is_told_once() {
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce", refusing.local_addr().unwrap());
-    let draft = Draft { trackers: vec![vec![url.clone()]], ..Draft::default() };
+    let draft = Draft::default().trackers(vec![vec![url.clone()]]);
     let (here, metainfo) = made(&draft, &[]);
     let answer = std::thread::spawn(move || {
         use std::io::{Read, Write};
@@ -142,8 +143,7 @@ fn by_the_dht_nodes_that_a_torrent_names_and_by_those_that_were_saved() {
 /// Answers as a node does, until somebody asks it for the peers of that torrent. Returns all that it was sent.
 fn answer_until_asked_for(socket: &UdpSocket, torrent: InfoHash) -> Vec<Vec<u8>> {
     socket.set_read_timeout(Some(LONG)).unwrap();
-    let settings =
-        DhtSettings { id: NodeId([5; 20]), family: Compact::V4, mode: Mode::Full, seed: Seed([5; 32]) };
+    let settings = DhtSettings::new(NodeId([5; 20]), Compact::V4, Mode::Full, Seed([5; 32]));
     let mut node = DhtNode::new(settings, Instant::now());
     let (mut all, mut buffer) = (Vec::new(), [0; 2048]);
     loop {
@@ -171,7 +171,7 @@ fn nobody_but_its_trackers_hears_of_a_private_torrent() {
     let nodes = vec![Contact { host: "127.0.0.1".into(), port }];
     let server = Server::start();
     let trackers = vec![vec![server.url("http")]];
-    let (secret, private) = made(&Draft { trackers, private: true, ..Draft::default() }, &nodes);
+    let (secret, private) = made(&Draft::default().trackers(trackers).private(true), &nodes);
     let (open, public) = made(&Draft::default(), &[]);
     let dht = Dht::default().nodes(vec![given.local_addr().unwrap()]);
     let mut session = Session::start(settings().dht(dht)).unwrap();

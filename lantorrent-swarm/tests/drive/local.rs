@@ -39,8 +39,7 @@ fn by_multicast_and_nobody_hears_of_what_is_private() {
     for name in ["public", "private"] {
         fs::write(here.path().join(name), content(500_000)).unwrap();
     }
-    let made =
-        |name, private| torrent(&here.path().join(name), 64 << 10, &Draft { private, ..Draft::default() });
+    let made = |name, private| torrent(&here.path().join(name), 64 << 10, &Draft::default().private(private));
     let (public, private) = (made("public", false), made("private", true));
     let listener = listener(&lab, 2);
     let any = Ipv6Addr::UNSPECIFIED.into();

@@ -75,7 +75,7 @@ pub(crate) fn stranger(to: SocketAddr, torrent: InfoHash, number: u16) -> TcpStr
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut name = [7; 20];
     name[..2].copy_from_slice(&number.to_be_bytes());
-    let features = Features { extensions: false, fast: true, dht: false };
+    let features = Features::NONE.with_fast();
     let hello = Handshake { info_hash: torrent, peer_id: PeerId(name), features };
     stream.write_all(&hello.encode()).unwrap();
     stream
