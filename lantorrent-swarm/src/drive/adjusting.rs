@@ -13,7 +13,7 @@ use crate::swarm::{Event, Limits};
 impl Engine {
     pub(super) fn adjust(&mut self, bounds: Bounds) {
         self.settings.bounds = bounds;
-        self.open_files.adjust(bounds.open_files);
+        self.disk.adjust(bounds.open_files);
         self.close_useless();
         self.keep_to_quota();
     }

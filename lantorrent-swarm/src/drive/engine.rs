@@ -1,6 +1,6 @@
 //! The loop: one thread that moves bytes between sockets and state machines. It waits for nothing but the poll.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -15,16 +15,17 @@ use super::announce::Trackers;
 use super::connections::Line;
 use super::datagrams;
 use super::dht::Dht;
+use super::disk::Disk;
 use super::http::Client;
 use super::interfaces::Interface;
 use super::local::Local;
 use super::message::Message;
 use super::pool::Pool;
 use super::running::{Running, TorrentKey};
-use super::settings::{AddTorrent, Settings};
-use super::trees::Trees;
+use super::settings::Settings;
+use super::web_fetches::WebFetches;
 use crate::dht::DhtEvent;
-use crate::files::{OpenFiles, Records};
+use crate::files::Records;
 use crate::local::LocalEvent;
 use crate::random::Random;
 use crate::swarm::Network;
@@ -83,20 +84,13 @@ pub(super) struct Engine {
     pub(super) trackers: Trackers,
     pub(super) local: Option<Local>,
     pub(super) dht: Option<Dht>,
-    pub(super) disk: Workers,
-    pub(super) web: Workers,
+    pub(super) disk: Disk,
+    pub(super) web: WebFetches,
     pub(super) client: Client,
     /// The networks that this host is in.
     pub(super) networks: Vec<Network>,
     pub(super) interfaces: Vec<Interface>,
-    pub(super) records: Option<Records>,
-    pub(super) trees: Trees,
-    pub(super) open_files: OpenFiles,
     chance: Random,
-    /// Torrents that are never evicted, be they there or not.
-    pub(super) pinned: HashSet<InfoHash>,
-    /// Torrents whose files are being deleted, and who is to be added behind that.
-    pub(super) leaving: HashMap<InfoHash, Option<Box<AddTorrent>>>,
     /// Torrents that were ever added.
     pub(super) added: u64,
     pub(super) stopping: bool,
@@ -130,9 +124,9 @@ impl Engine {
         if let Some(dht) = &mut parts.dht {
             parts.poll.registry().register(&mut dht.socket, datagrams::DHT, Interest::READABLE)?;
         }
+        let web = WebFetches::new(parts.web, parts.client.clone(), Arc::clone(&parts.mailbox));
+        let disk = Disk::new(&parts.settings, parts.disk, parts.records, Arc::clone(&parts.mailbox));
         Ok(Self {
-            open_files: OpenFiles::new(parts.settings.bounds.open_files),
-            trees: Trees::default(),
             settings: parts.settings,
             peer_id: parts.peer_id,
             port: parts.port,
@@ -152,15 +146,12 @@ impl Engine {
             trackers: parts.trackers,
             local: parts.local,
             dht: parts.dht,
-            disk: parts.disk,
-            web: parts.web,
+            disk,
+            web,
             client: parts.client,
             networks: Vec::new(),
             interfaces: Vec::new(),
-            records: parts.records,
             chance: Random::new(parts.seed),
-            pinned: HashSet::new(),
-            leaving: HashMap::new(),
             added: 0,
             stopping: false,
             is_short: false,
@@ -179,7 +170,6 @@ impl Engine {
         // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
         self.trackers.abandon();
         self.web.abandon();
-        self.client.shut_down();
         self.disk.finish();
         ended
     }

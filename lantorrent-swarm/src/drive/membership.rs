@@ -1,28 +1,24 @@
 //! How torrents come to a swarm, and how they go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::alert::{Alert, TorrentWarning};
 use super::engine::{Engine, Who};
-use super::message::{Message, News};
-use super::opening;
-use super::running::{Home, Phase, Running, TorrentKey};
+use super::running::{Phase, Running, TorrentKey};
 use super::settings::{AddTorrent, TorrentSource};
 use super::sources::Sources;
 use super::web::Webs;
 use crate::InfoHash;
-use crate::files::Options;
 use crate::metainfo::Info;
 use crate::swarm::{Config, Event, Origin, Torrent};
 
 impl Engine {
     pub(super) fn add(&mut self, request: Box<AddTorrent>) {
+        let Some(request) = self.disk.defer(request) else { return };
         let hash = request.source.info_hash();
-        if let Some(later) = self.leaving.get_mut(&hash) {
-            *later = Some(request);
-        } else if self.make_place(hash) && !self.stopping {
+        if self.make_place(hash) && !self.stopping {
             self.take_in_torrent(hash, &request);
         }
     }
@@ -55,18 +51,7 @@ impl Engine {
             content: None,
             limits: request.limits,
         };
-        let home = Home {
-            folder: request.folder.clone(),
-            trees: self.trees.clone(),
-            options: Options {
-                durability: self.settings.durability,
-                records: self.records.clone(),
-                open_files: self.open_files.clone(),
-            },
-            existing: request.existing,
-            trust: request.trust,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
+        let home = self.disk.home(request);
         let mut torrent = Running::new(Torrent::new(config, now), request, home, (self.added, now));
         torrent.webs = Webs::new(sources.web_seeds);
         let key = TorrentKey(hash, self.added);
@@ -90,20 +75,13 @@ impl Engine {
         torrent.phase = Phase::Checking;
         torrent.info = Some(Arc::clone(&info));
         let (private, existing) = (info.is_private(), torrent.home.existing);
-        let deletions = match self.make_room(hash, existing, info.geometry().length()) {
-            Ok(deletions) => deletions,
+        let evicted = match self.make_room(hash, existing, info.geometry().length()) {
+            Ok(evicted) => evicted,
             Err(no_room) => return self.fail(hash, no_room),
         };
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
-        let mailbox = Arc::clone(&self.mailbox);
-        self.disk.spawn(move || {
-            // Its room is theirs until they are gone.
-            deletions.carry_out(&mailbox);
-            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::open(&home, &info, &hashed);
-            mailbox.send(Message::News(key, News::Opened(opened)));
-        });
+        self.disk.open(key, home, info, evicted);
         if private {
             self.hide(hash);
         }
@@ -118,9 +96,7 @@ impl Engine {
     }
 
     pub(super) fn remove(&mut self, hash: InfoHash) {
-        if let Some(later) = self.leaving.get_mut(&hash) {
-            *later = None;
-        }
+        self.disk.forget(hash);
         if self.let_go(hash).is_some() {
             self.notify(Alert::Removed(hash));
         }
@@ -140,11 +116,7 @@ impl Engine {
         let torrent = self.torrents.remove(&hash)?;
         // What is verified is not fetched again at the next start.
         if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {
-            self.disk.spawn(move || {
-                if let Err(error) = content.sync() {
-                    log::warn!("{error}");
-                }
-            });
+            self.disk.sync_last(content);
         }
         Some(torrent)
     }

@@ -34,6 +34,7 @@ mod connections;
 mod connector;
 mod datagrams;
 mod dht;
+mod disk;
 mod door;
 mod engine;
 mod error;
@@ -73,6 +74,7 @@ mod trees;
 mod warnings;
 mod web;
 mod web_answer;
+mod web_fetches;
 mod web_file;
 mod web_name;
 

@@ -1,15 +1,12 @@
 //! Torrents that are hashed again because somebody asks for it, or because they can be read no more.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::alert::TorrentWarning;
 use super::engine::Engine;
-use super::message::{Message, News};
-use super::opening;
 use super::running::{Phase, TorrentKey};
 use crate::InfoHash;
 use crate::swarm::{Event, Fetching};
@@ -49,12 +46,7 @@ impl Engine {
         torrent.machine.handle(now, Event::Fetching(Fetching::On));
         (torrent.phase, torrent.doubted, torrent.hashed) = (Phase::Checking, false, 0);
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
-        let mailbox = Arc::clone(&self.mailbox);
-        self.disk.spawn(move || {
-            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::recheck(&home, content, &hashed);
-            mailbox.send(Message::News(key, News::Opened(opened)));
-        });
+        self.disk.recheck(key, home, content);
         self.settle(hash);
     }
 }

@@ -1,6 +1,5 @@
 //! What the loop does for its torrents: it carries out what they say, and tells them what has come of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::alert::{Alert, TorrentWarning};
@@ -9,10 +8,9 @@ use super::error::TorrentError;
 use super::message::{Message, News};
 use super::opening::Opened;
 use super::paces::Paces;
-use super::piece;
 use super::running::{Phase, Running, TorrentKey};
 use super::status::Status;
-use super::web::{self, Fetch, Server, WebNews};
+use super::web::{Fetch, WebNews};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
 use crate::metainfo::Info;
@@ -25,7 +23,7 @@ impl Engine {
         match message {
             Message::Add(request) => self.add(request),
             Message::Remove(hash) => self.remove(hash),
-            Message::Pin(hash) => _ = self.pinned.insert(hash),
+            Message::Pin(hash) => self.disk.pin(hash),
             Message::Unpin(hash) => self.unpin(hash),
             Message::Adjust(bounds) => self.adjust(bounds),
             Message::Limit(hash, limits) => self.limit(hash, limits),
@@ -253,11 +251,7 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let Some(content) = torrent.content.clone() else { return };
         let blocks = torrent.take(piece);
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.spawn(move || {
-            let checked = piece::check(&content, piece, &blocks, compare);
-            mailbox.send(Message::News(key, News::Checked { piece, checked, blocks }));
-        });
+        self.disk.verify(TorrentKey(hash, torrent.added), content, (piece, blocks), compare);
     }
 
     fn fetch(&mut self, hash: InfoHash, web: WebKey, pieces: std::ops::Range<u32>) {
@@ -265,13 +259,10 @@ impl Engine {
         let (Some(info), Some((url, stream, fetch))) = (torrent.info.clone(), torrent.webs.begin(web)) else {
             return;
         };
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        let paces = Paces::new(&self.settings.download, &torrent.download);
-        let server = Server { client: self.client.clone(), url, paces, stream };
-        self.web.spawn(move || {
-            let tell = |news| mailbox.send(Message::News(key, News::Web(web, fetch.clone(), news)));
-            web::fetch(server, &info, pieces, &fetch, &tell);
-        });
+        let (key, paces) =
+            (TorrentKey(hash, torrent.added), Paces::new(&self.settings.download, &torrent.download));
+        let server = self.web.server(url, paces, stream);
+        self.web.fetch((key, web), server, (info, pieces), fetch);
     }
 
     /// All pieces are there: the files get their names.
@@ -281,8 +272,7 @@ impl Engine {
             return;
         };
         torrent.phase = Phase::Finishing;
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.spawn(move || mailbox.send(Message::News(key, News::Finished(content.finish()))));
+        self.disk.rename(TorrentKey(hash, torrent.added), content);
     }
 
     /// Makes durable what was written, now and then.
@@ -292,8 +282,7 @@ impl Engine {
             return;
         };
         let Some(content) = torrent.content.clone().filter(|_| torrent.durable.is_due(now)) else { return };
-        let (mailbox, key) = (Arc::clone(&self.mailbox), TorrentKey(hash, torrent.added));
-        self.disk.spawn(move || mailbox.send(Message::News(key, News::Synced(content.sync()))));
+        self.disk.sync(TorrentKey(hash, torrent.added), content);
     }
 
     /// Tells of something that the torrent can live with, unless it has told that already.
