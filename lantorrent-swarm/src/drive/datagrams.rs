@@ -86,7 +86,7 @@ impl Engine {
             }
         }
         self.datagram = buffer;
-        self.ready.push_back(token);
+        self.ready_datagrams.push_back(token);
     }
 
     fn socket(&self, token: Token) -> Option<&UdpSocket> {

@@ -1,6 +1,6 @@
 //! The loop: one thread that moves bytes between sockets and state machines. It waits for nothing but the poll.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::alert::Alert;
 use super::announce::Trackers;
-use super::connections::Line;
+use super::connections::Connections;
 use super::datagrams;
 use super::dht::Dht;
 use super::disk::Disk;
@@ -20,8 +20,7 @@ use super::http::Client;
 use super::interfaces::Interface;
 use super::local::Local;
 use super::message::Message;
-use super::pool::Pool;
-use super::running::{Running, TorrentKey};
+use super::running::{TorrentKey, Torrents};
 use super::settings::Settings;
 use super::web_fetches::WebFetches;
 use crate::dht::DhtEvent;
@@ -34,20 +33,17 @@ use crate::{InfoHash, PeerId};
 
 /// The poll wakes up for other threads.
 pub(super) const WAKER: Token = Token(0);
-/// Somebody connects.
+/// A peer connects.
 pub(super) const LISTENER: Token = Token(1);
 /// The first connection. Before it are sockets for datagrams.
-const LINKS: usize = 64;
-/// Bytes that are read at once of what does not go into blocks.
-const SCRATCH: usize = 64 << 10;
+pub(super) const LINKS: usize = 64;
+/// Bytes of the longest datagram.
+const DATAGRAM: usize = 64 << 10;
 
 /// Whose time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Who {
     Torrent(InfoHash),
-    Link(Token),
-    /// Connections can be accepted again.
-    Door,
     /// A torrent announces itself to its trackers.
     Herald(TorrentKey),
     /// What was asked by UDP is asked again.
@@ -68,17 +64,11 @@ pub(super) struct Engine {
     pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox<Message>>,
     pub(super) alerts: Sender<Alert>,
-    pub(super) listener: TcpListener,
-    pub(super) links: HashMap<Token, Line>,
-    pub(super) last: usize,
-    pub(super) torrents: HashMap<InfoHash, Running>,
+    pub(super) connections: Connections,
+    pub(super) torrents: Torrents,
     pub(super) timers: Timers<Who>,
-    /// Who has more to do than its turn allowed.
-    pub(super) ready: VecDeque<Token>,
-    /// Who does not read what it is sent.
-    pub(super) overflown: Vec<Token>,
-    pub(super) pool: Pool,
-    pub(super) scratch: Vec<u8>,
+    /// Sockets for datagrams with more to read than their turn allowed.
+    pub(super) ready_datagrams: VecDeque<Token>,
     /// Room for any datagram.
     pub(super) datagram: Vec<u8>,
     pub(super) trackers: Trackers,
@@ -94,8 +84,6 @@ pub(super) struct Engine {
     /// Torrents that were ever added.
     pub(super) added: u64,
     pub(super) stopping: bool,
-    /// Descriptors have run out, and somebody could not be let in.
-    pub(super) is_short: bool,
 }
 
 /// What an engine is made of that can fail to be had.
@@ -120,10 +108,11 @@ pub(super) struct Parts {
 
 impl Engine {
     pub(super) fn new(mut parts: Parts) -> io::Result<Self> {
-        parts.poll.registry().register(&mut parts.listener, LISTENER, Interest::READABLE)?;
         if let Some(dht) = &mut parts.dht {
             parts.poll.registry().register(&mut dht.socket, datagrams::DHT, Interest::READABLE)?;
         }
+        let registry = parts.poll.registry().try_clone()?;
+        let connections = Connections::new(parts.listener, registry, &parts.settings)?;
         let web = WebFetches::new(parts.web, parts.client.clone(), Arc::clone(&parts.mailbox));
         let disk = Disk::new(&parts.settings, parts.disk, parts.records, Arc::clone(&parts.mailbox));
         Ok(Self {
@@ -133,16 +122,11 @@ impl Engine {
             poll: parts.poll,
             mailbox: parts.mailbox,
             alerts: parts.alerts,
-            listener: parts.listener,
-            links: HashMap::new(),
-            last: LINKS,
-            torrents: HashMap::new(),
+            connections,
+            torrents: Torrents::new(),
             timers: Timers::default(),
-            ready: VecDeque::new(),
-            overflown: Vec::new(),
-            pool: Pool::default(),
-            scratch: vec![0; SCRATCH],
-            datagram: vec![0; SCRATCH],
+            ready_datagrams: VecDeque::new(),
+            datagram: vec![0; DATAGRAM],
             trackers: parts.trackers,
             local: parts.local,
             dht: parts.dht,
@@ -154,7 +138,6 @@ impl Engine {
             chance: Random::new(parts.seed),
             added: 0,
             stopping: false,
-            is_short: false,
         })
     }
 
@@ -179,19 +162,18 @@ impl Engine {
         self.look_around();
         self.begin_dht();
         while !self.is_over() {
-            let wait = self.timers.next().map(|at| at.saturating_duration_since(Instant::now()));
-            let wait = if self.ready.is_empty() { wait } else { Some(Duration::ZERO) };
-            match self.poll.poll(&mut events, wait) {
+            match self.poll.poll(&mut events, self.wait()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    LISTENER => self.accept(),
+                    LISTENER => self.connections.accept(),
                     Token(..LINKS) => self.receive(event.token()),
-                    token => {
-                        self.woken(token, event.is_readable() || event.is_read_closed(), event.is_writable());
+                    _ => {
+                        let served = self.connections.woken(event, &mut self.torrents);
+                        self.served(served);
                     }
                 }
             }
@@ -199,19 +181,26 @@ impl Engine {
                 self.heard(message);
             }
             self.look_at_the_clock();
-            for token in std::mem::take(&mut self.overflown) {
-                self.lose(token, "it does not read what it is sent");
+            let closed = self.connections.close_overflown(&mut self.torrents);
+            self.served_all(closed);
+            for token in self.connections.take_ready() {
+                let served = self.connections.serve(token, &mut self.torrents);
+                self.served(served);
             }
-            for _ in 0..self.ready.len() {
-                match self.ready.pop_front() {
-                    Some(LISTENER) => self.accept(),
-                    Some(token @ Token(..LINKS)) => self.receive(token),
-                    Some(token) => self.serve(token),
-                    None => {}
-                }
+            for token in std::mem::take(&mut self.ready_datagrams) {
+                self.receive(token);
             }
         }
         Ok(())
+    }
+
+    /// How long nothing has to be done unless something happens. None: for ever.
+    fn wait(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let datagrams = (!self.ready_datagrams.is_empty()).then_some(now);
+        let next =
+            [self.timers.next(), self.connections.deadline(now), datagrams].into_iter().flatten().min();
+        next.map(|at| at.saturating_duration_since(now))
     }
 
     fn is_over(&self) -> bool {
@@ -220,11 +209,13 @@ impl Engine {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
+        for token in self.connections.due(now) {
+            let served = self.connections.serve_due(token, &mut self.torrents);
+            self.served(served);
+        }
         for who in self.timers.due(now) {
             match who {
                 Who::Torrent(hash) => self.tick(now, hash),
-                Who::Link(token) => self.link_is_due(token),
-                Who::Door => self.accept(),
                 Who::Herald(torrent) => self.announce(torrent, AnnouncerEvent::Tick),
                 Who::Questions => self.ask_by_udp(UdpEvent::Tick),
                 Who::Discovery => self.discover(LocalEvent::Tick),

@@ -35,7 +35,6 @@ mod connector;
 mod datagrams;
 mod dht;
 mod disk;
-mod door;
 mod engine;
 mod error;
 mod finding;

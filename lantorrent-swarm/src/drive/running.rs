@@ -1,5 +1,6 @@
 //! One torrent under way: its state machine, and what belongs to it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +30,9 @@ const SYNC_AFTER: Duration = Duration::from_secs(5);
 
 /// Peers that are remembered until the files are open.
 const EARLY: usize = 200;
+
+/// All torrents of a session.
+pub(super) type Torrents = HashMap<InfoHash, Running>;
 
 pub(super) struct Running {
     pub(super) machine: Torrent,

@@ -1,8 +1,10 @@
 //! What the loop does for its torrents: it carries out what they say, and tells them what has come of it.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::alert::{Alert, TorrentWarning};
+use super::connections::Served;
 use super::engine::{Engine, Who};
 use super::error::TorrentError;
 use super::message::{Message, News};
@@ -14,9 +16,9 @@ use super::web::{Fetch, WebNews};
 use crate::InfoHash;
 use crate::dht::DhtEvent;
 use crate::metainfo::Info;
-use crate::swarm::{Action, Event, Fetching, Origin, PeerKey, Sender, Verdict, WebKey};
+use crate::swarm::{Action, Event, Fetching, Origin, Sender, Verdict, WebKey};
 use crate::tracker::AnnouncerEvent;
-use crate::wire::{Limits, Message as Word};
+use crate::wire::Limits;
 
 impl Engine {
     pub(super) fn heard(&mut self, message: Message) {
@@ -36,6 +38,7 @@ impl Engine {
             }
             Message::Stop => {
                 self.stopping = true;
+                self.connections.close_listener();
                 for hash in self.torrents.keys().copied().collect::<Vec<_>>() {
                     self.remove(hash);
                 }
@@ -47,7 +50,7 @@ impl Engine {
                 match news {
                     // Whoever they were for, the buffers are of use.
                     News::Checked { blocks, .. } if !known => {
-                        self.pool.give_all(blocks);
+                        self.connections.pool().give_all(blocks);
                     }
                     news if known => self.tell(hash, news),
                     _ => {}
@@ -57,7 +60,7 @@ impl Engine {
     }
 
     /// Peers were found.
-    pub(super) fn found(&mut self, hash: InfoHash, by: Origin, addresses: &[std::net::SocketAddr]) {
+    pub(super) fn found(&mut self, hash: InfoHash, by: Origin, addresses: &[SocketAddr]) {
         if let Some(torrent) = self.torrents.get_mut(&hash) {
             torrent.found(Instant::now(), by, addresses);
             self.settle(hash);
@@ -88,7 +91,7 @@ impl Engine {
             News::Opened(Ok(opened)) => self.opened(now, hash, opened),
             News::Hashed(bytes) => torrent.hashed += bytes,
             News::Checked { piece, checked, blocks } => {
-                self.pool.give_all(blocks);
+                self.connections.pool().give_all(blocks);
                 if checked.verdict == Verdict::Stored
                     && let Some(info) = &torrent.info
                 {
@@ -132,7 +135,7 @@ impl Engine {
         let whole = opened.is_whole();
         torrent.phase = if whole { Phase::Seeding } else { Phase::Fetching };
         torrent.opened(now, opened.content, description);
-        self.limit_messages(hash, Limits::for_pieces(pieces));
+        self.connections.limit_messages(hash, Limits::for_pieces(pieces));
         self.seek(hash);
         if whole {
             self.notify(Alert::Finished(hash));
@@ -151,7 +154,7 @@ impl Engine {
         match news {
             WebNews::Block(span, data) => {
                 fetch.taken();
-                torrent.receive(now, Sender::Web(web), span, data, &mut self.pool);
+                torrent.receive(now, Sender::Web(web), span, data, self.connections.pool());
             }
             WebNews::Skipped => torrent.machine.handle(now, Event::WebAlive(web)),
             WebNews::NoRanges => {
@@ -205,18 +208,13 @@ impl Engine {
     fn carry_out(&mut self, now: Instant, hash: InfoHash, action: Action) {
         match action {
             Action::Connect(address) => self.connect(now, hash, address),
-            Action::Send(peer, message) => self.send(peer, &message),
-            Action::Upload(peer, span) => {
-                if let Some(outgoing) = self.outgoing(peer) {
-                    outgoing.push_block(span);
-                    self.write_soon(peer);
-                }
-            }
-            Action::Close(peer, reason) => self.part(peer, &reason),
+            Action::Send(peer, message) => self.connections.send(peer, &message),
+            Action::Upload(peer, span) => self.connections.upload(peer, span),
+            Action::Close(peer, reason) => self.connections.part(peer, &reason),
             Action::Verify { piece, compare } => self.verify(hash, piece, compare),
             Action::Discard(piece) => {
                 if let Some(torrent) = self.torrents.get_mut(&hash) {
-                    torrent.discard(piece, &mut self.pool);
+                    torrent.discard(piece, self.connections.pool());
                 }
             }
             Action::Fetch { web, pieces } => self.fetch(hash, web, pieces),
@@ -238,12 +236,26 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, peer: PeerKey, message: &Word) {
-        let Some(outgoing) = self.outgoing(peer) else { return };
-        if outgoing.push(message) {
-            self.write_soon(peer);
-        } else {
-            self.overflow(peer);
+    /// Begins a connection to a peer of that torrent.
+    fn connect(&mut self, now: Instant, hash: InfoHash, address: SocketAddr) {
+        let Some(torrent) = self.torrents.get_mut(&hash) else { return };
+        if !self.connections.connect(hash, address, &torrent.machine.handshake()) {
+            torrent.machine.handle(now, Event::ConnectFailed(address));
+        }
+    }
+
+    /// A connection was served: its torrent goes on.
+    pub(super) fn served(&mut self, served: Served) {
+        let Some(hash) = served.torrent else { return };
+        if let Some((piece, error)) = served.unreadable {
+            self.unreadable(hash, piece, &error);
+        }
+        self.settle(hash);
+    }
+
+    pub(super) fn served_all(&mut self, all: Vec<Served>) {
+        for served in all {
+            self.served(served);
         }
     }
 

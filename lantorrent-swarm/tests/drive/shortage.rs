@@ -106,7 +106,7 @@ impl Log {
 #[ignore = "only in a process of its own, which may have few descriptors"]
 fn no_descriptors_left() {
     static LOG: Log = Log(Mutex::new(Vec::new()));
-    const SHORT: &str = "not everybody can be let in";
+    const SHORT: &str = "not all connections can be accepted";
     if !is_child() {
         return;
     }
@@ -125,7 +125,7 @@ fn no_descriptors_left() {
         thread::sleep(Duration::from_secs(1));
         assert_eq!(LOG.count(SHORT), turn);
         drop((others, visitor));
-        LOG.await_count("everybody is let in again", turn);
+        LOG.await_count("all connections are accepted again", turn);
     }
 }
 
