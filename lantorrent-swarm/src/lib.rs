@@ -19,8 +19,8 @@
 //!
 //! The library installs no signal handler and changes no limit. A program that uses its files or drivers ignores `SIGPIPE` (as Rust's
 //! standard library does) and ignores or handles `SIGXFSZ`, so that a peer that goes away and a file that is too large are errors
-//! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a swarm itself when
-//! it is told to end.
+//! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a session itself
+//! when it is told to end.
 
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 

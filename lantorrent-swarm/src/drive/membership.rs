@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::alert::{Alert, TorrentWarning};
-use super::engine::{Engine, Who};
+use super::engine::Engine;
 use super::running::{Phase, Running, TorrentKey};
 use super::settings::{AddTorrent, TorrentSource};
 use super::sources::Sources;
@@ -45,8 +45,8 @@ impl Engine {
             peer_id: self.peer_id,
             seed: self.random(),
             port: Some(self.port),
-            dht_port: self.dht.as_ref().map(|_| self.port),
-            networks: self.networks.clone(),
+            dht_port: self.sources.has_dht().then_some(self.port),
+            networks: self.sources.networks().to_vec(),
             web_seeds: sources.web_seeds.len() as u32,
             content: None,
             limits: request.limits,
@@ -59,9 +59,7 @@ impl Engine {
         for why in sources.left_out {
             self.warn(hash, TorrentWarning::AddressIgnored(why));
         }
-        self.herald(key, &sources.trackers);
-        self.meet_by_name(&sources.nodes);
-        self.find_by_name(key, sources.peers);
+        self.sources.add(key, &sources.trackers, &sources.nodes, sources.peers);
         match &request.source {
             TorrentSource::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
             TorrentSource::Magnet(_) => self.begin(hash, Phase::Metadata),
@@ -83,7 +81,8 @@ impl Engine {
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
         self.disk.open(key, home, info, evicted);
         if private {
-            self.hide(hash);
+            self.sources.hide(hash);
+            self.hear_sources();
         }
     }
 
@@ -110,9 +109,9 @@ impl Engine {
         torrent.machine.handle(Instant::now(), Event::Stop);
         let key = TorrentKey(hash, torrent.added);
         self.settle(hash);
-        self.stop_announcing(key);
-        self.hide(hash);
-        self.timers.set(Who::Torrent(hash), None);
+        self.sources.stop(key, &self.torrents);
+        self.hear_sources();
+        self.timers.set(hash, None);
         let torrent = self.torrents.remove(&hash)?;
         // What is verified is not fetched again at the next start.
         if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {

@@ -55,6 +55,7 @@ mod paced;
 mod paces;
 mod packing;
 mod parts;
+mod peer_sources;
 mod piece;
 mod pool;
 mod proxies;

@@ -54,15 +54,18 @@ impl Session {
         let waker = Waker::new(poll.registry(), engine::WAKER)?;
         let mailbox = Arc::new(Mailbox::new(move || waker.wake()));
         let (to, alerts) = mpsc::channel();
+        let peer_id = PeerId::ours(random()?);
+        let asking = (Workers::start("trackers", announce::ASKED)?, Pair::bind(poll.registry()));
         let trackers =
-            Trackers::new(Workers::start("trackers", announce::ASKED)?, Pair::bind(poll.registry()), seed()?);
+            Trackers::new(asking, (peer_id, port), (client.clone(), Arc::clone(&mailbox)), seed()?);
         let seeds = (random()?, seed()?);
         let dht = settings.dht.as_ref().zip(datagrams).map(|(settings, socket)| {
-            dht::Dht::new(settings, mio::net::UdpSocket::from_std(socket), seeds, Instant::now())
+            let socket = mio::net::UdpSocket::from_std(socket);
+            dht::Dht::new(settings, (socket, port), seeds, Instant::now())
         });
         let local = if settings.local { Some(Local::new(settings.listen, port, seed()?)) } else { None };
         let engine = Engine::new(Parts {
-            peer_id: PeerId::ours(random()?),
+            peer_id,
             disk: Workers::start("disk", settings.workers.max(1))?,
             web: Workers::start("web", FETCHES)?,
             trackers,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::alert::{Alert, TorrentWarning};
 use super::connections::Served;
-use super::engine::{Engine, Who};
+use super::engine::Engine;
 use super::error::TorrentError;
 use super::message::{Message, News};
 use super::opening::Opened;
@@ -14,10 +14,8 @@ use super::running::{Phase, Running, TorrentKey};
 use super::status::Status;
 use super::web::{Fetch, WebNews};
 use crate::InfoHash;
-use crate::dht::DhtEvent;
 use crate::metainfo::Info;
 use crate::swarm::{Action, Event, Fetching, Origin, Sender, Verdict, WebKey};
-use crate::tracker::AnnouncerEvent;
 use crate::wire::Limits;
 
 impl Engine {
@@ -43,8 +41,14 @@ impl Engine {
                     self.remove(hash);
                 }
             }
-            Message::Tracker(asked, news) => self.heard_of_tracker(asked, news),
-            Message::Nodes(nodes) => self.meet_all(&nodes),
+            Message::Tracker(asked, news) => {
+                self.sources.heard_of_tracker(asked, news, &self.torrents);
+                self.hear_sources();
+            }
+            Message::Nodes(nodes) => {
+                self.sources.meet(&nodes);
+                self.hear_sources();
+            }
             Message::News(TorrentKey(hash, added), news) => {
                 let known = self.torrents.get(&hash).is_some_and(|torrent| torrent.added == added);
                 match news {
@@ -113,7 +117,8 @@ impl Engine {
                 torrent.phase = Phase::Seeding;
                 torrent.used = now;
                 let (key, doubted) = (TorrentKey(hash, torrent.added), torrent.doubted);
-                self.announce(key, AnnouncerEvent::Completed);
+                self.sources.completed(key, &self.torrents);
+                self.hear_sources();
                 if doubted {
                     self.look_again(hash);
                 } else {
@@ -202,7 +207,7 @@ impl Engine {
         }
         self.save_soon(now, hash);
         let deadline = self.torrents.get(&hash).and_then(Running::deadline);
-        self.timers.set(Who::Torrent(hash), deadline);
+        self.timers.set(hash, deadline);
     }
 
     fn carry_out(&mut self, now: Instant, hash: InfoHash, action: Action) {
@@ -232,7 +237,10 @@ impl Engine {
             }
             Action::Metadata(bytes) => self.metadata(hash, &bytes),
             Action::Complete => self.finish(hash),
-            Action::DhtNode(node) => self.drive_dht(DhtEvent::Meet(node)),
+            Action::DhtNode(node) => {
+                self.sources.meet(&[node]);
+                self.hear_sources();
+            }
         }
     }
 
