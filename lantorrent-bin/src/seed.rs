@@ -5,9 +5,8 @@ mod folder;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use lantorrent_swarm::InfoHash;
-use lantorrent_swarm::drive::{Adding, Existing, Notice, Swarm, Wanted};
 use lantorrent_swarm::files::Tree;
+use lantorrent_swarm::{AddTorrent, Alert, Existing, InfoHash, Session, TorrentError};
 use serde_json::json;
 
 use crate::exit::{Failure, Status};
@@ -30,8 +29,8 @@ pub(crate) fn run(seed: &Seed) -> Result<Status, Failure> {
         .map_err(|error| Failure::usage(error, "give the folder that the files are in with --dir"))?;
     let folder = Folder::new(&seed.dir);
     let mut serving = Serving { seed, to: To::of(seed.json), folder, torrents: HashMap::new(), waiting: 0 };
-    let adding = serving.read()?;
-    let mut swarm = Network {
+    let torrents = serving.read()?;
+    let mut session = Network {
         port: seed.port.as_ref(),
         no_local: seed.no_local,
         dht: seed.dht,
@@ -42,11 +41,11 @@ pub(crate) fn run(seed: &Seed) -> Result<Status, Failure> {
         proxy: seed.proxy.as_deref(),
     }
     .start()?;
-    serving.listening(&swarm);
-    serving.add(&swarm, adding);
-    let outcome = serving.run(&mut swarm, &stop);
-    let uploaded: u64 = swarm.status().iter().map(|status| status.progress.uploaded).sum();
-    swarm.stop();
+    serving.listening(&session);
+    serving.add(&session, torrents);
+    let outcome = serving.run(&mut session, &stop);
+    let uploaded: u64 = session.statuses().iter().map(|status| status.progress.uploaded).sum();
+    session.stop();
     serving.to.event("stopped", json!({ "uploaded": uploaded }));
     outcome
 }
@@ -75,7 +74,7 @@ enum Standing {
 
 impl Serving<'_> {
     /// Reads the torrents, each once.
-    fn read(&mut self) -> Result<Vec<Adding>, Failure> {
+    fn read(&mut self) -> Result<Vec<AddTorrent>, Failure> {
         let peers = addresses(&self.seed.peer);
         let (mut all, mut seen) = (Vec::new(), HashSet::new());
         for path in &self.seed.torrents {
@@ -86,52 +85,54 @@ impl Serving<'_> {
                 continue;
             }
             self.torrents.entry(hash).or_insert(Torrent { name, standing: Standing::Failed });
-            all.push(Adding {
-                trackers: self.seed.tracker.clone(),
-                peers: peers.clone(),
-                existing: Existing::Serve,
-                trust: trust(self.seed.check),
-                ..Adding::new(Wanted::Metainfo(Box::new(metainfo)), self.seed.dir.clone())
-            });
+            all.push(
+                AddTorrent::new(metainfo, self.seed.dir.clone())
+                    .trackers(self.seed.tracker.clone())
+                    .peers(peers.clone())
+                    .existing(Existing::Serve)
+                    .trust(trust(self.seed.check)),
+            );
         }
         Ok(all)
     }
 
-    fn add(&mut self, swarm: &Swarm, all: Vec<Adding>) {
+    fn add(&mut self, session: &Session, all: Vec<AddTorrent>) {
         self.waiting += all.len();
-        for adding in all {
-            self.set(adding.torrent.info_hash(), Standing::LookedAt);
-            swarm.add(adding);
+        for request in all {
+            let torrent = session.add(request);
+            self.set(torrent.info_hash(), Standing::LookedAt);
         }
     }
 
-    fn listening(&self, swarm: &Swarm) {
+    fn listening(&self, session: &Session) {
         match self.to {
-            To::People => terminal::announce(&format!("listening on port {}", swarm.port())),
-            To::Programs => self.to.event("listening", json!({ "port": swarm.port() })),
+            To::People => terminal::announce(&format!("listening on port {}", session.port())),
+            To::Programs => self.to.event("listening", json!({ "port": session.port() })),
         }
     }
 
-    fn run(&mut self, swarm: &mut Swarm, stop: &Stop) -> Result<Status, Failure> {
+    fn run(&mut self, session: &mut Session, stop: &Stop) -> Result<Status, Failure> {
         let mut is_new = true;
         while !stop.is_asked() {
-            match swarm.notice(GLANCE) {
-                Some(Notice::Whole(hash)) => self.whole(hash),
-                Some(Notice::Failed(hash, why)) => {
-                    self.failed(hash, &why);
-                    swarm.remove(hash);
+            match session.next_alert(GLANCE) {
+                Some(Alert::Finished(hash)) => self.whole(hash),
+                Some(Alert::Failed(hash, error)) => {
+                    self.failed(hash, &error);
+                    session.handle(hash).remove();
                 }
-                Some(Notice::Warning(hash, why)) => self.to.warn(&format!("{}: {why}", self.name(hash))),
-                Some(Notice::Metadata(_) | Notice::Removed(_) | Notice::Evicted(_)) | None => {}
+                Some(Alert::Warning(hash, warning)) => {
+                    self.to.warn(&format!("{}: {warning}", self.name(hash)));
+                }
+                _ => {}
             }
             is_new &= self.count(Standing::Served) == 0;
             // What was there may come back.
             if is_new && self.count(Standing::Failed) == self.torrents.len() {
                 return Err(Failure::told(Status::Incomplete, "none of the torrents can be served"));
             }
-            self.look_after_folder(swarm);
+            self.look_after_folder(session);
             if stop.take_reload() {
-                self.look_again(swarm);
+                self.look_again(session);
             }
         }
         let all_served = self.count(Standing::Failed) == 0;
@@ -139,7 +140,7 @@ impl Serving<'_> {
     }
 
     /// What has the folder's path by now is looked at as at the start.
-    fn look_after_folder(&mut self, swarm: &Swarm) {
+    fn look_after_folder(&mut self, session: &Session) {
         let folder = self.seed.dir.display();
         match self.folder.change() {
             None => {}
@@ -153,24 +154,24 @@ impl Serving<'_> {
                 for torrent in self.torrents.values_mut() {
                     torrent.standing = Standing::Failed;
                 }
-                self.look_again(swarm);
+                self.look_again(session);
             }
         }
     }
 
     /// Reads the torrents again, and retries those that could not be served. The others are not disturbed.
-    fn look_again(&mut self, swarm: &Swarm) {
+    fn look_again(&mut self, session: &Session) {
         match self.read() {
             Ok(mut all) => {
-                all.retain(|adding| {
-                    let torrent = self.torrents.get(&adding.torrent.info_hash());
+                all.retain(|request| {
+                    let torrent = self.torrents.get(&request.source.info_hash());
                     torrent.is_some_and(|torrent| torrent.standing == Standing::Failed)
                 });
-                for adding in &all {
-                    swarm.remove(adding.torrent.info_hash());
+                for request in &all {
+                    session.handle(request.source.info_hash()).remove();
                 }
                 log::info!("the torrents were read again; tried again: {}", all.len());
-                self.add(swarm, all);
+                self.add(session, all);
             }
             Err(failure) => self.to.warn(&format!("everything stays as it was: {failure}")),
         }
@@ -198,13 +199,13 @@ impl Serving<'_> {
         self.looked_at();
     }
 
-    fn failed(&mut self, hash: InfoHash, why: &str) {
+    fn failed(&mut self, hash: InfoHash, error: &TorrentError) {
         self.set(hash, Standing::Failed);
         let name = self.name(hash);
         match self.to {
-            To::People => terminal::note(&format!("lantorrent: {name}: {why}")),
+            To::People => terminal::note(&format!("lantorrent: {name}: {error}")),
             To::Programs => {
-                let hash = hash.to_string();
+                let (hash, why) = (hash.to_string(), error.to_string());
                 self.to.event("failed", json!({ "torrent": name, "info_hash": hash, "message": why }));
             }
         }

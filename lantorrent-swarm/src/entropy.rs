@@ -7,6 +7,7 @@ use sha1::{Digest, Sha1};
 
 /// 256 bits from the operating system's random source; a test brings what it likes, and gets the same run again.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "32 bytes by its cipher")]
 pub struct Seed(pub [u8; 32]);
 
 impl fmt::Debug for Seed {

@@ -13,6 +13,7 @@ pub struct Geometry {
 
 /// A part of a piece, as peers ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "BEP 3 has three numbers")]
 pub struct Span {
     /// Which piece, from 0.
     pub piece: u32,

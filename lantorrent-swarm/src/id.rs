@@ -8,15 +8,18 @@ use thiserror::Error;
 
 /// What a torrent is known by: the SHA-1 of its info dictionary, byte for byte (BEP 3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "20 bytes by BEP 3")]
 pub struct InfoHash(pub [u8; 20]);
 
 /// What a client calls itself for one run, as `-LN0100-` and twelve random bytes (BEP 20).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "20 bytes by BEP 3")]
 pub struct PeerId(pub [u8; 20]);
 
 /// Text that is no info hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("an info hash has 40 hexadecimal digits, or 32 of base 32")]
+#[non_exhaustive]
 pub struct ParseHashError;
 
 impl InfoHash {

@@ -12,12 +12,17 @@
 //! - [`local`]: peers of the same network find each other.
 //! - [`dht`]: peers without a tracker.
 #![cfg_attr(feature = "files", doc = "- [`files`]: their bytes on disk, and new ones from what is there.")]
-#![cfg_attr(feature = "drive", doc = "- [`drive`]: swarms under way.")]
+#![cfg_attr(
+    feature = "drive",
+    doc = "- [`drive`]: sessions, in which torrents are fetched and served; [`Session`] is where to begin."
+)]
 //!
 //! The library installs no signal handler and changes no limit. A program that uses its files or drivers ignores `SIGPIPE` (as Rust's
 //! standard library does) and ignores or handles `SIGXFSZ`, so that a peer that goes away and a file that is too large are errors
-//! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a swarm itself when
-//! it is told to end.
+//! and not the end of the process; it raises `RLIMIT_NOFILE`, of which each connection takes one; and it stops a session itself
+//! when it is told to end.
+
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 #[cfg(all(any(feature = "files", feature = "tracker"), not(target_os = "linux")))]
 compile_error!("the drivers need Linux; for another system build with default-features = false");
@@ -31,6 +36,7 @@ pub mod drive;
 mod entropy;
 #[cfg(all(feature = "files", target_os = "linux"))]
 pub mod files;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod geometry;
@@ -47,6 +53,11 @@ pub mod url;
 pub mod wire;
 
 pub use compact::Compact;
+#[cfg(feature = "drive")]
+pub use drive::{
+    AddTorrent, Alert, Bounds, Existing, Phase, Session, SessionError, Settings, Status, TorrentError,
+    TorrentHandle, TorrentSource, TorrentWarning, Trust,
+};
 pub use entropy::Seed;
 pub use geometry::{BLOCK, Geometry, Span};
 pub use id::{InfoHash, ParseHashError, PeerId};

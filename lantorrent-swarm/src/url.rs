@@ -14,6 +14,7 @@ pub(crate) const LONGEST: usize = 2048;
 
 /// What a URL begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Scheme {
     /// Web servers, and trackers of BEP 3.
     Http,
@@ -47,6 +48,7 @@ pub(crate) struct Authority {
 
 /// Text that is no URL, or one of something that cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// Longer than anything that is in use.
     #[error("a URL has at most {LONGEST} bytes")]

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lantorrent_swarm::InfoHash;
-use lantorrent_swarm::drive::{Adding, Notice, Phase, Status as Standing, Swarm, Wanted};
+use lantorrent_swarm::{AddTorrent, Alert, Phase, Session, Status as Standing, TorrentHandle, TorrentSource};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, Status};
@@ -21,12 +20,8 @@ const GLANCE: Duration = Duration::from_millis(200);
 const NOT_SOUGHT: &str = "nobody is asked for it, as no tracker, web seed or peer is named, so somebody has to \
                           connect to this host; give --tracker, --web-seed or --peer, or another way to find peers";
 
-pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Status, Failure> {
-    let hash = match &adding.torrent {
-        Wanted::Metainfo(metainfo) => metainfo.info.hash(),
-        Wanted::Magnet(magnet) => magnet.info_hash,
-    };
-    let swarm = Network {
+pub(super) fn run(get: &Get, request: AddTorrent, stop: &Stop, to: To) -> Result<Status, Failure> {
+    let session = Network {
         port: get.port.as_ref(),
         no_local: get.no_local,
         dht: get.dht,
@@ -37,11 +32,19 @@ pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Stat
         proxy: get.proxy.as_deref(),
     }
     .start()?;
-    to.event("listening", json!({ "port": swarm.port() }));
-    let unsought = !is_sought(get, &adding);
-    swarm.add(adding);
-    let mut fetching =
-        Fetching { get, stop, to, hash, swarm, unsought, started: Instant::now(), warned: HashSet::new() };
+    to.event("listening", json!({ "port": session.port() }));
+    let unsought = !is_sought(get, &request);
+    let torrent = session.add(request);
+    let mut fetching = Fetching {
+        get,
+        stop,
+        to,
+        session,
+        torrent,
+        unsought,
+        started: Instant::now(),
+        warned: HashSet::new(),
+    };
     let outcome = fetching.fetch().and_then(|is_whole| {
         if is_whole {
             fetching.serve()?;
@@ -49,7 +52,7 @@ pub(super) fn run(get: &Get, adding: Adding, stop: &Stop, to: To) -> Result<Stat
         Ok(if is_whole { Status::Success } else { Status::Incomplete })
     });
     let uploaded = fetching.standing().map_or(0, |standing| standing.progress.uploaded);
-    fetching.swarm.stop();
+    fetching.session.stop();
     if let Ok(status) = &outcome {
         to.event("stopped", json!({ "whole": *status == Status::Success, "uploaded": uploaded }));
     }
@@ -60,8 +63,8 @@ struct Fetching<'a> {
     get: &'a Get,
     stop: &'a Stop,
     to: To,
-    hash: InfoHash,
-    swarm: Swarm,
+    session: Session,
+    torrent: TorrentHandle,
     /// Nobody is asked for it, and that is yet to be said.
     unsought: bool,
     started: Instant,
@@ -85,10 +88,12 @@ impl Fetching<'_> {
 
     fn watch(&mut self, teller: &mut Teller) -> Result<bool, Failure> {
         while !self.stop.is_asked() {
-            match self.swarm.notice(GLANCE) {
-                Some(Notice::Whole(_)) => return Ok(true),
-                Some(Notice::Failed(_, why)) => return Err(Failure::told(Status::Incomplete, why)),
-                Some(notice) => self.heard(notice),
+            match self.session.next_alert(GLANCE) {
+                Some(Alert::Finished(_)) => return Ok(true),
+                Some(Alert::Failed(_, error)) => {
+                    return Err(Failure::told(Status::Incomplete, error.to_string()));
+                }
+                Some(alert) => self.heard(alert),
                 None => {}
             }
             let standing = self.standing().ok_or_else(ended)?;
@@ -119,31 +124,36 @@ impl Fetching<'_> {
             if is_over {
                 break;
             }
-            if let Some(notice) = self.swarm.notice(GLANCE) {
-                self.heard(notice);
+            if let Some(alert) = self.session.next_alert(GLANCE) {
+                self.heard(alert);
             }
         }
         Ok(())
     }
 
-    fn heard(&mut self, notice: Notice) {
-        match notice {
-            Notice::Metadata(hash) => {
+    fn heard(&mut self, alert: Alert) {
+        match alert {
+            Alert::MetadataReceived(hash) => {
                 let name = self.standing().and_then(|standing| standing.name).unwrap_or_default();
                 self.to.event("metadata", json!({ "info_hash": hash.to_string(), "name": name }));
             }
-            Notice::Warning(_, why) | Notice::Failed(_, why) => {
-                // Who warns of ever new things is not listened to for ever.
-                if self.warned.len() < 100 && self.warned.insert(why.clone()) {
-                    self.to.warn(&why);
-                }
-            }
-            Notice::Whole(_) | Notice::Removed(_) | Notice::Evicted(_) => {}
+            Alert::Warning(_, warning) => self.warn(warning.to_string()),
+            Alert::Failed(_, error) => self.warn(error.to_string()),
+            // Nothing that this command has to tell.
+            _ => {}
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        // A torrent with ever new warnings does not fill the terminal.
+        if self.warned.len() < 100 && !self.warned.contains(&text) {
+            self.to.warn(&text);
+            self.warned.insert(text);
         }
     }
 
     fn standing(&self) -> Option<Standing> {
-        self.swarm.status().into_iter().find(|standing| standing.info_hash == self.hash)
+        self.torrent.status()
     }
 
     fn path(&self, standing: &Standing) -> PathBuf {
@@ -169,7 +179,7 @@ impl Fetching<'_> {
                 "whole",
                 json!({
                     "path": path,
-                    "info_hash": self.hash.to_string(),
+                    "info_hash": self.torrent.info_hash().to_string(),
                     "bytes": bytes,
                     "downloaded": progress.downloaded,
                     "wasted": progress.wasted,
@@ -201,20 +211,22 @@ fn how_long(get: &Get) -> String {
 }
 
 /// Whether anybody is asked for it. Otherwise somebody has to come.
-fn is_sought(get: &Get, adding: &Adding) -> bool {
-    let (named, is_private) = match &adding.torrent {
-        Wanted::Metainfo(metainfo) => {
+fn is_sought(get: &Get, request: &AddTorrent) -> bool {
+    let (named, is_private) = match &request.source {
+        TorrentSource::Metainfo(metainfo) => {
             (!metainfo.trackers.is_empty() || !metainfo.web_seeds.is_empty(), metainfo.info.is_private())
         }
-        Wanted::Magnet(magnet) => (!magnet.trackers.is_empty() || !magnet.web_seeds.is_empty(), false),
+        TorrentSource::Magnet(magnet) => (!magnet.trackers.is_empty() || !magnet.web_seeds.is_empty(), false),
+        // A source of another kind would name its own.
+        _ => (true, false),
     };
-    let given = !adding.trackers.is_empty() || !adding.web_seeds.is_empty() || !adding.peers.is_empty();
+    let given = !request.trackers.is_empty() || !request.web_seeds.is_empty() || !request.peers.is_empty();
     let open = !get.no_local || get.dht || !get.dht_node.is_empty();
     named || given || (open && !is_private)
 }
 
 fn ended() -> Failure {
-    Failure::local("the swarm has ended", "say -v to learn more, and try again")
+    Failure::local("the session has ended", "say -v to learn more, and try again")
 }
 
 /// How many times it was sent as much as it is. What is empty has been sent at once.

@@ -6,9 +6,10 @@ mod page;
 use std::path::Path;
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Page, Wanted, Web};
+use lantorrent_swarm::drive::{Page, Web};
 use lantorrent_swarm::metainfo::Magnet;
 use lantorrent_swarm::url::shown;
+use lantorrent_swarm::{AddTorrent, TorrentSource};
 use serde_json::json;
 
 use crate::exit::{Failure, Status};
@@ -35,13 +36,14 @@ fn fetch(get: &Get, to: To) -> Result<Status, Failure> {
     if is_url(&get.what) {
         return from_web(get, to);
     }
-    let wanted = if get.what.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
-        Wanted::Magnet(magnet(&get.what)?)
-    } else {
-        Wanted::Metainfo(Box::new(torrent::read(&torrent::file(&get.what).map_err(named)?)?))
-    };
+    let source: TorrentSource =
+        if get.what.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
+            magnet(&get.what)?.into()
+        } else {
+            torrent::read(&torrent::file(&get.what).map_err(named)?)?.into()
+        };
     folder(&get.output)?;
-    fetching::run(get, adding(get, wanted), &Stop::on_signals()?, to)
+    fetching::run(get, add_torrent(get, source), &Stop::on_signals()?, to)
 }
 
 fn named(why: String) -> Failure {
@@ -68,18 +70,16 @@ fn folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn adding(get: &Get, wanted: Wanted) -> Adding {
+fn add_torrent(get: &Get, source: TorrentSource) -> AddTorrent {
     let mut peers = addresses(&get.peer);
-    if let Wanted::Magnet(magnet) = &wanted {
+    if let TorrentSource::Magnet(magnet) = &source {
         peers.extend(addresses(&magnet.peers));
     }
-    Adding {
-        trackers: get.tracker.clone(),
-        web_seeds: get.web_seed.clone(),
-        peers,
-        trust: trust(get.check),
-        ..Adding::new(wanted, get.output.clone())
-    }
+    AddTorrent::new(source, get.output.clone())
+        .trackers(get.tracker.clone())
+        .web_seeds(get.web_seed.clone())
+        .peers(peers)
+        .trust(trust(get.check))
 }
 
 fn from_web(get: &Get, to: To) -> Result<Status, Failure> {
@@ -96,7 +96,7 @@ fn from_web(get: &Get, to: To) -> Result<Status, Failure> {
     match web.open(&url) {
         Ok(Page::Torrent(metainfo)) => {
             folder(&get.output)?;
-            fetching::run(get, adding(get, Wanted::Metainfo(metainfo)), &stop, to)
+            fetching::run(get, add_torrent(get, metainfo.into()), &stop, to)
         }
         Ok(Page::File(file)) => {
             folder(&get.output)?;

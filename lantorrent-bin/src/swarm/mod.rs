@@ -4,14 +4,15 @@ mod args;
 pub(crate) mod say;
 mod stop;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lantorrent_core::{Limit, look_up_all};
-use lantorrent_swarm::drive::{Bounds, Dht, Settings, Swarm, SwarmError, Trust};
+use lantorrent_swarm::drive::Dht;
 use lantorrent_swarm::metainfo::Contact;
+use lantorrent_swarm::{Session, SessionError, Settings, Trust};
 
 pub(crate) use args::{Get, Seed};
 pub(crate) use stop::Stop;
@@ -32,43 +33,41 @@ pub(crate) struct Network<'a> {
 }
 
 impl Network<'_> {
-    /// A swarm as these options want it.
-    pub(crate) fn start(&self) -> Result<Swarm, Failure> {
+    /// A session as these options want it.
+    pub(crate) fn start(&self) -> Result<Session, Failure> {
         let usual = Settings::default();
         let home = Home::find().ok().and_then(|home| Some(home.known()?.join("state")));
         let is_dht = self.dht || !self.dht_nodes.is_empty();
-        let dht = is_dht.then(|| Dht {
-            nodes: addresses(self.dht_nodes),
-            file: home.as_ref().map(|home| home.join("dht")),
+        let dht = is_dht.then(|| {
+            let file = home.as_ref().map(|home| home.join("dht"));
+            Dht::default().nodes(addresses(self.dht_nodes)).file(file)
         });
-        let settings = Settings {
-            listen: if has_v6() { usual.listen } else { std::net::Ipv4Addr::UNSPECIFIED.into() },
-            ports: self.port.cloned().unwrap_or(usual.ports),
-            download: Limit::new(self.download),
-            upload: Limit::new(self.upload),
-            bounds: Bounds {
-                connections: self.connections.unwrap_or(usual.bounds.connections),
-                ..usual.bounds
-            },
-            local: !self.no_local,
-            dht,
-            proxy: self.proxy.map(str::to_owned),
-            records: home.map(|home| home.join("whole")).and_then(made),
-            ..usual
-        };
-        Ok(Swarm::start(settings)?)
+        let listen = if has_v6() { usual.listen } else { Ipv4Addr::UNSPECIFIED.into() };
+        let ports = self.port.cloned().unwrap_or(usual.ports.clone());
+        let bounds = usual.bounds.connections(self.connections.unwrap_or(usual.bounds.connections));
+        let settings = usual
+            .listen(listen)
+            .ports(ports)
+            .download(Limit::new(self.download))
+            .upload(Limit::new(self.upload))
+            .bounds(bounds)
+            .local(!self.no_local)
+            .dht(dht)
+            .proxy(self.proxy.map(str::to_owned))
+            .records(home.map(|home| home.join("whole")).and_then(made));
+        Ok(Session::start(settings)?)
     }
 }
 
-impl From<SwarmError> for Failure {
-    fn from(error: SwarmError) -> Self {
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
         match error {
-            SwarmError::Proxy(_) => Self::usage(error, "give it with --proxy, or correct the environment"),
-            SwarmError::Listen { .. } => Self::local(error, "--port takes a port or a range"),
-            SwarmError::Records(_) => {
+            SessionError::Proxy(_) => Self::usage(error, "give it with --proxy, or correct the environment"),
+            SessionError::Listen { .. } => Self::local(error, "--port takes a port or a range"),
+            SessionError::Records(_) => {
                 Self::local(error, "set LANTORRENT_HOME to a folder that may be written")
             }
-            SwarmError::System(_) => Self::local(error, "look at the limits and the memory of this machine"),
+            _ => Self::local(error, "look at the limits and the memory of this machine"),
         }
     }
 }

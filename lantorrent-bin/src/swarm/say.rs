@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use lantorrent_swarm::drive::{Phase, Status};
+use lantorrent_swarm::{Phase, Status};
 use serde_json::{Value, json};
 
 use crate::send::whole;

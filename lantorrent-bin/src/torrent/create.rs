@@ -26,13 +26,11 @@ pub(super) fn run(create: &Create) -> Result<Status, Failure> {
     })?;
     let piece_length = create.piece_size.unwrap_or_else(|| piece_length_for(source.length()));
     let layout = source.layout(piece_length).map_err(|error| refused(&error))?;
-    let draft = Draft {
-        trackers: create.tracker.clone(),
-        web_seeds: create.web_seed.clone(),
-        private: create.private,
-        comment: create.comment.clone(),
-        creation_date: None,
-    };
+    let draft = Draft::default()
+        .trackers(create.tracker.clone())
+        .web_seeds(create.web_seed.clone())
+        .private(create.private)
+        .comment(create.comment.clone());
     // What nobody would take is refused before all of it is hashed, and not after.
     build(&draft, &layout, &vec![0; layout.geometry().pieces() as usize * 20])?;
     let output = create.output.clone().unwrap_or_else(|| default_output(&layout));

@@ -68,7 +68,7 @@ fn public(urls: &[String]) -> Vec<String> {
     urls.iter().map(|url| shown(url)).collect()
 }
 
-fn left_out_of(LeftOut { key, address, why }: &LeftOut) -> String {
+fn left_out_of(LeftOut { key, address, why, .. }: &LeftOut) -> String {
     format!("{key} {address}: {why}")
 }
 

@@ -94,7 +94,7 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         let advice = match error {
             ServiceError::Listen { .. } => "stop what listens there, or give another address with --listen",
-            ServiceError::System(_) => "look at the limits and the memory of this machine",
+            _ => "look at the limits and the memory of this machine",
         };
         Self::local(error, advice)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 /// A value to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "BEP 3 has four types")]
 pub enum Item {
     /// An integer.
     Integer(i64),

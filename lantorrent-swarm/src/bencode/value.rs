@@ -11,6 +11,7 @@ const DIGITS: usize = 20;
 /// Bytes that are no bencoded value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{reason} at byte {offset}")]
+#[non_exhaustive]
 pub struct BencodeError {
     /// Where, counted from the first byte.
     pub offset: usize,
@@ -20,6 +21,7 @@ pub struct BencodeError {
 
 /// What is wrong with bytes that are no bencoded value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Reason {
     /// They end before the value does.
     #[error("the data ends in the middle")]

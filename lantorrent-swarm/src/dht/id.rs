@@ -7,6 +7,7 @@ use crate::entropy::Entropy;
 
 /// What a node of the DHT is known by, and where it stands among the others (BEP 5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "20 bytes by BEP 5")]
 pub struct NodeId(pub [u8; 20]);
 
 /// Bits of an id.

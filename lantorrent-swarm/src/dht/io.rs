@@ -10,6 +10,7 @@ use crate::entropy::Seed;
 
 /// What a node begins with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DhtSettings {
     /// Its name: random, or the one of its last run.
     pub id: NodeId,
@@ -21,8 +22,16 @@ pub struct DhtSettings {
     pub seed: Seed,
 }
 
+impl DhtSettings {
+    /// A node of that name, whose socket is of that family.
+    pub fn new(id: NodeId, family: Compact, mode: Mode, seed: Seed) -> Self {
+        Self { id, family, mode, seed }
+    }
+}
+
 /// What happens to a [`DhtNode`](super::DhtNode).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum DhtEvent<'a> {
     /// Time has passed.
     Tick,
@@ -43,6 +52,7 @@ pub enum DhtEvent<'a> {
 
 /// What the driver of a [`DhtNode`](super::DhtNode) is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to carry out every action")]
 pub enum DhtAction {
     /// Send this datagram.
     Send(SocketAddr, Vec<u8>),

@@ -48,6 +48,7 @@ pub(super) enum Body {
 
 /// Whether a node answers queries (BEP 43).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// It does, and takes part in all.
     #[default]

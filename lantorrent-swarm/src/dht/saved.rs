@@ -14,6 +14,7 @@ const MOST: usize = 400;
 
 /// A node's name and those it knew: what comes back to where it was within a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Saved {
     /// Its name.
     pub id: NodeId,
@@ -23,6 +24,7 @@ pub struct Saved {
 
 /// A saved table that cannot be used. Start without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SavedError {
     /// It is not bencoded.
     #[error("the saved nodes are damaged ({0}); start without them")]

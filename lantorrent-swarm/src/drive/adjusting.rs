@@ -1,9 +1,6 @@
 //! What is changed while torrents run.
 
-use std::cmp::Reverse;
 use std::time::Instant;
-
-use mio::Token;
 
 use super::engine::Engine;
 use super::settings::Bounds;
@@ -13,20 +10,10 @@ use crate::swarm::{Event, Limits};
 impl Engine {
     pub(super) fn adjust(&mut self, bounds: Bounds) {
         self.settings.bounds = bounds;
-        self.open_files.adjust(bounds.open_files);
-        self.close_useless();
+        self.disk.adjust(bounds.open_files);
+        let closed = self.connections.adjust(bounds.connections, &mut self.torrents);
+        self.served_all(closed);
         self.keep_to_quota();
-    }
-
-    /// Closes as many connections as are too many: at first those that are not introduced, and then those that no block
-    /// went through for longest.
-    fn close_useless(&mut self) {
-        let mut order: Vec<(Reverse<Option<Instant>>, Token)> =
-            self.links.iter().map(|(token, line)| (Reverse(line.useful), *token)).collect();
-        order.sort_unstable();
-        for (_, token) in order.into_iter().skip(self.settings.bounds.connections) {
-            self.lose(token, "there are too many connections");
-        }
     }
 
     pub(super) fn limit(&mut self, hash: InfoHash, limits: Limits) {

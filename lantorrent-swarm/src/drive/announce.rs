@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::look_up_within;
-use lantorrent_core::runtime::{Mailbox, Workers};
+use lantorrent_core::runtime::{Mailbox, Timers, Workers};
 
+use super::alert::TorrentWarning;
 use super::datagrams::Pair;
-use super::engine::{Engine, Who};
 use super::http::{Ask, Client, HttpError};
 use super::lookup::without_escape;
 use super::message::Message;
 use super::packing;
-use super::running::TorrentKey;
+use super::peer_sources::SourceNews;
+use super::running::{Running, TorrentKey, Torrents};
 use crate::entropy::Entropy;
 use crate::swarm::Origin;
 use crate::text::readable;
@@ -59,8 +60,22 @@ pub(super) struct Trackers {
     udp: UdpClient<Asked>,
     pub(super) sockets: Pair,
     threads: Workers,
+    client: Client,
+    mailbox: Arc<Mailbox<Message>>,
+    /// As whom torrents announce themselves, and where they take connections.
+    identity: (PeerId, u16),
     entropy: Entropy,
     key: u32,
+    timers: Timers<Timer>,
+    news: Vec<SourceNews>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Timer {
+    /// A torrent announces itself.
+    Herald(TorrentKey),
+    /// What was asked by UDP is asked again.
+    Questions,
 }
 
 /// The announcements of one torrent.
@@ -99,13 +114,23 @@ impl Turn {
 }
 
 impl Trackers {
-    pub(super) fn new(threads: Workers, sockets: Pair, seed: Seed) -> Self {
+    pub(super) fn new(
+        (threads, sockets): (Workers, Pair),
+        identity: (PeerId, u16),
+        (client, mailbox): (Client, Arc<Mailbox<Message>>),
+        seed: Seed,
+    ) -> Self {
         let mut entropy = Entropy::new(seed);
         Self {
             heralds: BTreeMap::new(),
             udp: UdpClient::new(entropy.seed(), SENT),
             sockets,
             threads,
+            client,
+            mailbox,
+            identity,
+            timers: Timers::default(),
+            news: Vec::new(),
             key: u32::from_be_bytes(entropy.bytes()),
             entropy,
         }
@@ -127,7 +152,8 @@ impl Trackers {
     }
 
     /// A torrent with these trackers will announce itself.
-    fn add(&mut self, torrent: TorrentKey, (peer_id, port): (PeerId, u16), tiers: &[Vec<Url>]) {
+    pub(super) fn add(&mut self, torrent: TorrentKey, tiers: &[Vec<Url>]) {
+        let (peer_id, port) = self.identity;
         let who = Identity { info_hash: torrent.0, peer_id, port, key: self.key };
         let waits = self.of(torrent.0).next().is_some();
         let herald = Herald {
@@ -155,13 +181,7 @@ impl Trackers {
     }
 
     /// Has a thread ask an HTTP tracker, or look up where a UDP tracker is.
-    fn ask(
-        &mut self,
-        asked: Asked,
-        question: (Url, Announce, Option<Vec<u8>>),
-        client: &Client,
-        mailbox: &Arc<Mailbox<Message>>,
-    ) {
+    fn ask(&mut self, asked: Asked, question: (Url, Announce, Option<Vec<u8>>)) {
         let Some(herald) = self.heralds.get_mut(&asked.torrent) else { return };
         let (tracker, announce, tracker_id) = question;
         let by_udp = tracker.scheme() == Scheme::Udp;
@@ -172,7 +192,7 @@ impl Trackers {
         let patience = if is_last { FAREWELL } else { PATIENCE };
         let stale = Instant::now() + if is_last { FAREWELL } else { STALE };
         let (turn, families) = (Arc::clone(&herald.turn), self.sockets.families());
-        let (client, mailbox) = (client.clone(), Arc::clone(mailbox));
+        let (client, mailbox) = (self.client.clone(), Arc::clone(&self.mailbox));
         self.threads.spawn(move || {
             let question = || {
                 if Instant::now() >= stale {
@@ -238,119 +258,138 @@ fn locate(tracker: &Url, [v4, v6]: [bool; 2], patience: Duration) -> Result<Vec<
     Ok(places)
 }
 
-impl Engine {
-    /// A torrent is there that has these trackers, in tiers.
-    pub(super) fn herald(&mut self, torrent: TorrentKey, tiers: &[Vec<Url>]) {
-        if !tiers.is_empty() {
-            self.trackers.add(torrent, (self.peer_id, self.port), tiers);
+impl Trackers {
+    /// When something has to be done although nothing is heard.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant, torrents: &Torrents) {
+        for timer in self.timers.due(now) {
+            match timer {
+                Timer::Herald(torrent) => self.handle(torrent, AnnouncerEvent::Tick, torrents),
+                Timer::Questions => self.ask_by_udp(UdpEvent::Tick, torrents),
+            }
         }
     }
 
+    /// What has come of it since the last call.
+    pub(super) fn take_news(&mut self) -> Vec<SourceNews> {
+        std::mem::take(&mut self.news)
+    }
+
     /// The torrent announces itself from now on. Nothing changes if it does so already.
-    pub(super) fn start_announcing(&mut self, torrent: TorrentKey) {
-        let waits = self.trackers.heralds.get(&torrent).is_none_or(|herald| herald.waits);
-        let fetching = self.torrents.get(&torrent.0).is_some_and(|torrent| !torrent.machine.is_complete());
-        // Somebody waits for what is fetched.
-        let others = if fetching { 0 } else { self.torrents.len() as u32 };
+    pub(super) fn start(&mut self, torrent: TorrentKey, torrents: &Torrents) {
+        let waits = self.heralds.get(&torrent).is_none_or(|herald| herald.waits);
+        let fetching = torrents.get(&torrent.0).is_some_and(|torrent| !torrent.machine.is_complete());
+        // A user waits for what is fetched.
+        let others = if fetching { 0 } else { torrents.len() as u32 };
         if !waits {
-            self.announce(
-                torrent,
-                AnnouncerEvent::Start { within: Duration::from_secs(1) * others / STARTED },
-            );
+            let within = Duration::from_secs(1) * others / STARTED;
+            self.handle(torrent, AnnouncerEvent::Start { within }, torrents);
         }
     }
 
     /// The torrent is going to be let go. Its trackers hear of it.
-    pub(super) fn stop_announcing(&mut self, torrent: TorrentKey) {
-        self.trackers.cancel(Instant::now(), torrent);
-        if let Some(herald) = self.trackers.heralds.get(&torrent) {
+    pub(super) fn stop(&mut self, torrent: TorrentKey, torrents: &Torrents) {
+        self.cancel(Instant::now(), torrent);
+        if let Some(herald) = self.heralds.get(&torrent) {
             herald.turn.left.store(true, Ordering::SeqCst);
         }
-        self.announce(torrent, AnnouncerEvent::Stop);
+        self.handle(torrent, AnnouncerEvent::Stop, torrents);
     }
 
-    pub(super) fn announce(&mut self, torrent: TorrentKey, event: AnnouncerEvent) {
+    /// Something has happened to the announcements of a torrent.
+    pub(super) fn handle(&mut self, torrent: TorrentKey, event: AnnouncerEvent, torrents: &Torrents) {
         let now = Instant::now();
-        let Some(herald) = self.trackers.heralds.get_mut(&torrent) else { return };
-        if let Some(running) = self.torrents.get(&torrent.0).filter(|running| running.added == torrent.1) {
+        let Some(herald) = self.heralds.get_mut(&torrent) else { return };
+        if let Some(running) = torrents.get(&torrent.0).filter(|running| running.added == torrent.1) {
             herald.standing = running.standing(now);
         }
         let actions = herald.announcer.handle(now, herald.standing, event);
-        self.timers.set(Who::Herald(torrent), herald.announcer.deadline());
+        self.timers.set(Timer::Herald(torrent), herald.announcer.deadline());
         for action in actions {
             match action {
                 AnnouncerAction::Ask { id, tracker, announce, tracker_id } => {
-                    let question = (tracker, announce, tracker_id);
-                    self.trackers.ask(Asked { torrent, id }, question, &self.client, &self.mailbox);
+                    self.ask(Asked { torrent, id }, (tracker, announce, tracker_id));
                 }
-                AnnouncerAction::Found(peers) => self.found(torrent.0, Origin::Tracker, &peers),
+                AnnouncerAction::Found(peers) => {
+                    self.news.push(SourceNews::Found(torrent.0, Origin::Tracker, peers));
+                }
                 AnnouncerAction::Warning(tracker, text) => {
-                    self.warn(torrent.0, format!("{tracker}: {text}"));
+                    let warning = TorrentWarning::Tracker { url: tracker.to_string(), text };
+                    self.news.push(SourceNews::Warning(torrent.0, warning));
                 }
                 AnnouncerAction::Failed(tracker, error) => {
-                    self.warn(torrent.0, format!("{tracker}: {error}"));
+                    let warning = TorrentWarning::TrackerFailed { url: tracker.to_string(), error };
+                    self.news.push(SourceNews::Warning(torrent.0, warning));
                 }
-                AnnouncerAction::Stopped => self.forget_herald(now, torrent),
+                AnnouncerAction::Stopped => self.forget(now, torrent, torrents),
             }
         }
     }
 
     /// All that have to know of a torrent's end do. If it is there again, it can say so.
-    fn forget_herald(&mut self, now: Instant, torrent: TorrentKey) {
-        self.trackers.cancel(now, torrent);
-        self.trackers.heralds.remove(&torrent);
-        self.timers.set(Who::Herald(torrent), None);
-        let next = self.trackers.of(torrent.0).next();
-        let Some(next) = next else { return };
-        if let Some(herald) = self.trackers.heralds.get_mut(&next) {
+    fn forget(&mut self, now: Instant, torrent: TorrentKey, torrents: &Torrents) {
+        self.cancel(now, torrent);
+        self.heralds.remove(&torrent);
+        self.timers.set(Timer::Herald(torrent), None);
+        let Some(next) = self.of(torrent.0).next() else { return };
+        if let Some(herald) = self.heralds.get_mut(&next) {
             herald.waits = false;
         }
-        if self.torrents.get(&torrent.0).is_some_and(|running| running.added == next.1 && running.is_ready())
-        {
-            self.start_announcing(next);
+        let running = torrents.get(&torrent.0).filter(|running| running.added == next.1);
+        if running.is_some_and(Running::is_ready) {
+            self.start(next, torrents);
         }
     }
 
     /// A thread has something to say to a question.
-    pub(super) fn heard_of_tracker(&mut self, asked: Asked, news: TrackerNews) {
+    pub(super) fn heard(&mut self, asked: Asked, news: TrackerNews, torrents: &Torrents) {
         match news {
-            TrackerNews::Answered(answer) => self.answered(asked, answer),
+            TrackerNews::Answered(answer) => self.answered(asked, answer, torrents),
             TrackerNews::Located(places, question) => {
-                let herald = self.trackers.heralds.get(&asked.torrent);
+                let herald = self.heralds.get(&asked.torrent);
                 if herald.is_some_and(|herald| herald.by_udp.contains(&asked.id)) {
-                    self.ask_by_udp(UdpEvent::Ask { key: asked, places, question });
+                    self.ask_by_udp(UdpEvent::Ask { key: asked, places, question }, torrents);
                 }
             }
         }
     }
 
-    fn answered(&mut self, Asked { torrent, id }: Asked, answer: Result<Announced, TrackerError>) {
-        if let Some(herald) = self.trackers.heralds.get_mut(&torrent) {
+    fn answered(
+        &mut self,
+        Asked { torrent, id }: Asked,
+        answer: Result<Announced, TrackerError>,
+        torrents: &Torrents,
+    ) {
+        if let Some(herald) = self.heralds.get_mut(&torrent) {
             herald.by_udp.retain(|asked| *asked != id);
         }
-        self.announce(torrent, AnnouncerEvent::Answered(id, answer));
+        self.handle(torrent, AnnouncerEvent::Answered(id, answer), torrents);
     }
 
     /// Something has happened to the questions that are asked by UDP.
-    pub(super) fn ask_by_udp(&mut self, event: UdpEvent<'_, Asked>) {
-        for action in self.trackers.udp.handle(Instant::now(), event) {
+    fn ask_by_udp(&mut self, event: UdpEvent<'_, Asked>, torrents: &Torrents) {
+        for action in self.udp.handle(Instant::now(), event) {
             match action {
-                UdpAction::Send(to, datagram) => self.trackers.sockets.send(to, &datagram),
+                UdpAction::Send(to, datagram) => self.sockets.send(to, &datagram),
                 UdpAction::Answered(asked, answer) => {
                     let answer = answer.and_then(|answer| match answer {
                         UdpAnswer::Announced(announced) => Ok(announced),
                         UdpAnswer::Scraped(_) => Err(TrackerError::Lacks("peers")),
                     });
-                    self.answered(asked, answer);
+                    self.answered(asked, answer, torrents);
                 }
             }
         }
-        self.timers.set(Who::Questions, self.trackers.udp.deadline());
+        self.timers.set(Timer::Questions, self.udp.deadline());
     }
 
-    /// A datagram came from one of the trackers, or from somebody who would like to be one.
-    pub(super) fn received_from_tracker(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.ask_by_udp(UdpEvent::Received(from, datagram));
+    /// A datagram came from one of the trackers, or from a host that claims to be one.
+    pub(super) fn received(&mut self, from: SocketAddr, datagram: &[u8], torrents: &Torrents) {
+        self.ask_by_udp(UdpEvent::Received(from, datagram), torrents);
     }
 }
 

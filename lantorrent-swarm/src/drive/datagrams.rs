@@ -7,8 +7,6 @@ use lantorrent_core::runtime::socket::datagrams;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
-use super::engine::Engine;
-
 /// Trackers answer there, of either family.
 const TRACKERS: [Token; 2] = [Token(2), Token(3)];
 /// The DHT is spoken there.
@@ -17,7 +15,7 @@ pub(super) const DHT: Token = Token(4);
 pub(super) const LOCAL: usize = 8;
 pub(super) const LOCAL_END: usize = 64;
 /// Datagrams of one socket that are taken before it is another's turn.
-const TURN: usize = 256;
+pub(super) const TURN: usize = 256;
 
 /// A socket of either family, where the host has it, on ports that nobody needs to know.
 pub(super) struct Pair([Option<UdpSocket>; 2]);
@@ -41,6 +39,11 @@ impl Pair {
         [0, 1].map(|family| self.0[family].is_some())
     }
 
+    /// The socket of that token.
+    pub(super) fn socket(&self, token: Token) -> Option<&UdpSocket> {
+        self.0[usize::from(token == TRACKERS[1])].as_ref()
+    }
+
     pub(super) fn send(&self, to: SocketAddr, datagram: &[u8]) {
         if let Some(socket) = &self.0[usize::from(to.is_ipv6())] {
             send(socket, to, datagram);
@@ -56,7 +59,7 @@ pub(super) fn send(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
 }
 
 /// The next datagram, if one is there.
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
     // What else the socket has to say is about datagrams that were sent, and there are not many of those.
     for _ in 0..TURN {
         match socket.recv_from(buffer) {
@@ -66,34 +69,4 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)>
         }
     }
     None
-}
-
-impl Engine {
-    /// Datagrams have come to that socket.
-    pub(super) fn receive(&mut self, token: Token) {
-        let mut buffer = std::mem::take(&mut self.datagram);
-        for _ in 0..TURN {
-            let received = self.socket(token).and_then(|socket| receive(socket, &mut buffer));
-            let Some((length, from)) = received else {
-                self.datagram = buffer;
-                return;
-            };
-            let datagram = &buffer[..length];
-            match token {
-                DHT => self.received_from_node(from, datagram),
-                Token(LOCAL..LOCAL_END) => self.received_locally(from, datagram),
-                _ => self.received_from_tracker(from, datagram),
-            }
-        }
-        self.datagram = buffer;
-        self.ready.push_back(token);
-    }
-
-    fn socket(&self, token: Token) -> Option<&UdpSocket> {
-        match token {
-            DHT => self.dht.as_ref().map(|dht| &dht.socket),
-            Token(LOCAL..LOCAL_END) => self.local.as_ref().and_then(|local| local.socket(token)),
-            _ => self.trackers.sockets.0[usize::from(token == TRACKERS[1])].as_ref(),
-        }
-    }
 }

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::look_up_all;
@@ -14,8 +13,7 @@ use lantorrent_core::store::sync_file;
 use mio::net::UdpSocket;
 
 use super::datagrams::send;
-use super::engine::{Engine, Who};
-use super::message::Message;
+use super::peer_sources::SourceNews;
 use super::settings;
 use crate::dht::{DhtAction, DhtEvent, DhtNode, DhtSettings, Mode, NodeId, Saved};
 use crate::metainfo::Contact;
@@ -28,7 +26,7 @@ const SAVE: Duration = Duration::from_secs(600);
 /// A file with more bytes than that is not ours.
 const FILE: u64 = 64 << 10;
 /// Names of nodes of one torrent that are looked up.
-const NAMES: usize = 16;
+pub(super) const NAMES: usize = 16;
 /// How long that may take, for all of them together.
 const LOOKUP: Duration = Duration::from_secs(15);
 
@@ -40,13 +38,20 @@ pub(super) struct Dht {
     file: Option<PathBuf>,
     /// Nodes to begin with.
     known: Vec<SocketAddr>,
+    /// Where we take connections.
+    port: u16,
+    /// When the node has something to do.
+    next: Option<Instant>,
+    /// When the known nodes are to be saved.
+    saving: Option<Instant>,
+    news: Vec<SourceNews>,
 }
 
 impl Dht {
     /// Begins with the nodes of the settings, and with those of the file.
     pub(super) fn new(
         settings: &settings::Dht,
-        socket: UdpSocket,
+        (socket, port): (UdpSocket, u16),
         (id, seed): ([u8; 20], Seed),
         now: Instant,
     ) -> Self {
@@ -55,7 +60,9 @@ impl Dht {
         known.extend(saved.iter().flat_map(|saved| &saved.nodes));
         let id = saved.map_or(NodeId(id), |saved| saved.id);
         let node = DhtNode::new(DhtSettings { id, family: Compact::V4, mode: Mode::Full, seed }, now);
-        Self { node, socket, joined: HashSet::new(), file: settings.file.clone(), known }
+        let file = settings.file.clone();
+        let (joined, news) = (HashSet::new(), Vec::new());
+        Self { node, socket, joined, file, known, port, next: None, saving: None, news }
     }
 }
 
@@ -94,77 +101,84 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-impl Engine {
-    /// The node makes acquaintance with those that are known already.
-    pub(super) fn begin_dht(&mut self) {
-        let Some(dht) = &mut self.dht else { return };
-        let known = std::mem::take(&mut dht.known);
-        self.timers.set(Who::Saving, Some(Instant::now() + SAVE));
-        self.meet_all(&known);
+impl Dht {
+    /// The node meets those that are known already.
+    pub(super) fn begin(&mut self) {
+        self.saving = Some(Instant::now() + SAVE);
+        for node in std::mem::take(&mut self.known) {
+            self.handle(DhtEvent::Meet(node));
+        }
     }
 
-    pub(super) fn meet_all(&mut self, nodes: &[SocketAddr]) {
-        for node in nodes {
-            self.drive_dht(DhtEvent::Meet(*node));
+    /// When something has to be done although no datagram comes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.next.into_iter().chain(self.saving).min()
+    }
+
+    /// Does what is due, but for saving.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.next.is_some_and(|at| at <= now) {
+            self.handle(DhtEvent::Tick);
         }
+    }
+
+    /// What has come of it since the last call.
+    pub(super) fn take_news(&mut self) -> Vec<SourceNews> {
+        std::mem::take(&mut self.news)
     }
 
     /// A torrent that is not private looks for peers, and lets itself be found.
     pub(super) fn join(&mut self, torrent: InfoHash) {
-        let port = Some(self.port);
-        if self.dht.as_mut().is_some_and(|dht| dht.joined.insert(torrent)) {
-            self.drive_dht(DhtEvent::Join { torrent, port });
+        if self.joined.insert(torrent) {
+            self.handle(DhtEvent::Join { torrent, port: Some(self.port) });
         }
     }
 
     pub(super) fn leave(&mut self, torrent: InfoHash) {
-        if self.dht.as_mut().is_some_and(|dht| dht.joined.remove(&torrent)) {
-            self.drive_dht(DhtEvent::Leave(torrent));
+        if self.joined.remove(&torrent) {
+            self.handle(DhtEvent::Leave(torrent));
         }
     }
 
-    /// Looks up where these nodes are, in a thread.
-    pub(super) fn meet_by_name(&mut self, nodes: &[Contact]) {
-        if self.dht.is_none() || nodes.is_empty() {
-            return;
-        }
-        let (nodes, mailbox) = (nodes[..nodes.len().min(NAMES)].to_vec(), Arc::clone(&self.mailbox));
-        self.trackers.spawn(move || mailbox.send(Message::Nodes(look_up(&nodes))));
-    }
-
-    pub(super) fn received_from_node(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.drive_dht(DhtEvent::Received(from, datagram));
-    }
-
-    pub(super) fn drive_dht(&mut self, event: DhtEvent<'_>) {
+    pub(super) fn handle(&mut self, event: DhtEvent<'_>) {
         let now = Instant::now();
-        let Some(dht) = &mut self.dht else { return };
-        let mut found = Vec::new();
-        for action in dht.node.handle(now, event) {
+        for action in self.node.handle(now, event) {
             match action {
-                DhtAction::Send(to, datagram) => send(&dht.socket, to, &datagram),
-                DhtAction::Found(torrent, peers) => found.push((torrent, peers)),
+                DhtAction::Send(to, datagram) => send(&self.socket, to, &datagram),
+                DhtAction::Found(torrent, peers) => {
+                    self.news.push(SourceNews::Found(torrent, Origin::Dht, peers));
+                }
             }
         }
-        self.timers.set(Who::Dht, Some(dht.node.deadline(now)));
-        for (torrent, peers) in found {
-            self.found(torrent, Origin::Dht, &peers);
-        }
+        self.next = Some(self.node.deadline(now));
     }
 
-    /// Saves which nodes are known, and will do so again.
-    pub(super) fn save_nodes(&mut self) {
+    /// Whether it is time to save which nodes are known.
+    pub(super) fn is_saving_due(&self, now: Instant) -> bool {
+        self.saving.is_some_and(|at| at <= now)
+    }
+
+    /// Which nodes are known, to be saved by another thread, and again later.
+    pub(super) fn save(&mut self) -> Option<Saving> {
         let now = Instant::now();
-        let Some(dht) = &self.dht else { return };
-        self.timers.set(Who::Saving, Some(now + SAVE));
-        // While nobody answers, those who did before are still the best to begin with.
-        let Some(file) = dht.file.clone().filter(|_| dht.node.nodes(now) > 0) else { return };
-        let bytes = dht.node.save(now);
-        self.disk.spawn(move || {
-            if let Err(error) = write(&file, &bytes) {
-                log::warn!("{}: cannot save which nodes of the DHT are known: {error}", file.display());
-            }
-        });
+        self.saving = Some(now + SAVE);
+        // While no node answers, those that did before are still the best to begin with.
+        let file = self.file.clone().filter(|_| self.node.nodes(now) > 0)?;
+        Some(Saving { file, bytes: self.node.save(now) })
+    }
+}
+
+/// Nodes that are to be saved.
+pub(super) struct Saving {
+    file: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Saving {
+    pub(super) fn write(&self) {
+        if let Err(error) = write(&self.file, &self.bytes) {
+            log::warn!("{}: cannot save which nodes of the DHT are known: {error}", self.file.display());
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The loop: one thread that moves bytes between sockets and state machines. It waits for nothing but the poll.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -10,97 +9,49 @@ use lantorrent_core::runtime::{Mailbox, Timers, Workers};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
+use super::alert::Alert;
 use super::announce::Trackers;
-use super::connections::Line;
+use super::connections::Connections;
 use super::datagrams;
 use super::dht::Dht;
+use super::disk::Disk;
 use super::http::Client;
-use super::interfaces::Interface;
 use super::local::Local;
-use super::message::{Message, Notice};
-use super::pool::Pool;
-use super::running::{Running, TorrentKey};
-use super::settings::{Adding, Settings};
-use super::trees::Trees;
-use crate::dht::DhtEvent;
-use crate::files::{OpenFiles, Records};
-use crate::local::LocalEvent;
+use super::message::Message;
+use super::peer_sources::PeerSources;
+use super::running::Torrents;
+use super::settings::Settings;
+use super::web_fetches::WebFetches;
+use crate::files::Records;
 use crate::random::Random;
-use crate::swarm::Network;
-use crate::tracker::{AnnouncerEvent, UdpEvent};
 use crate::{InfoHash, PeerId};
 
 /// The poll wakes up for other threads.
 pub(super) const WAKER: Token = Token(0);
-/// Somebody connects.
+/// A peer connects.
 pub(super) const LISTENER: Token = Token(1);
 /// The first connection. Before it are sockets for datagrams.
-const LINKS: usize = 64;
-/// Bytes that are read at once of what does not go into blocks.
-const SCRATCH: usize = 64 << 10;
+pub(super) const LINKS: usize = 64;
 
-/// Whose time has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Who {
-    Torrent(InfoHash),
-    Link(Token),
-    /// Connections can be accepted again.
-    Door,
-    /// A torrent announces itself to its trackers.
-    Herald(TorrentKey),
-    /// What was asked by UDP is asked again.
-    Questions,
-    /// The own networks are told of torrents.
-    Discovery,
-    /// Networks may have come or gone.
-    Networks,
-    Dht,
-    /// The nodes of the DHT are written down.
-    Saving,
-}
-
+/// Routes between the torrents and the parts that work for them: connections, sources of peers, disk and web seeds.
 pub(super) struct Engine {
     pub(super) settings: Settings,
     pub(super) peer_id: PeerId,
     pub(super) port: u16,
-    pub(super) poll: Poll,
-    pub(super) mailbox: Arc<Mailbox<Message>>,
-    pub(super) notices: Sender<Notice>,
-    pub(super) listener: TcpListener,
-    pub(super) links: HashMap<Token, Line>,
-    pub(super) last: usize,
-    pub(super) torrents: HashMap<InfoHash, Running>,
-    pub(super) timers: Timers<Who>,
-    /// Who has more to do than its turn allowed.
-    pub(super) ready: VecDeque<Token>,
-    /// Who does not read what it is sent.
-    pub(super) overflown: Vec<Token>,
-    pub(super) pool: Pool,
-    pub(super) scratch: Vec<u8>,
-    /// Room for any datagram.
-    pub(super) datagram: Vec<u8>,
-    pub(super) trackers: Trackers,
-    pub(super) local: Option<Local>,
-    pub(super) dht: Option<Dht>,
-    pub(super) disk: Workers,
-    pub(super) web: Workers,
-    pub(super) client: Client,
-    /// The networks that this host is in.
-    pub(super) networks: Vec<Network>,
-    pub(super) interfaces: Vec<Interface>,
-    pub(super) records: Option<Records>,
-    pub(super) trees: Trees,
-    pub(super) open_files: OpenFiles,
+    poll: Poll,
+    mailbox: Arc<Mailbox<Message>>,
+    pub(super) alerts: Sender<Alert>,
+    pub(super) connections: Connections,
+    pub(super) torrents: Torrents,
+    /// When torrents have something to do.
+    pub(super) timers: Timers<InfoHash>,
+    pub(super) sources: PeerSources,
+    pub(super) disk: Disk,
+    pub(super) web: WebFetches,
     chance: Random,
-    /// Torrents that are never evicted, be they there or not.
-    pub(super) pinned: HashSet<InfoHash>,
-    /// Torrents whose files are being deleted, and who is to be added behind that.
-    pub(super) leaving: HashMap<InfoHash, Option<Box<Adding>>>,
     /// Torrents that were ever added.
     pub(super) added: u64,
     pub(super) stopping: bool,
-    /// Descriptors have run out, and somebody could not be let in.
-    pub(super) is_short: bool,
 }
 
 /// What an engine is made of that can fail to be had.
@@ -109,7 +60,7 @@ pub(super) struct Parts {
     pub(super) peer_id: PeerId,
     pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox<Message>>,
-    pub(super) notices: Sender<Notice>,
+    pub(super) alerts: Sender<Alert>,
     pub(super) listener: TcpListener,
     pub(super) port: u16,
     pub(super) disk: Workers,
@@ -125,44 +76,32 @@ pub(super) struct Parts {
 
 impl Engine {
     pub(super) fn new(mut parts: Parts) -> io::Result<Self> {
-        parts.poll.registry().register(&mut parts.listener, LISTENER, Interest::READABLE)?;
         if let Some(dht) = &mut parts.dht {
             parts.poll.registry().register(&mut dht.socket, datagrams::DHT, Interest::READABLE)?;
         }
+        let registry = parts.poll.registry().try_clone()?;
+        let connections = Connections::new(parts.listener, registry, &parts.settings)?;
+        let web = WebFetches::new(parts.web, parts.client, Arc::clone(&parts.mailbox));
+        let registry = parts.poll.registry().try_clone()?;
+        let sources = (parts.trackers, parts.local, parts.dht);
+        let sources = PeerSources::new(sources, registry, Arc::clone(&parts.mailbox));
+        let disk = Disk::new(&parts.settings, parts.disk, parts.records, Arc::clone(&parts.mailbox));
         Ok(Self {
-            open_files: OpenFiles::new(parts.settings.bounds.open_files),
-            trees: Trees::default(),
             settings: parts.settings,
             peer_id: parts.peer_id,
             port: parts.port,
             poll: parts.poll,
             mailbox: parts.mailbox,
-            notices: parts.notices,
-            listener: parts.listener,
-            links: HashMap::new(),
-            last: LINKS,
-            torrents: HashMap::new(),
+            alerts: parts.alerts,
+            connections,
+            torrents: Torrents::new(),
             timers: Timers::default(),
-            ready: VecDeque::new(),
-            overflown: Vec::new(),
-            pool: Pool::default(),
-            scratch: vec![0; SCRATCH],
-            datagram: vec![0; SCRATCH],
-            trackers: parts.trackers,
-            local: parts.local,
-            dht: parts.dht,
-            disk: parts.disk,
-            web: parts.web,
-            client: parts.client,
-            networks: Vec::new(),
-            interfaces: Vec::new(),
-            records: parts.records,
+            sources,
+            disk,
+            web,
             chance: Random::new(parts.seed),
-            pinned: HashSet::new(),
-            leaving: HashMap::new(),
             added: 0,
             stopping: false,
-            is_short: false,
         })
     }
 
@@ -174,33 +113,35 @@ impl Engine {
     /// Until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
         let ended = self.turn_until_over();
-        self.save_nodes();
         // Servers that do not answer are not waited for: what is queued is dropped, and what is under way cut off.
-        self.trackers.abandon();
+        if let Some(saving) = self.sources.end() {
+            self.disk.spawn(move || saving.write());
+        }
         self.web.abandon();
-        self.client.shut_down();
         self.disk.finish();
         ended
     }
 
     fn turn_until_over(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        self.look_around();
-        self.begin_dht();
+        self.sources.begin();
+        self.hear_sources();
         while !self.is_over() {
-            let wait = self.timers.next().map(|at| at.saturating_duration_since(Instant::now()));
-            let wait = if self.ready.is_empty() { wait } else { Some(Duration::ZERO) };
-            match self.poll.poll(&mut events, wait) {
+            match self.poll.poll(&mut events, self.wait()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    LISTENER => self.accept(),
-                    Token(..LINKS) => self.receive(event.token()),
-                    token => {
-                        self.woken(token, event.is_readable() || event.is_read_closed(), event.is_writable());
+                    LISTENER => self.connections.accept(),
+                    Token(..LINKS) => {
+                        self.sources.receive(event.token(), &self.torrents);
+                        self.hear_sources();
+                    }
+                    _ => {
+                        let served = self.connections.woken(event, &mut self.torrents);
+                        self.served(served);
                     }
                 }
             }
@@ -208,39 +149,40 @@ impl Engine {
                 self.heard(message);
             }
             self.look_at_the_clock();
-            for token in std::mem::take(&mut self.overflown) {
-                self.lose(token, "it does not read what it is sent");
-            }
-            for _ in 0..self.ready.len() {
-                match self.ready.pop_front() {
-                    Some(LISTENER) => self.accept(),
-                    Some(token @ Token(..LINKS)) => self.receive(token),
-                    Some(token) => self.serve(token),
-                    None => {}
-                }
+            let closed = self.connections.close_overflown(&mut self.torrents);
+            self.served_all(closed);
+            for token in self.connections.take_ready() {
+                let served = self.connections.serve(token, &mut self.torrents);
+                self.served(served);
             }
         }
         Ok(())
     }
 
+    /// How long nothing has to be done unless something happens. None: for ever.
+    fn wait(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let parts = [self.timers.next(), self.connections.deadline(now), self.sources.deadline(now)];
+        parts.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
+    }
+
     fn is_over(&self) -> bool {
-        self.stopping && self.torrents.is_empty() && self.trackers.are_quiet()
+        self.stopping && self.torrents.is_empty() && self.sources.are_quiet()
     }
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        for who in self.timers.due(now) {
-            match who {
-                Who::Torrent(hash) => self.tick(now, hash),
-                Who::Link(token) => self.link_is_due(token),
-                Who::Door => self.accept(),
-                Who::Herald(torrent) => self.announce(torrent, AnnouncerEvent::Tick),
-                Who::Questions => self.ask_by_udp(UdpEvent::Tick),
-                Who::Discovery => self.discover(LocalEvent::Tick),
-                Who::Networks => self.look_around(),
-                Who::Dht => self.drive_dht(DhtEvent::Tick),
-                Who::Saving => self.save_nodes(),
-            }
+        for token in self.connections.due(now) {
+            let served = self.connections.serve_due(token, &mut self.torrents);
+            self.served(served);
+        }
+        for hash in self.timers.due(now) {
+            self.tick(now, hash);
+        }
+        self.sources.tick(now, &self.torrents);
+        self.hear_sources();
+        if let Some(saving) = self.sources.due_saving(now) {
+            self.disk.spawn(move || saving.write());
         }
     }
 }

@@ -1,43 +1,24 @@
-//! Who is told of a torrent, and when: by the rules for private ones.
+//! When the sources of peers are told of a torrent: by the rules for private ones.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::dht;
 use super::engine::Engine;
-use super::message::{Message, News};
+use super::peer_sources::SourceNews;
 use super::running::TorrentKey;
 use crate::InfoHash;
-use crate::local::LocalEvent;
-use crate::metainfo::Contact;
 use crate::swarm::Event;
 
 impl Engine {
-    /// Looks up where these peers are, in a thread.
-    pub(super) fn find_by_name(&self, torrent: TorrentKey, peers: Vec<Contact>) {
-        if !peers.is_empty() {
-            let mailbox = Arc::clone(&self.mailbox);
-            let tell = move || mailbox.send(Message::News(torrent, News::Peers(dht::look_up(&peers))));
-            self.trackers.spawn(tell);
-        }
-    }
-
     /// The torrent is ready for peers: it is told to trackers, and to others if it is known not to be private, or not known
     /// whether it is.
     pub(super) fn seek(&mut self, hash: InfoHash) {
         let Some(torrent) = self.torrents.get(&hash) else { return };
         let (key, private) = (TorrentKey(hash, torrent.added), torrent.is_private());
-        self.start_announcing(key);
+        self.sources.announce(key, &self.torrents);
         if !private {
-            self.discover(LocalEvent::Add(hash));
-            self.join(hash);
+            self.sources.publish(hash);
         }
-    }
-
-    /// Nobody hears of the torrent any more, but from its trackers.
-    pub(super) fn hide(&mut self, hash: InfoHash) {
-        self.discover(LocalEvent::Remove(hash));
-        self.leave(hash);
+        self.hear_sources();
     }
 
     /// There is nothing to serve, and never will be.
@@ -45,7 +26,17 @@ impl Engine {
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         torrent.machine.handle(Instant::now(), Event::Stop);
         let key = TorrentKey(hash, torrent.added);
-        self.stop_announcing(key);
-        self.hide(hash);
+        self.sources.stop(key, &self.torrents);
+        self.hear_sources();
+    }
+
+    /// Passes on what the sources have found.
+    pub(super) fn hear_sources(&mut self) {
+        for news in self.sources.take_news() {
+            match news {
+                SourceNews::Found(hash, by, peers) => self.found(hash, by, &peers),
+                SourceNews::Warning(hash, warning) => self.warn(hash, warning),
+            }
+        }
     }
 }

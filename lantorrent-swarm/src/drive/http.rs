@@ -15,7 +15,7 @@ use ureq::http::{Response, Version};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
-use super::SwarmError;
+use super::SessionError;
 use super::heads::Heads;
 use super::lookup::Lookup;
 use super::proxies::{Proxies, Proxy};
@@ -80,7 +80,7 @@ pub(super) enum HttpError {
 
 impl Client {
     /// Through that proxy, or as the environment says.
-    pub(super) fn new(proxy: Option<&str>) -> Result<Self, SwarmError> {
+    pub(super) fn new(proxy: Option<&str>) -> Result<Self, SessionError> {
         let proxies = Proxies::find(proxy, |name| std::env::var(name).ok())?;
         let proxied = proxies.both().map(|proxy| proxy.map(|proxy| agent(Some(proxy))));
         Ok(Self { direct: agent(None), proxied, proxies: proxies.into() })

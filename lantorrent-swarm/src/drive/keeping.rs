@@ -1,42 +1,25 @@
 //! What the loop does about its quota: torrents are evicted, and others find no room.
 
-use std::sync::Arc;
-
+use super::alert::{Alert, TorrentWarning};
+use super::disk::Evicted;
 use super::engine::Engine;
-use super::message::{Message, Notice};
 use super::quota::{self, Hold, Kept, NoRoom};
 use super::running::Phase;
 use super::settings::Existing;
 use crate::InfoHash;
-use crate::files::{Content, FilesError};
-use lantorrent_core::runtime::Mailbox;
-
-/// Files to be deleted, beside the loop.
-#[derive(Default)]
-pub(super) struct Deletions(Vec<(InfoHash, Arc<Content>)>);
-
-impl Deletions {
-    /// Deletes them, and tells of each torrent.
-    pub(super) fn carry_out(self, mailbox: &Mailbox<Message>) {
-        for (hash, content) in self.0 {
-            let deleted = content.delete();
-            drop(content);
-            mailbox.send(Message::Deleted(hash, deleted));
-        }
-    }
-}
+use crate::files::FilesError;
 
 impl Engine {
-    /// Finds room for a torrent. Those that have to go for it are let go: their files are to be deleted before it is opened.
+    /// Finds room for a torrent. Others are evicted for it, and their files are to be deleted before it is opened.
     pub(super) fn make_room(
         &mut self,
         torrent: InfoHash,
         existing: Existing,
         length: u64,
-    ) -> Result<Deletions, NoRoom> {
+    ) -> Result<Evicted, NoRoom> {
         // What it takes is not ours.
         let Some(quota) = self.settings.bounds.quota.filter(|_| existing != Existing::Serve) else {
-            return Ok(Deletions::default());
+            return Ok(Evicted::new());
         };
         let others = self.kept().filter(|kept| kept.key != torrent);
         quota::make_room(quota, length, others).map(|evicted| self.evict(&evicted))
@@ -47,13 +30,13 @@ impl Engine {
         let Some(quota) = self.settings.bounds.quota else { return };
         let evicted = quota::keep_to(quota, self.kept());
         if !evicted.is_empty() {
-            let (deletions, mailbox) = (self.evict(&evicted), Arc::clone(&self.mailbox));
-            self.disk.spawn(move || deletions.carry_out(&mailbox));
+            let evicted = self.evict(&evicted);
+            self.disk.delete(evicted);
         }
     }
 
     pub(super) fn unpin(&mut self, torrent: InfoHash) {
-        if self.pinned.remove(&torrent) {
+        if self.disk.unpin(torrent) {
             self.keep_to_quota();
         }
     }
@@ -65,31 +48,25 @@ impl Engine {
             // Nothing was made of one that has failed before it was open.
             let none = torrent.content.is_none() && matches!(torrent.phase, Phase::Failed(_));
             let info = torrent.info.as_ref().filter(|_| !none)?;
-            let idle = torrent.phase == Phase::Seeding && !self.pinned.contains(hash);
+            let idle = torrent.phase == Phase::Seeding && !self.disk.is_pinned(*hash);
             let hold = if idle { Hold::Idle } else { Hold::Needed };
             Some(Kept { key: *hash, length: info.geometry().length(), used: torrent.used, hold })
         })
     }
 
-    fn evict(&mut self, torrents: &[InfoHash]) -> Deletions {
-        let mut deletions = Deletions::default();
-        for hash in torrents {
-            if let Some(content) = self.let_go(*hash).and_then(|torrent| torrent.content) {
-                self.leaving.insert(*hash, None);
-                deletions.0.push((*hash, content));
-            }
-        }
-        deletions
+    fn evict(&mut self, torrents: &[InfoHash]) -> Evicted {
+        let content = |hash: &InfoHash| Some((*hash, self.let_go(*hash)?.content?));
+        torrents.iter().filter_map(content).collect()
     }
 
     /// The files of a torrent are gone. It may be wanted again already.
     pub(super) fn deleted(&mut self, hash: InfoHash, result: Result<(), FilesError>) {
         if let Err(error) = result {
-            self.notify(Notice::Warning(hash, error.to_string()));
+            self.notify(Alert::Warning(hash, TorrentWarning::NotDeleted(error.into())));
         }
-        self.notify(Notice::Evicted(hash));
-        if let Some(adding) = self.leaving.remove(&hash).flatten() {
-            self.add(adding);
+        self.notify(Alert::Evicted(hash));
+        if let Some(request) = self.disk.deleted(hash) {
+            self.add(request);
         }
     }
 }

@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::datagrams::{LOCAL, LOCAL_END, send};
-use super::engine::{Engine, Who};
-use super::interfaces::{self, Interface};
+use super::interfaces::Interface;
+use super::peer_sources::SourceNews;
+use crate::Seed;
 use crate::local::{Discovery, Group, LocalAction, LocalEvent};
 use crate::swarm::Origin;
-use crate::{InfoHash, Seed};
-
-/// How often it is looked whether interfaces, or addresses, have come or gone.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Local discovery, with its sockets.
 pub(super) struct Local {
@@ -25,6 +22,9 @@ pub(super) struct Local {
     /// Those in which peers can connect to us.
     groups: Vec<Group>,
     ears: BTreeMap<Token, Ear>,
+    /// When discovery has something to do.
+    next: Option<Instant>,
+    news: Vec<SourceNews>,
 }
 
 struct Ear {
@@ -41,11 +41,17 @@ impl Local {
             IpAddr::V6(address) if address.is_unspecified() => Group::ALL.to_vec(),
             IpAddr::V6(_) => vec![Group::V6],
         };
-        Self { discovery: Discovery::new(port, seed), groups, ears: BTreeMap::new() }
+        Self {
+            discovery: Discovery::new(port, seed),
+            groups,
+            ears: BTreeMap::new(),
+            next: None,
+            news: Vec::new(),
+        }
     }
 
     /// Has a socket for each group on each of these interfaces, and on no other.
-    fn listen(&mut self, registry: &Registry, interfaces: &[Interface]) {
+    pub(super) fn listen(&mut self, registry: &Registry, interfaces: &[Interface]) {
         self.ears.retain(|_, ear| {
             let stays = interfaces.contains(&ear.interface);
             if !stays {
@@ -76,6 +82,36 @@ impl Local {
 
     pub(super) fn socket(&self, token: Token) -> Option<&UdpSocket> {
         self.ears.get(&token).map(|ear| &ear.socket)
+    }
+
+    /// When something has to be done although no datagram comes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.next.is_some_and(|at| at <= now) {
+            self.handle(LocalEvent::Tick);
+        }
+    }
+
+    /// What has come of it since the last call.
+    pub(super) fn take_news(&mut self) -> Vec<SourceNews> {
+        std::mem::take(&mut self.news)
+    }
+
+    pub(super) fn handle(&mut self, event: LocalEvent<'_>) {
+        let now = Instant::now();
+        for action in self.discovery.handle(now, event) {
+            match action {
+                LocalAction::Send(group, datagram) => self.send(group, &datagram),
+                LocalAction::Found(torrent, peer) => {
+                    self.news.push(SourceNews::Found(torrent, Origin::Local, vec![peer]));
+                }
+            }
+        }
+        self.next = self.discovery.deadline(now);
     }
 
     fn send(&self, group: Group, datagram: &[u8]) {
@@ -118,41 +154,4 @@ fn join(interface: &Interface, group: Group) -> io::Result<Socket> {
         }
     }
     Ok(socket)
-}
-
-impl Engine {
-    /// Looks which networks there are, and will look again.
-    pub(super) fn look_around(&mut self) {
-        let (interfaces, networks) = (interfaces::interfaces(), interfaces::networks());
-        let changed = (&interfaces, &networks) != (&self.interfaces, &self.networks);
-        (self.interfaces, self.networks) = (interfaces, networks);
-        if let Some(local) = &mut self.local {
-            local.listen(self.poll.registry(), &self.interfaces);
-            self.timers.set(Who::Networks, Some(Instant::now() + LOOK));
-        }
-        if changed {
-            self.discover(LocalEvent::NetworkChanged);
-        }
-    }
-
-    /// Something has happened to local discovery, if there is one.
-    pub(super) fn discover(&mut self, event: LocalEvent<'_>) {
-        let now = Instant::now();
-        let Some(local) = &mut self.local else { return };
-        let mut found: Vec<(InfoHash, SocketAddr)> = Vec::new();
-        for action in local.discovery.handle(now, event) {
-            match action {
-                LocalAction::Send(group, datagram) => local.send(group, &datagram),
-                LocalAction::Found(torrent, peer) => found.push((torrent, peer)),
-            }
-        }
-        self.timers.set(Who::Discovery, local.discovery.deadline(now));
-        for (torrent, peer) in found {
-            self.found(torrent, Origin::Local, &[peer]);
-        }
-    }
-
-    pub(super) fn received_locally(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.discover(LocalEvent::Received(from, datagram));
-    }
 }

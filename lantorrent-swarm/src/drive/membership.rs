@@ -1,28 +1,25 @@
 //! How torrents come to a swarm, and how they go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::engine::{Engine, Who};
-use super::message::{Message, News, Notice};
-use super::opening;
-use super::running::{Home, Phase, Running, TorrentKey};
-use super::settings::{Adding, Wanted};
+use super::alert::{Alert, TorrentWarning};
+use super::engine::Engine;
+use super::running::{Phase, Running, TorrentKey};
+use super::settings::{AddTorrent, TorrentSource};
 use super::sources::Sources;
 use super::web::Webs;
 use crate::InfoHash;
-use crate::files::Options;
 use crate::metainfo::Info;
 use crate::swarm::{Config, Event, Origin, Torrent};
 
 impl Engine {
-    pub(super) fn add(&mut self, adding: Box<Adding>) {
-        let hash = adding.torrent.info_hash();
-        if let Some(later) = self.leaving.get_mut(&hash) {
-            *later = Some(adding);
-        } else if self.make_place(hash) && !self.stopping {
-            self.take_in_torrent(hash, &adding);
+    pub(super) fn add(&mut self, request: Box<AddTorrent>) {
+        let Some(request) = self.disk.defer(request) else { return };
+        let hash = request.source.info_hash();
+        if self.make_place(hash) && !self.stopping {
+            self.take_in_torrent(hash, &request);
         }
     }
 
@@ -34,53 +31,40 @@ impl Engine {
         if failed {
             self.let_go(hash);
         } else {
-            self.notify(Notice::Warning(hash, "it is there already".into()));
+            self.notify(Alert::Warning(hash, TorrentWarning::AlreadyAdded));
         }
         failed
     }
 
-    fn take_in_torrent(&mut self, hash: InfoHash, adding: &Adding) {
+    fn take_in_torrent(&mut self, hash: InfoHash, request: &AddTorrent) {
         let now = Instant::now();
         self.added += 1;
-        let sources = Sources::of(adding);
+        let sources = Sources::of(request);
         let config = Config {
             info_hash: hash,
             peer_id: self.peer_id,
             seed: self.random(),
             port: Some(self.port),
-            dht_port: self.dht.as_ref().map(|_| self.port),
-            networks: self.networks.clone(),
+            dht_port: self.sources.has_dht().then_some(self.port),
+            networks: self.sources.networks().to_vec(),
             web_seeds: sources.web_seeds.len() as u32,
             content: None,
-            limits: adding.limits,
+            limits: request.limits,
         };
-        let home = Home {
-            folder: adding.folder.clone(),
-            trees: self.trees.clone(),
-            options: Options {
-                durability: self.settings.durability,
-                records: self.records.clone(),
-                open_files: self.open_files.clone(),
-            },
-            existing: adding.existing,
-            trust: adding.trust,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let mut torrent = Running::new(Torrent::new(config, now), adding, home, (self.added, now));
+        let home = self.disk.home(request);
+        let mut torrent = Running::new(Torrent::new(config, now), request, home, (self.added, now));
         torrent.webs = Webs::new(sources.web_seeds);
         let key = TorrentKey(hash, self.added);
         self.torrents.insert(hash, torrent);
         for why in sources.left_out {
-            self.warn(hash, why);
+            self.warn(hash, TorrentWarning::AddressIgnored(why));
         }
-        self.herald(key, &sources.trackers);
-        self.meet_by_name(&sources.nodes);
-        self.find_by_name(key, sources.peers);
-        match &adding.torrent {
-            Wanted::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
-            Wanted::Magnet(_) => self.begin(hash, Phase::Metadata),
+        self.sources.add(key, &sources.trackers, &sources.nodes, sources.peers);
+        match &request.source {
+            TorrentSource::Metainfo(metainfo) => self.open(hash, Arc::new(metainfo.info.clone())),
+            TorrentSource::Magnet(_) => self.begin(hash, Phase::Metadata),
         }
-        self.found(hash, Origin::Given, &adding.peers);
+        self.found(hash, Origin::Given, &request.peers);
     }
 
     /// Has the files looked at, in a thread.
@@ -89,22 +73,16 @@ impl Engine {
         torrent.phase = Phase::Checking;
         torrent.info = Some(Arc::clone(&info));
         let (private, existing) = (info.is_private(), torrent.home.existing);
-        let deletions = match self.make_room(hash, existing, info.geometry().length()) {
-            Ok(deletions) => deletions,
-            Err(no_room) => return self.fail(hash, &no_room),
+        let evicted = match self.make_room(hash, existing, info.geometry().length()) {
+            Ok(evicted) => evicted,
+            Err(no_room) => return self.fail(hash, no_room),
         };
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
-        let mailbox = Arc::clone(&self.mailbox);
-        self.disk.spawn(move || {
-            // Its room is theirs until they are gone.
-            deletions.carry_out(&mailbox);
-            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::open(&home, &info, &hashed);
-            mailbox.send(Message::News(key, News::Opened(opened)));
-        });
+        self.disk.open(key, home, info, evicted);
         if private {
-            self.hide(hash);
+            self.sources.hide(hash);
+            self.hear_sources();
         }
     }
 
@@ -117,11 +95,9 @@ impl Engine {
     }
 
     pub(super) fn remove(&mut self, hash: InfoHash) {
-        if let Some(later) = self.leaving.get_mut(&hash) {
-            *later = None;
-        }
+        self.disk.forget(hash);
         if self.let_go(hash).is_some() {
-            self.notify(Notice::Removed(hash));
+            self.notify(Alert::Removed(hash));
         }
     }
 
@@ -133,17 +109,13 @@ impl Engine {
         torrent.machine.handle(Instant::now(), Event::Stop);
         let key = TorrentKey(hash, torrent.added);
         self.settle(hash);
-        self.stop_announcing(key);
-        self.hide(hash);
-        self.timers.set(Who::Torrent(hash), None);
+        self.sources.stop(key, &self.torrents);
+        self.hear_sources();
+        self.timers.set(hash, None);
         let torrent = self.torrents.remove(&hash)?;
         // What is verified is not fetched again at the next start.
         if let Some(content) = torrent.content.clone().filter(|_| torrent.phase != Phase::Seeding) {
-            self.disk.spawn(move || {
-                if let Err(error) = content.sync() {
-                    log::warn!("{error}");
-                }
-            });
+            self.disk.sync_last(content);
         }
         Some(torrent)
     }
@@ -152,10 +124,10 @@ impl Engine {
     pub(super) fn metadata(&mut self, hash: InfoHash, bytes: &[u8]) {
         match Info::read(bytes) {
             Ok(info) => {
-                self.notify(Notice::Metadata(hash));
+                self.notify(Alert::MetadataReceived(hash));
                 self.open(hash, Arc::new(info));
             }
-            Err(error) => self.fail(hash, &error),
+            Err(error) => self.fail(hash, error),
         }
     }
 }

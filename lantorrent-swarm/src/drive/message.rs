@@ -1,4 +1,4 @@
-//! What the loop hears from other threads, and what it has to say to whoever started it.
+//! What the loop hears from other threads.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
@@ -8,7 +8,7 @@ use super::opening::Opened;
 use super::piece::Checked;
 use super::pool::Buffer;
 use super::running::TorrentKey;
-use super::settings::{Adding, Bounds};
+use super::settings::{AddTorrent, Bounds};
 use super::status::Status;
 use super::web::{Fetch, WebNews};
 use crate::InfoHash;
@@ -16,7 +16,7 @@ use crate::files::FilesError;
 use crate::swarm::{Limits, WebKey};
 
 pub(super) enum Message {
-    Add(Box<Adding>),
+    Add(Box<AddTorrent>),
     Remove(InfoHash),
     /// Never evict it.
     Pin(InfoHash),
@@ -26,8 +26,9 @@ pub(super) enum Message {
     Recheck(InfoHash),
     /// The files of a torrent that was evicted.
     Deleted(InfoHash, Result<(), FilesError>),
-    /// How things are with all torrents.
-    Tell(Sender<Vec<Status>>),
+    /// None if there is no such torrent.
+    Status(InfoHash, Sender<Option<Status>>),
+    Statuses(Sender<Vec<Status>>),
     /// Say goodbye to everybody, and end.
     Stop,
     /// Of a tracker.
@@ -54,21 +55,4 @@ pub(super) enum News {
     Web(WebKey, Fetch, WebNews),
     /// Where the peers are that were named to begin with.
     Peers(Vec<SocketAddr>),
-}
-
-/// What happened to a torrent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// What it is has come from peers.
-    Metadata(InfoHash),
-    /// All of it is there, verified, durable and in place.
-    Whole(InfoHash),
-    /// It cannot go on, for that reason.
-    Failed(InfoHash, String),
-    /// Something is wrong that it can live with.
-    Warning(InfoHash, String),
-    /// It was removed, and its files are left alone.
-    Removed(InfoHash),
-    /// It had to make room for others, and its files are deleted. What could not be is left, and was warned of.
-    Evicted(InfoHash),
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::Proxy as UreqProxy;
 
-use super::SwarmError;
+use super::SessionError;
 use crate::percent;
 use crate::url::{Authority, Scheme, Url, shown};
 
@@ -36,7 +36,7 @@ impl Proxies {
     pub(super) fn find(
         given: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, SwarmError> {
+    ) -> Result<Self, SessionError> {
         let first =
             |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
         let proxy = |names: &[&str]| {
@@ -82,8 +82,8 @@ impl fmt::Debug for Proxy {
     }
 }
 
-fn parse(text: &str) -> Result<Proxy, SwarmError> {
-    let refused = || SwarmError::Proxy(shown(text));
+fn parse(text: &str) -> Result<Proxy, SessionError> {
+    let refused = || SessionError::Proxy(shown(text));
     let (scheme, rest) = text.trim().split_once("://").unwrap_or(("http", text.trim()));
     let (scheme, usual) = match scheme.to_ascii_lowercase().as_str() {
         "http" => ("http", PORT),

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use thiserror::Error;
-
 /// A torrent that counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept<K> {
@@ -23,16 +21,13 @@ pub(super) enum Hold {
     Needed,
 }
 
-/// What does not fit, whoever goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "it needs {needed} bytes, and of the quota of {allowed} bytes {taken} are taken by torrents that are being fetched or \
-     have to stay; raise the quota, or let some of them go"
-)]
+/// The torrent does not fit, whatever is evicted for it. In bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoRoom {
-    needed: u64,
-    allowed: u64,
-    taken: u64,
+    pub(super) needed: u64,
+    pub(super) allowed: u64,
+    /// By torrents that cannot be evicted.
+    pub(super) taken: u64,
 }
 
 /// The torrents that have to go so that `needed` bytes more fit, those first that were not used for longest.
@@ -75,6 +70,7 @@ mod tests {
 
     use Hold::{Idle, Needed};
 
+    use super::super::error::TorrentError;
     use super::*;
 
     /// The torrents 0, 1, ... of these lengths; those that are listed first were used last.
@@ -107,7 +103,7 @@ mod tests {
         let torrents = [(10, Idle), (25, Needed)];
         let no_room = make_room(30, 6, kept(&torrents)).unwrap_err();
         assert_eq!(no_room, NoRoom { needed: 6, allowed: 30, taken: 25 });
-        let text = no_room.to_string();
+        let text = TorrentError::from(no_room).to_string();
         assert!(text.contains("needs 6 bytes") && text.contains("quota of 30 bytes 25 are"), "{text}");
     }
 

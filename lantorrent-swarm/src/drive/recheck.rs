@@ -1,14 +1,12 @@
 //! Torrents that are hashed again because somebody asks for it, or because they can be read no more.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::alert::TorrentWarning;
 use super::engine::Engine;
-use super::message::{Message, News};
-use super::opening;
 use super::running::{Phase, TorrentKey};
 use crate::InfoHash;
 use crate::swarm::{Event, Fetching};
@@ -20,7 +18,7 @@ impl Engine {
         match torrent.phase {
             Phase::Checking | Phase::Metadata | Phase::Finishing => torrent.doubted = true,
             _ if torrent.content.is_some() => self.look_again(hash),
-            _ => self.warn(hash, "it cannot be checked, as it could not be opened; add it again".into()),
+            _ => self.warn(hash, TorrentWarning::NotOpen),
         }
     }
 
@@ -29,7 +27,7 @@ impl Engine {
         if Errno::from_io_error(error) == Some(Errno::MFILE) {
             return log::debug!("piece {piece} of {hash} cannot be read now: {error}");
         }
-        self.warn(hash, format!("some of it cannot be read any more ({error}); look at its files"));
+        self.warn(hash, TorrentWarning::Unreadable { cause: error.to_string() });
         let Some(torrent) = self.torrents.get_mut(&hash) else { return };
         match torrent.phase {
             // Who has found one piece damaged does not know how it is with the others; and the files are not to be
@@ -48,12 +46,7 @@ impl Engine {
         torrent.machine.handle(now, Event::Fetching(Fetching::On));
         (torrent.phase, torrent.doubted, torrent.hashed) = (Phase::Checking, false, 0);
         let (home, key) = (torrent.home.clone(), TorrentKey(hash, torrent.added));
-        let mailbox = Arc::clone(&self.mailbox);
-        self.disk.spawn(move || {
-            let hashed = |bytes| mailbox.send(Message::News(key, News::Hashed(bytes)));
-            let opened = opening::recheck(&home, content, &hashed);
-            mailbox.send(Message::News(key, News::Opened(opened)));
-        });
+        self.disk.recheck(key, home, content);
         self.settle(hash);
     }
 }

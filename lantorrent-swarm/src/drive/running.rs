@@ -1,5 +1,6 @@
 //! One torrent under way: its state machine, and what belongs to it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,9 +9,10 @@ use std::time::{Duration, Instant};
 use lantorrent_core::Limit;
 
 use super::assembly::Assembly;
+use super::error::TorrentError;
 use super::intake::Listener;
 use super::pool::{Buffer, Pool};
-use super::settings::{Adding, Existing, Trust};
+use super::settings::{AddTorrent, Existing, Trust};
 use super::trees::Trees;
 use super::warnings::Warnings;
 use super::web::Webs;
@@ -28,6 +30,9 @@ const SYNC_AFTER: Duration = Duration::from_secs(5);
 
 /// Peers that are remembered until the files are open.
 const EARLY: usize = 200;
+
+/// All torrents of a session.
+pub(super) type Torrents = HashMap<InfoHash, Running>;
 
 pub(super) struct Running {
     pub(super) machine: Torrent,
@@ -83,7 +88,7 @@ pub enum Phase {
     /// All is there and in place. Peers are served.
     Seeding,
     /// It cannot go on, for that reason.
-    Failed(String),
+    Failed(TorrentError),
 }
 
 /// What is written and not durable yet.
@@ -117,7 +122,12 @@ impl Durable {
 }
 
 impl Running {
-    pub(super) fn new(machine: Torrent, adding: &Adding, home: Home, (added, now): (u64, Instant)) -> Self {
+    pub(super) fn new(
+        machine: Torrent,
+        request: &AddTorrent,
+        home: Home,
+        (added, now): (u64, Instant),
+    ) -> Self {
         Self {
             machine,
             info: None,
@@ -125,9 +135,9 @@ impl Running {
             assembly: Assembly::default(),
             webs: Webs::default(),
             home,
-            limits: adding.limits,
-            download: adding.download.clone(),
-            upload: adding.upload.clone(),
+            limits: request.limits,
+            download: request.download.clone(),
+            upload: request.upload.clone(),
             durable: Durable::default(),
             phase: Phase::Checking,
             warnings: Warnings::default(),

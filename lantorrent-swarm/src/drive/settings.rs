@@ -1,4 +1,4 @@
-//! What a swarm is told at its start, and a torrent when it is added.
+//! Settings of a session, and of a torrent that is added to it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -11,51 +11,133 @@ use crate::files::Durability;
 use crate::metainfo::{Magnet, Metainfo};
 use crate::swarm::Limits;
 
-/// How a swarm is driven.
+/// Settings of a session. Made by [`Settings::default`], and changed by methods:
+///
+/// ```
+/// # use lantorrent_swarm::Settings;
+/// let settings = Settings::default().ports(6881..=6889).local(false);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Settings {
-    /// The address where peers are awaited. The unspecified one of IPv6 is both families.
+    /// The address to listen at for peers. The unspecified one of IPv6 is both families, and the default.
     pub listen: IpAddr,
-    /// The first free port of these is taken.
+    /// Ports to listen at: the first free one is taken. 6881 to 6999 by default.
     pub ports: RangeInclusive<u16>,
-    /// What all torrents together may receive and send.
+    /// Download rate limit of all torrents together. None by default.
     pub download: Limit,
-    /// The same for sending.
+    /// Upload rate limit of all torrents together. None by default.
     pub upload: Limit,
-    /// How much of everything, to begin with.
+    /// Connections, bytes and open files of all torrents together, to begin with.
     pub bounds: Bounds,
-    /// Threads that hash and write.
+    /// Threads that hash and write. By default as many as the machine has CPUs, between 2 and 8.
     pub workers: usize,
-    /// Whether peers are sought on the own network (BEP 14).
+    /// Whether peers are sought on the own network (BEP 14). They are by default.
     pub local: bool,
-    /// How peers are sought in the DHT (BEP 5). None: not at all.
+    /// The node of the DHT in which peers are sought (BEP 5). None by default.
     pub dht: Option<Dht>,
-    /// An HTTP proxy for trackers and web seeds, as a URL. None: as the environment says.
+    /// URL of an HTTP or SOCKS proxy for trackers and web seeds. By default that of the environment.
     pub proxy: Option<String>,
-    /// The folder where it is recorded which torrents are whole, so that they need not be hashed at the next start.
+    /// The folder of records: which torrents are whole, so that they are not hashed at the next start. None by default.
     pub records: Option<PathBuf>,
-    /// What counts as written.
+    /// When a write counts as done. [`Durability::Sync`] by default.
     pub durability: Durability,
 }
 
-/// How much of everything all torrents together may take. All of it may change while they run
-/// ([`Swarm::adjust`](super::Swarm::adjust)).
+impl Settings {
+    /// Listens for peers at this address.
+    pub fn listen(self, listen: IpAddr) -> Self {
+        Self { listen, ..self }
+    }
+
+    /// Listens at the first free one of these ports. `0..=0` is any.
+    pub fn ports(self, ports: RangeInclusive<u16>) -> Self {
+        Self { ports, ..self }
+    }
+
+    /// Limits the rate at which all torrents together receive.
+    pub fn download(self, download: Limit) -> Self {
+        Self { download, ..self }
+    }
+
+    /// Limits the rate at which all torrents together send.
+    pub fn upload(self, upload: Limit) -> Self {
+        Self { upload, ..self }
+    }
+
+    /// Bounds connections, bytes on disk and open files.
+    pub fn bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// Hashes and writes in so many threads, at least one.
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Seeks peers on the own network, or does not.
+    pub fn local(self, local: bool) -> Self {
+        Self { local, ..self }
+    }
+
+    /// Seeks peers in the DHT, or does not.
+    pub fn dht(self, dht: impl Into<Option<Dht>>) -> Self {
+        Self { dht: dht.into(), ..self }
+    }
+
+    /// Asks trackers and web seeds through this proxy.
+    pub fn proxy(self, proxy: impl Into<Option<String>>) -> Self {
+        Self { proxy: proxy.into(), ..self }
+    }
+
+    /// Keeps records in this folder, which has to be there.
+    pub fn records(self, records: impl Into<Option<PathBuf>>) -> Self {
+        Self { records: records.into(), ..self }
+    }
+
+    /// Sets when a write counts as done.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+}
+
+/// Bounds of all torrents of a session together. They may change while it runs ([`Session::adjust`](super::Session::adjust)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bounds {
-    /// Connections in all, those that introduce themselves included. With fewer, the least useful ones are closed.
+    /// Connections in all, those in the handshake included. When the bound is lowered, the least useful ones are closed.
     pub connections: usize,
-    /// Bytes on disk, if they are counted: of all torrents whose files are the swarm's to make and change, that is all but
-    /// those with [`Existing::Serve`], each from the beginning as long as it is when it is whole. When another torrent needs
-    /// room, or the quota becomes less, those are evicted that were used least recently: added, become whole, or sent from.
-    /// Only torrents that are whole go, and none that is [pinned](super::Swarm::pin). A torrent that does not fit even then
-    /// fails, and nothing is evicted for it.
+    /// Bytes on disk. None: not counted.
+    ///
+    /// Counted are the torrents whose files the session makes and changes, which is all but those with [`Existing::Serve`],
+    /// each from the beginning with its whole length. When another torrent needs room, or the quota is lowered, the torrents
+    /// are evicted that were used least recently: added, finished, or sent from. Only finished torrents are evicted, and none
+    /// that is [pinned](super::TorrentHandle::pin). A torrent that does not fit even then fails
+    /// ([`TorrentError::QuotaExceeded`](super::TorrentError::QuotaExceeded)), and nothing is evicted for it.
     pub quota: Option<u64>,
     /// Files that are kept open. Beside them are those that are just being read or written, and some for each torrent that
     /// is being fetched.
     pub open_files: usize,
 }
 
-/// What they are derived from: how many descriptors this process may have.
+impl Bounds {
+    /// Bounds the connections.
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// Bounds the bytes on disk.
+    pub fn quota(self, quota: impl Into<Option<u64>>) -> Self {
+        Self { quota: quota.into(), ..self }
+    }
+
+    /// Bounds the files that are kept open.
+    pub fn open_files(self, open_files: usize) -> Self {
+        Self { open_files, ..self }
+    }
+}
+
+/// Derived from the number of descriptors that this process may have, and without a quota.
 impl Default for Bounds {
     fn default() -> Self {
         let descriptors = lantorrent_core::rlimit::rlimit(rustix::process::Resource::Nofile).current;
@@ -70,11 +152,24 @@ impl Default for Bounds {
 
 /// A node of the DHT.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Dht {
     /// Nodes to begin with.
     pub nodes: Vec<SocketAddr>,
-    /// Where the nodes that are known are kept from one run to the next.
+    /// The file in which known nodes are kept from one run to the next.
     pub file: Option<PathBuf>,
+}
+
+impl Dht {
+    /// Begins with these nodes.
+    pub fn nodes(self, nodes: Vec<SocketAddr>) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// Keeps known nodes in this file.
+    pub fn file(self, file: impl Into<Option<PathBuf>>) -> Self {
+        Self { file: file.into(), ..self }
+    }
 }
 
 impl Default for Settings {
@@ -96,11 +191,12 @@ impl Default for Settings {
     }
 }
 
-/// A torrent for a swarm.
+/// A torrent to be added to a session ([`Session::add`](super::Session::add)).
 #[derive(Clone, Debug)]
-pub struct Adding {
-    /// Which one.
-    pub torrent: Wanted,
+#[non_exhaustive]
+pub struct AddTorrent {
+    /// The torrent.
+    pub source: TorrentSource,
     /// The folder that its files are in, or are to be put into.
     pub folder: PathBuf,
     /// URLs of trackers, in tiers, beside those that it names itself.
@@ -109,11 +205,11 @@ pub struct Adding {
     pub web_seeds: Vec<String>,
     /// Peers to begin with.
     pub peers: Vec<SocketAddr>,
-    /// How much of everything.
+    /// Its connections, upload slots and so on.
     pub limits: Limits,
-    /// What this torrent may receive, beside what all may.
+    /// Its own download rate limit, beside that of all torrents.
     pub download: Limit,
-    /// The same for sending.
+    /// Its own upload rate limit, beside that of all torrents.
     pub upload: Limit,
     /// What to do where something else has its name.
     pub existing: Existing,
@@ -121,17 +217,76 @@ pub struct Adding {
     pub trust: Trust,
 }
 
+impl AddTorrent {
+    /// That torrent in that folder, with defaults for the rest.
+    pub fn new(source: impl Into<TorrentSource>, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            source: source.into(),
+            folder: folder.into(),
+            trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            peers: Vec::new(),
+            limits: Limits::default(),
+            download: Limit::default(),
+            upload: Limit::default(),
+            existing: Existing::default(),
+            trust: Trust::default(),
+        }
+    }
+
+    /// Asks these trackers, too: URLs in tiers.
+    pub fn trackers(self, trackers: Vec<Vec<String>>) -> Self {
+        Self { trackers, ..self }
+    }
+
+    /// Asks these web seeds, too.
+    pub fn web_seeds(self, web_seeds: Vec<String>) -> Self {
+        Self { web_seeds, ..self }
+    }
+
+    /// Begins with these peers.
+    pub fn peers(self, peers: Vec<SocketAddr>) -> Self {
+        Self { peers, ..self }
+    }
+
+    /// Limits its connections, upload slots and so on.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Limits the rate at which it receives.
+    pub fn download(self, download: Limit) -> Self {
+        Self { download, ..self }
+    }
+
+    /// Limits the rate at which it sends.
+    pub fn upload(self, upload: Limit) -> Self {
+        Self { upload, ..self }
+    }
+
+    /// Sets what to do where something else has its name.
+    pub fn existing(self, existing: Existing) -> Self {
+        Self { existing, ..self }
+    }
+
+    /// Sets what is believed of its files.
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+}
+
 /// How a torrent is known.
 #[derive(Clone, Debug)]
-pub enum Wanted {
-    /// All of it.
+#[non_exhaustive]
+pub enum TorrentSource {
+    /// By its metadata, as it is in a `.torrent` file.
     Metainfo(Box<Metainfo>),
-    /// By its hash: the rest comes from peers (BEP 9).
+    /// By its info hash: the metadata comes from peers (BEP 9).
     Magnet(Magnet),
 }
 
-impl Wanted {
-    /// Its name among peers.
+impl TorrentSource {
+    /// The torrent's name among peers.
     pub fn info_hash(&self) -> InfoHash {
         match self {
             Self::Metainfo(metainfo) => metainfo.info.hash(),
@@ -140,8 +295,27 @@ impl Wanted {
     }
 }
 
+impl From<Metainfo> for TorrentSource {
+    fn from(metainfo: Metainfo) -> Self {
+        Self::Metainfo(Box::new(metainfo))
+    }
+}
+
+impl From<Box<Metainfo>> for TorrentSource {
+    fn from(metainfo: Box<Metainfo>) -> Self {
+        Self::Metainfo(metainfo)
+    }
+}
+
+impl From<Magnet> for TorrentSource {
+    fn from(magnet: Magnet) -> Self {
+        Self::Magnet(magnet)
+    }
+}
+
 /// What to do where a file or folder of that name is there which is not, or not all of, the torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Existing {
     /// The pieces that are right are kept, and the others fetched. Where none is right, it is something else: it stays,
     /// and the torrent fails.
@@ -157,28 +331,11 @@ pub enum Existing {
 
 /// What is believed of files that are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trust {
     /// What the journal or the records say. Only what they are silent about is hashed.
     #[default]
     Records,
     /// Nothing: all is hashed.
     Nothing,
-}
-
-impl Adding {
-    /// That torrent, in that folder, and nothing special about it.
-    pub fn new(torrent: Wanted, folder: PathBuf) -> Self {
-        Self {
-            torrent,
-            folder,
-            trackers: Vec::new(),
-            web_seeds: Vec::new(),
-            peers: Vec::new(),
-            limits: Limits::default(),
-            download: Limit::default(),
-            upload: Limit::default(),
-            existing: Existing::default(),
-            trust: Trust::default(),
-        }
-    }
 }

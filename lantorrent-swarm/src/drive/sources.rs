@@ -1,6 +1,6 @@
 //! Who and what is named by a torrent, and by whoever adds it: trackers, web seeds, peers and nodes.
 
-use super::settings::{Adding, Wanted};
+use super::settings::{AddTorrent, TorrentSource};
 use crate::metainfo::Contact;
 use crate::text::readable;
 use crate::url::{Url, UrlError, shown};
@@ -24,10 +24,10 @@ pub(super) struct Sources {
 
 impl Sources {
     /// What the torrent names comes first.
-    pub(super) fn of(adding: &Adding) -> Self {
+    pub(super) fn of(request: &AddTorrent) -> Self {
         let mut this = Self::default();
-        match &adding.torrent {
-            Wanted::Metainfo(metainfo) => {
+        match &request.source {
+            TorrentSource::Metainfo(metainfo) => {
                 this.left_out.extend(metainfo.left_out.iter().map(ToString::to_string));
                 metainfo.trackers.iter().for_each(|tier| this.add_tier(tier));
                 this.add_web_seeds(&metainfo.web_seeds);
@@ -35,15 +35,15 @@ impl Sources {
                     this.nodes.clone_from(&metainfo.nodes);
                 }
             }
-            Wanted::Magnet(magnet) => {
+            TorrentSource::Magnet(magnet) => {
                 this.left_out.extend(magnet.left_out.iter().map(ToString::to_string));
                 magnet.trackers.iter().for_each(|tracker| this.add_tier(std::slice::from_ref(tracker)));
                 this.add_web_seeds(&magnet.web_seeds);
                 this.peers.clone_from(&magnet.peers);
             }
         }
-        adding.trackers.iter().for_each(|tier| this.add_tier(tier));
-        this.add_web_seeds(&adding.web_seeds);
+        request.trackers.iter().for_each(|tier| this.add_tier(tier));
+        this.add_web_seeds(&request.web_seeds);
         this
     }
 
@@ -81,10 +81,10 @@ mod tests {
         let link = format!(
             "magnet:?xt=urn:btih:{hash}&tr=http://a/&tr=udp://b:1&ws=http://w/1&ws=ftp://w/2&x.pe=c.example:3"
         );
-        let mut adding = Adding::new(Wanted::Magnet(link.parse().unwrap()), "folder".into());
-        adding.trackers = vec![vec!["http://c/".into(), "wss://u:p@e/".into(), "http://d/".into()]];
-        adding.web_seeds = vec!["HTTPS://w/3".into(), "http://w/1".into()];
-        let sources = Sources::of(&adding);
+        let mut request = AddTorrent::new(TorrentSource::Magnet(link.parse().unwrap()), "folder");
+        request.trackers = vec![vec!["http://c/".into(), "wss://u:p@e/".into(), "http://d/".into()]];
+        request.web_seeds = vec!["HTTPS://w/3".into(), "http://w/1".into()];
+        let sources = Sources::of(&request);
         let tier = |urls: &[Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
         let tiers: Vec<_> = sources.trackers.iter().map(|urls| tier(urls)).collect();
         assert_eq!(tiers, [vec!["http://a/"], vec!["udp://b:1"], vec!["http://c/", "http://d/"]]);

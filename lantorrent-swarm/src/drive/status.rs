@@ -1,24 +1,25 @@
-//! How things are with a torrent.
+//! What is known of a torrent at one moment.
 
 use super::running::Phase;
 use crate::InfoHash;
 use crate::swarm::Progress;
 
-/// How things are with a torrent.
+/// State, progress and rates of a torrent ([`TorrentHandle::status`](super::TorrentHandle::status)).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
-    /// Which one.
+    /// Its name among peers.
     pub info_hash: InfoHash,
-    /// What it is called, fit to be printed. None while only its hash is known.
+    /// The name of its file or folder, fit to be printed. None until its metadata is known.
     pub name: Option<String>,
-    /// Its bytes, as far as they are known.
+    /// Its length in bytes. None until its metadata is known.
     pub length: Option<u64>,
     /// Bytes in pieces that are there, verified.
     pub have: u64,
-    /// How far it is.
+    /// What is being done with it.
     pub phase: Phase,
-    /// Bytes that were hashed while it was looked at.
+    /// Bytes that were hashed while it was checked.
     pub hashed: u64,
-    /// Its peers, and what came and went.
+    /// Its peers, and what was received and sent.
     pub progress: Progress,
 }

@@ -1,17 +1,19 @@
-//! What a torrent has complained about, so that it does not do so without end.
+//! The warnings that a torrent has had, so that their number stays bounded.
 
-/// Complaints that are told. Whoever has seen so many looks at the log.
+use super::alert::TorrentWarning;
+
+/// Warnings of one torrent that become alerts. The others are in the log.
 const MOST: usize = 20;
 
 #[derive(Debug, Default)]
-pub(super) struct Warnings(Vec<String>);
+pub(super) struct Warnings(Vec<TorrentWarning>);
 
 impl Warnings {
     /// Whether that is to be told: it is new, and not one of too many.
-    pub(super) fn is_new(&mut self, text: &str) -> bool {
-        let new = self.0.len() < MOST && !self.0.iter().any(|told| told == text);
+    pub(super) fn is_new(&mut self, warning: &TorrentWarning) -> bool {
+        let new = self.0.len() < MOST && !self.0.contains(warning);
         if new {
-            self.0.push(text.to_owned());
+            self.0.push(warning.clone());
         }
         new
     }
@@ -24,8 +26,9 @@ mod tests {
     #[test]
     fn each_once_and_not_without_end() {
         let mut warnings = Warnings::default();
-        let told = (0..1000).filter(|number| warnings.is_new(&format!("at {}", number / 2))).count();
+        let warning = |number: i32| TorrentWarning::WebSeedFailed(format!("at {number}"));
+        let told = (0..1000).filter(|number| warnings.is_new(&warning(number / 2))).count();
         assert_eq!(told, MOST);
-        assert!(!warnings.is_new("at 0"));
+        assert!(!warnings.is_new(&warning(0)));
     }
 }

@@ -16,6 +16,7 @@ use crate::url::Url;
 
 /// Why a file cannot be had from the web.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum WebError {
     /// The server cannot be asked, or the connection is lost again and again.
     #[error("{url}: {why}")]

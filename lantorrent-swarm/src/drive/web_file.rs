@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, Target, digest};
 use lantorrent_core::{Limit, Pace};
 
-use super::SwarmError;
+use super::SessionError;
 use super::http::Client;
 use super::packing;
 use super::web_answer::{Answer, Version, WebError};
@@ -37,6 +37,7 @@ pub struct Web {
 
 /// What a URL leads to.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller has to tell torrents from files")]
 pub enum Page {
     /// A torrent, whatever it is called there.
     Torrent(Box<Metainfo>),
@@ -70,7 +71,7 @@ impl std::fmt::Debug for WebFile {
 
 impl Web {
     /// Through that proxy, a URL, or as the environment says, by the rules of curl; as fast as the limit allows.
-    pub fn new(proxy: Option<&str>, download: Limit) -> Result<Self, SwarmError> {
+    pub fn new(proxy: Option<&str>, download: Limit) -> Result<Self, SessionError> {
         Ok(Self { client: Client::new(proxy)?, download })
     }
 

@@ -36,6 +36,7 @@ pub struct Content {
 
 /// How a torrent is kept.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// With [`Durability::Sync`] nothing counts before it would survive a power failure. Without, a crash of the system
     /// may leave pieces that are taken for good and are not; that of the program does not.
@@ -44,6 +45,23 @@ pub struct Options {
     pub records: Option<Records>,
     /// The files that are kept open, of this torrent and of all others that share it.
     pub open_files: OpenFiles,
+}
+
+impl Options {
+    /// Sets when a write counts as done.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Records whole torrents there.
+    pub fn records(self, records: impl Into<Option<Records>>) -> Self {
+        Self { records: records.into(), ..self }
+    }
+
+    /// Shares these open files.
+    pub fn open_files(self, open_files: OpenFiles) -> Self {
+        Self { open_files, ..self }
+    }
 }
 
 impl Default for Options {
@@ -55,6 +73,7 @@ impl Default for Options {
 
 /// Where a torrent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum State {
     /// It is being written, under another name.
     Partial,

@@ -10,6 +10,7 @@ use crate::metainfo::MetainfoError;
 
 /// Why a torrent's files cannot be read or written, or no torrent be made of them.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FilesError {
     /// The store refuses, or the system does.
     #[error(transparent)]

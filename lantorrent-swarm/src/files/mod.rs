@@ -18,7 +18,7 @@
 //! let torrent = Metainfo::read(&std::fs::read("tool-1.0.torrent")?)?;
 //! let tree = Arc::new(Tree::open(Path::new("/srv/torrents"))?);
 //! let records = Some(Records::open(Path::new("/var/lib/lantorrent/whole"))?);
-//! let content = Content::open(tree, Arc::new(torrent.info), Options { records, ..Options::default() })?;
+//! let content = Content::open(tree, Arc::new(torrent.info), Options::default().records(records))?;
 //! if content.state() == State::Unproven {
 //!     // Something of that name is there: with a record it would have been recognised.
 //!     content.recheck(&|_bytes| ControlFlow::Continue(()))?;

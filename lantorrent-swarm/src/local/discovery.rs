@@ -49,6 +49,7 @@ pub struct Discovery {
 
 /// What happens to a [`Discovery`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum LocalEvent<'a> {
     /// Time has passed.
     Tick,
@@ -64,6 +65,7 @@ pub enum LocalEvent<'a> {
 
 /// What the driver of a [`Discovery`] is to do.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to carry out every action")]
 pub enum LocalAction {
     /// Send the datagram to the [group's address](Group::address), with a TTL of 1.
     Send(Group, Vec<u8>),

@@ -9,6 +9,7 @@ pub const DATAGRAM_LIMIT: usize = 1500;
 
 /// Where announcements go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "BEP 14 has two groups")]
 pub enum Group {
     /// 239.192.152.143:6771.
     V4,

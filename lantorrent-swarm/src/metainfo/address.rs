@@ -16,6 +16,7 @@ const TOLD: usize = 100;
 
 /// An address of a torrent or a magnet link that nothing is asked at, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeftOut {
     /// Where it stands, such as `url-list` or `tr`.
     pub key: &'static str,

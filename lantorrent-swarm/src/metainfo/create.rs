@@ -18,6 +18,7 @@ const GREATEST: u32 = 16 << 20;
 
 /// What a new torrent says beside its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Draft {
     /// URLs of trackers in tiers (BEP 12).
     pub trackers: Vec<Vec<String>>,
@@ -29,6 +30,33 @@ pub struct Draft {
     pub comment: Option<String>,
     /// When it was made, in seconds since 1970. Without it the same files make the same torrent at any time.
     pub creation_date: Option<i64>,
+}
+
+impl Draft {
+    /// Names these trackers: URLs in tiers.
+    pub fn trackers(self, trackers: Vec<Vec<String>>) -> Self {
+        Self { trackers, ..self }
+    }
+
+    /// Names these web seeds.
+    pub fn web_seeds(self, web_seeds: Vec<String>) -> Self {
+        Self { web_seeds, ..self }
+    }
+
+    /// Has peers learnt from the trackers alone, or not.
+    pub fn private(self, private: bool) -> Self {
+        Self { private, ..self }
+    }
+
+    /// Adds a comment.
+    pub fn comment(self, comment: impl Into<Option<String>>) -> Self {
+        Self { comment: comment.into(), ..self }
+    }
+
+    /// Adds the time when it was made, in seconds since 1970.
+    pub fn creation_date(self, creation_date: impl Into<Option<i64>>) -> Self {
+        Self { creation_date: creation_date.into(), ..self }
+    }
 }
 
 /// The length of pieces for so many bytes: the least power of two from 16 KiB on that makes at most 1,000 pieces, and at

@@ -9,6 +9,7 @@ use crate::bencode::BencodeError;
 /// Why bytes are no torrent that can be used. Nothing of such a torrent is repaired: what other clients make of it may
 /// differ, and so would the files.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum MetainfoError {
     /// It is longer than anything that is read.
     #[error("the torrent has {size} bytes, and at most {limit} are read; make it anew with larger pieces")]

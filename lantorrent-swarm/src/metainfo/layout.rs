@@ -17,6 +17,7 @@ pub struct Layout {
 
 /// One file, or a run of zeros between two.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileEntry {
     /// Where it belongs below the folder that a torrent is kept in. Begins with the torrent's own name. Relative, without
     /// `..`, and its bytes as they are in the torrent, which need not be UTF-8. Empty for padding.
@@ -31,6 +32,7 @@ pub struct FileEntry {
 
 /// What a file in a torrent is (BEP 47).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Data.
     Plain,
@@ -42,6 +44,7 @@ pub enum Kind {
 
 /// A part of a file that a span of the torrent covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a span of a file has three numbers")]
 pub struct Part {
     /// Which file, as an index of [`Layout::files`].
     pub file: usize,

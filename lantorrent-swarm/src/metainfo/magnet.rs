@@ -16,6 +16,7 @@ const LENGTH: usize = 64 << 10;
 
 /// Where a torrent can be had that is known by its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Magnet {
     /// Which torrent (`xt`).
     pub info_hash: InfoHash,
@@ -33,6 +34,7 @@ pub struct Magnet {
 
 /// Why text is no magnet link that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum MagnetError {
     /// It begins with something else.
     #[error("a magnet link begins with `magnet:?`")]

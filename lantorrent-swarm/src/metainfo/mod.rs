@@ -13,7 +13,7 @@
 //! use lantorrent_swarm::metainfo::{Draft, Kind, Layout, Magnet, Metainfo};
 //!
 //! let layout = Layout::of_file("a.img".as_ref(), 20_000, Kind::Plain, 16 << 10)?;
-//! let draft = Draft { trackers: vec![vec!["http://10.0.0.1:6969/announce".into()]], ..Draft::default() };
+//! let draft = Draft::default().trackers(vec![vec!["http://10.0.0.1:6969/announce".into()]]);
 //! let torrent = draft.build(&layout, &[0; 40])?;
 //! assert_eq!(torrent.info.geometry().pieces(), 2);
 //! assert_eq!(Metainfo::read(&torrent.encode())?, torrent);

@@ -11,6 +11,7 @@ use crate::url::{self, LONGEST, Url};
 
 /// What a `.torrent` file says (BEP 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metainfo {
     /// The torrent itself.
     pub info: Info,
@@ -32,6 +33,7 @@ pub struct Metainfo {
 
 /// A host, by name or address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "host and port are all")]
 pub struct Contact {
     /// A name, or an address of IPv4 or IPv6 without brackets.
     pub host: String,
@@ -175,6 +177,7 @@ impl fmt::Display for Contact {
 /// Text that is no host with a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a host and a port look like 10.0.0.7:6881, [fe80::1]:6881 or a.example:6881")]
+#[non_exhaustive]
 pub struct ParseContactError;
 
 /// An address of IPv6, one of a single link with its zone.

@@ -8,6 +8,7 @@ use crate::{Geometry, InfoHash, PeerId};
 
 /// Everything that a torrent has to know from the start.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// Its name.
     pub info_hash: InfoHash,
@@ -29,8 +30,26 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// A torrent of which only the info hash is known, for a client that takes no connections.
+    pub fn new(info_hash: InfoHash, peer_id: PeerId, seed: u64) -> Self {
+        Self {
+            info_hash,
+            peer_id,
+            seed,
+            port: None,
+            dht_port: None,
+            networks: Vec::new(),
+            web_seeds: 0,
+            content: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// What the metadata says, and what there is already.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Content {
     /// The info dictionary, byte for byte, for peers that lack it.
     pub info: Arc<[u8]>,
@@ -42,8 +61,16 @@ pub struct Content {
     pub private: bool,
 }
 
+impl Content {
+    /// A torrent that is not private.
+    pub fn new(info: Arc<[u8]>, geometry: Geometry, have: Bitfield) -> Self {
+        Self { info, geometry, have, private: false }
+    }
+}
+
 /// How much of everything. All may change while the torrent runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Connections to peers.
     pub connections: usize,
@@ -62,6 +89,43 @@ pub struct Limits {
     pub slow: u64,
 }
 
+impl Limits {
+    /// Limits the connections to peers.
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// Limits the connections that are being made.
+    pub fn connecting(self, connecting: usize) -> Self {
+        Self { connecting, ..self }
+    }
+
+    /// Limits the peers that are served at the same time.
+    pub fn upload_slots(self, upload_slots: usize) -> Self {
+        Self { upload_slots, ..self }
+    }
+
+    /// Limits the bytes in pieces that are not complete, or not verified yet.
+    pub fn unfinished(self, unfinished: u64) -> Self {
+        Self { unfinished, ..self }
+    }
+
+    /// Tells the rate at which the driver reads, in bytes per second.
+    pub fn download(self, download: impl Into<Option<u64>>) -> Self {
+        Self { download: download.into(), ..self }
+    }
+
+    /// Limits the web seeds that are asked at the same time.
+    pub fn web_seeds(self, web_seeds: usize) -> Self {
+        Self { web_seeds, ..self }
+    }
+
+    /// Uses web seeds below this rate of all peers together, in bytes per second.
+    pub fn slow(self, slow: u64) -> Self {
+        Self { slow, ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -78,6 +142,7 @@ impl Default for Limits {
 
 /// A network: the addresses that begin with the same bits as this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a prefix has two parts")]
 pub struct Network {
     /// Any address of it.
     pub address: IpAddr,

@@ -13,14 +13,17 @@ use crate::wire::{Handshake, Message};
 
 /// Names a connection to a peer. The driver gives out each number once for a torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the driver's")]
 pub struct PeerKey(pub u64);
 
 /// Names a web seed: its place in the list that the driver has, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "a number of the driver's")]
 pub struct WebKey(pub u32);
 
 /// Whom a block came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Sender {
     /// A peer.
     Peer(PeerKey),
@@ -30,6 +33,7 @@ pub enum Sender {
 
 /// Who began a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Direction {
     /// They did.
     Incoming,
@@ -39,6 +43,7 @@ pub enum Direction {
 
 /// How the address of a peer was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Origin {
     /// The user named it.
     Given,
@@ -65,6 +70,7 @@ impl BlockSum {
 
 /// What became of a piece whose blocks were all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Its hash is right, and it is written: it can be read from its file now.
     Stored,
@@ -77,6 +83,7 @@ pub enum Verdict {
 /// Whether a block is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Fate {
     /// Keep it with the other blocks of its piece.
     Keep,
@@ -86,6 +93,7 @@ pub enum Fate {
 
 /// Whether pieces are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fetching {
     /// They are, as at the start.
     On,
@@ -95,6 +103,7 @@ pub enum Fetching {
 
 /// Something that happened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// The deadline has come.
     Tick,
@@ -169,6 +178,7 @@ pub enum Event<'a> {
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to carry out every action")]
 pub enum Action {
     /// Connect there, and exchange handshakes.
     Connect(SocketAddr),
@@ -213,6 +223,7 @@ pub enum Action {
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Reason {
     /// It is a connection to ourselves.
     #[error("it is ourselves")]

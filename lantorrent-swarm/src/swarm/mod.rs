@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use lantorrent_swarm::swarm::{
-//!     Action, Bitfield, Config, Content, Direction, Event, Fate, Limits, PeerKey, Sender, Torrent, Verdict,
+//!     Action, Bitfield, Config, Content, Direction, Event, Fate, PeerKey, Sender, Torrent, Verdict,
 //! };
 //! use lantorrent_swarm::{Geometry, InfoHash, PeerId};
 //! use std::sync::Arc;
@@ -26,18 +26,9 @@
 //! let info: Arc<[u8]> = (*b"an info dictionary").into();
 //! let geometry = Geometry::new(40_000, 32_768).ok_or("two pieces")?;
 //! let node = |number: u8, have: Bitfield| {
-//!     let content = Content { info: info.clone(), geometry, have, private: false };
-//!     let config = Config {
-//!         info_hash: InfoHash::of(&info),
-//!         peer_id: PeerId([number; 20]),
-//!         seed: number.into(),
-//!         port: None,
-//!         dht_port: None,
-//!         networks: Vec::new(),
-//!         web_seeds: 0,
-//!         content: Some(content),
-//!         limits: Limits::default(),
-//!     };
+//!     let content = Content::new(info.clone(), geometry, have);
+//!     let mut config = Config::new(InfoHash::of(&info), PeerId([number; 20]), number.into());
+//!     config.content = Some(content);
 //!     Torrent::new(config, now)
 //! };
 //! let mut nodes = [node(1, Bitfield::all(2)), node(2, Bitfield::none(2))];

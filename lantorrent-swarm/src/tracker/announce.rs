@@ -4,6 +4,7 @@ use crate::{InfoHash, PeerId};
 
 /// What a client tells a tracker, and asks it for peers with (BEP 3, 15).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Announce {
     /// The torrent.
     pub info_hash: InfoHash,
@@ -23,6 +24,7 @@ pub struct Announce {
 
 /// Bytes of a torrent that a client has moved, in this run, and has yet to get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "BEP 3 has three numbers")]
 pub struct Stats {
     /// Sent to peers.
     pub uploaded: u64,
@@ -41,6 +43,7 @@ impl Stats {
 
 /// Why a client announces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AnnounceEvent {
     /// It is time again.
     #[default]
@@ -92,6 +95,7 @@ impl AnnounceEvent {
 
 /// How many peers a torrent has, as a tracker answers to a scrape (BEP 48).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the numbers of BEP 48")]
 pub struct Scrape {
     /// Peers that have all of it.
     pub seeds: u32,

@@ -7,6 +7,7 @@ use crate::bencode::{Dict, Item, Value, dict};
 
 /// Somebody whom a peer is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "the fields of BEP 11")]
 pub struct ExchangePeer {
     /// Where it takes connections.
     pub address: SocketAddr,
@@ -18,6 +19,7 @@ pub struct ExchangePeer {
 
 /// Who has come and who has gone since the last time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the fields of BEP 11")]
 pub struct Exchange {
     /// Who has come.
     pub added: Vec<ExchangePeer>,

@@ -14,6 +14,7 @@ const LONGEST_NAME: usize = 64;
 
 /// What a peer says about itself in the extension protocol. It may say so again; what it leaves out stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtendedHandshake {
     /// The number for lists of peers (`ut_pex`, BEP 11); 0 if it wants none.
     pub exchange_id: Option<u8>,

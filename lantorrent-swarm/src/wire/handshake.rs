@@ -8,6 +8,7 @@ const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// What a client can do besides BEP 3, as the reserved bits of its handshake say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Features {
     /// The extension protocol (BEP 10).
     pub extensions: bool,
@@ -17,8 +18,29 @@ pub struct Features {
     pub dht: bool,
 }
 
+impl Features {
+    /// BEP 3 and nothing else.
+    pub const NONE: Self = Self { extensions: false, fast: false, dht: false };
+
+    /// The same with the extension protocol (BEP 10).
+    pub const fn with_extensions(self) -> Self {
+        Self { extensions: true, ..self }
+    }
+
+    /// The same with the fast extension (BEP 6).
+    pub const fn with_fast(self) -> Self {
+        Self { fast: true, ..self }
+    }
+
+    /// The same as a node of the DHT (BEP 5).
+    pub const fn with_dht(self) -> Self {
+        Self { dht: true, ..self }
+    }
+}
+
 /// How each side introduces itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "its 68 bytes are closed by BEP 3")]
 pub struct Handshake {
     /// The torrent that this connection is about.
     pub info_hash: InfoHash,
@@ -30,6 +52,7 @@ pub struct Handshake {
 
 /// Bytes that are no handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// Another protocol. It may also be an encrypted handshake: clients that try that first come back in plain when the
     /// connection is closed.

@@ -4,6 +4,7 @@ use crate::Span;
 
 /// What peers tell each other, but for the blocks themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
     /// Nothing, so that the connection is not taken for dead (BEP 3).
     KeepAlive,

@@ -7,6 +7,7 @@ pub const METADATA_PIECE: usize = 16 << 10;
 
 /// What peers say about the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetadataMessage {
     /// Send me that part.
     Request(u32),

@@ -13,6 +13,7 @@ const LONGEST_EXTENDED: u32 = 256 << 10;
 
 /// How long a message may be. What is longer is refused when its length is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes in a bitfield.
     pub bitfield: u32,
@@ -36,6 +37,7 @@ impl Limits {
 
 /// What has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to take messages and blocks")]
 pub enum Incoming {
     /// A whole message.
     Message(Message),
@@ -45,6 +47,7 @@ pub enum Incoming {
 
 /// Bytes that no client may send. The connection cannot be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// A message has a length that no message of its kind has.
     #[error("message {id} of {length} bytes, which cannot be")]

@@ -83,7 +83,7 @@ impl World {
     }
 
     pub(crate) fn node_of(&mut self, address: SocketAddr, id: NodeId, mode: Mode) -> SocketAddr {
-        let settings = DhtSettings { id, family: Compact::of(&address), mode, seed: self.chance.seed() };
+        let settings = DhtSettings::new(id, Compact::of(&address), mode, self.chance.seed());
         let node = DhtNode::new(settings, self.now);
         self.deadlines.insert((node.deadline(self.now), address));
         self.nodes.insert(address, node);

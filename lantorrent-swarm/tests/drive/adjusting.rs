@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Bounds, Settings, Swarm};
+use lantorrent_swarm::drive::{Alert, Bounds, Phase, Session, Settings};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 use lantorrent_swarm::swarm::Limits;
 use lantorrent_swarm::wire::Message;
@@ -12,8 +12,8 @@ use lantorrent_swarm::{BLOCK, Span};
 use tempfile::TempDir;
 
 use crate::support::{
-    adding, address, await_message, content, expect_whole, introduced, say, settings, stranger, swarm,
-    torrent,
+    LONG, add_torrent, address, await_message, content, expect_whole, introduced, say, session, settings,
+    stranger, torrent,
 };
 
 const PIECE: u32 = 64 << 10;
@@ -29,12 +29,12 @@ fn file(length: usize) -> (TempDir, Metainfo) {
     (here, metainfo)
 }
 
-fn seeder(settings: Settings) -> (TempDir, Metainfo, Swarm) {
+fn seeder(settings: Settings) -> (TempDir, Metainfo, Session) {
     let (here, metainfo) = file(300_000);
-    let mut swarm = Swarm::start(settings).unwrap();
-    swarm.add(adding(&metainfo, here.path()));
-    expect_whole(&mut swarm, metainfo.info.hash());
-    (here, metainfo, swarm)
+    let mut session = Session::start(settings).unwrap();
+    let _ = session.add(add_torrent(&metainfo, here.path()));
+    expect_whole(&mut session, metainfo.info.hash());
+    (here, metainfo, session)
 }
 
 #[test]
@@ -44,16 +44,16 @@ fn every_rate_is_shared_with_whoever_set_it() {
     let [sending, its_sending, receiving, its_receiving] = [(); 4].map(|()| Limit::new(Some(Limit::LEAST)));
     let limits = [sending.clone(), its_sending.clone(), receiving.clone(), its_receiving.clone()];
     let there = tempfile::tempdir().unwrap();
-    let mut seeder = Swarm::start(Settings { upload: sending, ..settings() }).unwrap();
-    seeder.add(Adding { upload: its_sending, ..adding(&metainfo, here.path()) });
+    let mut seeder = Session::start(settings().upload(sending)).unwrap();
+    let _ = seeder.add(add_torrent(&metainfo, here.path()).upload(its_sending));
     expect_whole(&mut seeder, metainfo.info.hash());
-    let mut leecher = Swarm::start(Settings { download: receiving, ..settings() }).unwrap();
+    let mut leecher = Session::start(settings().download(receiving)).unwrap();
     let peers = vec![address(&seeder)];
-    leecher.add(Adding { peers, download: its_receiving, ..adding(&metainfo, there.path()) });
-    while seeder.status()[0].progress.peers == 0 {
+    let _ = leecher.add(add_torrent(&metainfo, there.path()).peers(peers).download(its_receiving));
+    while seeder.statuses()[0].progress.peers == 0 {
         std::thread::yield_now();
     }
-    assert!(leecher.status()[0].have < 4_000_000);
+    assert!(leecher.statuses()[0].have < 4_000_000);
     for limit in limits {
         limit.set(None);
     }
@@ -71,7 +71,7 @@ fn with_fewer_connections_those_stay_that_are_of_use() {
     assert!(await_message(useful, UNCHOKE).is_some());
     say(useful, &Message::Request(Span { piece: 0, begin: 0, length: BLOCK }));
     assert!(await_message(useful, BLOCK_OF_PIECE).is_some());
-    seeder.adjust(Bounds { connections: 1, ..Bounds::default() });
+    seeder.adjust(Bounds::default().connections(1));
     for (number, peer) in peers.iter_mut().enumerate().filter(|(number, _)| *number != 3) {
         let mut rest = Vec::new();
         assert!(peer.read_to_end(&mut rest).is_ok_and(|read| read < 100), "{number} has to go");
@@ -80,7 +80,7 @@ fn with_fewer_connections_those_stay_that_are_of_use() {
     assert!(await_message(&mut peers[3], BLOCK_OF_PIECE).is_some());
     seeder.adjust(Bounds::default());
     // It is answered behind that.
-    seeder.status();
+    seeder.statuses();
     assert!(introduced(&mut stranger(address(&seeder), metainfo.info.hash(), 9)));
 }
 
@@ -92,12 +92,28 @@ fn slots_of_one_torrent_are_taken_away_and_given_back() {
     assert!(introduced(&mut peer));
     say(&mut peer, &Message::Interested);
     assert!(await_message(&mut peer, UNCHOKE).is_some());
-    seeder.limit(hash, Limits { upload_slots: 0, ..Limits::default() });
+    seeder.handle(hash).limit(Limits::default().upload_slots(0));
     assert!(await_message(&mut peer, CHOKE).is_some());
-    seeder.limit(hash, Limits::default());
+    seeder.handle(hash).limit(Limits::default());
     assert!(await_message(&mut peer, UNCHOKE).is_some());
-    seeder.limit(hash, Limits { connections: 0, ..Limits::default() });
+    seeder.handle(hash).limit(Limits::default().connections(0));
     assert_eq!(await_message(&mut peer, CHOKE), None, "it is closed");
-    // Nobody knows of others.
-    swarm().limit(hash, Limits::default());
+    // A handle of a torrent that is not there changes nothing.
+    let other = session();
+    other.handle(hash).limit(Limits::default());
+    assert_eq!(other.handle(hash).status(), None);
+}
+
+#[test]
+fn a_handle_outlives_its_torrent_and_its_session() {
+    let (_here, metainfo, mut seeder) = seeder(settings());
+    let handle = seeder.handle(metainfo.info.hash());
+    assert_eq!(handle.status().map(|status| status.phase), Some(Phase::Seeding));
+    handle.remove();
+    assert_eq!(seeder.next_alert(LONG), Some(Alert::Removed(handle.info_hash())));
+    assert_eq!(handle.status(), None);
+    let other = handle.clone();
+    seeder.stop();
+    assert_eq!(other.status(), None, "it does not wait for ever");
+    other.recheck();
 }

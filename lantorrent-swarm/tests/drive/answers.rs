@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Page, Web, WebError};
+use lantorrent_swarm::drive::{Page, Web, WebError};
 use lantorrent_swarm::files::Durability;
 use lantorrent_swarm::metainfo::Draft;
 
 use crate::http_server::{How, HttpServer, Reply};
-use crate::support::{adding, address, content, expect_whole, swarm, torrent};
+use crate::support::{add_torrent, address, content, expect_whole, session, torrent};
 
 /// What a URL leads to, by its name.
 fn fetch(url: &str) -> Result<(String, Vec<u8>), WebError> {
@@ -342,8 +342,8 @@ fn trackers_answer_in_many_ways() {
     let (here, data) = (tempfile::tempdir().unwrap(), content(100_000));
     fs::write(here.path().join("a.img"), &data).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), 32 << 10, &Draft::default());
-    let mut seeder = swarm();
-    seeder.add(adding(&metainfo, here.path()));
+    let mut seeder = session();
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
     let port = address(&seeder).port().to_be_bytes();
     let plain = [&b"d8:intervali1800e5:peers6:\x7f\0\0\x01"[..], &port, b"e"].concat();
@@ -367,9 +367,9 @@ fn trackers_answer_in_many_ways() {
                 Reply::raw(answer.clone())
             }
         });
-        let (there, mut leecher) = (tempfile::tempdir().unwrap(), swarm());
+        let (there, mut leecher) = (tempfile::tempdir().unwrap(), session());
         let trackers = vec![vec![server.url("announce")]];
-        leecher.add(Adding { trackers, ..adding(&metainfo, there.path()) });
+        let _ = leecher.add(add_torrent(&metainfo, there.path()).trackers(trackers));
         expect_whole(&mut leecher, metainfo.info.hash());
         assert!(fs::read(there.path().join("a.img")).unwrap() == data, "{number}");
     }

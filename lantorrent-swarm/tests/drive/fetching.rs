@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use lantorrent_swarm::drive::{Adding, Wanted};
+use lantorrent_swarm::drive::AddTorrent;
 use lantorrent_swarm::metainfo::Draft;
 
-use crate::support::{adding, address, content, expect_whole, swarm, torrent};
+use crate::support::{add_torrent, address, content, expect_whole, session, torrent};
 
 const PIECE: u32 = 64 << 10;
 
@@ -15,10 +15,10 @@ fn a_file_from_one_peer() {
     let data = content(3_000_000);
     fs::write(here.path().join("a.img"), &data).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
-    let (mut seeder, mut leecher) = (swarm(), swarm());
-    seeder.add(adding(&metainfo, here.path()));
+    let (mut seeder, mut leecher) = (session(), session());
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
-    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
+    let _ = leecher.add(add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]));
     expect_whole(&mut leecher, metainfo.info.hash());
     assert!(fs::read(there.path().join("a.img")).unwrap() == data);
 }
@@ -31,11 +31,11 @@ fn what_is_known_by_its_hash_alone() {
         fs::write(here.path().join("package").join(name), content(length)).unwrap();
     }
     let metainfo = torrent(&here.path().join("package"), PIECE, &Draft::default());
-    let (mut seeder, mut leecher) = (swarm(), swarm());
-    seeder.add(adding(&metainfo, here.path()));
+    let (mut seeder, mut leecher) = (session(), session());
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
-    let magnet = Wanted::Magnet(metainfo.magnet());
-    leecher.add(Adding { peers: vec![address(&seeder)], ..Adding::new(magnet, there.path().to_owned()) });
+    let magnet = metainfo.magnet();
+    let _ = leecher.add(AddTorrent::new(magnet, there.path()).peers(vec![address(&seeder)]));
     expect_whole(&mut leecher, metainfo.info.hash());
     for name in ["bin/tool", "empty", "notes", "data"] {
         let read = |folder: &std::path::Path| fs::read(folder.join("package").join(name)).unwrap();

@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use lantorrent_swarm::dht::{DhtAction, DhtEvent, DhtNode, DhtSettings, Mode, NodeId};
-use lantorrent_swarm::drive::{Adding, Dht, Notice, Settings, Swarm, Wanted};
+use lantorrent_swarm::drive::{AddTorrent, Alert, Dht, Session};
 use lantorrent_swarm::metainfo::{Contact, Draft, Metainfo};
 use lantorrent_swarm::{Compact, InfoHash, Seed};
 
-use crate::support::{LONG, adding, content, expect_whole, settings, swarm, torrent};
+use crate::support::{LONG, add_torrent, content, expect_whole, session, settings, torrent};
 use crate::tracker::Server;
 
 const PIECE: u32 = 64 << 10;
@@ -18,17 +18,18 @@ const PIECE: u32 = 64 << 10;
 fn made(draft: &Draft, nodes: &[Contact]) -> (tempfile::TempDir, Metainfo) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.img"), content(1_000_000)).unwrap();
-    let metainfo = torrent(&folder.path().join("a.img"), PIECE, draft);
-    (folder, Metainfo { nodes: nodes.to_vec(), ..metainfo })
+    let mut metainfo = torrent(&folder.path().join("a.img"), PIECE, draft);
+    metainfo.nodes = nodes.to_vec();
+    (folder, metainfo)
 }
 
 /// The two find each other by what the torrent names, and all of it comes.
-fn exchange(mut seeder: Swarm, mut leecher: Swarm, draft: &Draft, nodes: &[Contact]) {
+fn exchange(mut seeder: Session, mut leecher: Session, draft: &Draft, nodes: &[Contact]) {
     let (here, metainfo) = made(draft, nodes);
     let there = tempfile::tempdir().unwrap();
-    seeder.add(adding(&metainfo, here.path()));
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
-    leecher.add(adding(&metainfo, there.path()));
+    let _ = leecher.add(add_torrent(&metainfo, there.path()));
     expect_whole(&mut leecher, metainfo.info.hash());
     let read = |folder: &tempfile::TempDir| fs::read(folder.path().join("a.img")).unwrap();
     assert!(read(&here) == read(&there));
@@ -40,8 +41,8 @@ fn exchange(mut seeder: Swarm, mut leecher: Swarm, draft: &Draft, nodes: &[Conta
 fn by_a_tracker_over_http_and_over_udp() {
     for scheme in ["http", "udp"] {
         let server = Server::start();
-        let draft = Draft { trackers: vec![vec![server.url(scheme)]], ..Draft::default() };
-        exchange(swarm(), swarm(), &draft, &[]);
+        let draft = Draft::default().trackers(vec![vec![server.url(scheme)]]);
+        exchange(session(), session(), &draft, &[]);
         let tracker = server.stop();
         assert_eq!((scheme, tracker.peers()), (scheme, 0), "both have said that they are gone");
     }
@@ -52,12 +53,12 @@ fn by_the_tracker_of_a_link_and_by_one_that_is_given() {
     let server = Server::start();
     let (here, metainfo) = made(&Draft::default(), &[]);
     let there = tempfile::tempdir().unwrap();
-    let (mut seeder, mut leecher) = (swarm(), swarm());
-    seeder.add(Adding { trackers: vec![vec![server.url("udp")]], ..adding(&metainfo, here.path()) });
+    let (mut seeder, mut leecher) = (session(), session());
+    let _ = seeder.add(add_torrent(&metainfo, here.path()).trackers(vec![vec![server.url("udp")]]));
     expect_whole(&mut seeder, metainfo.info.hash());
     let mut magnet = metainfo.magnet();
     magnet.trackers = vec!["wss://nobody.invalid/".into(), server.url("http")];
-    leecher.add(Adding::new(Wanted::Magnet(magnet), there.path().to_owned()));
+    let _ = leecher.add(AddTorrent::new(magnet, there.path()));
     expect_whole(&mut leecher, metainfo.info.hash());
 }
 
@@ -66,17 +67,18 @@ fn a_tracker_that_says_nothing_holds_nobody_up_for_long() {
     // It accepts, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce", silent.local_addr().unwrap());
-    let (here, metainfo) = made(&Draft { trackers: vec![vec![url]], ..Draft::default() }, &[]);
-    let mut swarm = swarm();
-    swarm.add(adding(&metainfo, here.path()));
-    expect_whole(&mut swarm, metainfo.info.hash());
+    let (here, metainfo) = made(&Draft::default().trackers(vec![vec![url]]), &[]);
+    let mut session = session();
+    let _ = session.add(add_torrent(&metainfo, here.path()));
+    expect_whole(&mut session, metainfo.info.hash());
     // Now it is being asked.
     let _connection = silent.accept().unwrap();
-    swarm.remove(metainfo.info.hash());
-    let removed = std::iter::from_fn(|| swarm.notice(LONG)).find(|said| matches!(said, Notice::Removed(_)));
+    session.handle(metainfo.info.hash()).remove();
+    let removed =
+        std::iter::from_fn(|| session.next_alert(LONG)).find(|said| matches!(said, Alert::Removed(_)));
     assert!(removed.is_some());
     let begun = Instant::now();
-    swarm.stop();
+    session.stop();
     // It waits for 5 s, and the server's thread would for 30.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
@@ -85,7 +87,7 @@ fn a_tracker_that_says_nothing_holds_nobody_up_for_long() {
 fn what_a_tracker_complains_about_is_told_once() {
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce", refusing.local_addr().unwrap());
-    let draft = Draft { trackers: vec![vec![url.clone()]], ..Draft::default() };
+    let draft = Draft::default().trackers(vec![vec![url.clone()]]);
     let (here, metainfo) = made(&draft, &[]);
     let answer = std::thread::spawn(move || {
         use std::io::{Read, Write};
@@ -95,23 +97,23 @@ fn what_a_tracker_complains_about_is_told_once() {
         stream.write_all(b"HTTP/1.0 404 Not Found\r\n\r\nno such page").unwrap();
         String::from_utf8_lossy(&asked[..length]).into_owned()
     });
-    let mut swarm = swarm();
-    swarm.add(adding(&metainfo, here.path()));
-    let warning = std::iter::from_fn(|| swarm.notice(LONG)).find_map(|said| match said {
-        Notice::Warning(_, why) => Some(why),
+    let mut session = session();
+    let _ = session.add(add_torrent(&metainfo, here.path()));
+    let warning = std::iter::from_fn(|| session.next_alert(LONG)).find_map(|said| match said {
+        Alert::Warning(_, warning) => Some(warning.to_string()),
         _ => None,
     });
     let expected = format!("{url}: the tracker cannot be reached: the server answers 404");
     assert_eq!(warning.as_deref(), Some(&expected[..]));
     let asked = answer.join().unwrap();
-    let port = format!("&port={}&uploaded=0&downloaded=0&left=0&", swarm.port());
+    let port = format!("&port={}&uploaded=0&downloaded=0&left=0&", session.port());
     assert!(asked.contains(&port) && asked.contains("&event=started"), "{asked}");
 }
 
-/// A swarm with a node of the DHT at an address of this host.
-fn node(last: u8, nodes: Vec<SocketAddr>) -> Swarm {
-    let dht = Some(Dht { nodes, file: None });
-    Swarm::start(Settings { listen: Ipv4Addr::new(127, 0, 0, last).into(), dht, ..settings() }).unwrap()
+/// A session with a node of the DHT at an address of this host.
+fn node(last: u8, nodes: Vec<SocketAddr>) -> Session {
+    let dht = Dht::default().nodes(nodes);
+    Session::start(settings().listen(Ipv4Addr::new(127, 0, 0, last).into()).dht(dht)).unwrap()
 }
 
 #[test]
@@ -127,8 +129,8 @@ fn by_the_dht_nodes_that_a_torrent_names_and_by_those_that_were_saved() {
     let file = folder.path().join("nodes");
     fs::write(&file, "damaged").unwrap();
     let saving = || {
-        let dht = Some(Dht { nodes: Vec::new(), file: Some(file.clone()) });
-        Swarm::start(Settings { dht, ..settings() }).unwrap()
+        let dht = Dht::default().file(file.clone());
+        Session::start(settings().dht(dht)).unwrap()
     };
     let meeting = node(2, Vec::new());
     let nodes = [Contact { host: "127.0.0.2".into(), port: meeting.port() }];
@@ -141,8 +143,7 @@ fn by_the_dht_nodes_that_a_torrent_names_and_by_those_that_were_saved() {
 /// Answers as a node does, until somebody asks it for the peers of that torrent. Returns all that it was sent.
 fn answer_until_asked_for(socket: &UdpSocket, torrent: InfoHash) -> Vec<Vec<u8>> {
     socket.set_read_timeout(Some(LONG)).unwrap();
-    let settings =
-        DhtSettings { id: NodeId([5; 20]), family: Compact::V4, mode: Mode::Full, seed: Seed([5; 32]) };
+    let settings = DhtSettings::new(NodeId([5; 20]), Compact::V4, Mode::Full, Seed([5; 32]));
     let mut node = DhtNode::new(settings, Instant::now());
     let (mut all, mut buffer) = (Vec::new(), [0; 2048]);
     loop {
@@ -170,20 +171,20 @@ fn nobody_but_its_trackers_hears_of_a_private_torrent() {
     let nodes = vec![Contact { host: "127.0.0.1".into(), port }];
     let server = Server::start();
     let trackers = vec![vec![server.url("http")]];
-    let (secret, private) = made(&Draft { trackers, private: true, ..Draft::default() }, &nodes);
+    let (secret, private) = made(&Draft::default().trackers(trackers).private(true), &nodes);
     let (open, public) = made(&Draft::default(), &[]);
-    let dht = Some(Dht { nodes: vec![given.local_addr().unwrap()], file: None });
-    let mut swarm = Swarm::start(Settings { dht, ..settings() }).unwrap();
-    swarm.add(adding(&private, secret.path()));
-    expect_whole(&mut swarm, private.info.hash());
-    swarm.add(adding(&public, open.path()));
+    let dht = Dht::default().nodes(vec![given.local_addr().unwrap()]);
+    let mut session = Session::start(settings().dht(dht)).unwrap();
+    let _ = session.add(add_torrent(&private, secret.path()));
+    expect_whole(&mut session, private.info.hash());
+    let _ = session.add(add_torrent(&public, open.path()));
     let heard = answer_until_asked_for(&given, public.info.hash());
     assert!(!heard.iter().any(|datagram| names(datagram, private.info.hash())));
     theirs.set_nonblocking(true).unwrap();
     assert!(theirs.recv_from(&mut [0; 2048]).is_err(), "its nodes were met");
     // Its tracker knows it.
-    let mut leecher = self::swarm();
+    let mut leecher = super::support::session();
     let there = tempfile::tempdir().unwrap();
-    leecher.add(adding(&private, there.path()));
+    let _ = leecher.add(add_torrent(&private, there.path()));
     expect_whole(&mut leecher, private.info.hash());
 }

@@ -4,17 +4,17 @@ use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use lantorrent_swarm::drive::{Adding, Settings, Swarm, Wanted};
+use lantorrent_swarm::drive::{AddTorrent, Session};
 use lantorrent_swarm::local::{DATAGRAM_LIMIT, Group};
 use lantorrent_swarm::metainfo::Draft;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::lab::Lab;
-use crate::support::{LONG, adding, content, expect_whole, settings, torrent};
+use crate::support::{LONG, add_torrent, content, expect_whole, settings, torrent};
 
-fn swarm(lab: &Lab, host: usize, listen: std::net::IpAddr) -> Swarm {
-    let settings = Settings { listen, local: true, ..settings() };
-    lab.inside(host, || Swarm::start(settings).unwrap())
+fn session(lab: &Lab, host: usize, listen: std::net::IpAddr) -> Session {
+    let settings = settings().listen(listen).local(true);
+    lab.inside(host, || Session::start(settings).unwrap())
 }
 
 /// Who else is a member of the group, on that host.
@@ -39,26 +39,25 @@ fn by_multicast_and_nobody_hears_of_what_is_private() {
     for name in ["public", "private"] {
         fs::write(here.path().join(name), content(500_000)).unwrap();
     }
-    let made =
-        |name, private| torrent(&here.path().join(name), 64 << 10, &Draft { private, ..Draft::default() });
+    let made = |name, private| torrent(&here.path().join(name), 64 << 10, &Draft::default().private(private));
     let (public, private) = (made("public", false), made("private", true));
     let listener = listener(&lab, 2);
     let any = Ipv6Addr::UNSPECIFIED.into();
-    let (mut seeder, mut leecher) = (swarm(&lab, 0, any), swarm(&lab, 1, any));
-    seeder.add(adding(&private, here.path()));
+    let (mut seeder, mut leecher) = (session(&lab, 0, any), session(&lab, 1, any));
+    let _ = seeder.add(add_torrent(&private, here.path()));
     expect_whole(&mut seeder, private.info.hash());
-    seeder.add(adding(&public, here.path()));
+    let _ = seeder.add(add_torrent(&public, here.path()));
     expect_whole(&mut seeder, public.info.hash());
 
     // Known by its hash alone: that is not enough to find out that nobody is to be told of it.
     let begun = Instant::now();
-    leecher.add(Adding::new(Wanted::Magnet(public.magnet()), there.path().to_owned()));
+    let _ = leecher.add(AddTorrent::new(public.magnet(), there.path()));
     let first = loop {
-        let pieces = leecher.status()[0].progress.pieces;
+        let pieces = leecher.statuses()[0].progress.pieces;
         if pieces > 0 {
             break begun.elapsed();
         }
-        assert!(begun.elapsed() < LONG, "{:#?}", leecher.status());
+        assert!(begun.elapsed() < LONG, "{:#?}", leecher.statuses());
         std::thread::yield_now();
     };
     println!("from adding a magnet to the first piece by local discovery alone: {first:?}");
@@ -85,9 +84,9 @@ fn over_addresses_that_hold_on_one_link_only() {
         lab.without_v4(host);
     }
     let any = Ipv6Addr::UNSPECIFIED.into();
-    let (mut seeder, mut leecher) = (swarm(&lab, 0, any), swarm(&lab, 1, any));
-    seeder.add(adding(&metainfo, here.path()));
+    let (mut seeder, mut leecher) = (session(&lab, 0, any), session(&lab, 1, any));
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
-    leecher.add(adding(&metainfo, there.path()));
+    let _ = leecher.add(add_torrent(&metainfo, there.path()));
     expect_whole(&mut leecher, metainfo.info.hash());
 }

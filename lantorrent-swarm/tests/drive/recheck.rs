@@ -5,23 +5,23 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use lantorrent_swarm::drive::{Adding, Existing, Notice, Phase, Settings, Swarm, Trust};
+use lantorrent_swarm::drive::{Alert, Existing, Phase, Session, TorrentError, TorrentWarning, Trust};
 use lantorrent_swarm::files::{Content, Options, Tree};
 use lantorrent_swarm::metainfo::{Draft, Info, Metainfo};
 use tempfile::TempDir;
 
-use crate::support::{LONG, adding, address, content, expect_whole, settings, swarm, torrent};
+use crate::support::{LONG, add_torrent, address, content, expect_whole, session, settings, torrent};
 
 const PIECE: u32 = 32 << 10;
 const LENGTH: usize = 500_000;
 
-/// A swarm that has a file, and whoever wants it.
-fn case() -> (TempDir, Metainfo, Swarm) {
+/// A session that has a file, and whoever wants it.
+fn case() -> (TempDir, Metainfo, Session) {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a.img"), content(LENGTH)).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
-    let mut seeder = swarm();
-    seeder.add(adding(&metainfo, here.path()));
+    let mut seeder = session();
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
     (here, metainfo, seeder)
 }
@@ -42,21 +42,21 @@ fn is_right(folder: &Path) -> bool {
 fn what_is_wrong_is_fetched_again() {
     let (_here, metainfo, seeder) = case();
     let (there, hash) = (tempfile::tempdir().unwrap(), metainfo.info.hash());
-    let mut leecher = swarm();
-    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
+    let mut leecher = session();
+    let _ = leecher.add(add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]));
     expect_whole(&mut leecher, hash);
-    let before = leecher.status()[0].progress.downloaded;
-    leecher.recheck(hash);
+    let before = leecher.statuses()[0].progress.downloaded;
+    leecher.handle(hash).recheck();
     expect_whole(&mut leecher, hash);
-    assert_eq!(leecher.status()[0].progress.downloaded, before, "all was right");
+    assert_eq!(leecher.statuses()[0].progress.downloaded, before, "all was right");
     damage(there.path());
-    leecher.recheck(hash);
+    leecher.handle(hash).recheck();
     expect_whole(&mut leecher, hash);
     assert!(is_right(there.path()));
-    assert_eq!(leecher.status()[0].progress.downloaded, before + u64::from(PIECE));
+    assert_eq!(leecher.statuses()[0].progress.downloaded, before + u64::from(PIECE));
     // Nobody waits for the one before.
     for _ in 0..3 {
-        leecher.recheck(hash);
+        leecher.handle(hash).recheck();
     }
     expect_whole(&mut leecher, hash);
 }
@@ -65,17 +65,18 @@ fn what_is_wrong_is_fetched_again() {
 fn what_is_only_served_is_not_mended() {
     let (here, metainfo, _seeder) = case();
     let hash = metainfo.info.hash();
-    let mut server = swarm();
-    server.add(Adding { existing: Existing::Serve, ..adding(&metainfo, here.path()) });
+    let mut server = session();
+    let _ = server.add(add_torrent(&metainfo, here.path()).existing(Existing::Serve));
     expect_whole(&mut server, hash);
     damage(here.path());
-    server.recheck(hash);
-    let Some(Notice::Failed(_, why)) = server.notice(LONG) else { panic!("it is wrong") };
-    assert!(why.contains("a.img") && why.contains("not whole"), "{why}");
+    server.handle(hash).recheck();
+    let Some(Alert::Failed(_, error)) = server.next_alert(LONG) else { panic!("it is wrong") };
+    assert!(matches!(&error, TorrentError::Incomplete { path, .. } if path.ends_with("a.img")), "{error:?}");
+    assert!(error.to_string().contains("not whole"), "{error}");
     assert!(!is_right(here.path()) && here.path().read_dir().unwrap().count() == 1);
-    assert!(matches!(server.status()[0].phase, Phase::Failed(_)));
-    server.recheck(hash);
-    assert!(matches!(server.notice(LONG), Some(Notice::Warning(..))));
+    assert!(matches!(server.statuses()[0].phase, Phase::Failed(_)));
+    server.handle(hash).recheck();
+    assert_eq!(server.next_alert(LONG), Some(Alert::Warning(hash, TorrentWarning::NotOpen)));
 }
 
 #[test]
@@ -84,10 +85,10 @@ fn records_are_believed_or_not() {
     let (there, records) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let start = |trust| {
         let records = Some(records.path().to_owned());
-        let mut swarm = Swarm::start(Settings { records, ..settings() }).unwrap();
+        let mut session = Session::start(settings().records(records)).unwrap();
         let peers = vec![address(&seeder)];
-        swarm.add(Adding { peers, trust, ..adding(&metainfo, there.path()) });
-        expect_whole(&mut swarm, metainfo.info.hash());
+        let _ = session.add(add_torrent(&metainfo, there.path()).peers(peers).trust(trust));
+        expect_whole(&mut session, metainfo.info.hash());
     };
     start(Trust::Records);
     damage(there.path());
@@ -116,10 +117,10 @@ fn a_journal_that_is_wrong_is_found_out() {
     write_all(there.path(), &info);
     let file = File::options().write(true).open(there.path().join("a.img.lantorrent")).unwrap();
     file.write_all_at(b"?", 100_000).unwrap();
-    let mut swarm = swarm();
+    let mut session = session();
     let peers = vec![address(&seeder)];
-    swarm.add(Adding { peers, trust: Trust::Nothing, ..adding(&metainfo, there.path()) });
-    expect_whole(&mut swarm, info.hash());
+    let _ = session.add(add_torrent(&metainfo, there.path()).peers(peers).trust(Trust::Nothing));
+    expect_whole(&mut session, info.hash());
     assert!(is_right(there.path()));
 }
 
@@ -128,9 +129,9 @@ fn what_lacks_nothing_but_its_name_gets_it() {
     let (_here, metainfo, _seeder) = case();
     let (there, info) = (tempfile::tempdir().unwrap(), Arc::new(metainfo.info.clone()));
     write_all(there.path(), &info);
-    let mut swarm = swarm();
-    swarm.add(adding(&metainfo, there.path()));
-    expect_whole(&mut swarm, info.hash());
+    let mut session = session();
+    let _ = session.add(add_torrent(&metainfo, there.path()));
+    expect_whole(&mut session, info.hash());
     assert!(is_right(there.path()));
 }
 
@@ -139,12 +140,12 @@ fn a_seed_that_is_cut_short_is_mended_as_soon_as_somebody_asks() {
     let (_here, metainfo, seeder) = case();
     let (there, elsewhere, hash) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), metainfo.info.hash());
-    let mut middle = swarm();
-    middle.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
+    let mut middle = session();
+    let _ = middle.add(add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]));
     expect_whole(&mut middle, hash);
     File::options().write(true).open(there.path().join("a.img")).unwrap().set_len(200_000).unwrap();
-    let mut leecher = swarm();
-    leecher.add(Adding { peers: vec![address(&middle)], ..adding(&metainfo, elsewhere.path()) });
+    let mut leecher = session();
+    let _ = leecher.add(add_torrent(&metainfo, elsewhere.path()).peers(vec![address(&middle)]));
     expect_whole(&mut middle, hash);
     expect_whole(&mut leecher, hash);
     assert!(is_right(there.path()) && is_right(elsewhere.path()));

@@ -8,13 +8,14 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lantorrent_swarm::drive::{Adding, Bounds, Existing, Notice, Phase};
+use lantorrent_swarm::drive::{Alert, Bounds, Existing, Phase, TorrentError};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 use lantorrent_swarm::wire::Message;
 use lantorrent_swarm::{BLOCK, Span};
 
 use crate::support::{
-    LONG, adding, address, await_message, content, expect_whole, introduced, say, stranger, swarm, torrent,
+    LONG, add_torrent, address, await_message, content, expect_whole, introduced, say, session, stranger,
+    torrent,
 };
 use crate::system::SmallDisk;
 
@@ -30,23 +31,24 @@ fn a_full_disk_is_told_of_once_and_gone_on_with_when_there_is_room() {
     fs::write(here.path().join("a.img"), content(1_200_000)).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
     let hash = metainfo.info.hash();
-    let (mut seeder, mut leecher) = (swarm(), swarm());
-    leecher.add(adding(&metainfo, disk.path()));
-    while leecher.status()[0].phase != Phase::Fetching {
+    let (mut seeder, mut leecher) = (session(), session());
+    let _ = leecher.add(add_torrent(&metainfo, disk.path()));
+    while leecher.statuses()[0].phase != Phase::Fetching {
         thread::sleep(Duration::from_millis(5));
     }
     let theirs = disk.path().join("theirs");
     fs::write(&theirs, vec![1; 1_600_000]).unwrap();
-    seeder.add(Adding { peers: vec![address(&leecher)], ..adding(&metainfo, here.path()) });
+    let _ = seeder.add(add_torrent(&metainfo, here.path()).peers(vec![address(&leecher)]));
     expect_whole(&mut seeder, hash);
-    let Some(Notice::Failed(_, why)) = leecher.notice(LONG) else { panic!("the disk is full") };
-    assert!(why.contains("a.img.lantorrent") && why.contains("space"), "{why}");
-    let kept = leecher.status()[0].have;
+    let Some(Alert::Failed(_, error)) = leecher.next_alert(LONG) else { panic!("the disk is full") };
+    let TorrentError::DiskFull { path, .. } = &error else { panic!("{error:?}") };
+    assert!(path.ends_with("a.img.lantorrent") && error.to_string().contains("space"), "{error}");
+    let kept = leecher.statuses()[0].have;
     fs::remove_file(theirs).unwrap();
-    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, disk.path()) });
+    let _ = leecher.add(add_torrent(&metainfo, disk.path()).peers(vec![address(&seeder)]));
     // Not a second failure of the pieces that were under way.
-    assert_eq!(leecher.notice(LONG), Some(Notice::Whole(hash)));
-    assert!(leecher.status()[0].progress.downloaded <= 1_200_000 - kept, "{kept}");
+    assert_eq!(leecher.next_alert(LONG), Some(Alert::Finished(hash)));
+    assert!(leecher.statuses()[0].progress.downloaded <= 1_200_000 - kept, "{kept}");
     assert!(fs::read(disk.path().join("a.img")).unwrap() == content(1_200_000));
 }
 
@@ -104,26 +106,26 @@ impl Log {
 #[ignore = "only in a process of its own, which may have few descriptors"]
 fn no_descriptors_left() {
     static LOG: Log = Log(Mutex::new(Vec::new()));
-    const SHORT: &str = "not everybody can be let in";
+    const SHORT: &str = "not all connections can be accepted";
     if !is_child() {
         return;
     }
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Info);
-    let swarm = swarm();
+    let session = session();
     // What it takes to begin with is taken when it answers.
-    swarm.status();
+    session.statuses();
     for turn in 1..=2 {
         let mut others: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         others.pop();
         // It has the last one, and there is none for the other end.
-        let visitor = TcpStream::connect(address(&swarm)).unwrap();
+        let visitor = TcpStream::connect(address(&session)).unwrap();
         LOG.await_count(SHORT, turn);
         // It has tried again five times by then.
         thread::sleep(Duration::from_secs(1));
         assert_eq!(LOG.count(SHORT), turn);
         drop((others, visitor));
-        LOG.await_count("everybody is let in again", turn);
+        LOG.await_count("all connections are accepted again", turn);
     }
 }
 
@@ -140,7 +142,7 @@ fn a_thousand_torrents_of_many_files() {
         return;
     }
     let here = tempfile::tempdir().unwrap();
-    let mut seeder = swarm();
+    let mut seeder = session();
     let mut torrents = Vec::new();
     for number in 0..MANY {
         let folder = here.path().join(number.to_string());
@@ -149,12 +151,12 @@ fn a_thousand_torrents_of_many_files() {
             fs::write(folder.join(file.to_string()), (number as u64 * 5 + file).to_be_bytes()).unwrap();
         }
         let metainfo = torrent(&folder, PIECE, &Draft::default());
-        seeder.add(Adding { existing: Existing::Serve, ..adding(&metainfo, here.path()) });
+        let _ = seeder.add(add_torrent(&metainfo, here.path()).existing(Existing::Serve));
         torrents.push(metainfo.info.hash());
     }
     for _ in 0..MANY {
-        let notice = seeder.notice(LONG);
-        assert!(matches!(notice, Some(Notice::Whole(_))), "{notice:?}");
+        let alert = seeder.next_alert(LONG);
+        assert!(matches!(alert, Some(Alert::Finished(_))), "{alert:?}");
     }
     for (number, hash) in torrents.into_iter().enumerate() {
         let mut peer = stranger(address(&seeder), hash, 1);
@@ -185,8 +187,8 @@ fn five_hundred_connections() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a.img"), content(8 << 20)).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
-    let mut seeder = swarm();
-    seeder.add(adding(&metainfo, here.path()));
+    let mut seeder = session();
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
     expect_whole(&mut seeder, metainfo.info.hash());
     let data = content(8 << 20);
     let streams: Vec<TcpStream> =

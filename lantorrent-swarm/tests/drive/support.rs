@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm, Wanted};
+use lantorrent_swarm::drive::{AddTorrent, Alert, Session, Settings};
 use lantorrent_swarm::files::{Durability, Source};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 use lantorrent_swarm::wire::{Features, Handshake, Message};
@@ -35,38 +35,36 @@ pub(crate) fn torrent(path: &Path, piece_length: u32, draft: &Draft) -> Metainfo
     draft.build(&layout, &hashes).unwrap()
 }
 
-/// A swarm that finds nobody by itself.
-pub(crate) fn swarm() -> Swarm {
-    Swarm::start(settings()).unwrap()
+/// A session that finds nobody by itself.
+pub(crate) fn session() -> Session {
+    Session::start(settings()).unwrap()
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings {
-        listen: Ipv4Addr::LOCALHOST.into(),
-        ports: 0..=0,
-        local: false,
-        durability: Durability::NoSync,
-        ..Settings::default()
-    }
+    Settings::default()
+        .listen(Ipv4Addr::LOCALHOST.into())
+        .ports(0..=0)
+        .local(false)
+        .durability(Durability::NoSync)
 }
 
-pub(crate) fn address(swarm: &Swarm) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, swarm.port()).into()
+pub(crate) fn address(session: &Session) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, session.port()).into()
 }
 
-pub(crate) fn adding(metainfo: &Metainfo, folder: &Path) -> Adding {
-    Adding::new(Wanted::Metainfo(Box::new(metainfo.clone())), folder.to_owned())
+pub(crate) fn add_torrent(metainfo: &Metainfo, folder: &Path) -> AddTorrent {
+    AddTorrent::new(metainfo.clone(), folder)
 }
 
 /// Waits until all of the torrent is there.
-pub(crate) fn expect_whole(swarm: &mut Swarm, torrent: InfoHash) {
+pub(crate) fn expect_whole(session: &mut Session, torrent: InfoHash) {
     let until = Instant::now() + LONG;
     loop {
-        match swarm.notice(until.saturating_duration_since(Instant::now())) {
-            Some(Notice::Whole(whole)) if whole == torrent => return,
-            Some(Notice::Failed(failed, why)) => panic!("{failed}: {why}"),
+        match session.next_alert(until.saturating_duration_since(Instant::now())) {
+            Some(Alert::Finished(whole)) if whole == torrent => return,
+            Some(Alert::Failed(failed, why)) => panic!("{failed}: {why}"),
             Some(_) => {}
-            None => panic!("{torrent} is not there after {LONG:?}: {:#?}", swarm.status()),
+            None => panic!("{torrent} is not there after {LONG:?}: {:#?}", session.statuses()),
         }
     }
 }
@@ -77,7 +75,7 @@ pub(crate) fn stranger(to: SocketAddr, torrent: InfoHash, number: u16) -> TcpStr
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut name = [7; 20];
     name[..2].copy_from_slice(&number.to_be_bytes());
-    let features = Features { extensions: false, fast: true, dht: false };
+    let features = Features::NONE.with_fast();
     let hello = Handshake { info_hash: torrent, peer_id: PeerId(name), features };
     stream.write_all(&hello.encode()).unwrap();
     stream

@@ -6,32 +6,34 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Bounds, Notice, Settings, Swarm};
+use lantorrent_swarm::drive::{Alert, Bounds, Session, Settings, TorrentError, TorrentWarning};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 use lantorrent_swarm::wire::{Handshake, Message};
 use lantorrent_swarm::{BLOCK, InfoHash, Span};
 
-use crate::support::{LONG, adding, address, content, expect_whole, settings, stranger, swarm, torrent};
+use crate::support::{
+    LONG, add_torrent, address, content, expect_whole, session, settings, stranger, torrent,
+};
 
 const PIECE: u32 = 64 << 10;
 
-/// A swarm that has a file of that many bytes.
-fn seeder(length: usize, settings: Settings, upload: Limit) -> (tempfile::TempDir, Metainfo, Swarm) {
+/// A session that has a file of that many bytes.
+fn seeder(length: usize, settings: Settings, upload: Limit) -> (tempfile::TempDir, Metainfo, Session) {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a.img"), content(length)).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
-    let mut swarm = Swarm::start(settings).unwrap();
-    swarm.add(Adding { upload, ..adding(&metainfo, here.path()) });
-    expect_whole(&mut swarm, metainfo.info.hash());
-    (here, metainfo, swarm)
+    let mut session = Session::start(settings).unwrap();
+    let _ = session.add(add_torrent(&metainfo, here.path()).upload(upload));
+    expect_whole(&mut session, metainfo.info.hash());
+    (here, metainfo, session)
 }
 
 /// Fetches all of it from there. How long that takes.
 fn fetch(metainfo: &Metainfo, from: SocketAddr, settings: Settings) -> Duration {
     let there = tempfile::tempdir().unwrap();
-    let mut leecher = Swarm::start(settings).unwrap();
+    let mut leecher = Session::start(settings).unwrap();
     let begun = Instant::now();
-    leecher.add(Adding { peers: vec![from], ..adding(metainfo, there.path()) });
+    let _ = leecher.add(add_torrent(metainfo, there.path()).peers(vec![from]));
     expect_whole(&mut leecher, metainfo.info.hash());
     begun.elapsed()
 }
@@ -59,7 +61,7 @@ fn who_asks_and_never_reads_holds_nobody_up() {
 
 #[test]
 fn those_who_come_when_all_places_are_taken_come_back() {
-    let few = Settings { bounds: Bounds { connections: 20, ..Bounds::default() }, ..settings() };
+    let few = settings().bounds(Bounds::default().connections(20));
     let (_here, metainfo, seeder) = seeder(1_000_000, few, Limit::default());
     let mut silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address(&seeder)).unwrap()).collect();
     let mut late = TcpStream::connect(address(&seeder)).unwrap();
@@ -85,36 +87,36 @@ fn removed_while_it_is_hashed_and_added_again() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a.img"), content(30_000_000)).unwrap();
     let metainfo = torrent(&here.path().join("a.img"), PIECE, &Draft::default());
-    let mut swarm = swarm();
+    let mut session = session();
     let hash = metainfo.info.hash();
     for _ in 0..5 {
-        swarm.add(adding(&metainfo, here.path()));
-        swarm.remove(hash);
-        assert_eq!(swarm.notice(LONG), Some(Notice::Removed(hash)));
+        let _ = session.add(add_torrent(&metainfo, here.path()));
+        session.handle(hash).remove();
+        assert_eq!(session.next_alert(LONG), Some(Alert::Removed(hash)));
     }
-    swarm.add(adding(&metainfo, here.path()));
-    expect_whole(&mut swarm, hash);
-    assert_eq!(swarm.status().len(), 1);
+    let _ = session.add(add_torrent(&metainfo, here.path()));
+    expect_whole(&mut session, hash);
+    assert_eq!(session.statuses().len(), 1);
 }
 
 #[test]
 fn a_thousand_torrents_come_and_go() {
     let here = tempfile::tempdir().unwrap();
-    let mut swarm = swarm();
+    let mut session = session();
     for number in 0..1000_u32 {
         let path = here.path().join(number.to_string());
         fs::write(&path, number.to_be_bytes()).unwrap();
-        swarm.add(adding(&torrent(&path, PIECE, &Draft::default()), here.path()));
+        let _ = session.add(add_torrent(&torrent(&path, PIECE, &Draft::default()), here.path()));
     }
     let mut whole = 0;
     while whole < 1000 {
-        match swarm.notice(LONG) {
-            Some(Notice::Whole(_)) => whole += 1,
+        match session.next_alert(LONG) {
+            Some(Alert::Finished(_)) => whole += 1,
             other => panic!("{other:?} after {whole}"),
         }
     }
-    assert_eq!(swarm.status().len(), 1000);
-    swarm.stop();
+    assert_eq!(session.statuses().len(), 1000);
+    session.stop();
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn no_faster_than_allowed() {
     let limit = || Limit::new(Some(rate));
     let (_here, metainfo, open) = seeder(LENGTH as usize, settings(), Limit::default());
     let (_there, _, slow) = seeder(LENGTH as usize, settings(), limit());
-    let held = Settings { download: limit(), ..settings() };
+    let held = settings().download(limit());
     for (what, took) in [
         ("sending", fetch(&metainfo, address(&slow), settings())),
         ("receiving", fetch(&metainfo, address(&open), held)),
@@ -140,22 +142,25 @@ fn what_is_not_of_the_torrent_is_not_lost() {
     let there = tempfile::tempdir().unwrap();
     let other = vec![7; 300_000];
     fs::write(there.path().join("a.img"), &other).unwrap();
-    let mut leecher = swarm();
-    let adding = Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) };
-    leecher.add(adding.clone());
-    let Some(Notice::Failed(hash, why)) = leecher.notice(LONG) else { panic!("{:#?}", leecher.status()) };
-    assert!(why.contains("a.img") && why.contains("something else"), "{why}");
+    let mut leecher = session();
+    let adding = add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]);
+    let _ = leecher.add(adding.clone());
+    let Some(Alert::Failed(hash, error)) = leecher.next_alert(LONG) else {
+        panic!("{:#?}", leecher.statuses())
+    };
+    assert!(matches!(&error, TorrentError::Occupied { path, .. } if path.ends_with("a.img")), "{error:?}");
+    assert!(error.to_string().contains("something else"), "{error}");
     assert_eq!(fs::read_dir(there.path()).unwrap().count(), 1);
     assert!(fs::read(there.path().join("a.img")).unwrap() == other);
-    leecher.remove(hash);
-    assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+    leecher.handle(hash).remove();
+    assert_eq!(leecher.next_alert(LONG), Some(Alert::Removed(hash)));
     // There is nothing in it that could be lost, or something of the torrent.
     for begun in [Vec::new(), content(300_000)[..70_000].to_vec()] {
         fs::write(there.path().join("a.img"), begun).unwrap();
-        leecher.add(adding.clone());
+        let _ = leecher.add(adding.clone());
         expect_whole(&mut leecher, hash);
-        leecher.remove(hash);
-        assert_eq!(leecher.notice(LONG), Some(Notice::Removed(hash)));
+        leecher.handle(hash).remove();
+        assert_eq!(leecher.next_alert(LONG), Some(Alert::Removed(hash)));
     }
 }
 
@@ -163,8 +168,10 @@ fn what_is_not_of_the_torrent_is_not_lost() {
 fn files_that_go_away_while_they_are_served_are_named() {
     let (here, metainfo, mut seeder) = seeder(300_000, settings(), Limit::default());
     fs::write(here.path().join("a.img"), "").unwrap();
-    let (there, leecher) = (tempfile::tempdir().unwrap(), swarm());
-    leecher.add(Adding { peers: vec![address(&seeder)], ..adding(&metainfo, there.path()) });
-    let Some(Notice::Warning(_, why)) = seeder.notice(LONG) else { panic!("{:#?}", seeder.status()) };
-    assert!(why.contains("cannot be read any more"), "{why}");
+    let (there, leecher) = (tempfile::tempdir().unwrap(), session());
+    let _ = leecher.add(add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]));
+    let Some(Alert::Warning(_, warning)) = seeder.next_alert(LONG) else {
+        panic!("{:#?}", seeder.statuses())
+    };
+    assert!(matches!(warning, TorrentWarning::Unreadable { .. }), "{warning:?}");
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
-use lantorrent_swarm::drive::{Adding, Notice, Settings, Swarm};
+use lantorrent_swarm::drive::{Alert, Session};
 use lantorrent_swarm::metainfo::{Draft, Metainfo};
 use tempfile::TempDir;
 
 use crate::http_server::{How, HttpServer, Reply, Request};
-use crate::support::{adding, content, expect_whole, settings, swarm, torrent};
+use crate::support::{add_torrent, content, expect_whole, session, settings, torrent};
 
 const PIECE: u32 = 32 << 10;
 const LENGTH: usize = 1_000_000;
@@ -46,21 +46,21 @@ impl Case {
     /// Fetches it from these web seeds. Returns the warnings.
     fn fetch(&self, servers: &[&HttpServer]) -> Vec<String> {
         let web_seeds = servers.iter().map(|server| server.url("a.img")).collect();
-        let mut swarm = swarm();
-        swarm.add(Adding { web_seeds, ..adding(&self.metainfo, self.there.path()) });
-        let warnings = warnings_until_whole(&mut swarm);
+        let mut session = session();
+        let _ = session.add(add_torrent(&self.metainfo, self.there.path()).web_seeds(web_seeds));
+        let warnings = warnings_until_whole(&mut session);
         assert!(fs::read(self.there.path().join("a.img")).unwrap() == self.data);
         warnings
     }
 }
 
-fn warnings_until_whole(swarm: &mut Swarm) -> Vec<String> {
+fn warnings_until_whole(session: &mut Session) -> Vec<String> {
     let mut warnings = Vec::new();
     loop {
-        match swarm.notice(Duration::from_secs(60)) {
-            Some(Notice::Warning(_, why)) => warnings.push(why),
-            Some(Notice::Whole(_)) => return warnings,
-            other => panic!("{other:?}, {warnings:?}, {:#?}", swarm.status()),
+        match session.next_alert(Duration::from_secs(60)) {
+            Some(Alert::Warning(_, warning)) => warnings.push(warning.to_string()),
+            Some(Alert::Finished(_)) => return warnings,
+            other => panic!("{other:?}, {warnings:?}, {:#?}", session.statuses()),
         }
     }
 }
@@ -96,9 +96,9 @@ fn a_folder_with_odd_names() {
         let path = unescape(request.path.strip_prefix("/base/").expect(&request.path));
         request.part(&fs::read(root.join(path)).unwrap())
     });
-    let mut swarm = swarm();
-    swarm.add(Adding { web_seeds: vec![server.url("base/")], ..adding(&metainfo, there.path()) });
-    assert_eq!(warnings_until_whole(&mut swarm), [""; 0]);
+    let mut session = session();
+    let _ = session.add(add_torrent(&metainfo, there.path()).web_seeds(vec![server.url("base/")]));
+    assert_eq!(warnings_until_whole(&mut session), [""; 0]);
     for name in names {
         let read = |folder: &Path| fs::read(folder.join("odd & name").join(name)).unwrap();
         assert!(read(here.path()) == read(there.path()), "{name}");
@@ -208,11 +208,11 @@ fn who_packs_what_he_sends_is_asked_no_more() {
 fn the_limit_holds_for_them_too() {
     let case = case();
     let server = case.honest();
-    let mut swarm = Swarm::start(Settings { download: Limit::new(Some(500 << 10)), ..settings() }).unwrap();
+    let mut session = Session::start(settings().download(Limit::new(Some(500 << 10)))).unwrap();
     let start = Instant::now();
     let web_seeds = vec![server.url("a.img"), server.url("a.img")];
-    swarm.add(Adding { web_seeds, ..adding(&case.metainfo, case.there.path()) });
-    expect_whole(&mut swarm, case.metainfo.info.hash());
+    let _ = session.add(add_torrent(&case.metainfo, case.there.path()).web_seeds(web_seeds));
+    expect_whole(&mut session, case.metainfo.info.hash());
     // 1,000,000 bytes at 512,000 a second, less what a late taker may catch up.
     assert!(start.elapsed() >= Duration::from_millis(1800), "{:?}", start.elapsed());
 }
@@ -222,16 +222,16 @@ fn slow_and_silent_ones_do_not_hold_up_the_end() {
     let case = case();
     let silent = case.server(|request, data| request.part(data).how(How::Stalled(0)));
     let slow = case.server(|request, data| request.part(data).how(How::Slow(20)));
-    let swarm = swarm();
+    let session = session();
     let web_seeds = vec![silent.url("a.img"), slow.url("a.img")];
-    swarm.add(Adding { web_seeds, ..adding(&case.metainfo, case.there.path()) });
+    let _ = session.add(add_torrent(&case.metainfo, case.there.path()).web_seeds(web_seeds));
     let start = Instant::now();
     while silent.heard().is_empty() || slow.heard().is_empty() {
         assert!(start.elapsed() < Duration::from_secs(30), "nobody was asked");
         std::thread::sleep(Duration::from_millis(20));
     }
     let start = Instant::now();
-    swarm.stop();
+    session.stop();
     // A silent server is waited for 15 s otherwise.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
@@ -277,12 +277,13 @@ fn answers_that_are_no_part_of_the_file() {
 fn what_is_left_out_is_told() {
     let case = case();
     let server = case.honest();
-    let mut swarm = swarm();
+    let mut session = session();
     let web_seeds =
         vec!["ftp://user:secret@a/b".into(), server.url("a.img").replace("http://", "http://user:secret@")];
     let trackers = vec![vec!["wss://user:secret@b/".into()]];
-    swarm.add(Adding { web_seeds, trackers, ..adding(&case.metainfo, case.there.path()) });
-    let warnings = warnings_until_whole(&mut swarm);
+    let _ =
+        session.add(add_torrent(&case.metainfo, case.there.path()).web_seeds(web_seeds).trackers(trackers));
+    let warnings = warnings_until_whole(&mut session);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(
         warnings[0].contains("wss://b/ is left out") && warnings[1].contains("ftp://a/b is left out"),

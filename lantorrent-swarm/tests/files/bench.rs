@@ -118,7 +118,7 @@ impl Bench {
     /// In the folder of another one, with its records.
     pub(crate) fn open_recorded_in(&self, root: &Path) -> Result<Content, FilesError> {
         let records = Records::open(&root.parent().unwrap().join("records"))?;
-        let options = Options { records: Some(records), ..Options::default() };
+        let options = Options::default().records(Some(records));
         Content::open(Arc::new(Tree::open(root)?), Arc::clone(&self.info), options)
     }
 

@@ -173,7 +173,7 @@ fn names_that_leave_no_room_for_what_is_added() {
     for (name, fits) in [("n".repeat(236), true), ("n".repeat(237), false), ("a.lantorrent".into(), false)] {
         let layout = Layout::of_file(name.as_ref(), 0, Kind::Plain, PIECE).unwrap();
         let bench = Bench { info: torrent(&layout, &[]), ..Bench::file(0) };
-        let options = Options { durability: Durability::NoSync, ..Options::default() };
+        let options = Options::default().durability(Durability::NoSync);
         let opened = Content::open(bench.tree(), Arc::clone(&bench.info), options);
         assert_eq!(opened.is_ok(), fits, "{name}: {:?}", opened.err());
     }

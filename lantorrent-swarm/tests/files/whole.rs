@@ -157,7 +157,7 @@ fn more_files_than_are_kept_open() {
 #[test]
 fn several_threads_at_once() {
     let bench = Bench::folder();
-    let options = Options { durability: Durability::NoSync, ..Options::default() };
+    let options = Options::default().durability(Durability::NoSync);
     let content = Content::open(bench.tree(), Arc::clone(&bench.info), options).unwrap();
     std::thread::scope(|scope| {
         for first in 0..3 {

@@ -39,13 +39,12 @@ fn what_is_written_is_read() {
         ("share/größe".into(), 70_000, Kind::Plain),
     ];
     let layout = Layout::of_folder("tool-1.0".as_ref(), files, 32_768).unwrap();
-    let draft = Draft {
-        trackers: vec![vec!["http://a/".into(), "http://b/".into()], vec!["udp://c:1".into()]],
-        web_seeds: vec!["http://w/".into(), "http://x/".into()],
-        private: true,
-        comment: Some("for all".into()),
-        creation_date: Some(1_700_000_000),
-    };
+    let draft = Draft::default()
+        .trackers(vec![vec!["http://a/".into(), "http://b/".into()], vec!["udp://c:1".into()]])
+        .web_seeds(vec!["http://w/".into(), "http://x/".into()])
+        .private(true)
+        .comment(Some("for all".into()))
+        .creation_date(Some(1_700_000_000));
     let built = draft.build(&layout, &[7; 60]).unwrap();
     let read = Metainfo::read(&built.encode()).unwrap();
     assert_eq!(read, built);
@@ -55,11 +54,7 @@ fn what_is_written_is_read() {
     assert_eq!((&read.comment, read.creation_date), (&draft.comment, draft.creation_date));
     assert!(read.info.is_private());
 
-    let one = Draft {
-        trackers: vec![vec!["http://a/".into()]],
-        web_seeds: vec!["http://w/".into()],
-        ..Draft::default()
-    };
+    let one = Draft::default().trackers(vec![vec!["http://a/".into()]]).web_seeds(vec!["http://w/".into()]);
     let bytes = one.build(&layout, &[7; 60]).unwrap().encode();
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("8:announce9:http://a/") && !text.contains("announce-list"), "{text}");

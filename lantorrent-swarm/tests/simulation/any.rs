@@ -45,14 +45,12 @@ fn any(random: &mut Random) -> Scenario {
         length: 1 + random.below(30 * piece_length as usize) as u64,
         piece_length,
         info: pick(random, &[100, 16 << 10, 50_000]),
-        limits: Limits {
-            connections: pick(random, &[3, 5, 200]),
-            connecting: pick(random, &[1, 32]),
-            upload_slots: pick(random, &[1, 2, 4, 100]),
-            unfinished: pick(random, &[0, 200_000, 64 << 20]),
-            download: pick(random, &[None, None, Some(100_000)]),
-            ..Limits::default()
-        },
+        limits: Limits::default()
+            .connections(pick(random, &[3, 5, 200]))
+            .connecting(pick(random, &[1, 32]))
+            .upload_slots(pick(random, &[1, 2, 4, 100]))
+            .unfinished(pick(random, &[0, 200_000, 64 << 20]))
+            .download(pick(random, &[None, None, Some(100_000)])),
         webs: vec![web; pick(random, &[0, 0, 1, 2])],
         latency: pick(random, &[100, 5_000, 50_000]),
     }

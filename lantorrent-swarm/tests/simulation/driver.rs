@@ -76,17 +76,12 @@ impl Driver {
         let mut random = [0; 12];
         random.fill_with(|| net.random.next() as u8);
         let pieces = package.geometry.pieces();
-        let config = Config {
-            info_hash: package.info_hash(),
-            peer_id: PeerId::ours(random),
-            seed: net.random.next(),
-            port: Some(address.port()),
-            dht_port: None,
-            networks: vec![Network { address: address.ip(), bits: 24 }],
-            web_seeds: webs.len() as u32,
-            content: known.clone().map(|have| package.content(have)),
-            limits,
-        };
+        let mut config = Config::new(package.info_hash(), PeerId::ours(random), net.random.next());
+        config.port = Some(address.port());
+        config.networks = vec![Network { address: address.ip(), bits: 24 }];
+        config.web_seeds = webs.len() as u32;
+        config.content = known.clone().map(|have| package.content(have));
+        config.limits = limits;
         Self {
             host,
             torrent: Torrent::new(config, net.now()),

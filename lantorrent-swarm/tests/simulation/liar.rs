@@ -36,7 +36,8 @@ impl Liar {
 
     pub(crate) fn opened(&mut self, net: &mut Net, end: End) {
         self.ends.push(end);
-        let features = Features { extensions: true, fast: net.random.below(2) == 0, dht: false };
+        let features = Features::NONE.with_extensions();
+        let features = if net.random.below(2) == 0 { features.with_fast() } else { features };
         let handshake = Handshake { info_hash: self.package.info_hash(), peer_id: self.id, features };
         let mut bytes = handshake.encode().to_vec();
         match self.habit {

@@ -17,6 +17,6 @@ impl Package {
     }
 
     pub(crate) fn content(&self, have: Bitfield) -> Content {
-        Content { info: self.info.clone(), geometry: self.geometry, have, private: false }
+        Content::new(self.info.clone(), self.geometry, have)
     }
 }

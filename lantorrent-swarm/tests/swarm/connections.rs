@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lantorrent_swarm::PeerId;
 use lantorrent_swarm::swarm::{Direction, Event, Fate, Limits, Origin, PeerKey, Reason};
-use lantorrent_swarm::wire::{ExtendedHandshake, Message};
+use lantorrent_swarm::wire::Message;
 
-use crate::hand::{ALL, Hand, ID, PLAIN, address, closed, config, content, dialled, said};
+use crate::hand::{ALL, Hand, ID, PLAIN, address, closed, config, content, dialled, extended, said};
 
 #[test]
 fn who_is_found_is_dialled_at_once_and_again_when_it_fails() {
@@ -27,7 +27,7 @@ fn an_address_that_is_being_dialled_is_not_dialled_again() {
     assert_eq!(dialled(&hand.found(Origin::Tracker, &[1])), [address(1)]);
     hand.connect(1, Direction::Incoming, ALL);
     let port = Some(address(1).port());
-    hand.introduce(1, &ExtendedHandshake { port, ..ExtendedHandshake::default() });
+    hand.introduce(1, &extended(|it| it.port = port));
     hand.handle(Event::Closed(PeerKey(1)));
     assert_eq!(dialled(&hand.pass(Duration::from_secs(30))), []);
     assert_eq!(dialled(&hand.handle(Event::ConnectFailed(address(1)))), []);
@@ -86,7 +86,7 @@ fn an_old_connection_is_not_given_up_for_a_new_one() {
 #[test]
 fn when_all_places_are_taken_who_is_of_no_use_goes() {
     let mut config = config(Some(content([])));
-    config.limits = Limits { connections: 2, ..Limits::default() };
+    config.limits = Limits::default().connections(2);
     let mut hand = Hand::new(config);
     hand.connect(1, Direction::Incoming, ALL);
     hand.connect(2, Direction::Incoming, ALL);
@@ -103,7 +103,7 @@ fn when_all_places_are_taken_who_is_of_no_use_goes() {
 fn fewer_places_than_connections() {
     let mut hand = Hand::with([]);
     (1..=3).for_each(|number| _ = hand.connect(number, Direction::Incoming, ALL));
-    let actions = hand.handle(Event::Limits(Limits { connections: 1, ..Limits::default() }));
+    let actions = hand.handle(Event::Limits(Limits::default().connections(1)));
     assert_eq!(closed(&actions), [(2, Reason::Full), (3, Reason::Full)]);
 }
 
@@ -115,7 +115,7 @@ fn of_too_many_connections_the_most_useful_ones_stay() {
         hand.now += Duration::from_secs(1);
         assert_eq!(hand.block(key as u64, asked[key - 1]).0, Fate::Keep);
     }
-    let actions = hand.handle(Event::Limits(Limits { connections: 2, ..Limits::default() }));
+    let actions = hand.handle(Event::Limits(Limits::default().connections(2)));
     let mut gone: Vec<u64> = closed(&actions).into_iter().map(|(key, _)| key).collect();
     gone.sort_unstable();
     assert_eq!(gone, [1, 3]);
@@ -171,7 +171,7 @@ fn two_who_have_everything_part() {
     assert_eq!(closed(&hand.say(1, Message::HaveAll)), [(1, Reason::NothingToDo)]);
     assert_eq!(hand.torrent.deadline(), None, "there is no use in calling it again");
     hand.connect(2, Direction::Incoming, ALL);
-    let only = ExtendedHandshake { upload_only: Some(true), ..ExtendedHandshake::default() };
+    let only = extended(|it| it.upload_only = Some(true));
     assert_eq!(closed(&hand.introduce(2, &only)), [(2, Reason::NothingToDo)]);
     hand.connect(3, Direction::Incoming, ALL);
     hand.say(3, Message::Bitfield(vec![0xfe]));

@@ -4,19 +4,15 @@ use std::time::Duration;
 
 use lantorrent_swarm::swarm::{Action, Direction, Event, Origin, PeerKey, Reason};
 use lantorrent_swarm::wire::{
-    Exchange, ExchangePeer, ExtendedHandshake, Features, METADATA_ID, Message, MetadataMessage,
+    Exchange, ExchangePeer, ExtendedHandshake, METADATA_ID, Message, MetadataMessage,
 };
 
-use crate::hand::{ALL, Hand, INFO, address, closed, config, content, dialled, requests, said};
+use crate::hand::{ALL, Hand, INFO, address, closed, config, content, dialled, extended, requests, said};
 
 const THEIR_ID: u8 = 9;
 
 fn has_metadata(size: usize) -> ExtendedHandshake {
-    ExtendedHandshake {
-        metadata_id: Some(THEIR_ID),
-        metadata_size: Some(size as u32),
-        ..ExtendedHandshake::default()
-    }
+    extended(|it| (it.metadata_id, it.metadata_size) = (Some(THEIR_ID), Some(size as u32)))
 }
 
 fn data(piece: u32, total: usize, data: &[u8]) -> Message {
@@ -87,7 +83,7 @@ fn metadata_is_given_to_who_asks() {
 }
 
 fn wants_exchange(port: u16) -> ExtendedHandshake {
-    ExtendedHandshake { exchange_id: Some(THEIR_ID), port: Some(port), ..ExtendedHandshake::default() }
+    extended(|it| (it.exchange_id, it.port) = (Some(THEIR_ID), Some(port)))
 }
 
 fn told(actions: &[Action], key: u64) -> Option<Exchange> {
@@ -153,7 +149,7 @@ fn nodes_of_the_dht() {
     let mut config = config(Some(content([])));
     config.dht_port = Some(7000);
     let mut hand = Hand::new(config);
-    let features = Features { dht: true, ..ALL };
+    let features = ALL.with_dht();
     assert_eq!(said(&hand.connect(1, Direction::Incoming, features), 1).pop(), Some(Message::Port(7000)));
     assert_eq!(hand.say(1, Message::Port(7777)), [Action::DhtNode("10.0.0.1:7777".parse().unwrap())]);
     assert_eq!(hand.say(1, Message::Port(0)), []);

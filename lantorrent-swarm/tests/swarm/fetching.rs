@@ -163,7 +163,7 @@ fn what_is_lost_is_fetched_again() {
 #[test]
 fn with_a_limit_to_the_rate_no_more_is_asked_for_than_comes_soon() {
     let mut hand = Hand::with([]);
-    let slow = |rate| Event::Limits(Limits { download: Some(rate), ..Limits::default() });
+    let slow = |rate| Event::Limits(Limits::default().download(Some(rate)));
     hand.handle(slow(3 * u64::from(BLOCK) / 2));
     assert_eq!((hand.willing(1, ALL).len(), hand.willing(2, ALL).len()), (3, 0));
     let actions = hand.handle(slow(2 * u64::from(BLOCK)));

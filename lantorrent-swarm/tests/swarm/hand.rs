@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lantorrent_swarm::swarm::{
-    Action, Bitfield, BlockSum, Config, Content, Direction, Event, Fate, Limits, Origin, PeerKey, Reason,
-    Sender, Torrent, Verdict,
+    Action, Bitfield, BlockSum, Config, Content, Direction, Event, Fate, Origin, PeerKey, Reason, Sender,
+    Torrent, Verdict,
 };
 use lantorrent_swarm::wire::{ExtendedHandshake, Features, Handshake, Message};
 use lantorrent_swarm::{BLOCK, Geometry, InfoHash, PeerId, Span};
@@ -27,21 +27,21 @@ pub(crate) fn content(have: impl IntoIterator<Item = u32>) -> Content {
         set.insert(piece);
     }
     let geometry = Geometry::new(u64::from(PIECES * 2 * BLOCK), 2 * BLOCK).unwrap();
-    Content { info: INFO.into(), geometry, have: set, private: false }
+    Content::new(INFO.into(), geometry, set)
 }
 
 pub(crate) fn config(content: Option<Content>) -> Config {
-    Config {
-        info_hash: InfoHash::of(INFO),
-        peer_id: ID,
-        seed: 1,
-        port: Some(6881),
-        dht_port: None,
-        networks: Vec::new(),
-        web_seeds: 0,
-        content,
-        limits: Limits::default(),
-    }
+    let mut config = Config::new(InfoHash::of(INFO), ID, 1);
+    config.port = Some(6881);
+    config.content = content;
+    config
+}
+
+/// What a peer says in the extension protocol.
+pub(crate) fn extended(fill: impl FnOnce(&mut ExtendedHandshake)) -> ExtendedHandshake {
+    let mut handshake = ExtendedHandshake::default();
+    fill(&mut handshake);
+    handshake
 }
 
 pub(crate) fn address(number: u8) -> SocketAddr {
@@ -53,9 +53,9 @@ pub(crate) fn block(piece: u32, number: u32) -> Span {
 }
 
 /// What a peer can do, mostly.
-pub(crate) const ALL: Features = Features { extensions: true, fast: true, dht: false };
+pub(crate) const ALL: Features = Features::NONE.with_extensions().with_fast();
 /// What a peer of 2001 can do.
-pub(crate) const PLAIN: Features = Features { extensions: false, fast: false, dht: false };
+pub(crate) const PLAIN: Features = Features::NONE;
 
 impl Hand {
     pub(crate) fn new(config: Config) -> Self {

@@ -11,10 +11,12 @@ use lantorrent_swarm::wire::{
 };
 use lantorrent_swarm::{BLOCK, Geometry, PeerId};
 
-use crate::hand::{ALL, Hand, INFO, PIECES, PLAIN, address, block, closed, config, content, dialled, said};
+use crate::hand::{
+    ALL, Hand, INFO, PIECES, PLAIN, address, block, closed, config, content, dialled, extended, said,
+};
 
 fn has_metadata(size: u32) -> ExtendedHandshake {
-    ExtendedHandshake { metadata_id: Some(9), metadata_size: Some(size), ..ExtendedHandshake::default() }
+    extended(|it| (it.metadata_id, it.metadata_size) = (Some(9), Some(size)))
 }
 
 fn asks_for_metadata(actions: &[Action], key: u64) -> bool {
@@ -174,7 +176,7 @@ fn what_is_there_already_is_said_in_one_message() {
     let mut hand = Hand::new(config(None));
     hand.connect(1, Direction::Incoming, PLAIN);
     let geometry = Geometry::new(u64::from(pieces) * u64::from(BLOCK), BLOCK).unwrap();
-    let known = Content { info: INFO.into(), geometry, have: Bitfield::all(pieces), private: false };
+    let known = Content::new(INFO.into(), geometry, Bitfield::all(pieces));
     let actions = hand.handle(Event::Content(known));
     assert_eq!(said(&actions, 1), [Message::Bitfield(vec![0xff; 1250])]);
 }
@@ -182,7 +184,7 @@ fn what_is_there_already_is_said_in_one_message() {
 #[test]
 fn those_who_take_little_do_not_hold_back_who_takes_much() {
     let mut config = config(Some(content(0..PIECES)));
-    config.limits = Limits { upload_slots: 200, ..Limits::default() };
+    config.limits = Limits::default().upload_slots(200);
     let mut hand = Hand::new(config);
     for number in 1..=100 {
         hand.connect(number, Direction::Incoming, PLAIN);
@@ -205,7 +207,7 @@ fn those_who_take_little_do_not_hold_back_who_takes_much() {
 #[test]
 fn a_torrent_without_pieces() {
     let geometry = Geometry::new(0, BLOCK).unwrap();
-    let known = Content { info: INFO.into(), geometry, have: Bitfield::none(0), private: false };
+    let known = Content::new(INFO.into(), geometry, Bitfield::none(0));
     let mut hand = Hand::new(config(Some(known)));
     hand.connect(1, Direction::Incoming, PLAIN);
     hand.handle(Event::Closed(PeerKey(1)));

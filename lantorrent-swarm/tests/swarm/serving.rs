@@ -11,7 +11,7 @@ use crate::hand::{ALL, Hand, PIECES, PLAIN, block, closed, config, content, said
 /// Of a seed with so many slots.
 fn seed(slots: usize) -> Hand {
     let mut config = config(Some(content(0..PIECES)));
-    config.limits = Limits { upload_slots: slots, ..Limits::default() };
+    config.limits = Limits::default().upload_slots(slots);
     Hand::new(config)
 }
 
@@ -136,7 +136,7 @@ fn who_is_choked_is_told_what_he_will_not_get() {
     interested(&mut hand, 1, ALL);
     let asked: Vec<_> = (0..4).flat_map(|piece| hand.say(1, Message::Request(block(piece, 0)))).collect();
     assert_eq!(uploads(&asked).len(), 2);
-    let actions = hand.handle(Event::Limits(Limits { upload_slots: 0, ..Limits::default() }));
+    let actions = hand.handle(Event::Limits(Limits::default().upload_slots(0)));
     let expected = [Message::Choke, Message::Reject(block(2, 0)), Message::Reject(block(3, 0))];
     assert_eq!(said(&actions, 1), expected);
 }

@@ -9,7 +9,7 @@ use lantorrent_swarm::tracker::{
 use lantorrent_swarm::{InfoHash, PeerId, Seed, Url};
 
 const AT_ONCE: AnnouncerEvent = AnnouncerEvent::Start { within: Duration::ZERO };
-const SEED: Standing = Standing { stats: Stats { uploaded: 0, downloaded: 0, left: 0 }, peers: 0 };
+const SEED: Standing = Standing::new(Stats { uploaded: 0, downloaded: 0, left: 0 }, 0);
 
 /// One announcer, the time that has passed, and where its torrent stands.
 struct Lab {
@@ -32,14 +32,13 @@ impl Lab {
     fn new(tiers: &[&str]) -> Self {
         let url = |name: &str| -> Url { format!("http://{name}/announce").parse().unwrap() };
         let tiers: Vec<Vec<_>> = tiers.iter().map(|tier| tier.split(' ').map(url).collect()).collect();
-        let who =
-            Identity { info_hash: InfoHash([1; 20]), peer_id: PeerId::ours([2; 12]), port: 6881, key: 7 };
+        let who = Identity::new(InfoHash([1; 20]), PeerId::ours([2; 12]), 6881, 7);
         let stats = Stats { left: 1000, ..Stats::default() };
         Self {
             announcer: Announcer::new(who, &tiers, Seed([4; 32])),
             start: Instant::now(),
             now: Duration::ZERO,
-            standing: Standing { stats, peers: 100 },
+            standing: Standing::new(stats, 100),
         }
     }
 
@@ -90,7 +89,19 @@ fn only_question(actions: Vec<AnnouncerAction>) -> Question {
 }
 
 fn every(seconds: u64) -> Announced {
-    Announced { interval: Some(Duration::from_secs(seconds)), ..Announced::default() }
+    announced(|it| it.interval = Some(Duration::from_secs(seconds)))
+}
+
+fn announced(fill: impl FnOnce(&mut Announced)) -> Announced {
+    let mut announced = Announced::default();
+    fill(&mut announced);
+    announced
+}
+
+/// The tracker's answer, with the least time between two announcements.
+fn not_sooner(least: Duration, mut announced: Announced) -> Announced {
+    announced.min_interval = Some(least);
+    announced
 }
 
 #[test]
@@ -100,12 +111,10 @@ fn a_life() {
     assert_eq!((question.host.as_str(), question.announce.event), ("a", AnnounceEvent::Started));
     assert_eq!((question.announce.stats.left, question.announce.key), (1000, Some(7)));
     let found = vec!["10.0.0.1:6881".parse().unwrap()];
-    let announced = Announced {
-        peers: found.clone(),
-        tracker_id: Some(b"id".to_vec()),
-        warning: Some("old".into()),
-        ..every(100)
-    };
+    let mut announced = every(100);
+    announced.peers.clone_from(&found);
+    announced.tracker_id = Some(b"id".to_vec());
+    announced.warning = Some("old".into());
     let actions = lab.answers(&question, announced);
     let warning = AnnouncerAction::Warning("http://a/announce".parse().unwrap(), "old".into());
     assert_eq!(actions, [warning, AnnouncerAction::Found(found)]);
@@ -180,7 +189,7 @@ fn with_few_peers_it_asks_sooner_but_not_sooner_than_it_may() {
     lab.standing.peers = 2;
     let mut question = lab.asks(AT_ONCE);
     for expected in [40, 80, 160, 320] {
-        lab.answers(&question, Announced { min_interval: Some(Duration::from_secs(40)), ..every(3600) });
+        lab.answers(&question, not_sooner(Duration::from_secs(40), every(3600)));
         let (waited, next) = lab.waits();
         assert_eq!(waited, expected);
         question = next;
@@ -206,7 +215,7 @@ fn intervals_have_sane_bounds() {
         (every(0), 30, 30),
         (every(u64::MAX), 6480, 7200),
         (Announced::default(), 1620, 1800),
-        (Announced { min_interval: Some(Duration::MAX), ..every(100) }, 100, 100),
+        (not_sooner(Duration::MAX, every(100)), 100, 100),
     ] {
         let mut lab = Lab::new(&["a"]);
         let question = lab.asks(AT_ONCE);
@@ -279,7 +288,7 @@ fn torrents_that_start_together_come_apart() {
     let within = Duration::from_secs(100);
     let mut early = 0;
     for number in 0..200 {
-        let who = Identity { info_hash: InfoHash([1; 20]), peer_id: PeerId([2; 20]), port: 1, key: 7 };
+        let who = Identity::new(InfoHash([1; 20]), PeerId([2; 20]), 1, 7);
         let tiers = [vec!["udp://a:1".parse().unwrap()]];
         let mut announcer = Announcer::new(who, &tiers, Seed([number; 32]));
         assert!(announcer.handle(start, SEED, AnnouncerEvent::Start { within }).is_empty());
@@ -292,11 +301,8 @@ fn torrents_that_start_together_come_apart() {
 
 #[test]
 fn without_a_tracker_nothing_happens() {
-    let mut announcer = Announcer::new(
-        Identity { info_hash: InfoHash([1; 20]), peer_id: PeerId([2; 20]), port: 1, key: 7 },
-        &[],
-        Seed([0; 32]),
-    );
+    let mut announcer =
+        Announcer::new(Identity::new(InfoHash([1; 20]), PeerId([2; 20]), 1, 7), &[], Seed([0; 32]));
     assert_eq!(announcer.handle(Instant::now(), SEED, AT_ONCE), []);
     assert_eq!(announcer.deadline(), None);
 }
@@ -309,13 +315,13 @@ fn a_seed_calls_nobody_where_all_are_seeds() {
         (SEED, counts(5, 0), false),
         (SEED, counts(5, 1), true),
         (SEED, counts(0, 0), true),
-        (Standing { stats: Stats { left: 1, ..Stats::default() }, peers: 0 }, counts(5, 0), true),
+        (Standing::new(Stats { left: 1, ..Stats::default() }, 0), counts(5, 0), true),
     ] {
         let mut lab = Lab::new(&["a"]);
         lab.standing = standing;
         let question = lab.asks(AT_ONCE);
         assert_eq!(question.announce.want, Some(if standing.stats.left == 0 { 20 } else { 80 }));
-        let announced = Announced { peers: peers.clone(), scrape, ..Announced::default() };
+        let announced = announced(|it| (it.peers, it.scrape) = (peers.clone(), scrape));
         let found = if calls { vec![AnnouncerAction::Found(peers.clone())] } else { Vec::new() };
         assert_eq!(lab.answers(&question, announced), found, "{scrape:?}");
     }

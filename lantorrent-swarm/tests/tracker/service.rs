@@ -85,13 +85,9 @@ fn ask_udp(tracker: &Url, announce: &Announce) -> Result<Announced, TrackerError
 
 /// A torrent that announces itself and tells whom it found.
 fn announce(number: u16, trackers: &[Url]) -> (Announcer, Vec<SocketAddr>) {
-    let who = Identity {
-        info_hash: InfoHash([1; 20]),
-        peer_id: PeerId::ours([number as u8; 12]),
-        port: number,
-        key: number.into(),
-    };
-    let standing = Standing { stats: Stats { left: 1, ..Stats::default() }, peers: 0 };
+    let peer_id = PeerId::ours([number as u8; 12]);
+    let who = Identity::new(InfoHash([1; 20]), peer_id, number, number.into());
+    let standing = Standing::new(Stats { left: 1, ..Stats::default() }, 0);
     let mut announcer = Announcer::new(who, &[trackers.to_vec()], Seed([number as u8; 32]));
     let start = AnnouncerEvent::Start { within: Duration::ZERO };
     let (mut found, mut actions) = (Vec::new(), announcer.handle(Instant::now(), standing, start));

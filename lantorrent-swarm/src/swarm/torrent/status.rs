@@ -10,6 +10,7 @@ use crate::swarm::peer::Peer;
 
 /// How far a torrent is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Pieces that are there, verified.
     pub pieces: u32,
@@ -33,6 +34,7 @@ pub struct Progress {
 
 /// How things are with a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerStatus {
     /// Its connection.
     pub key: PeerKey,

@@ -10,6 +10,7 @@ use crate::{InfoHash, PeerId};
 
 /// As whom a torrent announces itself.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Identity {
     /// The torrent.
     pub info_hash: InfoHash,
@@ -21,8 +22,16 @@ pub struct Identity {
     pub key: u32,
 }
 
+impl Identity {
+    /// A torrent of a client that takes connections at `port`; `key` is a random number.
+    pub fn new(info_hash: InfoHash, peer_id: PeerId, port: u16, key: u32) -> Self {
+        Self { info_hash, peer_id, port, key }
+    }
+}
+
 /// Where a torrent stands.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Standing {
     /// Its bytes.
     pub stats: Stats,
@@ -30,8 +39,16 @@ pub struct Standing {
     pub peers: usize,
 }
 
+impl Standing {
+    /// Its bytes, and the number of peers it is connected with.
+    pub const fn new(stats: Stats, peers: usize) -> Self {
+        Self { stats, peers }
+    }
+}
+
 /// What happens to an [`Announcer`](super::Announcer).
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum AnnouncerEvent {
     /// Time has passed.
     Tick,
@@ -55,6 +72,7 @@ pub struct AskId(pub(super) u64);
 
 /// What the driver of an [`Announcer`](super::Announcer) is to do.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to carry out every action")]
 pub enum AnnouncerAction {
     /// Ask, and hand in the answer or why there is none.
     Ask {

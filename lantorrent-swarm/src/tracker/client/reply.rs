@@ -19,6 +19,7 @@ const LONGEST_ID: usize = 256;
 
 /// What a tracker answers to an announcement, over HTTP and UDP alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Announced {
     /// When it wants to hear from us again.
     pub interval: Option<Duration>,
@@ -36,6 +37,7 @@ pub struct Announced {
 
 /// Why there is no answer to an announcement or a scrape.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum TrackerError {
     /// It does not want to. The same question again is answered the same.
     #[error("the tracker refuses: {reason}")]
@@ -61,6 +63,7 @@ pub enum TrackerError {
 
 /// When a tracker that refused may be asked again (BEP 31).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Retry {
     /// After that time.
     After(Duration),

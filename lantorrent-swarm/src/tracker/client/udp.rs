@@ -40,6 +40,7 @@ pub struct UdpClient<K> {
 
 /// What happens to a [`UdpClient`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum UdpEvent<'a, K> {
     /// Time has passed.
     Tick,
@@ -70,6 +71,7 @@ enum Kind {
 
 /// What the driver of a [`UdpClient`] is to do.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to carry out every action")]
 pub enum UdpAction<K> {
     /// Send this datagram.
     Send(SocketAddr, Vec<u8>),
@@ -79,6 +81,7 @@ pub enum UdpAction<K> {
 
 /// What a UDP tracker has answered.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the questions of BEP 15")]
 pub enum UdpAnswer {
     /// To an announcement.
     Announced(Announced),

@@ -20,6 +20,7 @@ const REACH: Reach = Reach { families: &[Compact::V4, Compact::V6], most: 200 };
 
 /// The answer to a request: the status and the body, which is text if the status is not 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpAnswer {
     /// 200, or 404 where nothing is.
     pub status: u16,

@@ -20,6 +20,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// How a tracker keeps its peers.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TrackerSettings {
     /// How often clients are to announce.
     pub interval: Duration,

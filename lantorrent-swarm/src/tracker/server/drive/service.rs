@@ -47,6 +47,7 @@ enum Message {
 
 /// Why a tracker does not run.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServiceError {
     /// It cannot listen there.
     #[error("cannot listen at {address}: {cause}")]
