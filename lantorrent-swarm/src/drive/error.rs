@@ -220,6 +220,7 @@ impl TorrentError {
             StoreError::CannotOpen { path, cause }
             | StoreError::NoRoot { path, cause, .. }
             | StoreError::CannotWrite { path, cause, .. } => Self::Io { path, kind: cause.kind(), reason },
+            _ => Self::FileSystem { path: PathBuf::new(), reason },
         }
     }
 }
