@@ -34,5 +34,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(failure) => println!("{}: {failure}", ended.target),
         }
     }
-    Ok(outcome.into_result()?)
+    Ok(outcome.into_result().map_err(|error| error.to_string())?)
 }

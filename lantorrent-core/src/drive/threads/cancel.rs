@@ -97,7 +97,7 @@ impl Cancel {
             survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
         let mut board = Board::new(self.targets, Code::CANCELLED);
         for report in found.reports {
-            board.end(report);
+            board.end(report, 0);
         }
         Ok(board.outcome(0, started.elapsed()))
     }

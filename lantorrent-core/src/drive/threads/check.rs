@@ -92,7 +92,7 @@ impl Check {
             survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
         let mut board = Board::new(self.targets, Code::SUCCESS);
         for report in found.reports {
-            board.end(report);
+            board.end(report, 0);
         }
         Ok(board.outcome(0, started.elapsed()))
     }

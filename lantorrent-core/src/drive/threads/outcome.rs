@@ -233,8 +233,8 @@ impl Board {
         }
     }
 
-    /// A request has its result. None where it is of no target.
-    pub(super) fn end(&mut self, report: Report) -> Option<TargetOutcome> {
+    /// A request has its result, when so many bytes were sent. None where it is of no target.
+    pub(super) fn end(&mut self, report: Report, sent: u64) -> Option<TargetOutcome> {
         let place = place(report.id.as_deref()?)?;
         let target = self.targets.get(place)?.clone();
         let state = self.states.get_mut(place)?;
@@ -243,7 +243,11 @@ impl Board {
         } else {
             Err(Failure { code: report.code, message: report.message.clone() })
         };
-        state.state = if result.is_ok() { NodeState::Done } else { NodeState::Failed };
+        // A node that has the file was sent all of it, by the first one or directly.
+        *state = match result {
+            Ok(()) => TargetProgress { state: NodeState::Done, offset: sent },
+            Err(_) => TargetProgress { state: NodeState::Failed, ..*state },
+        };
         let outcome = TargetOutcome { target, result, progress: *state, report };
         *self.ended.get_mut(place)? = Some(outcome.clone());
         Some(outcome)
@@ -257,7 +261,7 @@ impl Board {
                 id: Some(place.to_string()),
                 ..Report::refusal(Code::NEVER_REPORTED, "no result was reported")
             };
-            self.end(report);
+            self.end(report, 0);
         }
         let targets = self.ended.into_iter().flatten().collect();
         Outcome { targets, bypassed: self.bypassed, sent, elapsed }
@@ -292,21 +296,22 @@ mod tests {
     #[test]
     fn an_outcome_is_in_the_order_of_the_targets() {
         let mut board = board();
-        assert!(board.end(report(1, Code::SUCCESS)).unwrap().result.is_ok());
-        assert_eq!(board.end(report(0, Code::NO_SPACE)).unwrap().result.unwrap_err().code, Code::NO_SPACE);
+        assert!(board.end(report(1, Code::SUCCESS), 5).unwrap().result.is_ok());
+        assert_eq!(board.end(report(0, Code::NO_SPACE), 5).unwrap().result.unwrap_err().code, Code::NO_SPACE);
         let outcome = board.outcome(5, Duration::ZERO);
         let hosts: Vec<&str> = outcome.targets().iter().map(|ended| ended.target.host.as_str()).collect();
         assert_eq!(hosts, ["a", "b"]);
         assert_eq!((outcome.succeeded().count(), outcome.failed().count()), (1, 1));
         let Err(Error::Incomplete(outcome)) = outcome.into_result() else { panic!("a target has failed") };
         assert_eq!(outcome.sent(), 5);
+        assert_eq!(outcome.targets()[1].progress.offset, 5);
     }
 
     #[test]
     fn a_target_without_a_result_is_no_success() {
         let mut board = board();
-        assert!(board.end(report(2, Code::SUCCESS)).is_none(), "there is no such target");
-        board.end(report(1, Code::SUCCESS));
+        assert!(board.end(report(2, Code::SUCCESS), 5).is_none(), "there is no such target");
+        board.end(report(1, Code::SUCCESS), 5);
         let outcome = board.outcome(0, Duration::ZERO);
         assert_eq!(outcome.targets()[0].report().code, Code::NEVER_REPORTED);
         assert!(!outcome.all_succeeded());

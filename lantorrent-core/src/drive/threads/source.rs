@@ -122,7 +122,8 @@ impl Hands<SourceSession> for SourceHands {
                 (self.listener)(&TransferEvent::Progress(progress));
             }
             SourceOutput::Report(report) => {
-                if let Some(ended) = self.board.end(report) {
+                let sent = self.monitor.look(Ring::farthest);
+                if let Some(ended) = self.board.end(report, sent) {
                     (self.listener)(&TransferEvent::Ended(ended));
                 }
             }

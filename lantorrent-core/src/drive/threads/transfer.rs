@@ -233,7 +233,7 @@ impl Transfer {
             plan.features_in_use = plan.exchange.features_of_all(&plan.features, places);
         }
         let mut board = Board::new(self.targets, Code::SUCCESS);
-        for ended in reports.into_iter().filter_map(|report| board.end(report)) {
+        for ended in reports.into_iter().filter_map(|report| board.end(report, 0)) {
             (self.listener)(&TransferEvent::Ended(ended));
         }
         if plan.destinations.is_empty() {
