@@ -53,7 +53,7 @@ pub mod url;
 pub mod wire;
 
 pub use compact::Compact;
-#[cfg(feature = "drive")]
+#[cfg(all(feature = "drive", target_os = "linux"))]
 pub use drive::{
     AddTorrent, Alert, Bounds, Existing, Phase, Session, SessionError, Settings, Status, TorrentError,
     TorrentHandle, TorrentSource, TorrentWarning, Trust,
