@@ -1,6 +1,6 @@
 //! What this process may have of the system.
 
-use lantorrent_core::rlimit::rlimit;
+use lantorrent_core::store::rlimit;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// To be called first of all, while there is nothing that could be lost.

@@ -21,10 +21,13 @@ mod race;
 #[cfg(any(feature = "chain", feature = "runtime"))]
 mod rate;
 #[cfg(all(feature = "store", target_os = "linux"))]
-pub mod rlimit;
+mod rlimit;
 #[cfg(all(feature = "runtime", target_os = "linux"))]
-#[doc(hidden)]
-#[expect(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "shared with lantorrent-swarm alone")]
+#[expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "a driver has to do all of it: what is new here must not compile unseen"
+)]
 pub mod runtime;
 #[cfg(feature = "chain")]
 pub mod session;
@@ -40,9 +43,9 @@ pub use drive::{
     TransferHandle, TransferProgress,
 };
 #[cfg(any(feature = "chain", feature = "runtime"))]
-pub use rate::{Limit, Pace};
+pub use rate::Limit;
 #[cfg(all(feature = "runtime", target_os = "linux"))]
-pub use runtime::{Dscp, NoDscp, Resolver, connect, host_of, look_up, look_up_all, look_up_within};
+pub use runtime::{Dscp, Resolver};
 #[cfg(feature = "chain")]
 pub use wire::{Keyring, Password};
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use lantorrent_swarm::metainfo::Metainfo;
-use lantorrent_swarm::{AddTorrent, Alert, Bounds, Session, Settings, TorrentError};
+use lantorrent_swarm::{AddTorrent, Alert, Bounds, Session, Settings, TorrentError, TorrentHandle};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Alert::Failed(hash, error) => println!("{hash}: {error}"),
             _ => {}
         }
-        for status in packages.iter().filter_map(|package| package.status()) {
+        for status in packages.iter().filter_map(TorrentHandle::status) {
             println!("{}: {} bytes of {:?}", status.info_hash, status.have, status.length);
         }
     }

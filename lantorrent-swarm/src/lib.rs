@@ -3,6 +3,10 @@
 //! Everything that a protocol decides is pure: bytes, events and the time go in, values and actions come out. It touches
 //! no socket, file, clock or randomness, so all of it is tested without a network. Drivers only move bytes.
 //!
+#![cfg_attr(all(feature = "drive", target_os = "linux"), doc = include_str!("guide.md"))]
+//!
+//! # Where things are
+//!
 //! - [`bencode`]: the encoding that everything else is written in.
 //! - [`metainfo`]: torrents and magnet links.
 //! - [`url`]: where trackers, web seeds and files are.

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lantorrent_core::{Dscp, look_up};
+use lantorrent_core::Dscp;
+use lantorrent_core::runtime::look_up;
 use log::LevelFilter;
 
 use super::Sync;

@@ -9,7 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lantorrent_core::{Limit, look_up_all};
+use lantorrent_core::Limit;
+use lantorrent_core::runtime::look_up_all;
 use lantorrent_swarm::drive::Dht;
 use lantorrent_swarm::metainfo::Contact;
 use lantorrent_swarm::{Session, SessionError, Settings, Trust};

@@ -48,6 +48,8 @@ pub use stock::Stock;
 pub use supply::{Content, Supply, SupplyStep, Zeros};
 pub use wake::{Epoch, Local, Shared, Wake};
 
+pub use crate::rate::Pace;
+
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 pub const TELL: Duration = Duration::from_millis(100);
 

@@ -12,7 +12,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// ```
 /// use std::time::Instant;
 ///
-/// let mut pace = lantorrent_core::Pace::new(lantorrent_core::Limit::new(None));
+/// let mut pace = lantorrent_core::flow::Pace::new(lantorrent_core::Limit::new(None));
 /// assert_eq!(pace.allowance(Instant::now(), 1000), Ok(1000));
 /// pace.went(1000);
 /// ```

@@ -1,6 +1,7 @@
 //! What the drivers of chains and of swarms are made of: the network of this host, and the parts of an event loop.
 //!
-//! For the crates of this workspace alone; what other programs need of it is in the crate's root.
+//! Needed by a driver of your own that shall treat names, connections and rates as ours do; not by users of a
+//! [`Node`](crate::Node) or a [`Transfer`](crate::Transfer).
 
 pub mod dial;
 pub mod dscp;
@@ -19,6 +20,7 @@ pub use timers::Timers;
 pub use workers::Workers;
 
 pub use crate::race::{ADDRESSES, Race};
+pub use crate::rate::Pace;
 
 /// From the operating system's random source.
 pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {

@@ -55,6 +55,7 @@ pub use roots::Roots;
 pub use tree::{Found, Permissions, Tree, What};
 
 pub use crate::digest::{Digest, digest, zero_digest};
+pub use crate::rlimit::rlimit;
 
 /// How a file gets to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

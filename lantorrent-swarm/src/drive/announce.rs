@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use lantorrent_core::look_up_within;
+use lantorrent_core::runtime::look_up_within;
 use lantorrent_core::runtime::{Mailbox, Timers, Workers};
 
 use super::alert::TorrentWarning;

@@ -50,7 +50,7 @@ impl Connector for Dialer {
 
 fn dial(details: &ConnectionDetails<'_>) -> Result<Socket, Error> {
     let deadline = details.timeout.not_zero().and_then(|patience| Instant::now().checked_add(*patience));
-    let stream = lantorrent_core::connect(details.addrs.iter().copied(), deadline)
+    let stream = lantorrent_core::runtime::connect(details.addrs.iter().copied(), deadline)
         .map_err(|error| told(error, details.timeout))?;
     let stream = Arc::new(stream);
     (details.register_shutdown)(Arc::downgrade(&stream) as Weak<dyn ShutdownHandle>)?;

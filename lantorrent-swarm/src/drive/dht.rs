@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lantorrent_core::look_up_all;
+use lantorrent_core::runtime::look_up_all;
 use lantorrent_core::runtime::socket;
 use lantorrent_core::store::sync_file;
 use mio::net::UdpSocket;

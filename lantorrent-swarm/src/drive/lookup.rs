@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use lantorrent_core::{look_up, look_up_within};
+use lantorrent_core::runtime::{look_up, look_up_within};
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;

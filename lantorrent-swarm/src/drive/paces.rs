@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use lantorrent_core::{Limit, Pace};
+use lantorrent_core::Limit;
+use lantorrent_core::runtime::Pace;
 
 /// What the limit of all torrents and that of one allow, for one connection.
 pub(super) struct Paces([Pace; 2]);

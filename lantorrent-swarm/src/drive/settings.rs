@@ -140,7 +140,7 @@ impl Bounds {
 /// Derived from the number of descriptors that this process may have, and without a quota.
 impl Default for Bounds {
     fn default() -> Self {
-        let descriptors = lantorrent_core::rlimit::rlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = lantorrent_core::store::rlimit(rustix::process::Resource::Nofile).current;
         let descriptors = descriptors.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         Self {
             connections: (descriptors / 2).clamp(8, 500),

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lantorrent_core::Limit;
+use lantorrent_core::runtime::Pace;
 use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, Target, digest};
-use lantorrent_core::{Limit, Pace};
 
 use super::SessionError;
 use super::http::Client;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use lantorrent_core::host_of;
+use lantorrent_core::runtime::host_of;
 use rustix::net::{RecvFlags, recv};
 
 /// How long a client may take to notice that a connection was closed.
