@@ -1,6 +1,8 @@
 //! Data plane between a session and its driver: which blocks are in memory, which consumer is served from where, what
 //! waits for what, and what the disk does next.
 //!
+//! Needed by a driver of your own that moves payload; a program that only sends or receives files does without.
+//!
 //! Nothing here touches a socket, a file or a clock. `now` is an argument; sockets are any [`Read`](std::io::Read) and
 //! [`Write`](std::io::Write) that may answer [`WouldBlock`](std::io::ErrorKind::WouldBlock); files are what a driver makes
 //! of [`Content`] and [`Files`]. Both drivers, the simulation and the fuzz targets step this very code.

@@ -4,6 +4,9 @@
 //! that, with parts that are the same for all: [`LinkInput`] and [`LinkOutput`] of the connections to nodes, [`FeedInput`]
 //! and [`FeedOutput`] of the payload that goes over them.
 //!
+//! Needed by a driver of your own, on sockets or in a simulation. Of users of a [`Transfer`](crate::Transfer) or a
+//! [`Node`](crate::Node) only [`Timing`] is asked.
+//!
 //! The loop of a driver, for each of them:
 //!
 //! 1. `handle(now, input)` for each thing that happened;

@@ -10,6 +10,9 @@
 //!
 //! Who keeps many files below one folder, and decides himself when they are whole, has a [`Tree`].
 //!
+//! Needed by any program that writes files at the request of others. Of users of a [`Transfer`](crate::Transfer) or a
+//! [`Node`](crate::Node) only [`Placement`] and [`Durability`] are asked.
+//!
 //! Nothing here knows of transfers or of their protocol. Linux only: paths are confined by
 //! `openat2`, or where that is refused by a walk from name to name. What a file system cannot promise is a warning in the
 //! log, once.

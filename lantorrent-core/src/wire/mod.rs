@@ -1,5 +1,9 @@
 //! The wire: bytes in, values out, and back. No socket, no file, no clock, no randomness.
 //!
+//! Needed to speak the protocol without our state machines: to read and verify headers in a loop of your own, to test a
+//! node, to look into a recording. Users of a [`Transfer`](crate::Transfer) need [`Keyring`] and [`Password`] alone, and
+//! [`Code`] to tell failures from each other.
+//!
 //! A connection carries, away from the source, a [`Header`] with its signature ([`HeaderReader`]), in wire 2 a
 //! [`proof`], and the payload ([`PayloadReader`]); towards the source, [`Line`]s in wire 2 ([`LineReader`]) and bare
 //! [`Report`]s in wire 1 ([`ReportReader`]). PROTOCOL.md says what every byte means.
