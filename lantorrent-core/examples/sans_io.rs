@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use lantorrent_core::session::{
-    FeedInput, FeedOutput, FileInput, FileOutput, Gate, Greeting, Incoming, LinkInput, LinkOutput, NodeInput,
-    NodeOutput, NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput, SourceSession,
-    Timing, UpstreamId,
+    FeedInput, FeedOutput, FileInput, FileOutput, Gate, HandshakeStep, Incoming, LinkInput, LinkOutput,
+    NodeInput, NodeOutput, NodeSession, Now, Opened, Plan, ReadBack, Seed, SourceInput, SourceOutput,
+    SourceSession, Timing, UpstreamId,
 };
 use lantorrent_core::wire::{
     Destination, Frame, Keyring, Nonce, Password, PayloadReader, PayloadWriter, Request, RootHasher, Sum,
@@ -77,9 +77,9 @@ fn main() {
                 let (used, said) = greeting.push(now, bytes);
                 bytes = &bytes[used..];
                 match said {
-                    Greeting::More => {}
-                    Greeting::Reply(reply) | Greeting::Refused { reply, .. } => up.extend(reply),
-                    Greeting::Proven(proven) => {
+                    HandshakeStep::More => {}
+                    HandshakeStep::Reply(reply) | HandshakeStep::Refused { reply, .. } => up.extend(reply),
+                    HandshakeStep::Proven(proven) => {
                         let reader = PayloadReader::new(&proven.header, &keys).expect("there is a password");
                         let (keys, timing, seed) = (keys.clone(), Timing::default(), Seed([3; 32]));
                         let session = NodeSession::new(now, UPSTREAM, *proven, keys, timing, seed);

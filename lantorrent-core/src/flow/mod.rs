@@ -50,7 +50,7 @@ pub use stock::Stock;
 pub use supply::{Content, Supply, SupplyStep, Zeros};
 pub use wake::{Epoch, Local, Shared, Wake};
 
-pub use crate::rate::Pace;
+pub use crate::rate::RateLimiter;
 
 /// How often a session hears how far the payload is: received, written, or sent to a child.
 pub const TELL: Duration = Duration::from_millis(100);

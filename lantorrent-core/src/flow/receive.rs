@@ -15,7 +15,7 @@ use super::block::{Block, Buffer, Pool};
 use super::ring::{Full, Item, NoRoom, Ring};
 use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
-use crate::rate::{Limit, Pace};
+use crate::rate::{Limit, RateLimiter};
 use crate::session::NodeInput;
 use crate::wire::{Frame, Header, Keyring, PayloadError, PayloadReader, RootHasher};
 
@@ -94,7 +94,7 @@ struct Reading {
     fresh: bool,
     /// Since when it waits for room, or the session was told so.
     waits: Option<Instant>,
-    pace: Pace,
+    limiter: RateLimiter,
     told: Instant,
     /// When the session heard last that the limit holds it back.
     excused: Option<Instant>,
@@ -173,7 +173,7 @@ impl Receiver {
             block: None,
             fresh: true,
             waits: None,
-            pace: Pace::new(self.limit.clone()),
+            limiter: RateLimiter::new(self.limit.clone()),
             told: now,
             excused: None,
             begun: from > 0,
@@ -289,7 +289,7 @@ impl Reading {
         self.waits = None;
         let block = self.block.get_or_insert_with(|| pool.take());
         let [first, second] = self.payload.slots(block);
-        let allowed = match self.pace.allowance(now, first.len() + second.len()) {
+        let allowed = match self.limiter.allowance(now, first.len() + second.len()) {
             Ok(allowed) => allowed,
             Err(at) => {
                 self.give_back_block();
@@ -304,7 +304,7 @@ impl Reading {
         let (of_first, of_second) = (first.len().min(allowed), allowed.saturating_sub(first.len()));
         let mut slots = [IoSliceMut::new(&mut first[..of_first]), IoSliceMut::new(&mut second[..of_second])];
         let result = from.read_vectored(&mut slots);
-        self.pace.went(result.as_ref().copied().unwrap_or(0));
+        self.limiter.went(result.as_ref().copied().unwrap_or(0));
         match result {
             Ok(0) => Err(Stop::Lost),
             Ok(count) => self.came(now, count, ring, tell),

@@ -11,7 +11,7 @@ use super::outgoing::{Meaning, Outgoing};
 use super::ring::{Backing, LinkOrder, LinkWork, Ring};
 use super::wake::{Epoch, Shared};
 use super::{TELL, Tell};
-use crate::rate::{Limit, Pace};
+use crate::rate::{Limit, RateLimiter};
 use crate::session::{Control, FeedInput, LinkId};
 use crate::wire::{Frame, PayloadWriter, Wire};
 
@@ -60,7 +60,7 @@ pub enum SendStep<F> {
 pub struct Sender {
     link: LinkId,
     writer: PayloadWriter,
-    pace: Pace,
+    limiter: RateLimiter,
     /// For frames that may be dropped.
     budget: Budget,
     /// The frame under way.
@@ -76,8 +76,8 @@ pub struct Sender {
 impl Sender {
     /// For that link of the ring, whose bytes are made by `writer` and count towards `limit`.
     pub fn new(now: Instant, link: LinkId, writer: PayloadWriter, limit: Limit) -> Self {
-        let (pace, budget) = (Pace::new(limit), Budget::new(now));
-        Self { link, writer, pace, budget, frame: None, gives_up: None, told: now, excused: None }
+        let (limiter, budget) = (RateLimiter::new(limit), Budget::new(now));
+        Self { link, writer, limiter, budget, frame: None, gives_up: None, told: now, excused: None }
     }
 
     /// Sends one piece of what comes next, if the connection takes it.
@@ -189,7 +189,7 @@ impl Sender {
             self.written(now, frame.meaning, ring, tell);
             return SendStep::Moved(0);
         }
-        let allowed = if frame.is_limited() { self.pace.allowance(now, left) } else { Ok(left) };
+        let allowed = if frame.is_limited() { self.limiter.allowance(now, left) } else { Ok(left) };
         let allowed = match allowed {
             Ok(allowed) => allowed,
             // The frame is ended at once, so that the child understands what follows.
@@ -205,7 +205,7 @@ impl Sender {
         };
         match frame.write(to, allowed) {
             Ok(count) => {
-                self.pace.went(count);
+                self.limiter.went(count);
                 if count == left {
                     self.written(now, frame.meaning, ring, tell);
                 } else {
@@ -214,7 +214,7 @@ impl Sender {
                 SendStep::Moved(count as u64)
             }
             Err(error) => {
-                self.pace.went(0);
+                self.limiter.went(0);
                 self.frame = Some(frame);
                 match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => SendStep::WouldBlock,

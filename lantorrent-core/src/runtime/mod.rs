@@ -20,7 +20,7 @@ pub use timers::Timers;
 pub use workers::Workers;
 
 pub use crate::race::{ADDRESSES, Race};
-pub use crate::rate::Pace;
+pub use crate::rate::RateLimiter;
 
 /// From the operating system's random source.
 pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {

@@ -63,7 +63,7 @@ impl Proven {
 /// What came of some bytes.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to do what it says, whatever it is")]
-pub enum Greeting {
+pub enum HandshakeStep {
     /// More are needed.
     More,
     /// Write this, and go on.
@@ -89,8 +89,8 @@ enum State {
     Over,
 }
 
-/// The greeting of one connection. Give it every byte that comes until it says [`Greeting::Proven`] or
-/// [`Greeting::Refused`].
+/// The greeting of one connection. Give it every byte that comes until it says [`HandshakeStep::Proven`] or
+/// [`HandshakeStep::Refused`].
 #[derive(Debug)]
 pub struct Incoming {
     gate: Gate,
@@ -114,12 +114,12 @@ impl Incoming {
         self.deadline
     }
 
-    /// Takes bytes, and returns how many of them were part of the greeting. On [`Greeting::More`] that is all of
+    /// Takes bytes, and returns how many of them were part of the greeting. On [`HandshakeStep::More`] that is all of
     /// them; otherwise call again with the rest.
-    pub fn push(&mut self, now: Now, input: &[u8]) -> (usize, Greeting) {
+    pub fn push(&mut self, now: Now, input: &[u8]) -> (usize, HandshakeStep) {
         match &mut self.state {
             State::Header(reader) => match reader.push(input) {
-                Ok((used, None)) => (used, Greeting::More),
+                Ok((used, None)) => (used, HandshakeStep::More),
                 Ok((used, Some(signed))) => {
                     let greeting = match signed.verify(&self.gate.keys) {
                         Ok(header) => self.header(now, header),
@@ -130,28 +130,28 @@ impl Incoming {
                 Err(error) => (input.len(), self.refuse(&error)),
             },
             State::Proof(reader, _) => match reader.push(input) {
-                Ok((used, false)) => (used, Greeting::More),
+                Ok((used, false)) => (used, HandshakeStep::More),
                 Ok((used, true)) => (used, self.proven()),
                 Err(_) => (input.len(), self.hang_up("it did not prove that it has the password")),
             },
-            State::Over => (input.len(), Greeting::More),
+            State::Over => (input.len(), HandshakeStep::More),
         }
     }
 
     /// The connection ended before the greeting did.
-    pub fn closed(&mut self) -> Greeting {
+    pub fn closed(&mut self) -> HandshakeStep {
         match self.state {
             State::Proof(..) => self.hang_up("the connection ended before the proof"),
             _ => self.refuse(&HeaderError::Truncated),
         }
     }
 
-    fn hang_up(&mut self, why: &str) -> Greeting {
+    fn hang_up(&mut self, why: &str) -> HandshakeStep {
         self.state = State::Over;
-        Greeting::Refused { reply: Vec::new(), why: why.to_owned() }
+        HandshakeStep::Refused { reply: Vec::new(), why: why.to_owned() }
     }
 
-    fn refuse(&mut self, error: &HeaderError) -> Greeting {
+    fn refuse(&mut self, error: &HeaderError) -> HandshakeStep {
         let code = Code::from(error);
         // A stranger learns nothing: not what is wrong with a signature, nor which one would be right.
         let message = match code {
@@ -161,18 +161,18 @@ impl Incoming {
         self.refuse_with(code, &message, error.to_string())
     }
 
-    fn refuse_with(&mut self, code: Code, message: &str, why: String) -> Greeting {
+    fn refuse_with(&mut self, code: Code, message: &str, why: String) -> HandshakeStep {
         self.state = State::Over;
         let mut reply = Report::refusal(code, message).encode().into_bytes();
         reply.push(b'\n');
-        Greeting::Refused { reply, why }
+        HandshakeStep::Refused { reply, why }
     }
 
-    fn header(&mut self, now: Now, header: Header) -> Greeting {
+    fn header(&mut self, now: Now, header: Header) -> HandshakeStep {
         let Some(envelope) = &header.envelope else {
             self.state = State::Over;
             let features = self.gate.features.clone();
-            return Greeting::Proven(Box::new(Proven { header, lines: None, node_key: None, features }));
+            return HandshakeStep::Proven(Box::new(Proven { header, lines: None, node_key: None, features }));
         };
         if !self.is_here(envelope.to) {
             let message = format!(
@@ -214,13 +214,13 @@ impl Incoming {
         self.state =
             State::Proof(reader, Box::new(Proven { header, lines: Some(lines), node_key, features }));
         self.deadline = now.instant + self.gate.timing.greeting;
-        Greeting::Reply(challenge)
+        HandshakeStep::Reply(challenge)
     }
 
-    fn proven(&mut self) -> Greeting {
+    fn proven(&mut self) -> HandshakeStep {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Proof(_, proven) => Greeting::Proven(proven),
-            _ => Greeting::More,
+            State::Proof(_, proven) => HandshakeStep::Proven(proven),
+            _ => HandshakeStep::More,
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
     }
 
     /// What a node with those features makes of a header that uses these.
-    fn greeted(has: &[&str], used: &[&str]) -> Greeting {
+    fn greeted(has: &[&str], used: &[&str]) -> HandshakeStep {
         let keys = Keyring::new(Password::new("p").unwrap());
         let gate = Gate { features: features(has), ..Gate::new(keys.clone()) };
         let now = Now { instant: Instant::now(), unix: 1 };
@@ -274,12 +274,12 @@ mod tests {
     #[test]
     fn a_transfer_that_uses_a_feature_which_the_node_lacks_is_refused_before_the_challenge() {
         for (has, used) in [(&["a", "b"][..], &["a"][..]), (&["a"], &["a"]), (&["a"], &[]), (&[], &[])] {
-            let Greeting::Reply(reply) = greeted(has, used) else { panic!("{has:?} {used:?}") };
+            let HandshakeStep::Reply(reply) = greeted(has, used) else { panic!("{has:?} {used:?}") };
             let mut lines = LineReader::new(Keyring::new(Password::new("p").unwrap()), Nonce([2; 16]));
             assert!(lines.push(&reply).unwrap().1.is_some());
         }
         for (has, used) in [(&[][..], &["delta"][..]), (&["a"], &["a", "delta"])] {
-            let Greeting::Refused { reply, .. } = greeted(has, used) else { panic!("{has:?} {used:?}") };
+            let HandshakeStep::Refused { reply, .. } = greeted(has, used) else { panic!("{has:?} {used:?}") };
             let report = Report::parse_bare(reply.trim_ascii_end()).unwrap();
             assert_eq!(report.code, Code::UNSUPPORTED);
             assert!(report.message.contains("\"delta\""), "{}", report.message);

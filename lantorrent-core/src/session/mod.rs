@@ -47,7 +47,7 @@ pub(crate) use answer::{about, foreign};
 pub use ask::{Answer, Ask, Standing};
 pub use entropy::Seed;
 pub use exchange::DirectExchange;
-pub use incoming::{Gate, Greeting, Incoming, Proven};
+pub use incoming::{Gate, HandshakeStep, Incoming, Proven};
 pub use io::{
     Control, FeedInput, FeedOutput, FileFault, FileInput, FileOutput, LinkId, LinkInput, LinkOutput,
     NodeInput, NodeOutput, Now, Opened, PreflightInput, PreflightOutput, ReadBack, SourceInput, SourceOutput,

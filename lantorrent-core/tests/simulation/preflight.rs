@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lantorrent_core::flow::admission::answer_check;
 use lantorrent_core::session::{
-    Gate, Greeting, Incoming, LinkId, LinkInput, LinkOutput, Now, Plan, PreflightInput, PreflightOutput,
+    Gate, HandshakeStep, Incoming, LinkId, LinkInput, LinkOutput, Now, Plan, PreflightInput, PreflightOutput,
     PreflightSession, Seed, Timing,
 };
 use lantorrent_core::wire::{Destination, Keyring, Nonce, Password, Report, Request, Verb, Wire};
@@ -58,13 +58,13 @@ impl Node {
             let (used, greeted) = greeting.push(now, rest);
             rest = &rest[used..];
             match greeted {
-                Greeting::More => {}
-                Greeting::Reply(reply) => answer.extend(reply),
-                Greeting::Refused { reply, .. } => {
+                HandshakeStep::More => {}
+                HandshakeStep::Reply(reply) => answer.extend(reply),
+                HandshakeStep::Refused { reply, .. } => {
                     (answer, over) = (reply, true);
                     self.greeting = None;
                 }
-                Greeting::Proven(proven) => {
+                HandshakeStep::Proven(proven) => {
                     answer.extend(answer_check(*proven, &keys(), &[Ok(())]));
                     over = true;
                     self.greeting = None;

@@ -47,6 +47,10 @@ pub enum TorrentWarning {
     /// It was added a second time, which changes nothing.
     #[error("it is there already")]
     AlreadyAdded,
+    /// For [`AddTorrent::peer_timeout`](super::AddTorrent::peer_timeout) there has been no peer, and no web seed has sent
+    /// anything. The search goes on.
+    #[error("no peers: nothing has it that could be found; the search goes on")]
+    NoPeers,
     /// A tracker, web seed or node that was named cannot be used.
     #[error("{0}")]
     AddressIgnored(String),

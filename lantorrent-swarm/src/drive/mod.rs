@@ -66,6 +66,7 @@ mod running;
 mod session;
 mod settings;
 mod sources;
+mod starvation;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;

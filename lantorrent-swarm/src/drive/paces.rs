@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use lantorrent_core::Limit;
-use lantorrent_core::runtime::Pace;
+use lantorrent_core::runtime::RateLimiter;
 
 /// What the limit of all torrents and that of one allow, for one connection.
-pub(super) struct Paces([Pace; 2]);
+pub(super) struct Paces([RateLimiter; 2]);
 
 impl Paces {
     pub(super) fn new(all: &Limit, one: &Limit) -> Self {
-        Self([Pace::new(all.clone()), Pace::new(one.clone())])
+        Self([RateLimiter::new(all.clone()), RateLimiter::new(one.clone())])
     }
 
     pub(super) fn allowance(&mut self, now: Instant, most: usize) -> Result<usize, Instant> {

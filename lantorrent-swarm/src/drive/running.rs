@@ -13,6 +13,7 @@ use super::error::TorrentError;
 use super::intake::Listener;
 use super::pool::{Buffer, Pool};
 use super::settings::{AddTorrent, Existing, Trust};
+use super::starvation::Starvation;
 use super::trees::Trees;
 use super::warnings::Warnings;
 use super::web::Webs;
@@ -49,6 +50,7 @@ pub(super) struct Running {
     pub(super) durable: Durable,
     pub(super) phase: Phase,
     pub(super) warnings: Warnings,
+    starvation: Starvation,
     /// Peers that were found before the files were open.
     early: Vec<(Origin, SocketAddr)>,
     /// When it was added, became whole, or was sent from.
@@ -141,6 +143,7 @@ impl Running {
             durable: Durable::default(),
             phase: Phase::Checking,
             warnings: Warnings::default(),
+            starvation: Starvation::new(request.peer_timeout),
             early: Vec::new(),
             used: now,
             doubted: false,
@@ -223,7 +226,21 @@ impl Running {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.machine.deadline().into_iter().chain(self.durable.deadline()).min()
+        let own = [self.durable.deadline(), self.starvation.deadline()];
+        self.machine.deadline().into_iter().chain(own.into_iter().flatten()).min()
+    }
+
+    /// Whether it has just had nothing to fetch from for too long.
+    pub(super) fn begins_to_starve(&mut self, now: Instant) -> bool {
+        if !matches!(self.phase, Phase::Metadata | Phase::Fetching) {
+            self.starvation.rest();
+            return false;
+        }
+        let machine = &self.machine;
+        self.starvation.begins(now, || {
+            let progress = machine.progress(now);
+            (progress.peers, progress.downloaded)
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lantorrent_core::Limit;
 
@@ -215,6 +216,8 @@ pub struct AddTorrent {
     pub existing: Existing,
     /// What is believed of its files.
     pub trust: Trust,
+    /// How long it goes without peers before [`TorrentWarning::NoPeers`](super::TorrentWarning::NoPeers); 60 s by default.
+    pub peer_timeout: Duration,
 }
 
 impl AddTorrent {
@@ -231,6 +234,7 @@ impl AddTorrent {
             upload: Limit::default(),
             existing: Existing::default(),
             trust: Trust::default(),
+            peer_timeout: Duration::from_secs(60),
         }
     }
 
@@ -272,6 +276,11 @@ impl AddTorrent {
     /// Sets what is believed of its files.
     pub fn trust(self, trust: Trust) -> Self {
         Self { trust, ..self }
+    }
+
+    /// Warns after this time without peers.
+    pub fn peer_timeout(self, peer_timeout: Duration) -> Self {
+        Self { peer_timeout, ..self }
     }
 }
 

@@ -206,6 +206,10 @@ impl Engine {
             self.carry_out(now, hash, action);
         }
         self.save_soon(now, hash);
+        let torrent = self.torrents.get_mut(&hash);
+        if torrent.is_some_and(|torrent| torrent.begins_to_starve(now)) {
+            self.warn(hash, TorrentWarning::NoPeers);
+        }
         let deadline = self.torrents.get(&hash).and_then(Running::deadline);
         self.timers.set(hash, deadline);
     }

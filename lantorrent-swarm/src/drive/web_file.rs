@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lantorrent_core::Limit;
-use lantorrent_core::runtime::Pace;
+use lantorrent_core::runtime::RateLimiter;
 use lantorrent_core::store::{Durability, Output, Placement, Resume, Roots, Target, digest};
 
 use super::SessionError;
@@ -180,7 +180,7 @@ impl WebFile {
         let output = Roots::open(&[folder.to_owned()])?.create(&target)?;
         output.begin(output.resumed());
         let mut taking =
-            Taking { at: output.resumed(), pace: Pace::new(self.web.download.clone()), progress };
+            Taking { at: output.resumed(), pace: RateLimiter::new(self.web.download.clone()), progress };
         match self.take(&output, &mut taking) {
             Ok(()) => {
                 output.finish(taking.at, durability)?;
@@ -284,7 +284,7 @@ impl<E: Into<WebError>> From<E> for Stopped {
 struct Taking<'a> {
     /// Bytes that are written: whole blocks, until the end.
     at: u64,
-    pace: Pace,
+    pace: RateLimiter,
     progress: WebProgress<'a>,
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use lantorrent_swarm::dht::{DhtAction, DhtEvent, DhtNode, DhtSettings, Mode, NodeId};
 use lantorrent_swarm::drive::{AddTorrent, Alert, Dht, Session};
 use lantorrent_swarm::metainfo::{Contact, Draft, Metainfo};
-use lantorrent_swarm::{Compact, InfoHash, Seed};
+use lantorrent_swarm::{Compact, InfoHash, Seed, TorrentWarning};
 
-use crate::support::{LONG, add_torrent, content, expect_whole, session, settings, torrent};
+use crate::support::{LONG, add_torrent, address, content, expect_whole, session, settings, torrent};
 use crate::tracker::Server;
 
 const PIECE: u32 = 64 << 10;
@@ -81,6 +81,26 @@ fn a_tracker_that_says_nothing_holds_nobody_up_for_long() {
     session.stop();
     // It waits for 5 s, and the server's thread would for 30.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_torrent_without_peers_warns_once_and_goes_on() {
+    let (here, metainfo) = made(&Draft::default(), &[]);
+    let there = tempfile::tempdir().unwrap();
+    let (mut seeder, mut leecher) = (session(), session());
+    let hash = metainfo.info.hash();
+    let torrent = add_torrent(&metainfo, there.path()).peer_timeout(Duration::from_millis(100));
+    let _ = leecher.add(torrent);
+    assert_eq!(leecher.next_alert(LONG), Some(Alert::Warning(hash, TorrentWarning::NoPeers)));
+    assert_eq!(leecher.next_alert(Duration::from_secs(1)), None, "once");
+    leecher.handle(hash).remove();
+    assert_eq!(leecher.next_alert(LONG), Some(Alert::Removed(hash)));
+    // Where there is a peer there is nothing to warn of.
+    let _ = seeder.add(add_torrent(&metainfo, here.path()));
+    expect_whole(&mut seeder, hash);
+    let torrent = add_torrent(&metainfo, there.path()).peers(vec![address(&seeder)]);
+    let _ = leecher.add(torrent.peer_timeout(Duration::from_secs(60)));
+    expect_whole(&mut leecher, hash);
 }
 
 #[test]

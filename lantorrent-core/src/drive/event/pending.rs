@@ -13,7 +13,7 @@ use super::super::outbox::{FAREWELL, LINGER, Outbox};
 use super::super::random;
 use super::upstreams::{Drained, drain};
 use crate::flow::admission::{Attempt, PlacedFiles};
-use crate::session::{Gate, Greeting, Incoming, Now, Proven};
+use crate::session::{Gate, HandshakeStep, Incoming, Now, Proven};
 use crate::wire::Nonce;
 
 /// A connection whose sender has proven to have the password.
@@ -217,13 +217,13 @@ impl Pending {
             self.deadline = incoming.deadline();
             at += used;
             match greeting {
-                Greeting::More => {}
-                Greeting::Reply(reply) => self.outbox.say(&self.socket, &reply),
-                Greeting::Proven(proven) => {
+                HandshakeStep::More => {}
+                HandshakeStep::Reply(reply) => self.outbox.say(&self.socket, &reply),
+                HandshakeStep::Proven(proven) => {
                     let (first, attempt) = (scratch[at..count].to_vec(), Attempt::new(Instant::now(), gate));
                     return Look::Proven(Box::new(Parked { proven, first, attempt }));
                 }
-                refused @ Greeting::Refused { .. } => return self.refuse(refused, scratch),
+                refused @ HandshakeStep::Refused { .. } => return self.refuse(refused, scratch),
             }
         }
         Look::Again
@@ -243,8 +243,8 @@ impl Pending {
         }
     }
 
-    fn refuse(&mut self, greeting: Greeting, scratch: &mut [u8]) -> Look {
-        if let Greeting::Refused { reply, why } = greeting {
+    fn refuse(&mut self, greeting: HandshakeStep, scratch: &mut [u8]) -> Look {
+        if let HandshakeStep::Refused { reply, why } = greeting {
             log::warn!("refused {}: {why}", self.peer());
             self.answer(&reply);
             return self.part(scratch);

@@ -12,7 +12,7 @@ use super::transfer::{Transfer, Turn};
 use super::upstreams;
 use super::world::{Ready, Who, World};
 use crate::flow::admission::{
-    Admission, Attempt, Join, LastWords, PlacedFiles, Start, Verdict, answer_check,
+    Admission, Attempt, FinalReply, Join, PlacedFiles, Start, Verdict, answer_check,
 };
 use crate::runtime::workers::Then;
 use crate::session::{NodeInput, Standing};
@@ -187,7 +187,7 @@ fn probe(arrival: Arrival, may_supersede: bool, world: &mut World) {
 }
 
 /// Says the last words to a connection that gets no session.
-fn close(arrival: Arrival, words: LastWords, world: &mut World) {
+fn close(arrival: Arrival, words: FinalReply, world: &mut World) {
     let id = upstreams::id(arrival.token);
     let (mut pending, proven) = Pending::asking(arrival, Duration::ZERO);
     let words = words.encode(now(), id, *proven, &world.site.gate);

@@ -17,7 +17,7 @@ use super::node::Shared;
 use super::rendezvous::{self, Met};
 use super::upstreams::say_last;
 use super::{HAPPENINGS, random};
-use crate::flow::admission::{Attempt, LastWords, Start, Verdict, answer_check};
+use crate::flow::admission::{Attempt, FinalReply, Start, Verdict, answer_check};
 use crate::runtime::workers::{RETRY, Then};
 use crate::session::{NodeInput, Seed, UpstreamId};
 use crate::wire::{Code, Nonce, SealedReport, TransferId};
@@ -123,7 +123,7 @@ fn run_session(
         Ok(promise) => promise,
         Err(error) => {
             drop(place);
-            close(shared, arrival, LastWords::Refusal(Code::UNKNOWN, error.to_string()));
+            close(shared, arrival, FinalReply::Refusal(Code::UNKNOWN, error.to_string()));
             return Ok(());
         }
     };
@@ -171,7 +171,7 @@ impl Drop for Place<'_> {
 }
 
 /// Says the last words to a connection that gets no session.
-pub(super) fn close(shared: &Shared, arrival: Arrival, words: LastWords) {
+pub(super) fn close(shared: &Shared, arrival: Arrival, words: FinalReply) {
     let Arrival { guest, proven, .. } = arrival;
     let words = words.encode(now(), UpstreamId(guest.number), *proven, &shared.site.gate);
     if !words.is_empty() {

@@ -19,7 +19,7 @@ use super::control::now;
 use super::doorbell::Arrival;
 use super::listeners::say;
 use super::node::Shared;
-use crate::session::{Answer, Greeting, Incoming, Proven};
+use crate::session::{Answer, HandshakeStep, Incoming, Proven};
 use crate::wire::{Keyring, Nonce, proof};
 
 /// The first line.
@@ -129,9 +129,9 @@ fn hear(mut incoming: Incoming, mut said: &UnixStream) -> io::Result<(Box<Proven
         bytes = &bytes[used..];
         match greeting {
             // The challenge was said before.
-            Greeting::More | Greeting::Reply(_) => {}
-            Greeting::Proven(proven) => return Ok((proven, bytes.to_vec())),
-            Greeting::Refused { why, .. } => return Err(io::Error::other(why)),
+            HandshakeStep::More | HandshakeStep::Reply(_) => {}
+            HandshakeStep::Proven(proven) => return Ok((proven, bytes.to_vec())),
+            HandshakeStep::Refused { why, .. } => return Err(io::Error::other(why)),
         }
     }
     Err(io::ErrorKind::UnexpectedEof.into())

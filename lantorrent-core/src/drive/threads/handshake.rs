@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::outbox::LINGER;
 use super::control::now;
-use crate::session::{Gate, Greeting, Incoming, Proven};
+use crate::session::{Gate, HandshakeStep, Incoming, Proven};
 use crate::wire::Nonce;
 
 /// Lets a sender in, and returns what it said with what it sent behind that. None if it was refused, and told so.
@@ -39,7 +39,7 @@ pub(super) fn greet(mut socket: &TcpStream, gate: &Gate, challenge: Nonce) -> Op
                 return None;
             }
         };
-        if let Greeting::Refused { reply, why } = greeting {
+        if let HandshakeStep::Refused { reply, why } = greeting {
             log::warn!("refused {peer}: {why}");
             if socket.write_all(&reply).is_ok() && socket.shutdown(std::net::Shutdown::Write).is_ok() {
                 drain(socket, LINGER);
@@ -52,7 +52,7 @@ pub(super) fn greet(mut socket: &TcpStream, gate: &Gate, challenge: Nonce) -> Op
 enum Heard {
     More,
     Let(Box<Proven>, Vec<u8>),
-    Refused(Greeting),
+    Refused(HandshakeStep),
 }
 
 fn listen(mut socket: &TcpStream, incoming: &mut Incoming, mut bytes: &[u8]) -> Heard {
@@ -60,14 +60,14 @@ fn listen(mut socket: &TcpStream, incoming: &mut Incoming, mut bytes: &[u8]) -> 
         let (used, greeting) = incoming.push(now(), bytes);
         bytes = &bytes[used..];
         match greeting {
-            Greeting::More => {}
-            Greeting::Reply(reply) => {
+            HandshakeStep::More => {}
+            HandshakeStep::Reply(reply) => {
                 if socket.write_all(&reply).is_err() {
                     return Heard::Refused(incoming.closed());
                 }
             }
-            Greeting::Proven(proven) => return Heard::Let(proven, bytes.to_vec()),
-            refused @ Greeting::Refused { .. } => return Heard::Refused(refused),
+            HandshakeStep::Proven(proven) => return Heard::Let(proven, bytes.to_vec()),
+            refused @ HandshakeStep::Refused { .. } => return Heard::Refused(refused),
         }
     }
     Heard::More

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::answer::{PlacedFiles, confirm, is_spoiled};
-use super::last_words::LastWords;
+use super::final_reply::FinalReply;
 use super::met::Met;
 use super::registry::{Entrance, Found, Recall, Registry};
 use super::rendezvous::Kept;
@@ -78,7 +78,7 @@ pub enum Verdict {
         may_supersede: bool,
     },
     /// Say this, and close.
-    Close(LastWords),
+    Close(FinalReply),
 }
 
 /// A session that starts.
@@ -207,12 +207,12 @@ impl Admission {
         standing: impl Fn(&TransferId) -> Standing,
     ) -> Verdict {
         if let Some(place) = self.met.place_beside(header) {
-            return Verdict::Close(LastWords::has_place(place));
+            return Verdict::Close(FinalReply::has_place(place));
         }
         match self.registry.enter(now, header, &standing) {
             Entrance::New { supersedes, unwanted } => {
                 let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
-                let Some(words) = self.why_not(LastWords::stopping()) else {
+                let Some(words) = self.why_not(FinalReply::stopping()) else {
                     return self.start(supersedes, Task::TakePart(unwanted));
                 };
                 if let Some(transfer) = transfer {
@@ -227,10 +227,10 @@ impl Admission {
                     Verdict::Join(Join { displaced: displaced.collect(), errand: Errand::Claim })
                 }
             },
-            Entrance::Spoiled if self.stopping => Verdict::Close(LastWords::stopping()),
+            Entrance::Spoiled if self.stopping => Verdict::Close(FinalReply::stopping()),
             Entrance::Spoiled => Verdict::Wait(now + CONTEST),
             Entrance::Outdated => attempt.outdated(now, self.stopping),
-            Entrance::Taken(place) => Verdict::Close(LastWords::has_place(place)),
+            Entrance::Taken(place) => Verdict::Close(FinalReply::has_place(place)),
             Entrance::Finished(ask, results) if Self::may_begin_anew(&ask, &results) => {
                 self.registry.leave(now, &ask.transfer, None);
                 self.take_part(now, header, attempt, standing)
@@ -244,7 +244,7 @@ impl Admission {
         match attempt.files(Stage::Finished) {
             None => Verdict::Look,
             Some(found) => {
-                Verdict::Close(LastWords::Results(confirm(&self.gate.keys, header, results, &found)))
+                Verdict::Close(FinalReply::Results(confirm(&self.gate.keys, header, results, &found)))
             }
         }
     }
@@ -252,9 +252,9 @@ impl Admission {
     fn query(&mut self, now: Instant, header: &Header, attempt: &mut Attempt) -> Verdict {
         match self.registry.find(now, header) {
             Found::Running => Verdict::Join(Join { displaced: Vec::new(), errand: Errand::Query }),
-            Found::Elsewhere(place) => Verdict::Close(LastWords::has_place(place)),
+            Found::Elsewhere(place) => Verdict::Close(FinalReply::has_place(place)),
             Found::Finished(results) => self.tell_again(header, attempt, results),
-            Found::Nothing => Verdict::Close(LastWords::unknown()),
+            Found::Nothing => Verdict::Close(FinalReply::unknown()),
         }
     }
 
@@ -275,7 +275,7 @@ impl Admission {
         let Some(found) = found else { return Verdict::Look };
         let told = confirm(&self.gate.keys, header, told, &found);
         // What it would say while the node is being stopped might not be true: nothing was looked at.
-        match self.why_not(LastWords::Nothing) {
+        match self.why_not(FinalReply::Nothing) {
             Some(words) => Verdict::Close(words),
             None => self.start(supersedes, Task::Cancel(told)),
         }
@@ -288,14 +288,14 @@ impl Admission {
     }
 
     /// Why no session can start.
-    fn why_not(&self, stopping: LastWords) -> Option<LastWords> {
+    fn why_not(&self, stopping: FinalReply) -> Option<FinalReply> {
         if self.stopping {
             return Some(stopping);
         }
         let full = self.sessions >= self.limit;
         full.then(|| {
             log::warn!("took no part in a transfer: session limit reached ({})", self.limit);
-            LastWords::Nothing
+            FinalReply::Nothing
         })
     }
 
@@ -337,7 +337,7 @@ impl Attempt {
     /// A newer transfer of the same file is under way, which may be about to lose its upstream.
     pub(super) fn outdated(&self, now: Instant, stopping: bool) -> Verdict {
         if stopping || now >= self.contest_until {
-            Verdict::Close(LastWords::superseded())
+            Verdict::Close(FinalReply::superseded())
         } else {
             Verdict::Wait(now + CONTEST)
         }
@@ -417,7 +417,7 @@ mod tests {
         assert!(matches!(node.admit(0, &header, &mut second), Verdict::Look));
         second.looked(PlacedFiles::new());
         let words = node.admit(0, &header, &mut second);
-        assert!(matches!(&words, Verdict::Close(LastWords::Results(told)) if told.len() == 1), "{words:?}");
+        assert!(matches!(&words, Verdict::Close(FinalReply::Results(told)) if told.len() == 1), "{words:?}");
     }
 
     #[test]
@@ -428,7 +428,7 @@ mod tests {
         let Verdict::Wait(until) = node.admit(1000, &older, &mut attempt) else { panic!("it waits") };
         assert_eq!(until, node.start + Duration::from_secs(1) + CONTEST);
         let last = node.admit(2000, &older, &mut attempt);
-        assert!(matches!(last, Verdict::Close(LastWords::Refusal(..))), "{last:?}");
+        assert!(matches!(last, Verdict::Close(FinalReply::Refusal(..))), "{last:?}");
         // While it waits the other one may lose its upstream.
         let mut attempt = node.attempt();
         let now = node.start;
@@ -445,9 +445,9 @@ mod tests {
         assert!(matches!(node.first(&running), Verdict::Start(_)));
         node.admission.stop();
         let refused = node.first(&begun_at(9, 2, 0, "/f", Some("a")));
-        assert!(matches!(refused, Verdict::Close(LastWords::Refusal(..))), "{refused:?}");
+        assert!(matches!(refused, Verdict::Close(FinalReply::Refusal(..))), "{refused:?}");
         let cancel = node.first(&with(Verb::Cancel, header(3, 0, "/f", None)));
-        assert!(matches!(cancel, Verdict::Close(LastWords::Nothing)), "{cancel:?}");
+        assert!(matches!(cancel, Verdict::Close(FinalReply::Nothing)), "{cancel:?}");
         // What runs is joined.
         assert!(matches!(node.admit(0, &running, &mut attempt), Verdict::Look));
         let cancel = node.first(&with(Verb::Cancel, running));
@@ -460,13 +460,13 @@ mod tests {
         let (one, two) = (header(1, 0, "/a", None), header(2, 0, "/b", None));
         assert!(matches!(node.first(&one), Verdict::Start(_)));
         assert!(matches!(node.first(&with(Verb::Cancel, two.clone())), Verdict::Start(_)));
-        assert!(matches!(node.first(&two), Verdict::Close(LastWords::Nothing)));
+        assert!(matches!(node.first(&two), Verdict::Close(FinalReply::Nothing)));
         node.admission.leave(node.start, None, None);
         let Verdict::Start(start) = node.first(&two) else { panic!("there is room") };
         assert!(matches!(start.task, Task::TakePart(unwanted) if unwanted == ["0"]), "it was cancelled");
         let (mut wire_1, mut attempt) = (header(3, 0, "/c", None), node.attempt());
         wire_1.envelope = None;
-        assert!(matches!(node.admit(0, &wire_1, &mut attempt), Verdict::Close(LastWords::Nothing)));
+        assert!(matches!(node.admit(0, &wire_1, &mut attempt), Verdict::Close(FinalReply::Nothing)));
     }
 
     #[test]
@@ -488,7 +488,7 @@ mod tests {
         let kept = Kept { node_key: keys().node_key(&nonce, &nonce).map(|key| (3, key)), ..Kept::default() };
         node.admission.restore(node.start, checked.envelope.as_ref().unwrap().transfer, kept);
         let other = node.first(&from(Some(1), header(1, 4, "/f", None)));
-        assert!(matches!(other, Verdict::Close(LastWords::Refusal(Code::TAKING_PART, _))), "{other:?}");
+        assert!(matches!(other, Verdict::Close(FinalReply::Refusal(Code::TAKING_PART, _))), "{other:?}");
         assert!(matches!(node.first(&from(Some(1), checked)), Verdict::Start(_)));
     }
 
@@ -499,7 +499,7 @@ mod tests {
         let query = with(Verb::Query, header.clone());
         let unknown = node.first(&query);
         assert!(
-            matches!(&unknown, Verdict::Close(LastWords::Refusal(Code::NEVER_REPORTED, _))),
+            matches!(&unknown, Verdict::Close(FinalReply::Refusal(Code::NEVER_REPORTED, _))),
             "{unknown:?}"
         );
         assert!(matches!(node.first(&header), Verdict::Start(_)), "there is room");
@@ -508,7 +508,7 @@ mod tests {
             matches!(&running, Verdict::Join(Join { errand: Errand::Query, displaced }) if displaced.is_empty())
         );
         let elsewhere = node.first(&query_elsewhere);
-        assert!(matches!(elsewhere, Verdict::Close(LastWords::Refusal(Code::TAKING_PART, _))));
+        assert!(matches!(elsewhere, Verdict::Close(FinalReply::Refusal(Code::TAKING_PART, _))));
         node.leave(&header, Some(own_results(1, 3, &[Code::SUCCESS])));
         node.admission.stop();
         let mut attempt = node.attempt();
@@ -518,7 +518,7 @@ mod tests {
         );
         attempt.looked(PlacedFiles::new());
         let told = node.admit(0, &query, &mut attempt);
-        assert!(matches!(&told, Verdict::Close(LastWords::Results(told)) if told.len() == 1), "{told:?}");
+        assert!(matches!(&told, Verdict::Close(FinalReply::Results(told)) if told.len() == 1), "{told:?}");
     }
 
     #[test]

@@ -15,9 +15,9 @@
 mod answer;
 mod cancelled;
 mod decide;
+mod final_reply;
 #[cfg(test)]
 mod fixture;
-mod last_words;
 mod met;
 mod registry;
 mod rendezvous;
@@ -25,6 +25,6 @@ mod slots;
 
 pub use answer::{Follower, PlacedFiles, answer_check};
 pub use decide::{Admission, Attempt, Errand, Join, PATIENCE, Start, Task, Verdict};
-pub use last_words::LastWords;
+pub use final_reply::FinalReply;
 pub use rendezvous::{Holder, Kept, Name, Rendezvous, Step};
 pub use slots::{Capacity, Slot, Slots};

@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::decide::{Admission, Attempt, Verdict};
-use super::last_words::LastWords;
+use super::final_reply::FinalReply;
 use crate::session::{Answer, Ask};
 use crate::wire::{Header, ResultKey, SealedReport, TransferId, Verb};
 
@@ -117,7 +117,7 @@ pub enum Step {
     /// [`Follower`](super::Follower).
     Follow,
     /// Say this, and close.
-    Close(LastWords),
+    Close(FinalReply),
 }
 
 #[derive(Debug)]
@@ -202,7 +202,7 @@ impl Rendezvous {
 
     /// It is not kept any more. The process that has the transfer goes on.
     pub fn erased(&mut self) {
-        self.state = State::Over(Step::Close(LastWords::Nothing));
+        self.state = State::Over(Step::Close(FinalReply::Nothing));
     }
 
     /// What is kept of the transfer, for `admission` to know. A process that had its name before has left word by now.
@@ -233,13 +233,13 @@ impl Rendezvous {
             Holder::Gone => return State::Recalling,
             Holder::HasTakenOver => Step::Leave,
             Holder::Refuses | Holder::Silent if self.verb == Verb::Cancel => return State::Erasing,
-            Holder::Refuses | Holder::LetsGo => Step::Close(LastWords::Left),
+            Holder::Refuses | Holder::LetsGo => Step::Close(FinalReply::Left),
             Holder::Finishes => Step::Follow,
-            Holder::Elsewhere(place) => Step::Close(LastWords::has_place(place)),
+            Holder::Elsewhere(place) => Step::Close(FinalReply::has_place(place)),
             Holder::Silent => {
                 log::warn!("another process of this node has the transfer, and does not answer");
                 // Nothing that is known now would be true if it wakes up.
-                Step::Close(LastWords::Nothing)
+                Step::Close(FinalReply::Nothing)
             }
             Holder::Outdates | Holder::Foreign => {
                 log::warn!("the name that goes with a transfer is not to be had");
@@ -259,7 +259,7 @@ impl Rendezvous {
             (Holder::Outdates, _) => match attempt.outdated(now, false) {
                 Verdict::Wait(at) if at < self.until => return State::Contest(file, at),
                 Verdict::Close(words) => return State::Over(Step::Close(words)),
-                _ => return State::Over(Step::Close(LastWords::superseded())),
+                _ => return State::Over(Step::Close(FinalReply::superseded())),
             },
             // Its lock tells whether the file can be had all the same.
             (holder, _) => log::warn!("another process keeps the name that goes with a file: {holder:?}"),
@@ -347,11 +347,11 @@ mod tests {
             process.met(holder)
         };
         for holder in [Holder::Refuses, Holder::LetsGo] {
-            assert!(matches!(first(holder), Step::Close(LastWords::Left)), "{holder:?}");
+            assert!(matches!(first(holder), Step::Close(FinalReply::Left)), "{holder:?}");
         }
         assert!(matches!(first(Holder::Finishes), Step::Follow));
-        assert!(matches!(first(Holder::Elsewhere(7)), Step::Close(LastWords::Refusal(..))));
-        assert!(matches!(first(Holder::Silent), Step::Close(LastWords::Nothing)));
+        assert!(matches!(first(Holder::Elsewhere(7)), Step::Close(FinalReply::Refusal(..))));
+        assert!(matches!(first(Holder::Silent), Step::Close(FinalReply::Nothing)));
         assert!(matches!(first(Holder::Foreign), Step::Recall), "anyone can take a name");
     }
 
@@ -394,7 +394,7 @@ mod tests {
         process.now = until;
         assert!(matches!(process.step(), Step::Take(Name::File(..), _)));
         process.now += Duration::from_secs(2);
-        assert!(matches!(process.met(Holder::Outdates), Step::Close(LastWords::Refusal(..))));
+        assert!(matches!(process.met(Holder::Outdates), Step::Close(FinalReply::Refusal(..))));
     }
 
     #[test]
@@ -412,7 +412,7 @@ mod tests {
             let mut process = recorded();
             assert!(matches!(process.met(holder), Step::Erase), "{holder:?}");
             process.rendezvous.erased();
-            assert!(matches!(process.step(), Step::Close(LastWords::Nothing)), "{holder:?}");
+            assert!(matches!(process.step(), Step::Close(FinalReply::Nothing)), "{holder:?}");
         }
         // No process has it. What it has left of the files is removed, and rivals give way, if they are older.
         for holder in [Holder::Gone, Holder::Outdates] {
@@ -433,7 +433,7 @@ mod tests {
             process.met(holder)
         };
         assert!(matches!(first(Holder::HasTakenOver), Step::Leave));
-        assert!(matches!(first(Holder::Silent), Step::Close(LastWords::Nothing)));
+        assert!(matches!(first(Holder::Silent), Step::Close(FinalReply::Nothing)));
         assert!(matches!(first(Holder::Gone), Step::Recall));
         assert!(matches!(first(Holder::Foreign), Step::Recall), "anyone can take a name");
     }
@@ -450,7 +450,7 @@ mod tests {
         };
         assert!(matches!(recalled(ended()), Verdict::Look));
         let unknown = recalled(Kept::default());
-        assert!(matches!(unknown, Verdict::Close(LastWords::Refusal(Code::NEVER_REPORTED, _))));
+        assert!(matches!(unknown, Verdict::Close(FinalReply::Refusal(Code::NEVER_REPORTED, _))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::Script;
 use super::upstreams::root;
 use super::{BLOCK, LENGTH, keys, timing};
-use crate::session::{Gate, Greeting, Incoming, Now, Proven};
+use crate::session::{Gate, HandshakeStep, Incoming, Now, Proven};
 use crate::wire::{
     Change, Code, Frame, Line, LineWriter, NodeState, Nonce, PayloadReader, Progress, Report, SealedReport,
 };
@@ -60,13 +60,13 @@ impl Child {
             let (used, answer) = greeting.push(now, bytes);
             bytes = &bytes[used..];
             match answer {
-                Greeting::More => {}
-                Greeting::Reply(reply) => self.said.extend(reply),
-                Greeting::Proven(proven) => {
+                HandshakeStep::More => {}
+                HandshakeStep::Reply(reply) => self.said.extend(reply),
+                HandshakeStep::Proven(proven) => {
                     self.proven = Some(proven);
                     self.greeting = None;
                 }
-                Greeting::Refused { why, .. } => panic!("the node's header is refused: {why}"),
+                HandshakeStep::Refused { why, .. } => panic!("the node's header is refused: {why}"),
             }
         }
         self.read(bytes);

@@ -15,8 +15,8 @@ use super::reports::Reports;
 use super::{FILES, UPSTREAM, keys, pick, timing};
 use crate::rate::Limit;
 use crate::session::{
-    FeedInput, Gate, Greeting, Incoming, LinkId, LinkInput, NodeInput, NodeOutput, NodeSession, Now, Proven,
-    Seed, UpstreamId,
+    FeedInput, Gate, HandshakeStep, Incoming, LinkId, LinkInput, NodeInput, NodeOutput, NodeSession, Now,
+    Proven, Seed, UpstreamId,
 };
 use crate::wire::{Header, LineReader, Nonce, Wire};
 
@@ -106,15 +106,15 @@ impl Node {
         }
     }
 
-    fn answer(&mut self, now: Now, answer: Greeting) {
+    fn answer(&mut self, now: Now, answer: HandshakeStep) {
         match answer {
-            Greeting::More => {}
-            Greeting::Reply(reply) => self.reply(UPSTREAM, &reply),
-            Greeting::Refused { reply, .. } => {
+            HandshakeStep::More => {}
+            HandshakeStep::Reply(reply) => self.reply(UPSTREAM, &reply),
+            HandshakeStep::Refused { reply, .. } => {
                 self.said.extend(reply);
                 self.refuse();
             }
-            Greeting::Proven(proven) => self.begin(now, *proven),
+            HandshakeStep::Proven(proven) => self.begin(now, *proven),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use lantorrent_core::session::{Greeting, Incoming, Proven};
+use lantorrent_core::session::{HandshakeStep, Incoming, Proven};
 use lantorrent_core::wire::Nonce;
 
 use super::host::{Host, Manner, Script};
@@ -65,7 +65,7 @@ impl Greeter {
         while let Some(greeting) = self.greeting.as_mut().filter(|_| !rest.is_empty()) {
             let (used, answer) = greeting.push(net.now(), rest);
             rest = &rest[used..];
-            if let Greeting::Proven(proven) = answer {
+            if let HandshakeStep::Proven(proven) = answer {
                 self.greeting = None;
                 return Next::Proven(proven, rest.to_vec());
             }
@@ -75,11 +75,11 @@ impl Greeter {
         Next::Stay
     }
 
-    fn answer(&mut self, answer: Greeting) {
+    fn answer(&mut self, answer: HandshakeStep) {
         match answer {
-            Greeting::More | Greeting::Proven(_) => {}
-            Greeting::Reply(bytes) => self.out.extend(bytes),
-            Greeting::Refused { reply, .. } => {
+            HandshakeStep::More | HandshakeStep::Proven(_) => {}
+            HandshakeStep::Reply(bytes) => self.out.extend(bytes),
+            HandshakeStep::Refused { reply, .. } => {
                 self.out.extend(reply);
                 self.greeting = None;
                 self.closing = true;

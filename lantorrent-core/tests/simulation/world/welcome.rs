@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use lantorrent_core::flow::admission::{
-    Admission, Attempt, Join, LastWords, Rendezvous, Start, Verdict, answer_check,
+    Admission, Attempt, FinalReply, Join, Rendezvous, Start, Verdict, answer_check,
 };
 use lantorrent_core::session::{FileFault, NodeInput, Proven, Seed, Standing, UpstreamId};
 use lantorrent_core::wire::{TransferId, Verb};
@@ -130,7 +130,7 @@ impl Welcome {
         Role::Greeter(self.greeter)
     }
 
-    pub(super) fn close(mut self, world: &mut World, words: LastWords) -> Role {
+    pub(super) fn close(mut self, world: &mut World, words: FinalReply) -> Role {
         let gate = world.hosts[self.at].gate();
         let words = words.encode(world.net.now(), UpstreamId(0), *self.proven, &gate);
         world.hosts[self.at].give_up_names(self.id);

@@ -6,7 +6,7 @@ use crate::wire::{Code, Line, SealedReport};
 
 /// What to say before closing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LastWords {
+pub enum FinalReply {
     /// Nothing: whatever is known now may not be true for long.
     Nothing,
     /// The node has another upstream.
@@ -17,7 +17,7 @@ pub enum LastWords {
     Results(Vec<SealedReport>),
 }
 
-impl LastWords {
+impl FinalReply {
     /// The node is being stopped, and begins nothing new.
     pub fn stopping() -> Self {
         Self::Refusal(Code::STOPPED, "the node is being stopped".into())

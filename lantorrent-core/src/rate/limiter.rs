@@ -12,17 +12,17 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// ```
 /// use std::time::Instant;
 ///
-/// let mut pace = lantorrent_core::flow::Pace::new(lantorrent_core::Limit::new(None));
-/// assert_eq!(pace.allowance(Instant::now(), 1000), Ok(1000));
-/// pace.went(1000);
+/// let mut limiter = lantorrent_core::flow::RateLimiter::new(lantorrent_core::Limit::new(None));
+/// assert_eq!(limiter.allowance(Instant::now(), 1000), Ok(1000));
+/// limiter.went(1000);
 /// ```
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimiter {
     limit: Limit,
     turn: Option<Turn>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// Of that limit.
     pub fn new(limit: Limit) -> Self {
         Self { limit, turn: None }
@@ -48,7 +48,7 @@ impl Pace {
     }
 }
 
-impl Drop for Pace {
+impl Drop for RateLimiter {
     fn drop(&mut self) {
         self.went(0);
     }
@@ -62,7 +62,7 @@ mod tests {
     fn who_is_held_back_has_its_turn_later_and_others_have_what_it_leaves() {
         let limit = Limit::new(Some(100 << 10));
         let now = Instant::now();
-        let (mut one, mut other) = (Pace::new(limit.clone()), Pace::new(limit.clone()));
+        let (mut one, mut other) = (RateLimiter::new(limit.clone()), RateLimiter::new(limit.clone()));
         let first = one.allowance(now, 1 << 20).unwrap();
         assert!(first < 1 << 20);
         one.went(first);
