@@ -3,7 +3,6 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use lantorrent_core::wire::PasswordError;
 use lantorrent_core::{Error, Fault};
 
 /// What the exit status says.
@@ -102,13 +101,6 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<PasswordError> for Failure {
-    fn from(error: PasswordError) -> Self {
-        let advice = "change `password` or `wire_1_password` in [security]";
-        Self { status: Status::Usage, message: format!("{error}; {advice}") }
-    }
-}
-
 /// What to do, in terms of commands and options, where the library cannot know of those.
 fn advice(error: &Error) -> Option<&'static str> {
     match error {
@@ -119,8 +111,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             Some("name folders that can be reached with --root, or in `roots` of [node]")
         }
         Error::System { .. } => Some("look at the limits and the memory of this machine"),
-        Error::NoPassword { wire: 1 } => Some("set `wire_1_password` in [security]"),
-        Error::NoPassword { .. } => Some("set `password` in [security]"),
+        Error::NoPassword { wire: 1 } => Some("set `wire_1_password` in [security] of lt.ini"),
+        Error::NoPassword { .. } => Some("set `password` in [security] of lt.ini"),
         _ => None,
     }
 }

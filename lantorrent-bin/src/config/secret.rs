@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lantorrent_core::wire::{Keyring, Password};
+use lantorrent_core::wire::{Keyring, Password, PasswordError};
 
 use super::Config;
 use crate::exit::Failure;
@@ -70,11 +70,15 @@ impl Config {
                 })?;
             }
         }
-        let keys = Keyring::new(Password::new(password)?);
-        Ok(match wire_1 {
-            Some(wire_1) => keys.with_wire_1(Password::new(wire_1)?)?,
-            None => keys,
-        })
+        let unusable = |error: PasswordError| {
+            Failure::usage(
+                format_args!("{file}: {error}"),
+                "change `password` or `wire_1_password` in [security]",
+            )
+        };
+        let keys = Keyring::new(Password::new(password).map_err(unusable)?);
+        let Some(wire_1) = wire_1 else { return Ok(keys) };
+        Password::new(wire_1).and_then(|wire_1| keys.with_wire_1(wire_1)).map_err(unusable)
     }
 }
 
@@ -123,7 +127,8 @@ mod tests {
         assert!(refused(Some(&good[1..]), None, Strength::Required));
         assert!(refused(Some(good), Some("nimbus"), Strength::Required));
         assert!(refused(Some(good), Some(good), Strength::Required));
-        assert!(!refused(Some("nimbus"), Some("nimbus"), Strength::Waived));
+        assert!(!refused(Some("nimbus"), Some("guess"), Strength::Waived));
+        assert!(refused(Some("nimbus"), Some("nimbus"), Strength::Waived));
         assert!(refused(None, None, Strength::Waived));
         assert!(refused(Some(""), Some(other), Strength::Waived));
     }

@@ -53,7 +53,7 @@ fn weak() {
 #[test]
 fn weak_but_wanted() {
     let lab = Lab::empty();
-    lab.write_ini("[security]\npassword = nimbus\nwire_1_password = nimbus\n");
+    lab.write_ini("[security]\npassword = nimbus\nwire_1_password = guess me\n");
     let root = lab.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let mut command = lab.command(["serve", "--weak-password", "--listen", "127.0.0.1:0", "--root"]);
