@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::request::placement;
 use crate::session::FileFault;
 use crate::store::Placement;
 use crate::wire::{Code, Header, Request, TransferId};
@@ -114,8 +115,8 @@ impl Hooks {
     pub(super) fn path<'a>(&self, header: &Header, request: &'a Request) -> Result<Cow<'a, str>, FileFault> {
         let path = request.filename.as_str();
         let Some(decide) = &self.decide else { return Ok(path.into()) };
-        let placement = if request.rename { Placement::Rename } else { Placement::InPlace };
-        match decide(&Offer { transfer: transfer(header), path, size: header.length, placement }) {
+        let (transfer, size) = (header.transfer(), header.length);
+        match decide(&Offer { transfer, path, size, placement: placement(request) }) {
             Decision::Accept => Ok(path.into()),
             Decision::WriteTo(other) => Ok(other.into()),
             Decision::Refuse(why) => {
@@ -124,10 +125,6 @@ impl Hooks {
             }
         }
     }
-}
-
-fn transfer(header: &Header) -> Option<TransferId> {
-    header.envelope.as_ref().map(|envelope| envelope.transfer)
 }
 
 /// One transfer, as its events tell it. It has ended when this is dropped.
@@ -146,7 +143,7 @@ impl Account {
         let requests = &header.node.requests;
         let account = Self {
             hooks,
-            transfer: transfer(header),
+            transfer: header.transfer(),
             upstream,
             files: requests.len(),
             arrived: AtomicUsize::new(0),

@@ -17,6 +17,11 @@ pub(super) fn source_version(header: &Header) -> Option<Vec<u8>> {
     serde_json::to_vec(source).ok()
 }
 
+/// How a file is to get to its path.
+pub(super) fn placement(request: &Request) -> Placement {
+    if request.rename { Placement::Rename } else { Placement::InPlace }
+}
+
 /// What to ask the store for: the file of `request` at `path`. `version` is the header's.
 pub(super) fn target<'a>(
     header: &Header,
@@ -28,7 +33,7 @@ pub(super) fn target<'a>(
     let block_size = header.block_size;
     Target {
         path,
-        placement: if request.rename { Placement::Rename } else { Placement::InPlace },
+        placement: placement(request),
         length: header.length,
         resume: version.map(|version| Resume { version, block_size, durability }),
     }

@@ -176,7 +176,7 @@ impl Incoming {
         };
         if !self.is_here(envelope.to) {
             let message = format!(
-                "the header is meant for {}, which is none of this node's addresses; it has to be told of those that others translate",
+                "the header is meant for {}, which is not one of this node's; an address by which others reach it has to stand in its configuration",
                 envelope.to
             );
             return self.refuse_with(Code::WRONG_NODE, &message, message.clone());

@@ -3,7 +3,7 @@
 //! addresses" and "Challenge and proof". Its other side is [`Incoming`](super::Incoming).
 //!
 //! ```text
-//!  lookup ──▶ Connecting ──header──▶ HandshakeStep ──challenge──▶ Challenged ──prove()──▶ Proving ──accepted──▶ Connection
+//!  lookup ──▶ Connecting ──header──▶ HeaderSent ──challenge──▶ Challenged ──prove()──▶ Proving ──accepted──▶ Connection
 //!             └── on several addresses at once ──┘   └────────── on the one that has answered ──────┘
 //! ```
 //!
@@ -31,7 +31,7 @@ pub(super) enum Stage {
     /// The network is asked for a connection.
     Connecting,
     /// The header is out; a challenge is due.
-    HandshakeStep,
+    HeaderSent,
     /// The challenge is here; the proof waits until it is wanted.
     Challenged(Nonce),
     /// The proof is out; `accepted` is due.
@@ -139,7 +139,7 @@ impl Outgoing {
 
     /// Whether the node has not answered the header yet.
     pub(super) fn is_silent(&self) -> bool {
-        self.links.iter().all(|pending| matches!(pending.stage, Stage::Connecting | Stage::HandshakeStep))
+        self.links.iter().all(|pending| matches!(pending.stage, Stage::Connecting | Stage::HeaderSent))
     }
 
     /// When the node has been asked for that long.
@@ -191,7 +191,7 @@ impl Outgoing {
             return Outcome::Accepted(connection);
         }
         self.links[at].connection = Some(connection);
-        self.links[at].enter(Stage::HandshakeStep, now.instant);
+        self.links[at].enter(Stage::HeaderSent, now.instant);
         Outcome::Pending
     }
 
@@ -222,7 +222,7 @@ impl Outgoing {
                 let (code, why) = refused(&report);
                 self.lose(ctx, now, link, code, &why)
             }
-            (Said::Line(Line::Challenge { challenge }), Stage::HandshakeStep) => {
+            (Said::Line(Line::Challenge { challenge }), Stage::HeaderSent) => {
                 self.links[at].enter(Stage::Challenged(challenge), now.instant);
                 self.settle(ctx, now.instant, link);
                 Outcome::Challenged
@@ -407,7 +407,7 @@ impl Pending {
             // All addresses of a node share that time, and so does the lookup of its name.
             Stage::Connecting => asked + timing.connect,
             // A challenged node waits for the proof only so long, and is asked again if it is wanted later.
-            Stage::HandshakeStep | Stage::Challenged(_) | Stage::Proving => self.since + timing.handshake,
+            Stage::HeaderSent | Stage::Challenged(_) | Stage::Proving => self.since + timing.handshake,
         }
     }
 }
@@ -417,7 +417,7 @@ impl Stage {
     fn late(self) -> (Code, &'static str) {
         match self {
             Self::Connecting => (Code::CANNOT_CONNECT, UNCONNECTED),
-            Self::HandshakeStep => (Code::TIMED_OUT, "no answer to the header in time"),
+            Self::HeaderSent => (Code::TIMED_OUT, "no answer to the header in time"),
             Self::Challenged(_) => (Code::TIMED_OUT, "not chosen in time"),
             Self::Proving => (Code::TIMED_OUT, "no answer to the proof in time"),
         }

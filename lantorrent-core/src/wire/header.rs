@@ -234,6 +234,11 @@ impl Header {
         Self { node, length, block_size, degree: 1, destinations: Vec::new(), envelope: None }
     }
 
+    /// The transfer that it is about; none on wire 1.
+    pub fn transfer(&self) -> Option<TransferId> {
+        self.envelope.as_ref().map(|envelope| envelope.transfer)
+    }
+
     /// The wire it is a header of.
     pub fn wire(&self) -> Wire {
         if self.envelope.is_some() { Wire::Two } else { Wire::One }

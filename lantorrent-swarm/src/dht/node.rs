@@ -166,11 +166,11 @@ impl DhtNode {
         }
         match query.purpose {
             Purpose::Lookup(number) => self.step(number, &contact, reply),
-            Purpose::HandshakeStep if was_lonely => {
+            Purpose::Meeting if was_lonely => {
                 self.search(self.id, None, now, reply.nodes);
                 self.torrents.hurry(now);
             }
-            Purpose::HandshakeStep | Purpose::Announcing => {}
+            Purpose::Meeting | Purpose::Announcing => {}
         }
     }
 
@@ -262,7 +262,7 @@ impl DhtNode {
     /// Asks a node whether it is there, and whom it knows near us.
     pub(super) fn greet(&mut self, now: Instant, address: SocketAddr, id: Option<NodeId>) {
         if self.pending.has_room() && !self.pending.includes(address) {
-            self.send(now, (address, id), Purpose::HandshakeStep, Query::FindNode(self.id));
+            self.send(now, (address, id), Purpose::Meeting, Query::FindNode(self.id));
         }
     }
 

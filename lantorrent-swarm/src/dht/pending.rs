@@ -19,7 +19,7 @@ const DEAD: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To make the acquaintance of a node, or to see whether it is still there.
-    HandshakeStep,
+    Meeting,
     /// A step of that lookup.
     Lookup(u32),
     /// To leave an announcement.

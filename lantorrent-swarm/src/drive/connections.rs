@@ -250,7 +250,7 @@ impl Connections {
         let Some(line) = self.lines.get_mut(&token) else { return Served::default() };
         line.queued = false;
         let mut served = Served::default();
-        if matches!(line.link.stage, Stage::HandshakeStep { .. }) {
+        if matches!(line.link.stage, Stage::Handshake { .. }) {
             served = self.greet(token, torrents);
         }
         if let Some(hash) = self.lines.get(&token).and_then(|line| line.link.torrent()) {
@@ -378,7 +378,7 @@ impl Connections {
         let Some((hash, torrent)) = known else { return Served::default() };
         let event = match link.stage {
             Stage::Open { .. } => Event::Closed(key(token)),
-            Stage::HandshakeStep { .. } => Event::ConnectFailed(link.address),
+            Stage::Handshake { .. } => Event::ConnectFailed(link.address),
         };
         torrent.machine.handle(Instant::now(), event);
         Served { torrent: Some(hash), unreadable: None }

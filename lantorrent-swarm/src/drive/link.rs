@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 pub(super) enum Stage {
     /// It is not introduced yet.
-    HandshakeStep {
+    Handshake {
         /// Which torrent it is to be about. None until the other side says it, where that begins.
         about: Option<InfoHash>,
         /// What came of their handshake.
@@ -67,7 +67,7 @@ impl Link {
             socket,
             address,
             direction,
-            stage: Stage::HandshakeStep { about, bytes: Vec::new(), until: now + PATIENCE },
+            stage: Stage::Handshake { about, bytes: Vec::new(), until: now + PATIENCE },
             readable: false,
             writable: false,
             outgoing: Outgoing::default(),
@@ -76,7 +76,7 @@ impl Link {
 
     /// Reads their handshake.
     pub(super) fn greet(&mut self) -> Result<Greeted, GreetingFault> {
-        let Stage::HandshakeStep { bytes, .. } = &mut self.stage else { return Ok(Greeted::NotYet) };
+        let Stage::Handshake { bytes, .. } = &mut self.stage else { return Ok(Greeted::NotYet) };
         let mut buffer = [0; 4096];
         loop {
             if let Some(handshake) = Handshake::read(bytes)? {
@@ -103,13 +103,13 @@ impl Link {
     pub(super) fn torrent(&self) -> Option<InfoHash> {
         match &self.stage {
             Stage::Open { torrent, .. } => Some(*torrent),
-            Stage::HandshakeStep { about, .. } => *about,
+            Stage::Handshake { about, .. } => *about,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::HandshakeStep { until, .. } => Some(*until),
+            Stage::Handshake { until, .. } => Some(*until),
             Stage::Open { .. } => None,
         }
     }

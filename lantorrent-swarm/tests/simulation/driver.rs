@@ -24,7 +24,7 @@ const PATIENCE: u64 = 10_000_000;
 #[derive(Debug)]
 enum Stage {
     /// Their handshake is not complete.
-    HandshakeStep(Vec<u8>),
+    Handshake(Vec<u8>),
     Open,
 }
 
@@ -142,12 +142,8 @@ impl Driver {
         } else {
             wire::Limits::default()
         };
-        let link = Link {
-            other,
-            stage: Stage::HandshakeStep(Vec::new()),
-            reader: Reader::new(limits),
-            coming: None,
-        };
+        let link =
+            Link { other, stage: Stage::Handshake(Vec::new()), reader: Reader::new(limits), coming: None };
         self.links.insert(end, link);
         net.after(PATIENCE, Happening::Own(self.host, Own::Late(end)));
         net.pipe(end).say(&self.torrent.handshake().encode());
@@ -164,8 +160,8 @@ impl Driver {
         self.closing.push(end);
         match link.stage {
             Stage::Open => self.handle(net, Event::Closed(end.key())),
-            Stage::HandshakeStep(_) if end.side == 0 => self.handle(net, Event::ConnectFailed(link.other)),
-            Stage::HandshakeStep(_) => {}
+            Stage::Handshake(_) if end.side == 0 => self.handle(net, Event::ConnectFailed(link.other)),
+            Stage::Handshake(_) => {}
         }
     }
 
@@ -191,7 +187,7 @@ impl Driver {
     /// Bytes have come; data of blocks among them is of that tint.
     fn read(&mut self, net: &mut Net, end: End, mut bytes: &[u8], tint: Tint) {
         let Some(link) = self.links.get_mut(&end) else { return };
-        if let Stage::HandshakeStep(held) = &mut link.stage {
+        if let Stage::Handshake(held) = &mut link.stage {
             let wanted = (Handshake::SIZE - held.len()).min(bytes.len());
             held.extend_from_slice(&bytes[..wanted]);
             bytes = &bytes[wanted..];
@@ -256,7 +252,7 @@ impl Driver {
         match own {
             Own::Verified(piece) => self.judge(net, piece),
             Own::Late(end) => {
-                let greets = |link: &Link| matches!(link.stage, Stage::HandshakeStep(_));
+                let greets = |link: &Link| matches!(link.stage, Stage::Handshake(_));
                 if self.links.get(&end).is_some_and(greets) {
                     self.lose(net, end);
                 }

@@ -199,7 +199,7 @@ fn close(arrival: Arrival, words: FinalReply, world: &mut World) {
 }
 
 fn transfer_of(arrival: &Arrival) -> Option<TransferId> {
-    arrival.proven.header.envelope.as_ref().map(|envelope| envelope.transfer)
+    arrival.proven.header.transfer()
 }
 
 fn queue(number: u64, transfer: &mut Transfer, world: &mut World) {

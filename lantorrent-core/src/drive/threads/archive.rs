@@ -58,7 +58,7 @@ impl Archive {
 
     /// What is kept of the transfer of `header`. The files that it has placed go to `placed`.
     pub(super) fn recall(&self, header: &Header, placed: &Placed) -> Kept {
-        let Some(transfer) = header.envelope.as_ref().map(|envelope| envelope.transfer) else {
+        let Some(transfer) = header.transfer() else {
             return Kept::default();
         };
         let ended = self.file(&transfer, &format!(".{RESULTS}")).and_then(|file| std::fs::read(file).ok());

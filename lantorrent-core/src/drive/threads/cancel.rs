@@ -1,16 +1,14 @@
 //! Removes from nodes what is not wanted any more, where no transfer of it runs.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
 
 use super::super::error::Error;
 use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
 use super::control::unix_millis;
 use super::origin;
-use super::outcome::{Board, Outcome};
-use super::survey::survey;
+use super::outcome::Outcome;
+use super::survey::ask_all;
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
 use crate::wire::{Code, Keyring, SourceHint, Verb, Wire, block_size};
@@ -84,7 +82,6 @@ impl Cancel {
     /// # Errors
     /// Only what makes it impossible to ask.
     pub fn run(self) -> Result<Outcome, Error> {
-        let started = Instant::now();
         if !self.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
@@ -93,12 +90,6 @@ impl Cancel {
             begun: unix_millis(),
             ..Plan::new(Wire::Two, destinations(&self.targets, Placement::Rename)?, block_size(None, 1))
         };
-        let found =
-            survey(plan, Verb::Cancel, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
-        let mut board = Board::new(self.targets, Code::CANCELLED);
-        for report in found.reports {
-            board.end(report, 0);
-        }
-        Ok(board.outcome(0, started.elapsed()))
+        ask_all(self.targets, plan, (Verb::Cancel, Code::CANCELLED), self.keys, self.timing, self.resolver)
     }
 }

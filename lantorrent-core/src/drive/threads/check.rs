@@ -1,13 +1,10 @@
 //! Asks all nodes, before anything is sent, whether they could take part.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use super::super::error::Error;
 use super::super::names::Resolver;
 use super::super::target::{Target, destinations};
-use super::outcome::{Board, Outcome};
-use super::survey::survey;
+use super::outcome::Outcome;
+use super::survey::ask_all;
 use crate::session::{Plan, Timing};
 use crate::store::Placement;
 use crate::wire::{Code, Destination, Keyring, Report, Verb, Wire, block_size};
@@ -80,7 +77,6 @@ impl Check {
     /// # Errors
     /// Only what makes it impossible to ask.
     pub fn run(self) -> Result<Outcome, Error> {
-        let started = Instant::now();
         if !self.keys.has_wire_2() {
             return Err(Error::no_password(Wire::Two));
         }
@@ -88,13 +84,7 @@ impl Check {
             length: self.length,
             ..Plan::new(Wire::Two, destinations(&self.targets, self.placement)?, block_size(self.length, 1))
         };
-        let found =
-            survey(plan, Verb::Check, self.keys, self.timing, (None, self.resolver), &Arc::default())?;
-        let mut board = Board::new(self.targets, Code::SUCCESS);
-        for report in found.reports {
-            board.end(report, 0);
-        }
-        Ok(board.outcome(0, started.elapsed()))
+        ask_all(self.targets, plan, (Verb::Check, Code::SUCCESS), self.keys, self.timing, self.resolver)
     }
 }
 

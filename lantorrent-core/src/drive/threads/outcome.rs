@@ -129,9 +129,9 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     targets: Vec<TargetOutcome>,
-    pub(super) bypassed: Vec<Report>,
-    pub(super) sent: u64,
-    pub(super) elapsed: Duration,
+    bypassed: Vec<Report>,
+    sent: u64,
+    elapsed: Duration,
 }
 
 impl Outcome {

@@ -6,15 +6,35 @@ use std::time::Instant;
 use super::super::dscp::Dscp;
 use super::super::error::Error;
 use super::super::names::Resolver;
+use super::super::target::Target;
 use super::bell::Bell;
 use super::calls::Calls;
 use super::control::now;
+use super::outcome::{Board, Outcome};
 use super::random;
 use super::wishes::Wishes;
 use crate::session::{
     DirectExchange, LinkOutput, Plan, PreflightInput, PreflightOutput, PreflightSession, Seed, Timing,
 };
-use crate::wire::{Keyring, Report, Verb};
+use crate::wire::{Code, Keyring, Report, Verb};
+
+/// Asks everybody in the plan, which is that of `targets`. A target has a good result where `good` is what it is answered.
+pub(super) fn ask_all(
+    targets: Vec<Target>,
+    plan: Plan,
+    (verb, good): (Verb, Code),
+    keys: Keyring,
+    timing: Timing,
+    resolver: Resolver,
+) -> Result<Outcome, Error> {
+    let started = Instant::now();
+    let found = survey(plan, verb, keys, timing, (None, resolver), &Arc::default())?;
+    let mut board = Board::new(targets, good);
+    for report in found.reports {
+        board.end(report, 0);
+    }
+    Ok(board.outcome(0, started.elapsed()))
+}
 
 /// What was found.
 #[derive(Debug, Default)]

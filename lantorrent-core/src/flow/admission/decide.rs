@@ -135,7 +135,7 @@ impl Join {
 impl Task {
     /// The transfer that is to [leave](Admission::leave) with its session. None where the session takes no part in it.
     pub fn transfer(&self, header: &Header) -> Option<TransferId> {
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let transfer = header.transfer();
         transfer.filter(|_| matches!(self, Self::TakePart(_)))
     }
 
@@ -211,7 +211,7 @@ impl Admission {
         }
         match self.registry.enter(now, header, &standing) {
             Entrance::New { supersedes, unwanted } => {
-                let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+                let transfer = header.transfer();
                 let Some(words) = self.why_not(FinalReply::stopping()) else {
                     return self.start(supersedes, Task::TakePart(unwanted));
                 };
@@ -380,7 +380,7 @@ mod tests {
         }
 
         fn leave(&mut self, header: &Header, results: Option<Vec<SealedReport>>) {
-            let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+            let transfer = header.transfer();
             self.admission.leave(self.start, transfer.as_ref(), results);
         }
     }

@@ -140,7 +140,7 @@ impl Registry {
         standing: impl Fn(&TransferId) -> Standing,
     ) -> Recall {
         self.forget_old(now);
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let transfer = header.transfer();
         if let Some(transfer) = transfer {
             let ids = header.node.requests.iter().map(|request| request.id.clone());
             self.cancelled.add(now, transfer, ids);

@@ -127,7 +127,7 @@ impl Node {
         self.greeting = None;
         let header = proven.header.clone();
         assert_eq!(header.node.requests.len(), FILES, "the header is the source's, or it is none");
-        let transfer = header.envelope.as_ref().map(|envelope| envelope.transfer);
+        let transfer = header.transfer();
         self.ears.learn(transfer.and_then(|transfer| keys().result_key(&transfer)));
         self.learn(&proven);
         let mut plane =

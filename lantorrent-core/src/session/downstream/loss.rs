@@ -55,7 +55,7 @@ impl Downstream {
             return;
         }
         let once_more =
-            loss.stage == Stage::HandshakeStep && loss.code != Code::TIMED_OUT && self.asks_once_more(at);
+            loss.stage == Stage::HeaderSent && loss.code != Code::TIMED_OUT && self.asks_once_more(at);
         if matches!(loss.stage, Stage::Challenged(_)) || once_more {
             // It did its part, and was not needed yet.
             self.runs[at].resume_at(*place);
