@@ -96,6 +96,8 @@ fn main() {
                         Some(Frame::Data { len, .. }) => file.extend(&block[..len as usize]),
                         Some(Frame::End { size, sum }) => {
                             session.handle(now, NodeInput::End { size, sum });
+                            // No file gets its name before this; children were sent the END meanwhile.
+                            session.handle(now, NodeInput::EndVerified(reader.verify_end()));
                             session.handle(now, FileInput::Written(size));
                         }
                         Some(Frame::Abort(abort)) => session.handle(now, NodeInput::Aborted(abort)),
