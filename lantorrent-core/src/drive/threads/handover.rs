@@ -106,7 +106,10 @@ impl Received {
         let Self { socket, challenge, stream } = self;
         // Before the answer, so that this process does not end before it has served it.
         let Some(guest) = shared.live.enter(socket) else {
-            say(&stream, Answer::No);
+            // A process that ends refuses nothing: what it knew is kept, and the other finds that when this one is gone.
+            if !shared.live.is_stopping() {
+                say(&stream, Answer::No);
+            }
             return Ok(());
         };
         let local = guest.socket.local_addr().ok();
